@@ -1,0 +1,63 @@
+"""From the choices of the configuration to something that attends."""
+
+from collections.abc import Callable
+from functools import partial
+
+from nmt.attention.attend import Attend
+from nmt.attention.attention import Attention
+from nmt.attention.heads import MultiHead
+from nmt.attention.hops import Hops
+from nmt.attention.none import FixedContext
+from nmt.attention.normalize import Softmax
+from nmt.attention.score import Score
+from nmt.attention.window import Full, Normalize, Window
+from nmt.errors import UserError
+
+
+def build_attention(
+    query_width: int,
+    key_width: int,
+    value_width: int,
+    score: Callable[[int, int], Score] | Callable[[int], FixedContext],
+    normalize: Normalize,
+    window: Callable[[int], Window],
+    heads: int = 1,
+    hops: int = 1,
+    dropout: float = 0.0,
+) -> Attend:
+    """`hops` times `heads` of attention with this score, normalizer and window.
+
+    One head is attention itself, without projections. UserError where the choices have no meaning
+    together.
+    """
+    attend: Attend
+    if _makes(score, FixedContext):
+        _refuse_without_attention(normalize, window, heads, hops)
+        return FixedContext(value_width)
+    attention = partial(Attention, score=score, normalize=normalize, window=window, dropout=dropout)
+    if heads > 1:
+        attend = MultiHead(query_width, key_width, value_width, heads, attention)
+    else:
+        attend = attention(query_width, key_width, value_width)
+    return Hops(attend, query_width, hops) if hops > 1 else attend
+
+
+def _makes(factory: Callable[..., object], kind: type) -> bool:
+    return getattr(factory, "func", factory) is kind
+
+
+def _refuse_without_attention(
+    normalize: Normalize, window: Callable[[int], Window], heads: int, hops: int
+) -> None:
+    refused = {
+        f"model.heads={heads}": heads > 1,
+        f"model.hops={hops}": hops > 1,
+        f"normalize={type(normalize).__name__.lower()}": not isinstance(normalize, Softmax),
+        "window": not _makes(window, Full),
+    }
+    for choice, is_refused in refused.items():
+        if is_refused:
+            raise UserError(
+                f"{choice} has no meaning with attention=none, which gives the decoder one fixed "
+                "vector and weighs nothing. Leave it out, or choose another attention."
+            )

@@ -1,0 +1,26 @@
+"""The cosine of the angle between query and key, sharpened by a learned factor."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.attention.score import InnerProduct, need_equal_widths
+
+
+class Cosine(InnerProduct):
+    """g · q·k/(‖q‖‖k‖). Graves et al. 2014 (NTM), eq. 5 and 6; Henry et al. 2020 (QKNorm), eq. 4.
+
+    A cosine lies in [-1, 1], too flat for a softmax: the learned g (one over the temperature) starts
+    at `scale`. UserError where q and k differ in width.
+    """
+
+    def __init__(self, query_width: int, key_width: int, scale: float = 10.0) -> None:
+        super().__init__(query_width, key_width)
+        need_equal_widths(self)
+        self.g = nn.Parameter(torch.tensor(float(scale)))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return F.normalize(keys, dim=-1)
+
+    def place(self, query: Tensor) -> Tensor:
+        return self.g * F.normalize(query, dim=-1)

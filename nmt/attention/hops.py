@@ -1,0 +1,32 @@
+"""Attention that looks again: what it has found becomes part of the question."""
+
+from torch import Tensor, nn
+
+from nmt.attention.attend import Attend
+
+
+class Hops(Attend):
+    """u_1 = q; o_k = attend(u_k); u_(k+1) = u_k + W o_k; the last o is the context.
+
+    Sukhbaatar et al. 2015 (End-to-end memory networks), section 2.2 and eq. 4, with one W for all hops
+    (it also brings o to the width of u) and one attention for all hops (their layer-wise tying).
+    """
+
+    def __init__(self, attend: Attend, query_width: int, hops: int) -> None:
+        super().__init__()
+        self.width = attend.width
+        self.hops = hops
+        self.attend = attend
+        self.W = nn.Linear(attend.width, query_width, bias=False)
+
+    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        return self.attend.remember(keys, values)
+
+    def forward(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, position: Tensor
+    ) -> Tensor:
+        context = self.attend(query, keys, values, mask, position)  # (...,T,Dv)
+        for _ in range(self.hops - 1):
+            query = query + self.W(context)
+            context = self.attend(query, keys, values, mask, position)
+        return context

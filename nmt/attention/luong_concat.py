@@ -1,0 +1,29 @@
+"""Luong's concat score: query and key side by side go through one matrix."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.attention.additive import additive
+from nmt.attention.score import Score
+
+
+class LuongConcat(Score):
+    """v·tanh(W [q; k]). Luong et al. 2015, section 3.1, concat. `width`: the rows of W.
+
+    W [q; k] is W's left half times q plus its right half times k, so that the keys' share is
+    computed once a sentence. What it can express is Bahdanau's score; what differs is where W starts.
+    """
+
+    def __init__(self, query_width: int, key_width: int, width: int | None = None) -> None:
+        super().__init__(query_width, key_width)
+        width = width or query_width
+        self.W = nn.Linear(query_width + key_width, width, bias=False)
+        self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return F.linear(keys, self.W.weight[:, self.query_width :])  # (...,S,W)
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        query = F.linear(query, self.W.weight[:, : self.query_width])  # (...,T,W)
+        return additive(query, keys, self.v)  # (...,T,S)

@@ -1,0 +1,24 @@
+"""Luong's location score: the decoder says from its own state alone where it wants to look."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.attention.score import Score
+
+
+class LuongLocation(Score):
+    """W q, one row of W a source position. Luong et al. 2015, eq. 8, location.
+
+    W has `max_positions` rows; source positions beyond have the score -inf: they are never looked at.
+    """
+
+    def __init__(self, query_width: int, key_width: int, max_positions: int = 100) -> None:
+        super().__init__(query_width, key_width)
+        self.max_positions = max_positions
+        self.W = nn.Linear(query_width, max_positions, bias=False)
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        num_keys = keys.shape[-2]
+        scores = F.linear(query, self.W.weight[:num_keys])  # (...,T,min(S,max_positions))
+        beyond = max(0, num_keys - self.max_positions)
+        return F.pad(scores, (0, beyond), value=float("-inf"))  # (...,T,S)

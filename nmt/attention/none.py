@@ -1,0 +1,32 @@
+"""No attention: one vector stands for the whole source."""
+
+from torch import Tensor
+
+from nmt.attention.attend import Attend
+
+
+class FixedContext(Attend):
+    """The same context at every step. Sutskever et al. 2014; Cho et al. 2014, section 2.2.
+
+    Its memory has a single slot, the encoder's summary of the source (`one_slot`). There is nothing to
+    choose from, hence no weights: `record_attention` has no entry for it.
+    """
+
+    one_slot = True
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        return keys, values
+
+    def forward(
+        self,
+        query: Tensor,
+        keys: Tensor,  # noqa: ARG002
+        values: Tensor,
+        mask: Tensor,  # noqa: ARG002
+        position: Tensor,  # noqa: ARG002
+    ) -> Tensor:
+        return values.expand(*query.shape[:-1], self.width)  # (...,1,D) -> (...,T,D)

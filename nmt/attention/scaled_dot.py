@@ -1,0 +1,20 @@
+"""The Transformer's score: the dot product, kept from growing with the width."""
+
+from torch import Tensor
+
+from nmt.attention.score import InnerProduct, need_equal_widths
+
+
+class ScaledDot(InnerProduct):
+    """q·k/√d. Vaswani et al. 2017, eq. 1. UserError where q and k differ in width.
+
+    Of d products with variance 1 the sum has variance d; divided by √d it has variance 1 again, and
+    the softmax over it keeps a gradient (section 3.2.1, footnote 4).
+    """
+
+    def __init__(self, query_width: int, key_width: int) -> None:
+        super().__init__(query_width, key_width)
+        need_equal_widths(self)
+
+    def place(self, query: Tensor) -> Tensor:
+        return query / self.key_width**0.5
