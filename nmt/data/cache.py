@@ -1,0 +1,47 @@
+"""Results kept on disk under a name that is made of everything they depend on.
+
+An entry is a folder. It is built beside its place and renamed into it, so that a run which is cut off
+leaves nothing half-made and two runs at once do not meet; the second run of the same thing finds it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def default_cache() -> Path:
+    """`$NMT_CACHE`, or `~/.cache/nmt`."""
+    return Path(os.environ.get("NMT_CACHE") or "~/.cache/nmt").expanduser()
+
+
+def digest(*parts: object) -> str:
+    """32 hex digits that change when any of `parts` (what json can write) does."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cached(folder: Path, build: Callable[[Path], None]) -> Path:
+    """`folder`, filled by `build(partial folder)` unless it is already there."""
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    try:
+        build(partial)
+        partial.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another process was first with the same content
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
