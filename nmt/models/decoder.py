@@ -1,0 +1,214 @@
+"""The two orders of a recurrent decoder: attend and then step, or step and then attend.
+
+Both read the embeddings of the target and give the features from which the output layer predicts the
+next piece. ``forward`` takes all positions at once (teacher forcing), ``step`` takes one position of
+each of the K hypotheses; a test holds the two together.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nmt.models.recurrent import Recurrent
+
+
+class Memory(NamedTuple):
+    """What stays while a sentence is decoded."""
+
+    keys: Tensor  # (B,…) as the attention prepared them
+    values: Tensor  # (B,…)
+    mask: Tensor  # (B,S) True = a source piece
+    start: Tensor  # (B,L,W) the layers' states before the first target piece
+
+
+class State(NamedTuple):
+    """What changes at each target position, for each of the K hypotheses."""
+
+    layers: Tensor  # (B,K,L,W) each layer's state
+    feed: Tensor  # (B,K,F) the attentional vector to feed back; F = 0 where none is
+    position: Tensor  # (B,K) how many target pieces have been read
+
+
+class Decoder(nn.Module, ABC):
+    """A stack of recurrent layers over the target, with one source-target attention.
+
+    Args:
+        input_width: E, width of the target embeddings.
+        width: D, width of the recurrent layers and of the attention's query.
+        num_layers: L; the attention's query is the output of the top one.
+        cell: makes a layer from (input width, width, fed-back width).
+        attend: the source-target attention.
+        readout_width: R, width of the features.
+        dropout: between layers and on the features.
+    """
+
+    def __init__(
+        self,
+        input_width: int,
+        width: int,
+        num_layers: int,
+        cell: Callable[[int, int, int], Recurrent],
+        attend: nn.Module,
+        readout_width: int,
+        dropout: float,
+        feed_width: int,
+    ) -> None:
+        super().__init__()
+        inputs = [input_width] + [width] * (num_layers - 1)
+        feeds = [feed_width] + [0] * (num_layers - 1)
+        self.cells = nn.ModuleList(cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
+        self.attend = attend
+        self.dropout = nn.Dropout(dropout)
+        self.readout_width = readout_width
+
+    @abstractmethod
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
+
+    @abstractmethod
+    def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Take one position, the embedding's share of the gates (B,K,G) being known: what is found."""
+
+    def start(self, memory: Memory) -> State:
+        """Return the state of one hypothesis that has read nothing."""
+        layers = memory.start.unsqueeze(1)  # (B,1,L,W)
+        feed = layers.new_zeros(layers.size(0), 1, 0)
+        position = torch.zeros(layers.shape[:2], dtype=torch.long, device=layers.device)
+        return State(layers, feed, position)
+
+    def loop(self, x: Tensor, memory: Memory) -> Tensor:
+        """Advance through whole targets (B,T,E), position by position: all that is found, (B,T,·)."""
+        state = self.start(memory)
+        found: list[Tensor] = []
+        for gates in self.cells[0].gates(x).split(1, dim=1):
+            one, state = self.advance(gates, state, memory)
+            found.append(one)
+        return torch.cat(found, dim=1)
+
+    def climb(self, gates: Tensor, feed: Tensor, layers: Tensor) -> Tensor:
+        """Step every layer once: (B,K,G), (B,K,F), (B,K,L,W) -> the new states (B,K,L,W)."""
+        below, feed, states = gates.flatten(0, 1), feed.flatten(0, 1), layers.flatten(0, 1)
+        climbed: list[Tensor] = []  # (N,W) a layer, N = B·K
+        for index, cell in enumerate(self.cells):
+            if index > 0:
+                below = cell.gates(self.dropout(cell.output(climbed[-1])))
+            climbed.append(cell.step(below, feed, states[:, index]))
+        return torch.stack(climbed, dim=1).view(layers.shape)
+
+    def top(self, layers: Tensor) -> Tensor:
+        """Return the output of the top layer: (B,K,L,W) -> (B,K,D)."""
+        return self.cells[-1].output(layers[:, :, -1])
+
+    def look(self, query: Tensor, memory: Memory, position: Tensor) -> Tensor:
+        """Attend to the source with queries (B,T,D) at target positions (B,T) or (T,): (B,T,C)."""
+        return self.attend(query, memory.keys, memory.values, memory.mask[:, None], position)
+
+
+class LuongDecoder(Decoder):
+    """Step to s(t), attend with s(t), predict from the attentional vector (Luong et al. 2015).
+
+        c_t = Attention(s_t, memory)        h~_t = tanh(W_c [c_t ; s_t])        (eq. 5)
+
+    With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where the
+    decoder has looked. Without it nothing of the attention comes back, and a whole target is one pass
+    through the layers and one attention.
+    """
+
+    def __init__(
+        self,
+        input_width: int,
+        width: int,
+        num_layers: int,
+        cell: Callable[[int, int, int], Recurrent],
+        attend: nn.Module,
+        readout_width: int,
+        dropout: float,
+        input_feed: bool,
+    ) -> None:
+        feed_width = readout_width if input_feed else 0
+        super().__init__(
+            input_width, width, num_layers, cell, attend, readout_width, dropout, feed_width
+        )
+        self.input_feed = input_feed
+        self.combine = nn.Linear(attend.width + width, readout_width, bias=False)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
+        if self.input_feed:
+            return self.loop(x, memory)
+        for index, cell in enumerate(self.cells):
+            x = cell(x if index == 0 else self.dropout(x), memory.start[:, index])  # (B,T,D)
+        return self._attentional(x, memory, torch.arange(x.size(1), device=x.device))
+
+    def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
+        return self.advance(self.cells[0].gates(x), state, memory)
+
+    def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Step, attend, combine: the attentional vector (B,K,R)."""
+        layers = self.climb(gates, state.feed, state.layers)
+        vector = self._attentional(self.top(layers), memory, state.position)
+        feed = vector if self.input_feed else state.feed
+        return vector, State(layers, feed, state.position + 1)
+
+    def start(self, memory: Memory) -> State:
+        """Return the state of one hypothesis that has read nothing and looked nowhere."""
+        state = super().start(memory)
+        width = self.readout_width if self.input_feed else 0
+        return state._replace(feed=state.layers.new_zeros(*state.layers.shape[:2], width))
+
+    def _attentional(self, s: Tensor, memory: Memory, position: Tensor) -> Tensor:
+        """Compute h~ = tanh(W_c [c ; s]) for (B,T,D)."""
+        context = self.look(s, memory, position)
+        return self.dropout(torch.tanh(self.combine(torch.cat([context, s], dim=-1))))
+
+
+class BahdanauDecoder(Decoder):
+    """Attend with s(t-1), step to s(t) on the context, predict from all (Bahdanau et al. 2015).
+
+        c_t = Attention(s_{t-1}, memory)      s_t = f(s_{t-1}, y_{t-1}, c_t)      (section 3.1)
+        features = tanh(W [s_t ; y_{t-1} ; c_t])
+
+    The features are the paper's deep output (appendix A.2.2) with tanh in the place of maxout.
+    """
+
+    def __init__(
+        self,
+        input_width: int,
+        width: int,
+        num_layers: int,
+        cell: Callable[[int, int, int], Recurrent],
+        attend: nn.Module,
+        readout_width: int,
+        dropout: float,
+    ) -> None:
+        super().__init__(
+            input_width, width, num_layers, cell, attend, readout_width, dropout, attend.width
+        )
+        self.combine = nn.Linear(width + attend.width + input_width, readout_width)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
+        return self._readout(self.loop(x, memory), x)
+
+    def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
+        found, state = self.advance(self.cells[0].gates(x), state, memory)
+        return self._readout(found, x), state
+
+    def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Attend, step: [s_t ; c_t]."""
+        context = self.look(self.top(state.layers), memory, state.position)
+        layers = self.climb(gates, context, state.layers)
+        found = torch.cat([self.top(layers), context], dim=-1)  # (B,K,D+C)
+        return found, State(layers, state.feed, state.position + 1)
+
+    def _readout(self, found: Tensor, x: Tensor) -> Tensor:
+        return self.dropout(torch.tanh(self.combine(torch.cat([found, x], dim=-1))))

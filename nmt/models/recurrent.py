@@ -1,0 +1,107 @@
+"""One recurrent layer, in two roads to the same numbers: a whole sequence, or one step.
+
+The whole sequence goes through the library's kernel (cuDNN on a GPU, oneDNN on a CPU). A single step
+is for decoders that feed something back (a context, an attentional vector), and for search.
+Everything a layer carries from step to step is one tensor of ``state_width`` numbers whose first
+``width`` numbers are the output h.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Recurrent(nn.Module, ABC):
+    """A recurrent layer that reads ``input_width`` numbers a step, and ``feed_width`` fed-back ones.
+
+    The fed-back input has a matrix of its own, so that what the target words alone decide
+    (:meth:`gates`) is computed for all steps at once, before a loop.
+    """
+
+    state_width: int
+    network: nn.LSTM | nn.GRU
+
+    def __init__(self, input_width: int, width: int, feed_width: int = 0) -> None:
+        super().__init__()
+        self.width = width
+        self.feed_width = feed_width
+
+    def _build(self, kind: type[nn.LSTM] | type[nn.GRU], input_width: int, num_gates: int) -> None:
+        self.network = kind(input_width, self.width, batch_first=True)
+        self.feed = (
+            nn.Linear(self.feed_width, num_gates * self.width, bias=False)
+            if self.feed_width
+            else None
+        )
+        for weight in (self.network.weight_hh_l0, self.network.weight_ih_l0):
+            for gate in weight.chunk(num_gates):
+                nn.init.xavier_uniform_(gate)
+        nn.init.zeros_(self.network.bias_ih_l0)
+        nn.init.zeros_(self.network.bias_hh_l0)
+
+    @abstractmethod
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        """Read whole sequences: (B,T,I), (B,W) -> the outputs h of every step, (B,T,D)."""
+
+    @abstractmethod
+    def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
+        """Take one step: :meth:`gates` of the input (N,G), fed-back input (N,F), state (N,W)."""
+
+    def gates(self, x: Tensor) -> Tensor:
+        """Compute what the input alone contributes to every gate: (...,I) -> (...,G)."""
+        return F.linear(x, self.network.weight_ih_l0, self.network.bias_ih_l0)
+
+    def output(self, state: Tensor) -> Tensor:
+        """Return the output h within a state: (...,W) -> (...,D)."""
+        return state[..., : self.width]
+
+
+class LSTM(Recurrent):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997); its state is [h; c]."""
+
+    def __init__(self, input_width: int, width: int, feed_width: int = 0) -> None:
+        super().__init__(input_width, width, feed_width)
+        self.state_width = 2 * width
+        self._build(nn.LSTM, input_width, 4)
+        with torch.no_grad():  # remember at first (Jozefowicz et al. 2015): forget bias 1
+            self.network.bias_ih_l0[width : 2 * width] = 1.0
+
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        h, c = (part.unsqueeze(0).contiguous() for part in state.chunk(2, dim=-1))  # (1,B,D)
+        return self.network(x, (h, c))[0]
+
+    def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
+        h, c = state.chunk(2, dim=-1)
+        gates = gates + F.linear(h, self.network.weight_hh_l0, self.network.bias_hh_l0)
+        if self.feed is not None:
+            gates = gates + self.feed(feed)
+        i, f, g, o = gates.float().chunk(4, dim=-1)  # (N,D) each
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        return torch.cat([h, c], dim=-1)
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit (Cho et al. 2014), reset gate after the matrix as in cuDNN; state h."""
+
+    def __init__(self, input_width: int, width: int, feed_width: int = 0) -> None:
+        super().__init__(input_width, width, feed_width)
+        self.state_width = width
+        self._build(nn.GRU, input_width, 3)
+
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        # oneDNN has no bf16 GRU here: torch's own loop is 50 times slower in it than in fp32
+        with torch.autocast(x.device.type, enabled=False if x.device.type == "cpu" else None):
+            return self.network(x.float(), state.unsqueeze(0).contiguous())[0]
+
+    def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
+        if self.feed is not None:
+            gates = gates + self.feed(feed)
+        hidden = F.linear(state, self.network.weight_hh_l0, self.network.bias_hh_l0)
+        r_x, z_x, n_x = gates.float().chunk(3, dim=-1)
+        r_h, z_h, n_h = hidden.float().chunk(3, dim=-1)
+        n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
+        z = (z_x + z_h).sigmoid()
+        return (1 - z) * n + z * state

@@ -1,0 +1,144 @@
+"""The recurrent encoder-decoder with attention (Bahdanau et al. 2015; Luong et al. 2015)."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from nmt.attention.attend import Attend
+from nmt.attention.build import build_attention
+from nmt.attention.mask import PAD, padding_mask
+from nmt.errors import UserError
+from nmt.models.bridge import Bridge
+from nmt.models.decoder import Decoder, Memory, State
+from nmt.models.encoder import Encoder
+from nmt.models.recurrent import Recurrent
+from nmt.models.seq2seq import Seq2Seq
+
+
+class RNN(Seq2Seq):
+    """An encoder of recurrent layers, a decoder of recurrent layers, and attention between them.
+
+    Args:
+        source_vocabulary, target_vocabulary: numbers of pieces.
+        embedding_width: E of both sides.
+        encoder_width: of each direction; encoder_layers, bidirectional: see :class:`Encoder`.
+        decoder_width, decoder_layers: see :class:`Decoder`.
+        readout_width: width of what the output layer reads; null: ``embedding_width`` where the
+            output is tied, else ``decoder_width``.
+        dropout: on embeddings, between layers and on the features.
+        attention_dropout: on the attention weights.
+        tie_output: the output layer's matrix is the target embeddings (Press and Wolf 2017).
+        share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
+        heads, hops: of the source-target attention.
+        cell: a layer: ``LSTM`` or ``GRU``.
+        bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
+        order: ``BahdanauDecoder`` or ``LuongDecoder``.
+        attention, normalize, window: see :mod:`nmt.attention`.
+    """
+
+    def __init__(
+        self,
+        *,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        embedding_width: int,
+        encoder_width: int,
+        encoder_layers: int,
+        bidirectional: bool,
+        decoder_width: int,
+        decoder_layers: int,
+        readout_width: int | None,
+        dropout: float,
+        attention_dropout: float,
+        tie_output: bool,
+        share_embeddings: bool,
+        heads: int,
+        hops: int,
+        cell: Callable[..., Recurrent],
+        bridge: Callable[[int, int], Bridge],
+        order: Callable[..., Decoder],
+        attention: Callable[..., nn.Module],
+        normalize: Callable[[Tensor], Tensor],
+        window: Callable[..., nn.Module],
+    ) -> None:
+        super().__init__()
+        readout = readout_width or (embedding_width if tie_output else decoder_width)
+        if tie_output and readout != embedding_width:
+            raise UserError(
+                f"model.readout_width={readout} is not model.embedding_width={embedding_width}: an "
+                "output tied to the embeddings reads their width. Leave model.readout_width=null, "
+                "or set model.tie_output=false."
+            )
+        if share_embeddings and source_vocabulary != target_vocabulary:
+            raise UserError(
+                f"model.share_embeddings=true needs one vocabulary for both sides, not one of "
+                f"{source_vocabulary} and one of {target_vocabulary} pieces: set "
+                "tokenizer.joint=true, or model.share_embeddings=false."
+            )
+        self.target_embedding = nn.Embedding(target_vocabulary, embedding_width, padding_idx=PAD)
+        self.source_embedding = (
+            self.target_embedding
+            if share_embeddings
+            else nn.Embedding(source_vocabulary, embedding_width, padding_idx=PAD)
+        )
+        self.encoder = Encoder(
+            embedding_width, encoder_width, encoder_layers, bidirectional, cell, dropout
+        )
+        attend: Attend = build_attention(
+            query_width=decoder_width,
+            key_width=self.encoder.width,
+            value_width=self.encoder.width,
+            score=attention,
+            normalize=normalize,
+            window=window,
+            heads=heads,
+            hops=hops,
+            dropout=attention_dropout,
+        )
+        self.decoder = order(
+            input_width=embedding_width,
+            width=decoder_width,
+            num_layers=decoder_layers,
+            cell=cell,
+            attend=attend,
+            readout_width=readout,
+            dropout=dropout,
+        )
+        self.attend = attend
+        state_width = self.decoder.cells[0].state_width
+        self.bridge = bridge(self.encoder.width, decoder_layers * state_width)
+        self.start_shape = (decoder_layers, state_width)
+        self.output = nn.Linear(readout, target_vocabulary)
+        self.dropout = nn.Dropout(dropout)
+        for embedding in (self.source_embedding, self.target_embedding):
+            nn.init.normal_(embedding.weight, std=embedding_width**-0.5)
+            nn.init.zeros_(embedding.weight[PAD])
+        nn.init.zeros_(self.output.bias)
+        if tie_output:
+            self.output.weight = self.target_embedding.weight
+
+    def encode(self, source: Tensor) -> Memory:
+        """Read source ids (B,S), padded with 0, into the memory of the decoder."""
+        mask = padding_mask(source)
+        x = self.dropout(self.source_embedding(source))  # (B,S,E)
+        states, last = self.encoder(x, mask)
+        start = self.bridge(states, last, mask).unflatten(-1, self.start_shape)  # (B,L,W)
+        if self.attend.one_slot:
+            states, mask = last.unsqueeze(1), mask[:, :1]
+        keys, values = self.attend.remember(states, states)
+        return Memory(keys, values, mask, start)
+
+    def start(self, memory: Memory) -> State:
+        """Return the state (B,1,...) before the first target piece."""
+        return self.decoder.start(memory)
+
+    def step_features(
+        self, tokens: Tensor, state: State, memory: Memory
+    ) -> tuple[Tensor, State]:
+        """Read one more piece of each hypothesis, (B,K): features (B,K,R) and the next state."""
+        return self.decoder.step(self.dropout(self.target_embedding(tokens)), state, memory)
+
+    def features(self, source: Tensor, target: Tensor) -> Tensor:
+        """Teacher forcing: what the output layer reads at every position, (B,S), (B,T) -> (B,T,R)."""
+        memory = self.encode(source)
+        return self.decoder(self.dropout(self.target_embedding(target)), memory)

@@ -1,0 +1,42 @@
+"""What every translation model promises, whatever it is made of."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Seq2Seq(nn.Module, ABC):
+    """A model that reads a source sentence and gives scores for each next target piece.
+
+    ``Memory`` and ``State`` are flat NamedTuples of batch-first tensors. The memory is constant while
+    a sentence is decoded and has no beam axis; the tensors of the state are (B,K,...), K being the
+    hypotheses of a sentence. :meth:`step` and :meth:`forward` are two roads to the same numbers.
+    """
+
+    output: nn.Linear
+
+    @abstractmethod
+    def encode(self, source: Tensor) -> Any:
+        """Read source ids (B,S), padded with 0, into a Memory."""
+
+    @abstractmethod
+    def start(self, memory: Any) -> Any:
+        """Return the State (B,1,...) before the first target piece."""
+
+    @abstractmethod
+    def step_features(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
+        """Read one more piece of each hypothesis, (B,K): features (B,K,R) and the next State."""
+
+    @abstractmethod
+    def features(self, source: Tensor, target: Tensor) -> Tensor:
+        """Teacher forcing: what the output layer reads at every position, (B,S), (B,T) -> (B,T,R)."""
+
+    def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
+        """Read one more piece of each hypothesis, (B,K): logits (B,K,V) and the next State."""
+        features, state = self.step_features(tokens, state, memory)
+        return self.output(features), state
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Teacher forcing: source (B,S), target bos … (B,T) -> logits of the next piece (B,T,V)."""
+        return self.output(self.features(source, target))

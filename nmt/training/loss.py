@@ -1,0 +1,90 @@
+"""Cross-entropy with label smoothing, straight from the features, without ever holding all logits.
+
+The logits of an update of 4,096 pieces over 8,000 pieces are 131 MB, written and read several times;
+in pieces they stay in the cache. The gradient is computed on the way forward, while they are there.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nmt.attention.mask import PAD
+
+
+class Loss(NamedTuple):
+    """Sums over the target pieces that are not padding; to be divided once, by the whole update."""
+
+    smoothed: Tensor  # () what training goes down on
+    likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
+    tokens: int
+
+
+def sequence_loss(
+    features: Tensor, target: Tensor, weight: Tensor, bias: Tensor, smoothing: float
+) -> Loss:
+    """Sum the loss of every piece of the target.
+
+    Args:
+        features: (B,T,R), what the output layer reads before each piece.
+        target: (B,T), the pieces to predict, padded with 0.
+        weight, bias: (V,R), (V,), the output layer.
+        smoothing: share of the probability that is spread over all pieces (Szegedy et al. 2016).
+    """
+    keep = target != PAD
+    smoothed, likelihood = ChunkedCrossEntropy.apply(
+        features[keep], weight, bias, target[keep], smoothing
+    )
+    return Loss(smoothed, likelihood, int(keep.sum()))
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """(N,R), (V,R), (V,), (N,) -> smoothed and plain cross-entropy, both summed over N.
+
+    Only the smoothed sum has a gradient. With p = softmax(x W^T + b) and q = (1-ε) onehot + ε/V, the
+    gradient at the logits is p - q, of which those at x, W and b are products.
+    """
+
+    CHUNK = 1024  # rows
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Compute both sums, and the gradients while the logits are at hand."""
+        low = (
+            torch.get_autocast_dtype(x.device.type)
+            if torch.is_autocast_enabled(x.device.type)
+            else x.dtype
+        )
+        matrix = weight.to(low)
+        training = any(ctx.needs_input_grad[:3])
+        grad_x, grad_w, grad_b = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)
+        smoothed = x.new_zeros((), dtype=torch.float32)
+        likelihood = smoothed.clone()
+        with torch.autocast(x.device.type, enabled=False):
+            for start in range(0, x.size(0), ChunkedCrossEntropy.CHUNK):
+                rows = slice(start, start + ChunkedCrossEntropy.CHUNK)
+                piece, labels = x[rows].to(low), target[rows, None]
+                logp = F.linear(piece, matrix).float().add_(bias).log_softmax(-1)  # (C,V)
+                nll = -logp.gather(1, labels).sum()
+                likelihood += nll
+                smoothed += (1 - smoothing) * nll - smoothing * logp.mean(-1).sum()
+                if training:
+                    grad = logp.exp_().sub_(smoothing / logp.size(1))  # p - q
+                    grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
+                    grad_b += grad.sum(0)
+                    grad = grad.to(low)
+                    grad_x[rows] = grad @ matrix
+                    grad_w += grad.mT @ piece
+        ctx.save_for_backward(grad_x, grad_w, grad_b)
+        ctx.mark_non_differentiable(likelihood)
+        return smoothed, likelihood
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradients that are already there."""
+        grad_x, grad_w, grad_b = ctx.saved_tensors
+        scale = grads[0]
+        return grad_x * scale, grad_w * scale, grad_b * scale, None, None
