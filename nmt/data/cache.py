@@ -1,7 +1,7 @@
-"""Results kept on disk under a name that is made of everything they depend on.
+"""Results kept on disk under a name made of everything they depend on.
 
-An entry is a folder. It is built beside its place and renamed into it, so that a run which is cut off
-leaves nothing half-made and two runs at once do not meet; the second run of the same thing finds it.
+An entry is a folder. It is built beside its place and renamed into it, so that a run which is cut
+off leaves nothing half-made, and two runs at once do not meet.
 """
 
 import hashlib
@@ -28,6 +28,11 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_digest() -> str:
+    """A digest of this package's source: what older code has put into the cache is not used."""
+    return digest([file_digest(path) for path in sorted(Path(__file__).parent.glob("*.py"))])
 
 
 def cached(folder: Path, build: Callable[[Path], None]) -> Path:

@@ -13,16 +13,20 @@ from datasets import Dataset
 from nmt.errors import UserError
 
 
+EMPTY, EQUAL = "a side is empty", "source equals target"
+HELD_OUT, DUPLICATE = "also in dev or test", "duplicate"
+
+
 @dataclass
 class Clean:
     """The limits. Lengths are counted in pieces of the tokenizer."""
 
     max_pieces: int = 100  # on either side
-    max_ratio: float = 4.0  # longer side to shorter side; ignored up to `ratio_from` pieces
-    ratio_from: int = 10
+    max_ratio: float = 4.0  # of the longer to the shorter side …
+    ratio_from: int = 10  # … where the longer one has more pieces than this
     drop_duplicates: bool = True
-    drop_equal: bool = True  # source equal to target
-    drop_seen: bool = True  # the pair is also in dev or test
+    drop_equal: bool = True
+    drop_held_out: bool = True
 
 
 @dataclass
@@ -55,39 +59,38 @@ class CleaningReport:
 def clean_text(
     train: Dataset, held_out: Iterable[Dataset], clean: Clean
 ) -> tuple[Dataset, CleaningReport]:
-    """What can be told from the text alone: empty, source equal to target, in dev or test, duplicate."""
-    seen = {key for split in held_out for key in _keys(split)} if clean.drop_seen else set()
-    report = CleaningReport(len(train), {"empty": 0})
-    equal, held, duplicate = "source equals target", "also in dev or test", "duplicate"
-    report.dropped |= {
-        reason: 0
-        for reason, wanted in (
-            (equal, clean.drop_equal),
-            (held, clean.drop_seen),
-            (duplicate, clean.drop_duplicates),
-        )
-        if wanted
-    }
+    """Takes out what the text alone tells: empty, equal sides, in `held_out`, duplicate."""
+    held = {_key(*pair) for split in held_out for pair in _text(split)}
     earlier: set[bytes] = set()
+
+    def reason(source: str, target: str) -> str | None:
+        if not source or not target:
+            return EMPTY
+        if clean.drop_equal and source == target:
+            return EQUAL
+        key = _key(source, target)
+        if clean.drop_held_out and key in held:
+            return HELD_OUT
+        if clean.drop_duplicates and key in earlier:
+            return DUPLICATE
+        earlier.add(key)
+        return None
+
+    dropped = dict.fromkeys((EMPTY, EQUAL, HELD_OUT, DUPLICATE), 0)
     kept: list[int] = []
     for index, (source, target) in enumerate(_text(train)):
-        if not source or not target:
-            report.dropped["empty"] += 1
-        elif clean.drop_equal and source == target:
-            report.dropped[equal] += 1
-        elif (key := _key(source, target)) in seen:
-            report.dropped[held] += 1
-        elif clean.drop_duplicates and key in earlier:
-            report.dropped[duplicate] += 1
-        else:
-            earlier.add(key)
+        why = reason(source, target)
+        if why is None:
             kept.append(index)
+        else:
+            dropped[why] += 1
+    report = CleaningReport(len(train), dropped)
     report.require_some()
     return train.select(kept), report
 
 
 def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> np.ndarray:
-    """The indices that stay of pairs with `lengths` (N,2) in pieces; adds the counts to `report`."""
+    """The indices of the pairs that stay; `report` gets the counts. lengths: (N,2) in pieces."""
     longer, shorter = lengths.max(1), lengths.min(1)
     too_long = longer > clean.max_pieces
     unlike = ~too_long & (longer > clean.ratio_from) & (longer > clean.max_ratio * shorter)
@@ -101,10 +104,6 @@ def _text(split: Dataset) -> Iterable[tuple[str, str]]:
     for batch in split.iter(10_000):
         for source, target in zip(batch["source"], batch["target"], strict=True):
             yield source.strip(), target.strip()
-
-
-def _keys(split: Dataset) -> Iterable[bytes]:
-    return (_key(source, target) for source, target in _text(split))
 
 
 def _key(source: str, target: str) -> bytes:

@@ -1,28 +1,27 @@
 """From a corpus to batches: clean, cut into pieces, keep on disk, serve."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import datasets
 import numpy as np
-import pyarrow as pa
 import sentencepiece
-import torch
-from datasets import Dataset, DatasetDict, Features, Value
-from datasets import Sequence as ListOf
+from datasets import Dataset, DatasetDict, Features, List, Value
 from torch import Tensor
 
 from nmt.data.batching import padding_share, token_batches
 from nmt.data.cache import cached, digest
 from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
 from nmt.data.corpus import PAIR, Corpus, Splits
-from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.data.ragged import Ragged
+from nmt.data.tokenizer import BOS, EOS, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
 
-IDS = Features({**PAIR, "source_ids": ListOf(Value("int32")), "target_ids": ListOf(Value("int32"))})
+IDS = Features({**PAIR, "source_ids": List(Value("int32")), "target_ids": List(Value("int32"))})
+BLOCK = 10_000  # lines that are encoded at a time
 
 
 class Batch(NamedTuple):
@@ -34,25 +33,28 @@ class Batch(NamedTuple):
 
 @dataclass
 class Prepared:
-    """A corpus ready for training; each split has the columns source, target, source_ids, target_ids."""
+    """A corpus ready for training. Columns of a split: source, target, source_ids, target_ids."""
 
     train: Dataset
     dev: Dataset
     test: Dataset | None
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
-    report: CleaningReport
+    report: CleaningReport  # of train; dev and test are never filtered
 
 
-def prepare(corpus: Corpus, clean: Clean, tokenizer: TokenizerConfig, cache: Path) -> Prepared:
-    """Cleans train, trains the tokenizer on it alone and encodes every split; all of it once, then cached."""
-    splits = corpus.load(cache)
-    content = [None if split is None else split._fingerprint for split in splits]
-    name = digest(
-        content, asdict(clean), asdict(tokenizer) | {"sample": 0}, sentencepiece.__version__
-    )
+def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) -> Prepared:
+    """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
+
+    Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
+    after cleaning, or where the tokenizer's size does not fit the text.
+    """
+    config.check()
+    model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
+    name = digest(corpus.key(), asdict(clean), asdict(model), sentencepiece.__version__)
     folder = cached(
-        cache / "prepared" / name, lambda partial: _build(splits, clean, tokenizer, partial)
+        cache / "prepared" / name,
+        lambda partial: _build(corpus.load(cache), clean, model, partial),
     )
     found = datasets.load_from_disk(str(folder / "splits"))
     assert isinstance(found, DatasetDict)
@@ -60,25 +62,26 @@ def prepare(corpus: Corpus, clean: Clean, tokenizer: TokenizerConfig, cache: Pat
         found["train"],
         found["dev"],
         found.get("test"),
-        Tokenizer.load(folder, "source", tokenizer.sample),
-        Tokenizer.load(folder, "target", tokenizer.sample),
+        Tokenizer.load(folder, "source", config.sample),
+        Tokenizer.load(folder, "target", config.sample),
         CleaningReport(**json.loads((folder / "report.json").read_text())),
     )
 
 
 def _build(splits: Splits, clean: Clean, config: TokenizerConfig, folder: Path) -> None:
     if splits.train is None or splits.dev is None:
-        raise UserError("this corpus has no train or no dev split")
+        raise UserError("to train, a corpus needs a train and a dev split; this one lacks one")
     held_out = [split for split in (splits.dev, splits.test) if split is not None]
     train, report = clean_text(splits.train, held_out, clean)
     source, target = train_tokenizers(train, config)
     encoded = {
         name: encode(split, source, target, folder / f"{name}.arrow")
-        for name, split in (("train", train), ("dev", splits.dev), ("test", splits.test))
+        for name, split in splits._replace(train=train)._asdict().items()
         if split is not None
     }
-    lengths = pair_lengths(encoded["train"]) - [1, 2]  # without eos, without bos and eos
-    encoded["train"] = encoded["train"].select(clean_lengths(lengths, clean, report))
+    # Lengths in pieces: without eos, without bos and eos.
+    kept = clean_lengths(pair_lengths(encoded["train"]) - [1, 2], clean, report)
+    encoded["train"] = encoded["train"].select(kept)
     DatasetDict(encoded).save_to_disk(str(folder / "splits"))
     source.save(folder, "source")
     target.save(folder, "target")
@@ -99,7 +102,7 @@ def train_tokenizers(train: Dataset, config: TokenizerConfig) -> tuple[Tokenizer
 
 
 def _lines(split: Dataset, *columns: str) -> Iterator[str]:
-    for batch in split.iter(10_000):
+    for batch in split.iter(BLOCK):
         for column in columns:
             yield from batch[column]
 
@@ -116,83 +119,95 @@ def encode(split: Dataset, source: Tokenizer, target: Tokenizer, path: Path) -> 
     return split.map(
         add_ids,
         batched=True,
-        batch_size=10_000,
+        batch_size=BLOCK,
         features=IDS,
         cache_file_name=str(path),
         load_from_cache_file=False,
-        new_fingerprint=digest(split._fingerprint, path.name),
+        new_fingerprint=path.stem,
     )
-
-
-class Ragged:
-    """Rows of ids of unequal length, end to end."""
-
-    def __init__(self, values: np.ndarray, starts: np.ndarray) -> None:
-        self.values = values  # all ids
-        self.starts = starts  # (N+1,) where each row begins, and the end
-        self.lengths = np.diff(starts)
-
-    @classmethod
-    def of_column(cls, split: Dataset, column: str) -> "Ragged":
-        table = split.with_format("arrow")[:]
-        rows = table.column(column).combine_chunks().cast(pa.large_list(pa.int32()))
-        return cls(
-            rows.flatten().to_numpy(),
-            np.concatenate([[0], np.cumsum(rows.value_lengths().to_numpy())]),
-        )
-
-    @classmethod
-    def of_lists(cls, rows: Sequence[Sequence[int]]) -> "Ragged":
-        starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-        return cls(
-            np.fromiter((index for row in rows for index in row), np.int32, starts[-1]), starts
-        )
-
-    def padded(self, rows: Sequence[int]) -> Tensor:
-        """The rows side by side: (B, longest) int64, padded with 0."""
-        lengths = self.lengths[rows]
-        places = np.arange(lengths.max())
-        inside = places < lengths[:, None]  # (B,L)
-        block = np.full(inside.shape, PAD, dtype=np.int64)
-        block[inside] = self.values[(self.starts[rows][:, None] + places)[inside]]
-        return torch.from_numpy(block)
 
 
 def pair_lengths(split: Dataset) -> np.ndarray:
     """(N,2): the lengths of source_ids and target_ids."""
-    return np.stack(
-        [Ragged.of_column(split, f"{side}_ids").lengths for side in ("source", "target")], 1
-    )
+    columns = "source_ids", "target_ids"
+    return np.stack([Ragged.of_column(split, column).lengths for column in columns], 1)
+
+
+class Ids(NamedTuple):
+    """All of train in ids."""
+
+    source: Ragged
+    target: Ragged
+
+    def lengths(self) -> np.ndarray:
+        """(N,2): tokens a side. A target of bos … eos is one position shorter in the model."""
+        return np.stack([self.source.lengths, self.target.lengths - 1], 1)
 
 
 class TrainLoader:
-    """The batches of every epoch of train. A batch depends on (seed, epoch, its number) alone."""
+    """The batches of train. A batch depends on (seed, epoch, its number) and on nothing before it.
+
+    With subword sampling every epoch cuts all lines anew, and then makes its batches.
+    """
 
     def __init__(self, prepared: Prepared, max_tokens: int, seed: int) -> None:
+        self.train = prepared.train
+        self.source_tokenizer = prepared.source_tokenizer
+        self.target_tokenizer = prepared.target_tokenizer
         self.max_tokens = max_tokens
         self.seed = seed
-        self.source = Ragged.of_column(prepared.train, "source_ids")
-        self.target = Ragged.of_column(prepared.train, "target_ids")
-        # A target of bos … eos makes one position less than it has ids.
-        self.lengths = np.stack([self.source.lengths, self.target.lengths - 1], 1)  # (N,2)
-        longest = int(self.lengths.max())
+        self._best = Ids(
+            Ragged.of_column(self.train, "source_ids"), Ragged.of_column(self.train, "target_ids")
+        )
+        self._last: tuple[int, Ids, list[list[int]]] | None = None
+        longest = int(self._best.lengths().max())
         if longest > max_tokens:
             raise UserError(
-                f"train.max_tokens={max_tokens}: one train pair has {longest} tokens; "
-                "give a larger budget or lower clean.max_pieces"
+                f"train.max_tokens={max_tokens}: the longest train pair has {longest} tokens; "
+                "give a larger budget, or lower clean.max_pieces"
             )
 
     def num_batches(self, epoch: int) -> int:
-        return len(self._indices(epoch))
+        """How many batches an epoch has."""
+        return len(self._plan(epoch)[1])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from number `start` on."""
-        for indices in self._indices(epoch)[start:]:
-            yield Batch(self.source.padded(indices), self.target.padded(indices))
+        """The epoch's batches, from number `start` on."""
+        ids, batches = self._plan(epoch)
+        for rows in batches[start:]:
+            yield Batch(ids.source.padded(rows), ids.target.padded(rows))
 
     def padding_share(self, epoch: int = 0) -> float:
         """The share of padding in an epoch, over source and target."""
-        return padding_share(self.lengths, self._indices(epoch))
+        ids, batches = self._plan(epoch)
+        return padding_share(ids.lengths(), batches)
 
-    def _indices(self, epoch: int) -> list[list[int]]:
-        return token_batches(self.lengths, self.max_tokens, self.seed, epoch)
+    def _plan(self, epoch: int) -> tuple[Ids, list[list[int]]]:
+        """The epoch's ids and the rows of its batches; the last one asked for is kept."""
+        if self._last is None or self._last[0] != epoch:
+            ids = self._ids(epoch)
+            batches = token_batches(ids.lengths(), self.max_tokens, self.seed, epoch)
+            self._last = epoch, ids, batches
+        return self._last[1:]
+
+    def _ids(self, epoch: int) -> Ids:
+        if not self.source_tokenizer.smoothing:
+            return self._best
+        source, target = self.source_tokenizer, self.target_tokenizer
+        return Ids(
+            Ragged.of_blocks(self._drawn("source", source, [], [self.seed, epoch, 0])),
+            Ragged.of_blocks(self._drawn("target", target, [BOS], [self.seed, epoch, 1])),
+        )
+
+    def _drawn(
+        self, side: str, tokenizer: Tokenizer, before: list[int], seed: list[int]
+    ) -> Iterator[list[list[int]]]:
+        """One side's lines cut at random, block by block; the best cut where one is too long."""
+        best: Ragged = getattr(self._best, side)
+        for number, block in enumerate(self.train.select_columns(side).iter(BLOCK)):
+            state = np.random.SeedSequence([*seed, number]).generate_state(1)
+            rows = [[*before, *ids, EOS] for ids in tokenizer.sample(block[side], int(state[0]))]
+            yield [
+                row if len(row) <= self.max_tokens else best.row(number * BLOCK + index)
+                for index, row in enumerate(rows)
+            ]

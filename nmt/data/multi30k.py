@@ -1,34 +1,27 @@
 """Multi30k: image captions in English with human translations (Elliott et al. 2016, 2017)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from nmt.data.cache import digest, file_digest
-from nmt.data.corpus import Corpus, Splits
-from nmt.data.files import read_pair
-from nmt.errors import UserError
+from nmt.data.hub import Hub
+from nmt.data.published import Published
 
 
 @dataclass
-class Multi30k(Corpus):
-    """Any two of English, German and French."""
+class Multi30k(Published):
+    """29,000 pairs of any two of English, German and French; raw text."""
 
     source: str = "de"
     target: str = "en"
-    dir: str | None = None  # the folder with train.de.gz, val.de.gz, test_2016_flickr.de.gz …
-    test: str = "test_2016_flickr"
+    test: str = "test_2016_flickr"  # the test set's file in the folder
 
-    def content(self) -> str:
-        return digest([file_digest(path) for pair in self._paths() for path in pair])
+    def languages(self) -> tuple[str, ...]:
+        return "de", "en", "fr"
 
-    def read(self) -> Splits:
-        return Splits(*(read_pair(*pair) for pair in self._paths()))
+    def files(self) -> tuple[str, str, str]:
+        return "train", "val", self.test
 
-    def _paths(self) -> list[tuple[Path, Path]]:
-        if self.dir is None:
-            raise UserError("data.dir= is needed")
-        folder = Path(self.dir)
-        return [
-            (folder / f"{name}.{self.source}.gz", folder / f"{name}.{self.target}.gz")
-            for name in ("train", "val", self.test)
-        ]
+    def hub(self) -> Hub:
+        if "fr" in (self.source, self.target):
+            # The copy that has French has the pictures too: 10 GB, of which the text is streamed.
+            return Hub(self.source, self.target, name="romrawinjp/multi30k", stream=True)
+        return Hub(self.source, self.target, name="bentrevett/multi30k")

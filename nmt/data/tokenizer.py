@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import sentencepiece
 
@@ -13,26 +14,56 @@ from nmt.errors import UserError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
+KINDS = ("unigram", "bpe", "char", "word")
+SAMPLED_KINDS = ("unigram", "bpe")
+NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
+
 
 @dataclass
 class TokenizerConfig:
     """How text is cut into pieces."""
 
     kind: str = "unigram"  # unigram | bpe | char | word
-    size: int = 8000  # pieces in all; for char and word at most
+    size: int = 8000  # pieces in all; char and word take fewer where the text has fewer
     joint: bool = True  # one model for both sides, or one a side
-    character_coverage: float = 0.9999  # share of the text's characters that become pieces
-    byte_fallback: bool = True  # the other characters in bytes, else unknown
-    normalization: str = "identity"  # identity | nfkc | nmt_nfkc
-    sample: float = 0.0  # subword sampling: smoothing for unigram, dropout for bpe; 0: none
+    # Characters of the text that become pieces of their own, by share of the running text; the
+    # others are spelt in bytes, or are unknown where byte_fallback is off.
+    character_coverage: float = 0.9998
+    byte_fallback: bool = True
+    # What is done to the text first. The references of a test set are raw text, so the default does
+    # nothing, and decode gives back what encode got but for runs of spaces.
+    normalization: str = "identity"  # identity | nfkc | nmt_nfkc | nfkc_cf | nmt_nfkc_cf
+    # Subword sampling in training, 0: off. unigram: the exponent of the probabilities of the
+    # segmentations (Kudo 2018, section 3.2: 0.1 to 0.5); bpe: dropout (Provilkov et al. 2020: 0.1).
+    sample: float = 0.0
+
+    def check(self) -> None:
+        """UserError for a value that means nothing."""
+        for key, value, known in (
+            ("kind", self.kind, KINDS),
+            ("normalization", self.normalization, NORMALIZATIONS),
+        ):
+            if value not in known:
+                raise UserError(f"tokenizer.{key}={value}: there are {', '.join(known)}")
+        if self.sample and self.kind not in SAMPLED_KINDS:
+            raise UserError(
+                f"tokenizer.sample={self.sample}: kind={self.kind} cuts text in one way only; "
+                f"sample with {' or '.join(SAMPLED_KINDS)}, or set tokenizer.sample=0"
+            )
+        if not 0 <= self.sample <= 1:
+            raise UserError(f"tokenizer.sample={self.sample} is not between 0 and 1")
+        if not 0.9 <= self.character_coverage <= 1:
+            raise UserError(
+                f"tokenizer.character_coverage={self.character_coverage} is not between 0.9 and 1"
+            )
 
 
 class Tokenizer:
     """A trained SentencePiece model: pad 0, unk 1, bos 2, eos 3."""
 
-    def __init__(self, model: bytes, sample: float = 0.0) -> None:
+    def __init__(self, model: bytes, smoothing: float = 0.0) -> None:
         self.model = model
-        self.sample_rate = sample
+        self.smoothing = smoothing  # TokenizerConfig.sample
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     def __len__(self) -> int:
@@ -43,42 +74,48 @@ class Tokenizer:
         return self.processor.encode(list(lines))
 
     def sample(self, lines: Sequence[str], seed: int) -> list[list[int]]:
-        """A segmentation of each line drawn at random, the same for the same lines and seed."""
+        """A random segmentation of each line; the same for the same lines and seed."""
         drawn: list[list[int]] = []
 
         def draw() -> None:
-            sentencepiece.set_random_generator_seed(seed)
-            drawn.extend(
-                self.processor.encode(
-                    line, enable_sampling=True, alpha=self.sample_rate, nbest_size=-1
+            for line in lines:
+                ids = self.processor.encode(
+                    line, enable_sampling=True, alpha=self.smoothing, nbest_size=-1
                 )
-                for line in lines
-            )
+                drawn.append(ids)
 
+        # SentencePiece has one random generator a thread, which takes the seed at its first use.
+        sentencepiece.set_random_generator_seed(seed)
         thread = threading.Thread(target=draw)
         thread.start()
         thread.join()
         return drawn
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Detokenized text; bos, eos and pad say nothing."""
+        """Detokenized text; pad, bos and eos say nothing."""
         return self.processor.decode(list(ids))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each id as written in the model; ▁ begins a word."""
+        """Each id as the model writes it; `▁` begins a word."""
         return [self.processor.id_to_piece(index) for index in ids]
 
     def save(self, folder: Path, side: str) -> None:
+        """Writes `<side>.model`, a plain SentencePiece model."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{side}.model").write_bytes(self.model)
 
     @classmethod
-    def load(cls, folder: Path, side: str, sample: float = 0.0) -> "Tokenizer":
-        return cls((folder / f"{side}.model").read_bytes(), sample)
+    def load(cls, folder: Path, side: str, smoothing: float = 0.0) -> Self:
+        """What `save` wrote. UserError where it is not there."""
+        path = folder / f"{side}.model"
+        if not path.is_file():
+            raise UserError(f"{path}: no such tokenizer")
+        return cls(path.read_bytes(), smoothing)
 
 
 def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
     """A model of `lines`, the same for the same lines. UserError where `size` does not fit them."""
+    config.check()
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -86,6 +123,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
             model_writer=model,
             model_type=config.kind,
             vocab_size=config.size,
+            hard_vocab_limit=config.kind in SAMPLED_KINDS,
             character_coverage=config.character_coverage,
             byte_fallback=config.byte_fallback,
             normalization_rule_name=config.normalization,
@@ -93,7 +131,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
             unk_id=UNK,
             bos_id=BOS,
             eos_id=EOS,
-            max_sentence_length=1 << 16,
+            max_sentence_length=1 << 16,  # bytes; longer lines are no sentences
             num_threads=4,  # not the machine's number: the sums of EM depend on it
             minloglevel=2,
         )
@@ -107,7 +145,7 @@ def _explain(message: str, config: TokenizerConfig) -> str:
         return f"tokenizer.size={config.size}: the training text allows at most {most[1]}"
     if least := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return (
-            f"tokenizer.size={config.size}: the characters of the training text alone need {least[1]}; "
-            "give more, or lower tokenizer.character_coverage"
+            f"tokenizer.size={config.size}: the single characters of the training text need at "
+            f"least {least[1]}; give more, or lower tokenizer.character_coverage"
         )
-    return f"SentencePiece cannot train tokenizer.kind={config.kind}: {message}"
+    return f"SentencePiece could not train tokenizer.kind={config.kind}: {message}"

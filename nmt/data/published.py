@@ -1,0 +1,65 @@
+"""Corpora that others published: the same text from a local folder or from the Hugging Face hub."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt.data.cache import file_digest
+from nmt.data.corpus import Corpus, Splits
+from nmt.data.files import COMPRESSED, read_pair
+from nmt.data.hub import Hub
+from nmt.errors import UserError
+
+
+@dataclass
+class Published(Corpus):
+    """In the folder, a split is two files `<name>.<language>`, which may end in .gz, .xz, .zst."""
+
+    dir: str | None = None  # None: from the hub
+
+    @abstractmethod
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the corpus has."""
+
+    @abstractmethod
+    def files(self) -> tuple[str, str, str]:
+        """The names of train, dev and test in the folder."""
+
+    @abstractmethod
+    def hub(self) -> Hub:
+        """The dataset on the hub."""
+
+    def content(self) -> object:
+        self._check()
+        if self.dir is None:
+            return self.hub().content()
+        return [file_digest(path) for pair in self._paths(self.dir) for path in pair]
+
+    def read(self) -> Splits:
+        self._check()
+        if self.dir is None:
+            return self.hub().read()
+        return Splits(*(read_pair(*pair) for pair in self._paths(self.dir)))
+
+    def _check(self) -> None:
+        for side, language in (("source", self.source), ("target", self.target)):
+            if language not in self.languages():
+                raise UserError(f"data.{side}={language}: there are {', '.join(self.languages())}")
+        if self.source == self.target:
+            raise UserError(f"data.source and data.target are both {self.source}")
+
+    def _paths(self, folder: str) -> list[tuple[Path, Path]]:
+        place = Path(folder).expanduser()
+        if not place.is_dir():
+            raise UserError(f"data.dir={folder}: no such folder")
+        return [
+            (_find(place, f"{name}.{self.source}"), _find(place, f"{name}.{self.target}"))
+            for name in self.files()
+        ]
+
+
+def _find(folder: Path, name: str) -> Path:
+    for ending in ("", *COMPRESSED):
+        if (folder / f"{name}{ending}").is_file():
+            return folder / f"{name}{ending}"
+    raise UserError(f"data.dir={folder} has no file {name} (nor {name}.gz, .xz, .zst)")
