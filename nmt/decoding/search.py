@@ -1,0 +1,144 @@
+"""Beam search over an abstract step function; greedy search is a beam of one."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+Memory = TypeVar("Memory", bound=tuple[Tensor, ...])
+State = TypeVar("State", bound=tuple[Tensor, ...])
+Tensors = TypeVar("Tensors", bound=tuple[Tensor, ...])
+
+Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
+
+
+class Hypothesis(NamedTuple):
+    """A finished translation: its token ids without bos and eos, and log P(Y|X) / lp(Y)."""
+
+    ids: list[int]
+    score: float
+
+
+def beam_search(
+    step: Step[State, Memory],
+    memory: Memory,
+    state: State,
+    *,
+    beam: int,
+    max_length: Tensor | int,
+    length_penalty: float,
+    n_best: int,
+    pad: int,
+    bos: int,
+    eos: int,
+) -> list[list[Hypothesis]]:
+    """The `n_best` best hypotheses found for each of B sentences, best first, all different.
+
+    `step(tokens (B,K), state, memory)` gives the logits of the next token (B,K,V) and the next
+    state. `memory` and `state` are NamedTuples of batch-first tensors: memory (B,...) is what all
+    hypotheses of a sentence share; state (B,K,...) belongs to each and starts with K = 1. K grows
+    to `beam` with the second step. Both lose the rows of sentences that are done.
+
+    A hypothesis has at most `max_length` (B,) tokens before its eos; there eos is the only choice
+    left. Its score is log P(Y|X) / lp(Y), with eos counted in both (see `length_norm`).
+
+    At each step the candidates are all continuations of the K live hypotheses. Those among the
+    best K that end in eos are finished; the K best of the others live on. A sentence is done when
+    K hypotheses have finished, or earlier, when no live one can still come before the n-best
+    finished: log P only falls, and lp grows at most to that of `max_length`. With a beam of one
+    this is the greedy loop. Equal candidates are ordered by parent, then by token id.
+    """
+    assert 1 <= n_best <= beam, "n_best hypotheses need a beam as wide"
+    assert length_penalty >= 0, "the bound that ends a search early needs α ≥ 0"
+    num_sentences, device = memory[0].shape[0], memory[0].device
+    finished: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
+
+    # One row for each sentence that is not done; rows are dropped from all of these together.
+    sentence = torch.arange(num_sentences, device=device)  # (B,)
+    limit = torch.as_tensor(max_length, device=device).expand(num_sentences)  # (B,)
+    num_finished = torch.zeros_like(sentence)  # (B,)
+    best = torch.full((num_sentences, n_best), -torch.inf, device=device)  # finished scores (B,N)
+    # Of the live hypotheses; where there are fewer than K, the rest has log P = -inf.
+    ids = sentence.new_empty(num_sentences, 1, 0)  # (B,K,T)
+    tokens = sentence.new_full((num_sentences, 1), bos)  # (B,K)
+    log_p = torch.zeros(num_sentences, 1, device=device)  # (B,K)
+
+    for length in count(1):  # of the hypotheses that end at this step, eos included
+        logits, state = step(tokens, state, memory)  # (B,K,V)
+        at_limit = length > limit  # (B,)
+        log_p, parents, tokens = candidates(
+            logits, log_p, at_limit, num=2 * beam, pad=pad, bos=bos, eos=eos
+        )  # (B,C) each
+
+        ends = (tokens == eos) & log_p.isfinite()  # (B,C)
+        ends[:, beam:] = False
+        scores = log_p / length_norm(length, length_penalty)  # (B,C)
+        num_finished = num_finished + ends.sum(1)
+        best = torch.cat([best, scores.masked_fill(~ends, -torch.inf)], 1).topk(n_best).values
+        for row, rank in ends.nonzero().tolist():
+            found = Hypothesis(ids[row, parents[row, rank]].tolist(), scores[row, rank].item())
+            finished[sentence[row]].append(found)
+
+        log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(
+            descending=True, stable=True
+        )
+        log_p, live = log_p[:, :beam], live[:, :beam]  # (B,K)
+        reachable = log_p[:, 0] / length_norm(limit + 1, length_penalty)  # (B,)
+        done = (num_finished >= beam) | (best[:, -1] >= reachable) | at_limit  # (B,)
+        rows = (~done).nonzero()  # (B',1)
+        if len(rows) == 0:
+            break
+
+        live = live[rows[:, 0]]  # (B',K)
+        tokens, parents = tokens[rows, live], parents[rows, live]  # (B',K)
+        ids = torch.cat([ids[rows, parents], tokens.unsqueeze(2)], 2)  # (B',K,T+1)
+        state = select(state, (rows, parents))
+        if len(rows) < num_sentences:
+            (row,) = rows.T
+            memory = select(memory, row)
+            log_p, sentence, limit = log_p[row], sentence[row], limit[row]
+            num_finished, best = num_finished[row], best[row]
+            num_sentences = len(rows)
+
+    assert all(finished), "a sentence has no hypothesis: are the logits finite?"
+    return [sorted(found, key=lambda h: h.score, reverse=True)[:n_best] for found in finished]
+
+
+def candidates(
+    logits: Tensor, log_p: Tensor, at_limit: Tensor, *, num: int, pad: int, bos: int, eos: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The `num` most probable continuations: log P, parent and token, (B,C) each, best first.
+
+    `logits` (B,K,V) of any float type are normalized in float32 over the whole vocabulary. What
+    cannot be has log P = -inf: pad and bos, and in the rows of `at_limit` (B,) all but eos. C is
+    `num`, or less where there are not so many.
+    """
+    logits = logits.float()
+    log_z = logits.logsumexp(2, keepdim=True)  # (B,K,1)
+
+    # The best of each hypothesis first, so that only these few are normalized and masked; three
+    # more than needed as pad, bos and eos may be among them. Eos is a candidate of its own.
+    top, token = logits.topk(min(num + 3, logits.shape[2]))  # (B,K,C)
+    special = (token == pad) | (token == bos) | (token == eos)
+    top = top.masked_fill(special | at_limit[:, None, None], -torch.inf)
+    top = torch.cat([top, logits[:, :, eos, None]], 2)
+    token = torch.cat([token, token.new_full((*token.shape[:2], 1), eos)], 2)
+
+    # Sorted by token id first: a stable sort by log P then keeps that order among equals.
+    token, order = token.sort()
+    each = (log_p.unsqueeze(2) + top.gather(2, order) - log_z).flatten(1)  # (B,K·C)
+    log_p, order = each.sort(descending=True, stable=True)
+    log_p, order = log_p[:, :num], order[:, :num]  # (B,C)
+    return log_p, order // token.shape[2], token.flatten(1).gather(1, order)
+
+
+def length_norm(length: Tensor | int, alpha: float) -> Tensor | float:
+    """lp(Y) = (5 + |Y|)^α / (5 + 1)^α (Wu et al. 2016, eq. 14); |Y| counts eos."""
+    return ((5 + length) / 6) ** alpha
+
+
+def select(tensors: Tensors, index: Tensor | tuple[Tensor, Tensor]) -> Tensors:
+    """The same NamedTuple, each of its tensors indexed alike."""
+    return type(tensors)(*(tensor[index] for tensor in tensors))

@@ -1,0 +1,170 @@
+"""Text to text: tokenize, search in batches, detokenize; the order of the lines is kept."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from nmt.decoding.search import Hypothesis, beam_search
+from nmt.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Decode:
+    """How translations are searched for; lengths are counted in tokens of the vocabularies."""
+
+    beam: int = 5  # hypotheses kept at each step; 1 is greedy
+    length_penalty: float = 1.0  # α of Wu et al. 2016, eq. 14; 0 prefers short translations
+    n_best: int = 1  # translations given for each line
+    max_ratio: float = 2.0  # a translation has at most max_ratio · |source| + max_extra tokens
+    max_extra: int = 10
+    max_source: int = 1024  # longer lines are cut there, with a warning
+    batch_size: int = 64  # sentences searched together …
+    batch_tokens: int = 4096  # … as long as their source, padding included, is not larger
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what cannot be searched with."""
+        for key in ("beam", "n_best", "max_source", "batch_size", "batch_tokens"):
+            if getattr(self, key) < 1:
+                raise UserError(f"decode.{key}={getattr(self, key)}: must be at least 1.")
+        for key in ("length_penalty", "max_ratio", "max_extra"):
+            if getattr(self, key) < 0:
+                raise UserError(f"decode.{key}={getattr(self, key)}: must not be negative.")
+        if self.n_best > self.beam:
+            raise UserError(
+                f"decode.n_best={self.n_best} needs a beam at least as wide, and decode.beam is "
+                f"{self.beam}: add decode.beam={self.n_best}."
+            )
+
+
+class Translation(NamedTuple):
+    """One translation of a line: text, its token ids without bos and eos, log P(Y|X) / lp(Y)."""
+
+    text: str
+    ids: list[int]
+    score: float
+
+
+class Translator(Protocol):
+    """What is asked of a model; see `nmt.models.seq2seq`."""
+
+    training: bool
+
+    def train(self, mode: bool = True) -> Any: ...
+    def encode(self, source: Tensor) -> Any: ...
+    def start(self, memory: Any) -> Any: ...
+    def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]: ...
+
+
+def translate(
+    model: Translator,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    lines: list[str],
+    decode: Decode,
+    device: torch.device | str,
+) -> list[list[Translation]]:
+    """The `decode.n_best` best translations of each line, best first.
+
+    Lines are searched sorted by length, and given back in their order. A line without any token
+    has the empty translation alone; one longer than `decode.max_source` is cut there.
+    """
+    sources = source_ids(source_tokenizer, lines, decode.max_source)
+    translations = [[Translation("", [], 0.0)] for _ in lines]
+    lengths = [len(source) for source in sources]
+    with torch.inference_mode(), evaluating(model):
+        for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
+            found = search(model, [sources[i] for i in batch], decode, device)
+            for i, hypotheses in zip(batch, found, strict=True):
+                translations[i] = [
+                    Translation(one_line(target_tokenizer.decode(ids)), ids, score)
+                    for ids, score in hypotheses
+                ]
+    return translations
+
+
+def translate_stream(
+    model: Translator,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    lines: Iterable[str],
+    decode: Decode,
+    device: torch.device | str,
+    chunk: int = 1024,
+) -> Iterator[list[Translation]]:
+    """`translate` for any number of lines in constant memory: `chunk` lines are read at a time.
+
+    Exactly one list of translations for each line, in order. With chunk=1 a line is answered
+    before the next is read, as a terminal needs it.
+    """
+    lines = iter(lines)
+    while read := list(islice(lines, chunk)):
+        yield from translate(model, source_tokenizer, target_tokenizer, read, decode, device)
+
+
+def source_ids(tokenizer: Tokenizer, lines: list[str], max_source: int) -> list[list[int]]:
+    """The rows a model reads: tokens, at most `max_source`, and eos; empty for an empty line."""
+    sources = tokenizer.encode(lines)
+    too_long = sum(len(ids) > max_source for ids in sources)
+    if too_long:
+        log.warning("%d lines were cut at %d tokens (decode.max_source)", too_long, max_source)
+    return [[*ids[:max_source], EOS] if ids else [] for ids in sources]
+
+
+def search(
+    model: Translator, sources: list[list[int]], decode: Decode, device: torch.device | str
+) -> list[list[Hypothesis]]:
+    """The hypotheses of a batch of sources, see `beam_search`."""
+    rows = [torch.tensor(ids) for ids in sources]
+    source = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)  # (B,S)
+    length = torch.tensor([len(ids) for ids in sources])  # (B,)
+    max_length = (decode.max_ratio * length).long() + decode.max_extra
+    memory = model.encode(source.to(device))
+    return beam_search(
+        model.step,
+        memory,
+        model.start(memory),
+        beam=decode.beam,
+        max_length=max_length.to(device),
+        length_penalty=decode.length_penalty,
+        n_best=decode.n_best,
+        pad=PAD,
+        bos=BOS,
+        eos=EOS,
+    )
+
+
+def batches(lengths: list[int], max_rows: int, max_tokens: int) -> Iterator[list[int]]:
+    """Places of the non-empty lines, longest first, in batches within both limits.
+
+    `max_tokens` counts padding; a line that is longer by itself has a batch of its own.
+    """
+    places = sorted((i for i, n in enumerate(lengths) if n), key=lambda i: -lengths[i])
+    while places:
+        num = max(1, min(max_rows, max_tokens // lengths[places[0]]))
+        yield places[:num]
+        places = places[num:]
+
+
+def one_line(text: str) -> str:
+    """Text on one line: a model with byte fallback can produce a line end."""
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+@contextmanager
+def evaluating(model: Translator) -> Iterator[None]:
+    """The model in evaluation mode inside the block, and as it was after it."""
+    training = model.training
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,75 @@
+"""BLEU, chrF and TER by sacreBLEU, each with the signature that says what was computed."""
+
+from importlib.metadata import version
+from typing import TypedDict
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+from sacremoses import MosesTokenizer
+
+# sacreBLEU's choice for the language, as in its own command; 13a for every language not named.
+# The last four write no spaces between words and have no segmenter there: BLEU of characters.
+TOKENIZERS = {
+    "zh": "zh",
+    "ja": "ja-mecab",
+    "ko": "ko-mecab",
+    "th": "char",
+    "lo": "char",
+    "km": "char",
+    "my": "char",
+}
+
+
+class Scores(TypedDict):
+    """Corpus scores from 0 to 100 (TER: 0 is best, above 100 is possible)."""
+
+    bleu: float
+    chrf: float
+    ter: float
+    bleu_tok_lc: float
+    signatures: dict[str, str]  # by the names above
+
+
+def score(hypotheses: list[str], references: list[str], target_language: str) -> Scores:
+    """Score detokenized text, one reference a line.
+
+    `bleu` takes sacreBLEU's tokenizer for the target language (13a, zh, ja-mecab, ko-mecab).
+    `bleu_tok_lc` is the BLEU of the older literature, on lower-cased text in Moses tokens. Moses
+    has no words for languages of `TOKENIZERS`; there `bleu_tok_lc` keeps the tokenizer of `bleu`
+    and is lower-cased alone. The signatures say so.
+    """
+    assert len(hypotheses) == len(references) > 0
+    language = target_language.lower().replace("_", "-").split("-")[0]
+    tokenizer = TOKENIZERS.get(language, "13a")
+    metrics = {
+        "bleu": BLEU(tokenize=tokenizer),
+        "chrf": CHRF(),
+        "ter": TER(normalized=True, asian_support=True) if language in ("zh", "ja") else TER(),
+    }
+    values = {name: m.corpus_score(hypotheses, [references]) for name, m in metrics.items()}
+    signatures = {name: str(m.get_signature()) for name, m in metrics.items()}
+
+    if tokenizer == "13a":
+        lower = BLEU(lowercase=True, tokenize="none", force=True)
+        hypotheses, references = moses(hypotheses, language), moses(references, language)
+    else:
+        lower = BLEU(lowercase=True, tokenize=tokenizer)
+    bleu_tok_lc = lower.corpus_score(hypotheses, [references])
+    signature = str(lower.get_signature())
+    return Scores(
+        bleu=values["bleu"].score,
+        chrf=values["chrf"].score,
+        ter=values["ter"].score,
+        bleu_tok_lc=bleu_tok_lc.score,
+        signatures={
+            **signatures,
+            "bleu_tok_lc": signature.replace("tok:none", f"tok:moses-{version('sacremoses')}"),
+        },
+    )
+
+
+def moses(lines: list[str], language: str) -> list[str]:
+    """Each line as Moses tokens between spaces, nothing escaped."""
+    tokenizer = MosesTokenizer(language)
+    return [" ".join(tokenizer.tokenize(line, escape=False)) for line in lines]
