@@ -1,1 +1,1 @@
-"""Attention(query, keys, values) = normalize(score(query, keys)) · values, and all that varies in it."""
+"""Attention(query, keys, values) = normalize(score(query, keys)) · values, and its parts."""

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from nmt.attention.additive import additive
+from nmt.attention.additive import additive, exponential
 from nmt.attention.score import Score
 
 
 class Bahdanau(Score):
-    """v·tanh(W q + U k). Bahdanau et al. 2015, appendix A.1.2. `width`: that of the hidden layer."""
+    """v·tanh(W q + U k). Bahdanau et al. 2015, appendix A.1.2. `width`: of the hidden layer."""
 
     def __init__(self, query_width: int, key_width: int, width: int | None = None) -> None:
         super().__init__(query_width, key_width)
@@ -18,7 +18,7 @@ class Bahdanau(Score):
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def prepare(self, keys: Tensor) -> Tensor:
-        return self.U(keys)  # (...,S,W)
+        return exponential(self.U(keys))  # (...,S,W)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        return additive(self.W(query), keys, self.v)  # (...,T,S)
+        return additive(exponential(self.W(query)), keys, self.v)  # (...,T,S)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
@@ -9,7 +10,6 @@ from nmt.attention.heads import MultiHead
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Softmax
-from nmt.attention.score import Score
 from nmt.attention.window import Full, Normalize, Window
 from nmt.errors import UserError
 
@@ -18,16 +18,17 @@ def build_attention(
     query_width: int,
     key_width: int,
     value_width: int,
-    score: Callable[[int, int], Score] | Callable[[int], FixedContext],
+    score: Callable[..., Any],
     normalize: Normalize,
     window: Callable[[int], Window],
     heads: int = 1,
     hops: int = 1,
     dropout: float = 0.0,
 ) -> Attend:
-    """`hops` times `heads` of attention with this score, normalizer and window.
+    """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
-    One head is attention itself, without projections. UserError where the choices have no meaning
+    `score` makes a score for the widths of query and key, or is FixedContext: no attention. One
+    head is attention itself, without projections. UserError where the choices have no meaning
     together.
     """
     attend: Attend

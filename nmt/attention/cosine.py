@@ -10,8 +10,8 @@ from nmt.attention.score import InnerProduct, need_equal_widths
 class Cosine(InnerProduct):
     """g · q·k/(‖q‖‖k‖). Graves et al. 2014 (NTM), eq. 5 and 6; Henry et al. 2020 (QKNorm), eq. 4.
 
-    A cosine lies in [-1, 1], too flat for a softmax: the learned g (one over the temperature) starts
-    at `scale`. UserError where q and k differ in width.
+    A cosine lies in [-1, 1], too flat for a softmax: the learned g (one over the temperature)
+    starts at `scale`. UserError where q and k differ in width.
     """
 
     def __init__(self, query_width: int, key_width: int, scale: float = 10.0) -> None:

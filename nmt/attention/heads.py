@@ -12,9 +12,10 @@ from nmt.errors import UserError
 class MultiHead(Attend):
     """Concat(head_1 … head_H) W_O, head_i = Attention(q W_Q,i, k W_K,i, v W_V,i).
 
-    Vaswani et al. 2017, section 3.2.2. Every head is `query_width / heads` wide, the context as wide as
-    the query. `attention` makes the attention for widths of query, key and value; its parameters are
-    the same in all heads, the projections are not. UserError where the heads do not divide the width.
+    Vaswani et al. 2017, section 3.2.2. Every head is `query_width / heads` wide, the context as
+    wide as the query. `attention` makes the attention for widths of query, key and value; its
+    parameters are the same in all heads, the projections are not. UserError where the heads do not
+    divide the width.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ from nmt.attention.attend import Attend
 class Hops(Attend):
     """u_1 = q; o_k = attend(u_k); u_(k+1) = u_k + W o_k; the last o is the context.
 
-    Sukhbaatar et al. 2015 (End-to-end memory networks), section 2.2 and eq. 4, with one W for all hops
-    (it also brings o to the width of u) and one attention for all hops (their layer-wise tying).
+    Sukhbaatar et al. 2015 (End-to-end memory networks), section 2.2, their layer-wise tying: all
+    hops share one attention, and one W, which here brings o to the width of u.
     """
 
     def __init__(self, attend: Attend, query_width: int, hops: int) -> None:

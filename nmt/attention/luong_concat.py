@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.attention.additive import additive
+from nmt.attention.additive import additive, exponential
 from nmt.attention.score import Score
 
 
@@ -12,7 +12,7 @@ class LuongConcat(Score):
     """v·tanh(W [q; k]). Luong et al. 2015, section 3.1, concat. `width`: the rows of W.
 
     W [q; k] is W's left half times q plus its right half times k, so that the keys' share is
-    computed once a sentence. What it can express is Bahdanau's score; what differs is where W starts.
+    computed once a sentence. It can express what Bahdanau's score can; W starts otherwise.
     """
 
     def __init__(self, query_width: int, key_width: int, width: int | None = None) -> None:
@@ -22,8 +22,8 @@ class LuongConcat(Score):
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def prepare(self, keys: Tensor) -> Tensor:
-        return F.linear(keys, self.W.weight[:, self.query_width :])  # (...,S,W)
+        return exponential(F.linear(keys, self.W.weight[:, self.query_width :]))  # (...,S,W)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         query = F.linear(query, self.W.weight[:, : self.query_width])  # (...,T,W)
-        return additive(query, keys, self.v)  # (...,T,S)
+        return additive(exponential(query), keys, self.v)  # (...,T,S)

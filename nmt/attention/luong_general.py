@@ -1,4 +1,4 @@
-"""Luong's general score: a matrix between query and key learns which of their parts belong together."""
+"""Luong's general score: a matrix learns which parts of query and key belong together."""
 
 from torch import Tensor, nn
 

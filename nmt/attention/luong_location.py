@@ -9,7 +9,8 @@ from nmt.attention.score import Score
 class LuongLocation(Score):
     """W q, one row of W a source position. Luong et al. 2015, eq. 8, location.
 
-    W has `max_positions` rows; source positions beyond have the score -inf: they are never looked at.
+    W has `max_positions` rows; source positions beyond have the score -inf and are
+    never looked at.
     """
 
     def __init__(self, query_width: int, key_width: int, max_positions: int = 100) -> None:

@@ -1,7 +1,7 @@
 """Which part of the source a query looks at: all of it, or the keys near one place.
 
-Luong et al. 2015, section 3.2. A window surrounds the normalizer: keys outside are gone before it, so
-that the weights inside sum to 1.
+A window surrounds the normalizer: keys outside are gone before it, so that the weights of those
+inside sum to 1 (Luong et al. 2015, section 3.2).
 """
 
 from abc import ABC, abstractmethod
@@ -26,14 +26,17 @@ class Window(nn.Module, ABC):
     def forward(
         self, normalize: Normalize, scores: Tensor, query: Tensor, position: Tensor
     ) -> Tensor:
-        """Weights (...,T,S) from scores (...,T,S) that are -inf where a query may not look.
+        """The weights (...,T,S).
 
-        query: (...,T,Dq); position: int, broadcastable to (...,T), the queries' places.
+        normalize: from scores to weights over the last axis
+        scores:    (...,T,S), -inf where a query may not look
+        query:     (...,T,Dq)
+        position:  int, broadcastable to (...,T): the place of each query in its own sentence
         """
 
 
 class Full(Window):
-    """The whole source: the global attention of Luong et al. 2015, section 3.1."""
+    """All keys: the global attention of Luong et al. 2015, section 3.1."""
 
     def forward(
         self,
@@ -43,3 +46,78 @@ class Full(Window):
         position: Tensor,  # noqa: ARG002
     ) -> Tensor:
         return normalize(scores)
+
+
+class Local(Window):
+    """The keys s with |s - p| <= D around an aligned position p. Luong et al. 2015, section 3.2.
+
+    `radius` is D, a whole number of 1 or more, so that some key is always inside: p is never more
+    than 1 away from a key.
+    """
+
+    def __init__(self, query_width: int, radius: int = 10) -> None:
+        super().__init__(query_width)
+        if radius < 1:
+            raise UserError(
+                f"window.radius={radius} leaves no key to look at. Choose 1 or more; "
+                "the paper takes 10."
+            )
+        self.radius = radius
+
+    def inside(self, normalize: Normalize, scores: Tensor, distance: Tensor) -> Tensor:
+        """align(q, k) over the window alone; distance s - p: (...,T,S)."""
+        return normalize(scores.masked_fill(distance.abs() > self.radius, float("-inf")))
+
+
+class LocalM(Local):
+    """Monotonic alignment, p_t = t: the source goes along with the target. Section 3.2, local-m.
+
+    Past the end of the source, p_t stays at its last key.
+    """
+
+    def forward(
+        self,
+        normalize: Normalize,
+        scores: Tensor,
+        query: Tensor,  # noqa: ARG002
+        position: Tensor,
+    ) -> Tensor:
+        p = torch.minimum(position, num_visible(scores) - 1)  # (...,T)
+        return self.inside(normalize, scores, places(scores) - p[..., None])
+
+
+class LocalP(Local):
+    """Predictive alignment, p_t = S·sigmoid(v·tanh(W q)). Section 3.2, local-p, eq. 9 and 10.
+
+    A Gaussian around p_t, of standard deviation D/2, multiplies the weights after the normalizer:
+    they sum to less than 1, and p_t learns. S is the number of keys that the query may look at.
+    """
+
+    def __init__(self, query_width: int, radius: int = 10) -> None:
+        super().__init__(query_width, radius)
+        self.W = nn.Linear(query_width, query_width, bias=False)
+        self.v = nn.Linear(query_width, 1, bias=False)
+
+    def forward(
+        self,
+        normalize: Normalize,
+        scores: Tensor,
+        query: Tensor,
+        position: Tensor,  # noqa: ARG002
+    ) -> Tensor:
+        share = self.v(self.W(query).tanh()).squeeze(-1).to(scores.dtype).sigmoid()  # (...,T)
+        p = num_visible(scores) * share
+        distance = places(scores) - p[..., None]  # (...,T,S)
+        sigma = self.radius / 2
+        gaussian = (-distance.square() / (2 * sigma**2)).exp()
+        return self.inside(normalize, scores, distance) * gaussian
+
+
+def places(scores: Tensor) -> Tensor:
+    """0, 1, … S-1: the place of each key."""
+    return torch.arange(scores.shape[-1], device=scores.device)
+
+
+def num_visible(scores: Tensor) -> Tensor:
+    """How many keys each query may look at, the first ones: (...,T,S) -> (...,T)."""
+    return (scores > float("-inf")).sum(-1)
