@@ -10,8 +10,8 @@ from hashlib import blake2b
 import numpy as np
 from datasets import Dataset
 
+from nmt.data.corpus import blocks
 from nmt.errors import UserError
-
 
 EMPTY, EQUAL = "a side is empty", "source equals target"
 HELD_OUT, DUPLICATE = "also in dev or test", "duplicate"
@@ -76,7 +76,7 @@ def clean_text(
         earlier.add(key)
         return None
 
-    dropped = dict.fromkeys((EMPTY, EQUAL, HELD_OUT, DUPLICATE), 0)
+    dropped: dict[str, int] = {EMPTY: 0, EQUAL: 0, HELD_OUT: 0, DUPLICATE: 0}
     kept: list[int] = []
     for index, (source, target) in enumerate(_text(train)):
         why = reason(source, target)
@@ -101,8 +101,8 @@ def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> 
 
 
 def _text(split: Dataset) -> Iterable[tuple[str, str]]:
-    for batch in split.iter(10_000):
-        for source, target in zip(batch["source"], batch["target"], strict=True):
+    for block in blocks(split):
+        for source, target in zip(block["source"], block["target"], strict=True):
             yield source.strip(), target.strip()
 
 

@@ -1,21 +1,22 @@
 """A corpus: sentence pairs in three splits, whatever they come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self, cast
 
 import datasets
 import pyarrow as pa
-import pyarrow.compute
 from datasets import Dataset, DatasetDict, Features, Value
+from pyarrow.compute import fill_null  # pyright: ignore[reportAttributeAccessIssue]
 
 from nmt.data.cache import cached, code_digest, digest
 from nmt.errors import UserError
 
 datasets.disable_progress_bars()
 
+BLOCK = 10_000
 PAIR = Features({"source": Value("string"), "target": Value("string")})
 
 
@@ -25,6 +26,22 @@ class Splits(NamedTuple):
     train: Dataset | None = None
     dev: Dataset | None = None
     test: Dataset | None = None
+
+    def present(self) -> dict[str, Dataset]:
+        """The splits that there are, by name."""
+        return {name: split for name, split in self._asdict().items() if split is not None}
+
+    def save(self, folder: Path) -> None:
+        """Writes them as Arrow files."""
+        # pyright cannot tell that a DatasetDict is a dict.
+        DatasetDict(self.present()).save_to_disk(str(folder))  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote, memory-mapped."""
+        found = datasets.load_from_disk(str(folder))
+        assert isinstance(found, DatasetDict)
+        return cls(**{str(name): split for name, split in found.items()})
 
 
 class Lines(NamedTuple):
@@ -56,24 +73,15 @@ class Corpus(ABC):
 
     def load(self, cache: Path) -> Splits:
         """The splits, memory-mapped from `cache`, where they are put if they are not there yet."""
-        folder = cached(cache / "corpora" / self.key(), self._write)
-        found = datasets.load_from_disk(str(folder))
-        assert isinstance(found, DatasetDict)
-        return Splits(**found)
+        folder = cache / "corpora" / self.key()
+        return Splits.load(cached(folder, lambda partial: self.read().save(partial)))
 
     def lines(self, cache: Path, split: str = "test") -> Lines:
         """The raw text of one split, for evaluation. UserError where there is no such split."""
-        splits = self.load(cache)._asdict()
-        dataset = splits.get(split)
-        if dataset is None:
-            present = ", ".join(name for name, data in splits.items() if data is not None)
-            raise UserError(f"the corpus has no split {split!r}; it has {present}")
-        return Lines(list(dataset["source"]), list(dataset["target"]))
-
-    def _write(self, folder: Path) -> None:
-        splits = self.read()._asdict()
-        present = {name: split for name, split in splits.items() if split is not None}
-        DatasetDict(present).save_to_disk(str(folder))
+        splits = self.load(cache).present()
+        if split not in splits:
+            raise UserError(f"the corpus has no split {split!r}; it has {', '.join(splits)}")
+        return Lines(list(splits[split]["source"]), list(splits[split]["target"]))
 
 
 def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
@@ -82,9 +90,19 @@ def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
 
 
 def arrow_pairs(source: pa.ChunkedArray, target: pa.ChunkedArray) -> Dataset:
-    """Two Arrow columns side by side, uncopied where they have no nulls; these become empty lines."""
+    """Two Arrow columns of text side by side, uncopied. What is null becomes an empty line."""
     columns = [
-        column.cast(pa.string()) if not column.null_count else pa.compute.fill_null(column, "")
+        fill_null(column.cast(pa.string()), "") if column.null_count else column.cast(pa.string())
         for column in (source, target)
     ]
     return Dataset(pa.table(columns, schema=PAIR.arrow_schema))
+
+
+def arrow_table(split: Dataset) -> pa.Table:
+    """All rows of a dataset as an Arrow table."""
+    return cast(pa.Table, split.with_format("arrow")[:])
+
+
+def blocks(split: Dataset) -> Iterator[dict[str, list[str]]]:
+    """A dataset's columns of text, ten thousand lines at a time."""
+    return cast(Iterator[dict[str, list[str]]], split.iter(BLOCK))

@@ -1,14 +1,15 @@
 """Any translation dataset of the Hugging Face hub."""
 
 from dataclasses import dataclass
+from typing import Any
 
-import datasets
-from datasets import Dataset
+from datasets import Dataset, load_dataset
+from datasets.exceptions import DatasetsError
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils.logging import set_verbosity_error
-from pyarrow.compute import struct_field
+from pyarrow.compute import struct_field  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.corpus import Corpus, Splits, arrow_pairs
+from nmt.data.corpus import Corpus, Splits, arrow_pairs, arrow_table
 from nmt.data.files import Columns
 from nmt.errors import UserError
 
@@ -42,7 +43,7 @@ class Hub(Corpus):
     def _split(self, split: str | None) -> Dataset | None:
         if split is None:
             return None
-        table = self._fetch(split).with_format("arrow")[:]
+        table = arrow_table(self._fetch(split))
         if "translation" in table.column_names and not (self.source_column or self.target_column):
             sides = table["translation"]
             self._check([field.name for field in sides.type])
@@ -59,25 +60,24 @@ class Hub(Corpus):
                 )
 
     def _fetch(self, split: str) -> Dataset:
-        """The split as datasets gives it. UserError where the hub does not."""
+        """The split as it is on the hub. UserError where it cannot be had."""
         set_verbosity_error()
         disable_progress_bars()
-        columns = [self.source_column or self.source, self.target_column or self.target]
+        options: dict[str, Any] = {"split": split, "streaming": self.stream}
+        if self.stream:
+            options["columns"] = [
+                self.source_column or self.source,
+                self.target_column or self.target,
+            ]
         try:
-            found = datasets.load_dataset(
-                self.name,
-                self.config,
-                data_dir=self.folder,
-                revision=self.revision,
-                split=split,
-                streaming=self.stream,
-                **({"columns": columns} if self.stream else {}),
+            found = load_dataset(
+                self.name, self.config, data_dir=self.folder, revision=self.revision, **options
             )
             return Dataset.from_list(list(found)) if self.stream else found
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        except (OSError, ValueError, RuntimeError, DatasetsError) as error:
             raise UserError(
                 f"data.name={self.name} (split {split}) cannot be had from the Hugging Face hub: "
-                f"{' '.join(str(error).split())}. Check the name, config and split on "
-                "huggingface.co/datasets; without a network use data=bible, or data=files, or a "
-                "corpus's own folder with data.dir="
+                f"{' '.join(str(error).split())}. Look at huggingface.co/datasets for the name, "
+                "config and splits; without a network use data=bible, data=files, or the folder "
+                "of a corpus you have (data.dir=)"
             ) from error

@@ -6,22 +6,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import datasets
 import numpy as np
 import sentencepiece
-from datasets import Dataset, DatasetDict, Features, List, Value
+import torch
+from datasets import Dataset, Features, List, Value
 from torch import Tensor
 
 from nmt.data.batching import padding_share, token_batches
 from nmt.data.cache import cached, digest
 from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
-from nmt.data.corpus import PAIR, Corpus, Splits
+from nmt.data.corpus import BLOCK, PAIR, Corpus, Splits, blocks
 from nmt.data.ragged import Ragged
-from nmt.data.tokenizer import BOS, EOS, Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
 
 IDS = Features({**PAIR, "source_ids": List(Value("int32")), "target_ids": List(Value("int32"))})
-BLOCK = 10_000  # lines that are encoded at a time
 
 
 class Batch(NamedTuple):
@@ -29,6 +28,15 @@ class Batch(NamedTuple):
 
     source: Tensor  # (B,S)
     target: Tensor  # (B,T+1)
+
+    @property
+    def num_pieces(self) -> int:
+        """How many target pieces there are to predict: all but bos and padding."""
+        return int((self.target[:, 1:] != PAD).sum())
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch there."""
+        return Batch(*(ids.to(device, non_blocking=True) for ids in self))
 
 
 @dataclass
@@ -56,12 +64,13 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
         cache / "prepared" / name,
         lambda partial: _build(corpus.load(cache), clean, model, partial),
     )
-    found = datasets.load_from_disk(str(folder / "splits"))
-    assert isinstance(found, DatasetDict)
+    train, dev, test = Splits.load(folder / "splits")
+    assert train is not None
+    assert dev is not None
     return Prepared(
-        found["train"],
-        found["dev"],
-        found.get("test"),
+        train,
+        dev,
+        test,
         Tokenizer.load(folder, "source", config.sample),
         Tokenizer.load(folder, "target", config.sample),
         CleaningReport(**json.loads((folder / "report.json").read_text())),
@@ -76,13 +85,12 @@ def _build(splits: Splits, clean: Clean, config: TokenizerConfig, folder: Path) 
     source, target = train_tokenizers(train, config)
     encoded = {
         name: encode(split, source, target, folder / f"{name}.arrow")
-        for name, split in splits._replace(train=train)._asdict().items()
-        if split is not None
+        for name, split in splits._replace(train=train).present().items()
     }
     # Lengths in pieces: without eos, without bos and eos.
     kept = clean_lengths(pair_lengths(encoded["train"]) - [1, 2], clean, report)
     encoded["train"] = encoded["train"].select(kept)
-    DatasetDict(encoded).save_to_disk(str(folder / "splits"))
+    Splits(**encoded).save(folder / "splits")
     source.save(folder, "source")
     target.save(folder, "target")
     (folder / "report.json").write_text(json.dumps(asdict(report)))
@@ -102,9 +110,9 @@ def train_tokenizers(train: Dataset, config: TokenizerConfig) -> tuple[Tokenizer
 
 
 def _lines(split: Dataset, *columns: str) -> Iterator[str]:
-    for batch in split.iter(BLOCK):
+    for block in blocks(split):
         for column in columns:
-            yield from batch[column]
+            yield from block[column]
 
 
 def encode(split: Dataset, source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:
@@ -204,7 +212,7 @@ class TrainLoader:
     ) -> Iterator[list[list[int]]]:
         """One side's lines cut at random, block by block; the best cut where one is too long."""
         best: Ragged = getattr(self._best, side)
-        for number, block in enumerate(self.train.select_columns(side).iter(BLOCK)):
+        for number, block in enumerate(blocks(self.train.select_columns(side))):
             state = np.random.SeedSequence([*seed, number]).generate_state(1)
             rows = [[*before, *ids, EOS] for ids in tokenizer.sample(block[side], int(state[0]))]
             yield [

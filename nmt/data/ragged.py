@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from nmt.data.corpus import arrow_table
 from nmt.data.tokenizer import PAD
 
 
@@ -23,8 +24,7 @@ class Ragged:
     @classmethod
     def of_column(cls, split: Dataset, column: str) -> Self:
         """A column of lists of ids."""
-        table = split.select_columns(column).with_format("arrow")[:]
-        rows = table.column(column).combine_chunks()
+        rows = arrow_table(split.select_columns(column)).column(column).combine_chunks()
         return cls(rows.flatten().to_numpy(), rows.value_lengths().to_numpy())
 
     @classmethod
