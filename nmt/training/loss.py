@@ -11,32 +11,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.mask import PAD
+from nmt.data.loader import Batch
+from nmt.models.seq2seq import Seq2Seq
 
 
 class Loss(NamedTuple):
-    """Sums over the target pieces that are not padding; to be divided once, by the whole update."""
+    """Sums over the target pieces that are not padding, to be divided once, by the whole update."""
 
     smoothed: Tensor  # () what training goes down on
     likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
-    tokens: int
 
 
-def sequence_loss(
-    features: Tensor, target: Tensor, weight: Tensor, bias: Tensor, smoothing: float
-) -> Loss:
-    """Sum the loss of every piece of the target.
+def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+    """Sum the loss of every target piece of a batch, under teacher forcing.
 
-    Args:
-        features: (B,T,R), what the output layer reads before each piece.
-        target: (B,T), the pieces to predict, padded with 0.
-        weight, bias: (V,R), (V,), the output layer.
-        smoothing: share of the probability that is spread over all pieces (Szegedy et al. 2016).
+    ``smoothing`` is the share of the probability that is spread over all pieces (Szegedy et al. 2016).
     """
+    features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
+    target = batch.target[:, 1:]  # (B,T)
     keep = target != PAD
     smoothed, likelihood = ChunkedCrossEntropy.apply(
-        features[keep], weight, bias, target[keep], smoothing
+        features[keep], model.output.weight, model.output.bias, target[keep], smoothing
     )
-    return Loss(smoothed, likelihood, int(keep.sum()))
+    return Loss(smoothed, likelihood)
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):

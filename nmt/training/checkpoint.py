@@ -1,0 +1,160 @@
+"""Checkpoints: folders ``checkpoints/step-000500`` that appear whole or not at all.
+
+Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors`` and ``state.json``: nothing that
+executes when it is loaded.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nmt.errors import UserError
+
+FOLDER = "checkpoints"
+
+
+@dataclass
+class Position:
+    """Where training stands: all that is not a tensor."""
+
+    step: int = 0  # updates done
+    epoch: int = 0
+    batch: int = 0  # batches of the epoch that are done
+    seconds: float = 0.0  # of training so far, evaluation included
+    tokens: int = 0  # target pieces so far
+    dev: dict[str, float] = field(default_factory=dict)  # what was measured here
+    best: float | None = None  # of the watched dev metric so far
+    bad_evaluations: int = 0  # in a row without a better one
+    schedule: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk."""
+
+    folder: Path
+    position: Position
+
+    @classmethod
+    def read(cls, folder: Path) -> "Checkpoint":
+        """Read where training stood, not the tensors."""
+        return cls(folder, Position(**json.loads((folder / "state.json").read_text())))
+
+    def model(self) -> dict[str, Tensor]:
+        """Read the model's tensors."""
+        return load_file(self.folder / "model.safetensors")
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Put model, optimizer and random states back to where they stood."""
+        load_tensors(model, self.folder / "model.safetensors")
+        load_optimizer(optimizer, load_file(self.folder / "optimizer.safetensors"))
+        load_random_states(load_file(self.folder / "random.safetensors"))
+
+
+def checkpoints(run: Path) -> list[Checkpoint]:
+    """Return the checkpoints of a run folder, oldest first."""
+    return [Checkpoint.read(folder) for folder in sorted((run / FOLDER).glob("step-*[0-9]"))]
+
+
+def save(
+    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+) -> Checkpoint:
+    """Write a checkpoint beside its place, then rename it: it is there whole or not at all."""
+    place = run / FOLDER / f"step-{position.step:07d}"
+    partial = place.with_name(place.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_tensors(model, partial / "model.safetensors")
+    save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")
+    save_file(random_states(), partial / "random.safetensors")
+    (partial / "state.json").write_text(json.dumps(asdict(position), indent=2))
+    shutil.rmtree(place, ignore_errors=True)
+    partial.rename(place)
+    return Checkpoint(place, position)
+
+
+def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
+    """Sort by what was measured on dev, the best first: ``bleu`` is good high, ``loss`` low."""
+    sign = 1 if watch == "loss" else -1
+    return sorted(kept, key=lambda c: (sign * c.position.dev[watch], c.position.step))
+
+
+def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:
+    """Delete what is neither among the last nor among the best; the newest always stays."""
+    found = checkpoints(run)
+    kept = found[-max(keep_last, 1) :] + better_first(found, watch)[:keep_best]
+    for checkpoint in found:
+        if checkpoint not in kept:
+            shutil.rmtree(checkpoint.folder)
+
+
+def average(chosen: list[Checkpoint]) -> dict[str, Tensor]:
+    """Return the mean of the models' tensors (Vaswani et al. 2017, section 6.1)."""
+    mean = {name: tensor.double() for name, tensor in chosen[0].model().items()}
+    for checkpoint in chosen[1:]:
+        for name, tensor in checkpoint.model().items():
+            mean[name] += tensor
+    return {name: (tensor / len(chosen)).float() for name, tensor in mean.items()}
+
+
+def save_tensors(model: nn.Module, path: Path) -> None:
+    """Write the model's parameters, each once though it may have several names."""
+    tensors = {name: p.detach().contiguous() for name, p in model.named_parameters()}
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial)
+    partial.replace(path)
+
+
+def load_tensors(model: nn.Module, path: Path) -> None:
+    """Read what :func:`save_tensors` wrote. UserError where it is of another model."""
+    tensors = load_file(path)
+    parameters = dict(model.named_parameters())
+    wrong = sorted(parameters.keys() ^ tensors.keys()) or [
+        name for name, p in parameters.items() if p.shape != tensors[name].shape
+    ]
+    if wrong:
+        raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Flatten the optimizer's state to tensors by ``<parameter number>.<name>``."""
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": torch.as_tensor(value).contiguous()
+        for number, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what :func:`optimizer_tensors` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def random_states() -> dict[str, Tensor]:
+    """Return the states of torch's generators."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def load_random_states(states: dict[str, Tensor]) -> None:
+    """Put them back."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -1,0 +1,54 @@
+"""When a training ends, and how much of its budget is used."""
+
+from nmt.config import Train
+from nmt.errors import UserError
+from nmt.training.checkpoint import Position
+from nmt.training.schedule import Schedule
+
+
+class Limits:
+    """The first of the limits in steps, epochs and minutes ends training; so does patience."""
+
+    def __init__(self, config: Train, schedule: Schedule) -> None:
+        self.config = config
+        budgets = (config.max_steps, config.max_epochs, config.max_minutes)
+        if any(budget is not None for budget in budgets):
+            return
+        kind = type(schedule).__name__
+        if schedule.needs_budget:
+            reason = f"the schedule {kind} falls to zero where it ends"
+        elif config.patience is None:
+            reason = "nor train.patience, which stops when dev does not improve"
+        else:
+            return
+        raise UserError(
+            "training has no end: give train.max_steps, train.max_epochs or train.max_minutes "
+            f"({reason})"
+        )
+
+    def shares(self, position: Position, num_batches: int) -> dict[str, float]:
+        """Return the used share of every budget that is given; 1 or more: it is used up."""
+        config = self.config
+        epochs = position.epoch + position.batch / num_batches
+        used = {
+            "steps": (position.step, config.max_steps),
+            "epochs": (epochs, config.max_epochs),
+            "minutes": (position.seconds / 60, config.max_minutes),
+        }
+        return {name: now / end for name, (now, end) in used.items() if end is not None}
+
+    def progress(self, position: Position, num_batches: int) -> float:
+        """Return the share that schedules fall with: minutes count where nothing else is given."""
+        shares = self.shares(position, num_batches)
+        counted = [share for name, share in shares.items() if name != "minutes"]
+        return min(1.0, max(counted or list(shares.values()) or [0.0]))
+
+    def reached(self, position: Position, num_batches: int) -> str | None:
+        """Return the limit that ends training here, in words; None: it goes on."""
+        for name, share in self.shares(position, num_batches).items():
+            if share >= 1:
+                return f"train.max_{name} reached"
+        patience = self.config.patience
+        if patience is not None and position.bad_evaluations >= patience:
+            return f"no better dev {self.config.watch} in {patience} evaluations"
+        return None

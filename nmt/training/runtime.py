@@ -1,0 +1,88 @@
+"""The machine: device, precision, seeds, memory."""
+
+import ctypes
+import sys
+from contextlib import AbstractContextManager
+
+import torch
+
+from nmt.errors import UserError
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` is the GPU where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"device={name} cannot be used ({reason}). Take device=auto, cpu or cuda."
+        ) from error
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return what products are computed in: ``fp32``, ``bf16``, or ``auto``.
+
+    ``auto`` is bf16 where the hardware computes it, a CPU with AVX512-BF16 or AMX included. Weights,
+    optimizer, sums, softmax and loss are float32 in either case.
+    """
+    known = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if name in known:
+        return known[name]
+    if name != "auto":
+        raise UserError(f"precision={name}: there are auto, bf16 and fp32")
+    return torch.bfloat16 if computes_bf16(device) else torch.float32
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Tell whether the device multiplies bf16 matrices in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    found = torch.backends.cpu.get_cpu_capability() != "DEFAULT" and cpu_flags()
+    return bool(found and {"avx512_bf16", "amx_bf16"} & found)
+
+
+def cpu_flags() -> set[str]:
+    """Return the processor's features as Linux names them; empty elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            flags = next((line for line in lines if line.startswith("flags")), "")
+    except OSError:
+        return set()
+    return set(flags.split())
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
+    """Compute products in ``precision`` inside the block."""
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def keep_heap() -> None:
+    """Keep freed memory in the process: training asks for the same large tensors at each step.
+
+    By default glibc gives blocks of more than 32 MB back at once, and the kernel clears each page
+    again when it is asked for anew. Measured effect: docs/results.md.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+        mallopt(mmap_threshold, 2**30)
+        mallopt(trim_threshold, 2**31 - 1)
+
+
+def seed_everything(seed: int, device: torch.device, deterministic: bool) -> None:
+    """Seed torch's generators; with ``deterministic`` refuse kernels whose result may vary."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(deterministic)
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = False
+        torch.set_float32_matmul_precision("high")

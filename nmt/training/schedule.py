@@ -1,0 +1,122 @@
+"""How the learning rate moves: each schedule is a factor of ``optimizer.lr`` at each update.
+
+``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs or minutes) that
+is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
+"""
+
+from abc import ABC, abstractmethod
+from math import cos, pi
+
+
+class Schedule(ABC):
+    """A factor of the learning rate that depends on where training stands."""
+
+    needs_budget = False  # whether it falls with the progress, and so needs an end
+
+    def __init__(self, warmup: int) -> None:
+        self.warmup = warmup
+
+    def __call__(self, step: int, progress: float) -> float:
+        """Return the factor at update ``step``."""
+        warm = min(1.0, step / self.warmup) if self.warmup else 1.0
+        return warm * self.shape(step, progress)
+
+    @abstractmethod
+    def shape(self, step: int, progress: float) -> float:
+        """Return the factor but for the warm-up."""
+
+    def observe(self, loss: float) -> None:  # noqa: B027
+        """Hear the loss of a dev evaluation."""
+
+    def state(self) -> dict[str, float]:
+        """Return what has to be kept to go on from here."""
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from a kept state."""
+        assert not state
+
+
+class Constant(Schedule):
+    """Stay."""
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return 1."""
+        return 1.0
+
+
+class Linear(Schedule):
+    """Fall linearly to zero where the budget ends."""
+
+    needs_budget = True
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return what is left of the budget."""
+        return 1.0 - progress
+
+
+class Cosine(Schedule):
+    """Fall along half a cosine to zero where the budget ends (Loshchilov and Hutter 2017, eq. 5)."""
+
+    needs_budget = True
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return (1 + cos π·progress) / 2."""
+        return (1.0 + cos(pi * progress)) / 2
+
+
+class InverseSqrt(Schedule):
+    """Fall with 1/√step after the warm-up, from 1 at its end (fairseq's inverse_sqrt)."""
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return √(warmup / step) after the warm-up."""
+        start = max(self.warmup, 1)
+        return (start / max(step, start)) ** 0.5
+
+
+class Noam(Schedule):
+    """Vaswani et al. 2017, eq. 3: width^-0.5 · min(step^-0.5, step · warmup^-1.5)."""
+
+    def __init__(self, warmup: int, width: int) -> None:
+        super().__init__(warmup)
+        self.width = width
+
+    def __call__(self, step: int, progress: float) -> float:
+        """Return equation 3; ``optimizer.lr`` is its factor."""
+        return self.width**-0.5 * self.shape(step, progress)
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return the second half of equation 3, warm-up included."""
+        return min(step**-0.5, step * max(self.warmup, 1) ** -1.5)
+
+
+class Plateau(Schedule):
+    """Multiply by ``factor`` whenever dev loss has not fallen for ``patience`` evaluations."""
+
+    def __init__(self, warmup: int, factor: float, patience: int) -> None:
+        super().__init__(warmup)
+        self.factor = factor
+        self.patience = patience
+        self.now = 1.0
+        self.best = float("inf")
+        self.waited = 0
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return the product of the falls so far."""
+        return self.now
+
+    def observe(self, loss: float) -> None:
+        """Count an evaluation without a new best; fall when there have been enough of them."""
+        self.waited = 0 if loss < self.best else self.waited + 1
+        self.best = min(loss, self.best)
+        if self.waited >= self.patience:
+            self.now *= self.factor
+            self.waited = 0
+
+    def state(self) -> dict[str, float]:
+        """Return the factor, the best loss and the evaluations since."""
+        return {"now": self.now, "best": self.best, "waited": self.waited}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from a kept state."""
+        self.now, self.best, self.waited = state["now"], state["best"], int(state["waited"])
