@@ -8,17 +8,12 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacremoses import MosesTokenizer
 
-# sacreBLEU's choice for the language, as in its own command; 13a for every language not named.
-# The last four write no spaces between words and have no segmenter there: BLEU of characters.
-TOKENIZERS = {
-    "zh": "zh",
-    "ja": "ja-mecab",
-    "ko": "ko-mecab",
-    "th": "char",
-    "lo": "char",
-    "km": "char",
-    "my": "char",
-}
+from nmt.data.language import SPACELESS, primary
+
+# As sacreBLEU's own command chooses by the target language; 13a for every language not named.
+TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+# Where no words are written and sacreBLEU knows none: BLEU of characters.
+TOKENIZERS |= {language: "char" for language in SPACELESS if language not in TOKENIZERS}
 
 
 class Scores(TypedDict):
@@ -34,13 +29,13 @@ class Scores(TypedDict):
 def score(hypotheses: list[str], references: list[str], target_language: str) -> Scores:
     """Score detokenized text, one reference a line.
 
-    `bleu` takes sacreBLEU's tokenizer for the target language (13a, zh, ja-mecab, ko-mecab).
+    `bleu` takes sacreBLEU's tokenizer for the target language (13a, zh, ja-mecab, ko-mecab, char).
     `bleu_tok_lc` is the BLEU of the older literature, on lower-cased text in Moses tokens. Moses
     has no words for languages of `TOKENIZERS`; there `bleu_tok_lc` keeps the tokenizer of `bleu`
     and is lower-cased alone. The signatures say so.
     """
     assert len(hypotheses) == len(references) > 0
-    language = target_language.lower().replace("_", "-").split("-")[0]
+    language = primary(target_language)
     tokenizer = TOKENIZERS.get(language, "13a")
     metrics = {
         "bleu": BLEU(tokenize=tokenizer),

@@ -1,0 +1,36 @@
+"""Fonts for every script: DejaVu comes with matplotlib, Noto with two packages of fonts alone."""
+
+from functools import cache
+from importlib.resources import files
+
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+PACKAGES = ("noto_cjk_sans_jp_regular", "manimgx_fonts")
+
+
+@cache
+def families() -> list[str]:
+    """Font families in the order in which matplotlib should look for a character.
+
+    Latin, Greek and Cyrillic stay in DejaVu Sans; Han, kana and Hangul are in Noto Sans CJK, other
+    scripts in Noto Sans of that script. The first call makes them known to matplotlib.
+    """
+    names = ["DejaVu Sans"]
+    for package in PACKAGES:
+        for file in sorted(files(package).iterdir(), key=str):
+            if file.name.endswith((".otf", ".ttf")) and "Italic" not in file.name:
+                fontManager.addfont(str(file))
+                names.append(fontManager.ttflist[-1].name)
+    return names
+
+
+@cache
+def _covered() -> frozenset[int]:
+    """The code points that one of the fonts can draw."""
+    fonts = (get_font(findfont(FontProperties(family=name))) for name in families())
+    return frozenset(code for font in fonts for code in font.get_charmap())
+
+
+def drawable(text: str) -> str:
+    """The text; a character that no font has is written as its number, never as an empty box."""
+    return "".join(c if ord(c) in _covered() else f"‹{ord(c):X}›" for c in text)

@@ -1,0 +1,98 @@
+"""The log of a run: metrics.jsonl for programs, TensorBoard for people."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from matplotlib.figure import Figure
+from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from nmt.report.heatmap import pixels
+
+METRICS = "metrics.jsonl"
+EVENTS = "tensorboard"
+
+
+class Logger:
+    """Writes `metrics.jsonl` and TensorBoard events into the folder of a run.
+
+    `step` is where the run stands: 0 at its start, the checkpoint's step when it is resumed. What
+    an interrupted run had written after that step is forgotten, in both places.
+    """
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        path = folder / METRICS
+        keep_until(path, step)
+        self.metrics = path.open("a", encoding="utf-8")
+        self.events = SummaryWriter(
+            str(folder / EVENTS), purge_step=step + 1 if step else None, flush_secs=10
+        )
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there."""
+        line = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self.metrics.write(json.dumps({"step": step, **line}) + "\n")
+        self.metrics.flush()
+        for name, value in metrics.items():
+            self.events.add_scalar(name, value, step)
+
+    def text(self, step: int, name: str, markdown: str) -> None:
+        """Text such as sample translations, see `nmt.report.table.markdown`."""
+        self.events.add_text(name, markdown, step)
+
+    def figure(self, step: int, name: str, figure: Figure) -> None:
+        """A picture; those of one name make a slider over the steps."""
+        self.events.add_image(name, pixels(figure), step, dataformats="HWC")
+
+    def config(self, yaml: str) -> None:
+        """The resolved configuration, kept as it is written."""
+        self.events.add_text("config", "\n".join(f"    {line}" for line in yaml.splitlines()), 0)
+
+    def hparams(
+        self, step: int, values: Mapping[str, object], metrics: Mapping[str, float]
+    ) -> None:
+        """The row of this run in the HParams tab: flat settings and what came out, at the end.
+
+        Written into the run's own events. SummaryWriter.add_hparams would begin a second run in a
+        folder below, which the other tabs then show beside this one.
+        """
+        simple = {
+            k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()
+        }
+        writer = self.events.file_writer
+        assert writer, "closed already"
+        for summary in hparams(simple, dict(metrics)):
+            writer.add_summary(summary)
+        for name, value in metrics.items():
+            self.events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self.metrics.close()
+        self.events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def keep_until(path: Path, step: int) -> None:
+    """Drop the lines past `step`, and a last one that was cut in the middle, in one exchange."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    new = path.with_suffix(".new")
+    new.write_text("".join(kept), encoding="utf-8")
+    os.replace(new, path)

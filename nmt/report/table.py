@@ -1,0 +1,72 @@
+"""Tables: for the terminal, and as markdown for TensorBoard and the docs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from nmt.evaluation.scores import Scores
+
+Cell = str | int | float
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str | None = None) -> Table:
+    """A table for `rich.print`: numbers to the right, text as it is (no [markup] in it)."""
+    rows = [list(row) for row in rows]
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(header):
+        numbers = bool(rows) and all(not isinstance(row[place], str) for row in rows)
+        drawn.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(written(cell)) for cell in row))
+    return drawn
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """The same table in markdown; a | within a cell is escaped."""
+
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    body = [line(written(cell) for cell in row) for row in rows]
+    return "\n".join([line(header), line("---" for _ in header), *body])
+
+
+def written(cell: Cell) -> str:
+    """1234 as 1,234 and 0.12345 as 0.12."""
+    if isinstance(cell, str):
+        return cell
+    return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.2f}"
+
+
+def score_rows(scores: Scores) -> list[tuple[str, float, str]]:
+    """Name, score and signature of each metric; the header is SCORES."""
+    values: Mapping[str, object] = scores
+    return [(name, values[name], signature) for name, signature in scores["signatures"].items()]
+
+
+SCORES = ("metric", "score", "signature")
+
+
+def sample_rows(
+    numbers: Sequence[int],
+    sources: Sequence[str],
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+) -> list[tuple[str, str, str]]:
+    """Three lines a sentence, so that they can be compared word by word; the header is SAMPLES."""
+    return [
+        row
+        for number, source, hypothesis, reference in zip(
+            numbers, sources, hypotheses, references, strict=True
+        )
+        for row in (
+            (str(number), "source", source),
+            ("", "hypothesis", hypothesis),
+            ("", "reference", reference),
+        )
+    ]
+
+
+SAMPLES = ("sentence", "", "text")

@@ -1,0 +1,60 @@
+"""From pieces to words: what a heatmap over whole words shows."""
+
+import re
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from nmt.data.language import SPACELESS, primary
+
+MARK = "▁"  # SentencePiece's space
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
+
+
+def merge_words(
+    weights: Tensor, source: list[str], target: list[str], languages: tuple[str, str]
+) -> tuple[Tensor, list[str], list[str]]:
+    """Weights (T,S) over pieces -> weights over words, the source's and the target's words.
+
+    A source word gets the sum of what its pieces got; a target word the mean of what its pieces
+    gave: every row still sums to 1. A side whose language is written without spaces keeps its
+    pieces, for a ▁ begins a sentence there and not a word.
+    """
+    source_language, target_language = languages
+    if primary(source_language) not in SPACELESS:
+        source, member = words(source)
+        weights = weights @ member.to(weights)  # (T,W)
+    if primary(target_language) not in SPACELESS:
+        target, member = words(target)
+        member = member / member.sum(0)
+        weights = member.T.to(weights) @ weights  # (W,S)
+    return weights, source, target
+
+
+def words(pieces: list[str]) -> tuple[list[str], Tensor]:
+    """The words of S pieces, and which piece belongs to which: (S,W), 0 or 1.
+
+    A piece that starts with ▁ begins a word, a special piece such as </s> is one.
+    """
+    starts = [
+        place == 0 or piece.startswith(MARK) or piece in SPECIAL or pieces[place - 1] in SPECIAL
+        for place, piece in enumerate(pieces)
+    ]
+    word_of = torch.tensor(list(accumulate(starts)), dtype=torch.long) - 1  # (S,)
+    num_words = sum(starts)
+    texts = [
+        "".join(piece for piece, word in zip(pieces, word_of.tolist(), strict=True) if word == w)
+        for w in range(num_words)
+    ]
+    member = torch.nn.functional.one_hot(word_of, num_words).float()
+    return [spell(text) for text in texts], member
+
+
+def spell(text: str) -> str:
+    """Joined pieces as a person writes them: no ▁ before, bytes as the characters they make."""
+    text = BYTES.sub(
+        lambda run: bytes.fromhex(re.sub("<0x|>", "", run[0])).decode("utf-8", "replace"), text
+    )
+    return text.removeprefix(MARK) or text
