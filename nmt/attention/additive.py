@@ -54,9 +54,10 @@ class _Additive(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]: the decorator's fault
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """From d tanh(x) = 4r(1-r) dx, and x = q + k, and d(e^2x) = 2 e^2x dx."""
-        (grad,) = grads  # (B,T,S)
         query, keys, v = ctx.saved_tensors
         d_query, d_keys, d_v = (torch.zeros_like(x) for x in (query, keys, v))
         with torch.autocast(query.device.type, enabled=False):

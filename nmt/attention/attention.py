@@ -20,7 +20,7 @@ class Attention(Attend):
     score:     makes the score for these widths of query and key
     normalize: from scores to weights over the last axis
     window:    makes the window for this width of query
-    dropout:   share of the weights that is dropped in training (Vaswani et al. 2017, section 5.4)
+    dropout:   share of the weights that is dropped in training
     """
 
     def __init__(

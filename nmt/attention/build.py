@@ -31,15 +31,17 @@ def build_attention(
     head is attention itself, without projections. UserError where the choices have no meaning
     together.
     """
-    attend: Attend
+    if heads < 1 or hops < 1:
+        raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
     if _makes(score, FixedContext):
         _refuse_without_attention(normalize, window, heads, hops)
         return FixedContext(value_width)
     attention = partial(Attention, score=score, normalize=normalize, window=window, dropout=dropout)
-    if heads > 1:
-        attend = MultiHead(query_width, key_width, value_width, heads, attention)
-    else:
-        attend = attention(query_width, key_width, value_width)
+    attend: Attend = (
+        MultiHead(query_width, key_width, value_width, heads, attention)
+        if heads > 1
+        else attention(query_width, key_width, value_width)
+    )
     return Hops(attend, query_width, hops) if hops > 1 else attend
 
 
@@ -53,12 +55,12 @@ def _refuse_without_attention(
     refused = {
         f"model.heads={heads}": heads > 1,
         f"model.hops={hops}": hops > 1,
-        f"normalize={type(normalize).__name__.lower()}": not isinstance(normalize, Softmax),
-        "window": not _makes(window, Full),
+        "normalize= other than softmax": not isinstance(normalize, Softmax),
+        "window= other than full": not _makes(window, Full),
     }
     for choice, is_refused in refused.items():
         if is_refused:
             raise UserError(
                 f"{choice} has no meaning with attention=none, which gives the decoder one fixed "
-                "vector and weighs nothing. Leave it out, or choose another attention."
+                "vector and weighs nothing. Leave it out, or choose another attention="
             )

@@ -8,7 +8,7 @@ from nmt.attention.score import InnerProduct, need_equal_widths
 
 
 class Cosine(InnerProduct):
-    """g · q·k/(‖q‖‖k‖). Graves et al. 2014 (NTM), eq. 5 and 6; Henry et al. 2020 (QKNorm), eq. 4.
+    """g · q·k/(‖q‖‖k‖). Graves et al. 2014 (NTM), eq. 5 and 6; Henry et al. 2020 (QKNorm).
 
     A cosine lies in [-1, 1], too flat for a softmax: the learned g (one over the temperature)
     starts at `scale`. UserError where q and k differ in width.

@@ -34,15 +34,19 @@ class MultiHead(Attend):
             )
         self.width = query_width
         self.heads = heads
-        self.W_Q = nn.Linear(query_width, query_width, bias=False)
-        self.W_K = nn.Linear(key_width, query_width, bias=False)
-        self.W_V = nn.Linear(value_width, query_width, bias=False)
-        self.W_O = nn.Linear(query_width, query_width, bias=False)
         head_width = query_width // heads
         self.attention = attention(head_width, head_width, head_width)
+        self.W_Q = nn.Linear(query_width, query_width, bias=False)
+        self.W_V = nn.Linear(value_width, query_width, bias=False)
+        self.W_O = nn.Linear(query_width, query_width, bias=False)
+        self.W_K = None
+        if self.attention.score.reads_keys:
+            self.W_K = nn.Linear(key_width, query_width, bias=False)
 
     def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        return self.attention.remember(self._split(self.W_K(keys)), self._split(self.W_V(values)))
+        values = self._split(self.W_V(values))  # (...,H,S,D/H)
+        keys = values if self.W_K is None else self._split(self.W_K(keys))
+        return self.attention.remember(keys, values)
 
     def forward(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, position: Tensor

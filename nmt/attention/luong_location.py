@@ -13,6 +13,8 @@ class LuongLocation(Score):
     never looked at.
     """
 
+    reads_keys = False
+
     def __init__(self, query_width: int, key_width: int, max_positions: int = 100) -> None:
         super().__init__(query_width, key_width)
         self.max_positions = max_positions

@@ -6,7 +6,7 @@ from nmt.attention.attend import Attend
 
 
 class FixedContext(Attend):
-    """The same context at every step. Sutskever et al. 2014; Cho et al. 2014, section 2.2.
+    """The same context at every step. Cho et al. 2014, section 2.2.
 
     Its memory has a single slot, the encoder's summary of the source (`one_slot`). There is nothing
     to choose from, hence no weights: `record_attention` has no entry for it.

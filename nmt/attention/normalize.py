@@ -26,7 +26,7 @@ class Sparsemax(nn.Module):
 
 
 class Entmax15(nn.Module):
-    """argmax over p of p·z + H_1.5(p), H the Tsallis entropy. Peters et al. 2019, eq. 4, α = 1.5.
+    """argmax over p of p·z + H_1.5(p), H the Tsallis entropy. Peters et al. 2019, α-entmax.
 
     Between the softmax (α = 1) and sparsemax (α = 2): sparse, but less abruptly.
     """
@@ -38,7 +38,8 @@ class Entmax15(nn.Module):
 class Hard(nn.Module):
     """The best key alone. Forward: argmax as one-hot; backward: as if it had been the softmax.
 
-    The straight-through estimator: Bengio et al. 2013, section 4; Jang et al. 2017, section 2.2.
+    The straight-through estimator of Bengio et al. 2013. Unlike the other normalizers, what it
+    computes backward is not the derivative of what it computes forward (that is 0).
     """
 
     def forward(self, scores: Tensor) -> Tensor:

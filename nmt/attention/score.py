@@ -10,6 +10,8 @@ from nmt.errors import UserError
 class Score(nn.Module, ABC):
     """How well each query matches each key: (...,T,Dq), (...,S,Dk) -> (...,T,S)."""
 
+    reads_keys: bool = True  # False: of the keys, only their number counts
+
     def __init__(self, query_width: int, key_width: int) -> None:
         super().__init__()
         self.query_width = query_width

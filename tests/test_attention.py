@@ -1,0 +1,354 @@
+"""Laws that hold for every score × normalizer × window × heads × hops, and what is around them."""
+
+from itertools import product
+
+import pytest
+import torch
+from choices import choose, names
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.attention.attend import Attend
+from nmt.attention.attention import record_attention
+from nmt.attention.build import build_attention
+from nmt.attention.entropy import attention_entropy
+from nmt.attention.heads import MultiHead
+from nmt.attention.hops import Hops
+from nmt.attention.mask import causal_mask, padding_mask
+from nmt.attention.none import FixedContext
+from nmt.errors import UserError
+
+B, T, S = 3, 5, 7
+QUERY, KEY, VALUE = 6, 10, 4  # widths
+LENGTHS = (7, 4, 1)
+SCORES = [name for name in names("attention") if name != "none"]
+ALIKE = {"cosine", "luong_dot", "scaled_dot"}  # scores that need query and key of one width
+
+
+def build(score, normalize="softmax", window="full", heads=1, hops=1, widths=None) -> Attend:
+    """In float64; the window cuts within S keys, and location has a row too little for them."""
+    widths = widths or (QUERY, QUERY if score in ALIKE and heads == 1 else KEY, VALUE)
+    attend = build_attention(
+        *widths,
+        score=choose("attention", score, max_positions=6, width=9, scale=2.0),
+        normalize=choose("normalize", normalize),
+        window=choose("window", window, radius=2),
+        heads=heads,
+        hops=hops,
+    )
+    return attend.double().eval()
+
+
+class Case:
+    """One combination, and a padded batch for it."""
+
+    def __init__(self, score, normalize, window, heads, hops):
+        torch.manual_seed(1)
+        self.attend = build(score, normalize, window, heads, hops)
+        key_width = QUERY if score in ALIKE and heads == 1 else KEY
+        self.query = torch.randn(B, T, QUERY, dtype=torch.float64)
+        self.keys = torch.randn(B, S, key_width, dtype=torch.float64)
+        self.values = torch.randn(B, S, VALUE, dtype=torch.float64)
+        self.mask = (torch.arange(S) < torch.tensor(LENGTHS)[:, None])[:, None]  # (B,1,S)
+        self.position = torch.arange(T)
+
+    def __call__(self) -> Tensor:
+        memory = self.attend.remember(self.keys, self.values)
+        return self.attend(self.query, *memory, self.mask, self.position)
+
+    def weights(self) -> list[Tensor]:
+        with record_attention(self.attend) as weights:
+            self()
+        return [w for of_one in weights.values() for w in of_one]
+
+
+@pytest.fixture(
+    params=product(SCORES, names("normalize"), names("window"), ((1, 1), (2, 2))),
+    ids=lambda choice: "{}-{}-{}-{}".format(*choice),
+)
+def case(request) -> Case:
+    score, normalize, window, (heads, hops) = request.param
+    return Case(score, normalize, window, heads, hops)
+
+
+# The laws
+
+
+def test_weights_are_a_distribution_over_the_keys_in_sight(case):
+    weights = case.weights()
+    assert weights
+    for w in weights:
+        hidden = ~case.mask if w.dim() == 3 else ~case.mask[:, None]
+        total = w.sum(-1)
+        assert (w >= 0).all()
+        assert (w[hidden.expand_as(w)] == 0).all()
+        assert (total > 0).all()
+        assert (total <= 1 + 1e-6).all()
+
+
+@pytest.mark.parametrize("window", names("window"))
+@pytest.mark.parametrize("normalize", names("normalize"))
+@pytest.mark.parametrize("score", SCORES)
+def test_context_is_the_values_weighed(score, normalize, window):
+    case = Case(score, normalize, window, 1, 1)
+    torch.testing.assert_close(case(), case.weights()[0] @ case.values)
+
+
+def test_fast_road_is_the_plain_road(case):
+    fast = case()
+    with record_attention(case.attend):
+        plain = case()
+    torch.testing.assert_close(fast, plain)
+    assert fast.shape == (B, T, case.attend.width)
+
+
+def test_a_sentence_alone_is_the_sentence_in_a_padded_batch(case):
+    together = case()
+    for i, length in enumerate(LENGTHS):
+        memory = case.attend.remember(
+            case.keys[i : i + 1, :length], case.values[i : i + 1, :length]
+        )
+        mask = torch.ones(1, 1, length, dtype=torch.bool)
+        alone = case.attend(case.query[i : i + 1], *memory, mask, case.position)
+        torch.testing.assert_close(alone[0], together[i])
+
+
+def test_queries_at_once_are_queries_one_by_one(case):
+    at_once = case()
+    memory = case.attend.remember(case.keys, case.values)
+    for t in range(T):
+        one = case.attend(case.query[:, t : t + 1], *memory, case.mask, torch.tensor(t))
+        torch.testing.assert_close(one[:, 0], at_once[:, t])
+
+
+def test_memory_can_be_reordered_by_its_first_axis(case):
+    prepared, values = case.attend.remember(case.keys, case.values)
+    kept = torch.tensor([2, 0])
+    some = case.attend(
+        case.query[kept], prepared[kept], values[kept], case.mask[kept], case.position
+    )
+    torch.testing.assert_close(some, case()[kept])
+
+
+def test_gradients_reach_every_parameter_and_input(case):
+    case.attend.train()
+    for x in (case.query, case.keys, case.values):
+        x.requires_grad_()
+    out = case()
+    (out * torch.randn_like(out)).sum().backward()
+    for name, parameter in case.attend.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+    assert case.query.grad.isfinite().all()
+    assert case.values.grad.any()
+    assert not case.values.grad[~case.mask[:, 0]].any()
+    if case.keys.grad is not None:  # luong_location reads no keys
+        assert case.keys.grad.isfinite().all()
+        assert not case.keys.grad[~case.mask[:, 0]].any()
+
+
+def test_autocast_computes_weights_in_float32(case):
+    case.attend.float().train()
+    case.query, case.values = case.query.float(), case.values.float().requires_grad_()
+    case.keys = case.keys.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = case()
+        weights = case.weights()
+        out.float().sum().backward()
+    assert out.isfinite().all()
+    assert all(w.dtype == torch.float32 for w in weights)
+    assert all(x.grad.isfinite().all() for x in (case.values, *case.attend.parameters()))
+
+
+def test_a_model_in_bfloat16_gives_bfloat16(case):
+    case.attend.bfloat16()
+    case.query, case.keys, case.values = (
+        x.bfloat16() for x in (case.query, case.keys, case.values)
+    )
+    out = case()
+    assert out.dtype == torch.bfloat16
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("window", names("window"))
+@pytest.mark.parametrize("normalize", names("normalize"))
+@pytest.mark.parametrize("score", SCORES)
+def test_the_future_is_invisible_under_a_causal_mask(score, normalize, window, heads):
+    torch.manual_seed(2)
+    attend = build(score, normalize, window, heads, widths=(QUERY, QUERY, VALUE))
+    x = torch.randn(B, S, QUERY, dtype=torch.float64)
+    values = torch.randn(B, S, VALUE, dtype=torch.float64)
+
+    def context(x: Tensor, values: Tensor) -> Tensor:
+        return attend(x, *attend.remember(x, values), causal_mask(S), torch.arange(S))
+
+    before = context(x, values)
+    x[:, 4:], values[:, 4:] = 99.0, -99.0
+    torch.testing.assert_close(context(x, values)[:, :4], before[:, :4])
+
+
+@pytest.mark.parametrize("score", ["bahdanau", "scaled_dot"])  # the plain road, the fast road
+def test_dropout_drops_weights_in_training_alone(score):
+    case = Case(score, "softmax", "full", 1, 1)
+    without, weights = case(), case.weights()[0]
+    case.attend.dropout = 0.5
+    torch.testing.assert_close(case(), without)
+    case.attend.train()
+    torch.testing.assert_close(case.weights()[0], weights)  # on record: those before dropout
+    assert not torch.allclose(case(), without)
+    mean = torch.stack([case() for _ in range(2000)]).mean(0)
+    torch.testing.assert_close(mean, without, atol=0.1, rtol=0.0)
+
+
+# References
+
+
+def test_scaled_dot_is_that_of_torch():
+    case = Case("scaled_dot", "softmax", "full", 1, 1)
+    torch.testing.assert_close(
+        case(), F.scaled_dot_product_attention(case.query, case.keys, case.values, case.mask)
+    )
+
+
+def test_heads_are_those_of_torch():
+    case = Case("scaled_dot", "softmax", "full", 3, 1)
+    ours = case.attend
+    assert isinstance(ours, MultiHead)
+    theirs = nn.MultiheadAttention(
+        QUERY, 3, bias=False, kdim=KEY, vdim=VALUE, batch_first=True, dtype=torch.float64
+    )
+    with torch.no_grad():
+        theirs.q_proj_weight.copy_(ours.W_Q.weight)
+        theirs.k_proj_weight.copy_(ours.W_K.weight)
+        theirs.v_proj_weight.copy_(ours.W_V.weight)
+        theirs.out_proj.weight.copy_(ours.W_O.weight)
+    context, weights = theirs(
+        case.query, case.keys, case.values, ~case.mask[:, 0], average_attn_weights=False
+    )
+    torch.testing.assert_close(case(), context)
+    torch.testing.assert_close(case.weights()[0], weights)
+
+
+def test_hops_are_the_recurrence_written_out():
+    case = Case("bahdanau", "softmax", "full", 1, 3)
+    assert isinstance(case.attend, Hops)
+    once, W = case.attend.attend, case.attend.W
+    memory = once.remember(case.keys, case.values)
+    u = case.query
+    for _ in range(2):
+        o = once(u, *memory, case.mask, case.position)
+        u = u + W(o)
+    torch.testing.assert_close(case(), once(u, *memory, case.mask, case.position))
+    assert len(case.weights()) == 3
+
+
+# Recording
+
+
+def test_record_names_every_attention_by_its_path_and_ends_with_its_block():
+    model = nn.ModuleDict({"self": build("bahdanau"), "cross": build("scaled_dot", heads=2)})
+    other = build("luong_general")
+    query, key = torch.randn(B, T, QUERY).double(), torch.randn(B, S, KEY).double()
+    values, mask = torch.randn(B, S, VALUE).double(), torch.ones(1, S, dtype=torch.bool)
+
+    def look(attend: nn.Module) -> None:
+        attend(query, *attend.remember(key, values), mask, torch.arange(T))
+
+    with record_attention(model) as weights:
+        look(model["cross"])
+        look(model["self"])
+        look(model["self"])
+        look(other)
+    look(model["self"])
+    assert {name: [tuple(w.shape) for w in ws] for name, ws in weights.items()} == {
+        "self": [(B, T, S), (B, T, S)],
+        "cross.attention": [(B, 2, T, S)],
+    }
+    assert not weights["self"][0].requires_grad
+
+
+def test_record_ends_where_the_block_fails():
+    attend = build("bahdanau")
+    with pytest.raises(ZeroDivisionError), record_attention(attend) as weights:
+        raise ZeroDivisionError
+    query, key = torch.randn(B, T, QUERY).double(), torch.randn(B, S, KEY).double()
+    attend(query, *attend.remember(key, key), torch.ones(1, S, dtype=torch.bool), torch.arange(T))
+    assert weights == {"": []}
+
+
+# No attention
+
+
+def test_none_gives_its_one_slot_to_every_query():
+    attend = build("none")
+    assert isinstance(attend, FixedContext)
+    assert attend.one_slot
+    assert not build("bahdanau").one_slot
+    summary = torch.randn(B, 1, VALUE)
+    memory = attend.remember(summary, summary)
+    mask = torch.ones(B, 1, 1, dtype=torch.bool)
+    with record_attention(attend) as weights:
+        context = attend(torch.randn(B, T, QUERY), *memory, mask, torch.arange(T))
+    torch.testing.assert_close(context, summary.expand(B, T, VALUE))
+    assert weights == {}
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_scores_that_multiply_query_and_key_refuse_unequal_widths(score):
+    if score not in ALIKE:
+        build(score, widths=(QUERY, KEY, VALUE))
+        return
+    with pytest.raises(UserError, match=rf"{QUERY} wide .* {KEY}\. .*luong_general.*model\.heads"):
+        build(score, widths=(QUERY, KEY, VALUE))
+    build(score, widths=(QUERY, KEY, VALUE), heads=2)
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"score": "bahdanau", "heads": 4}, r"model\.heads=4 .* width 6"),
+        ({"score": "bahdanau", "heads": 0}, r"model\.heads=0"),
+        ({"score": "bahdanau", "hops": 0}, r"model\.hops=0"),
+        ({"score": "none", "heads": 2}, r"model\.heads=2 .* attention=none"),
+        ({"score": "none", "hops": 2}, r"model\.hops=2 .* attention=none"),
+        ({"score": "none", "normalize": "hard"}, r"normalize= .* attention=none"),
+        ({"score": "none", "window": "local_m"}, r"window= .* attention=none"),
+    ],
+)
+def test_choices_without_meaning_are_refused_with_the_reason(choice, reason):
+    with pytest.raises(UserError, match=reason):
+        build(**choice)
+
+
+# Masks and entropy
+
+
+def test_masks_say_who_may_look_at_what():
+    assert padding_mask(torch.tensor([[5, 3, 0], [7, 9, 3]])).tolist() == [
+        [True, True, False],
+        [True, True, True],
+    ]
+    assert causal_mask(3).tolist() == [
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]
+
+
+def test_entropy_is_zero_for_one_key_and_ln_s_for_all_alike():
+    weights = torch.tensor([[[1.0, 0.0, 0.0, 0.0], [0.25] * 4, [0.5, 0.5, 0.0, 0.0]]])
+    for mask, expected in (([1, 0, 0], 0.0), ([0, 1, 0], 4.0), ([0, 1, 1], 8**0.5)):
+        entropy = attention_entropy(weights, torch.tensor([mask]).bool())
+        torch.testing.assert_close(entropy.exp() if expected else entropy, torch.tensor(expected))
+
+
+def test_entropy_of_heads_is_their_mean():
+    weights = torch.rand(B, 2, T, S).softmax(-1)
+    mask = torch.arange(T) < torch.tensor([5, 2, 3])[:, None]
+    of_heads = [attention_entropy(weights[:, h], mask) for h in range(2)]
+    torch.testing.assert_close(attention_entropy(weights, mask), sum(of_heads) / 2)

@@ -1,0 +1,212 @@
+"""Each score against a plain loop over its paper's formula; the additive score against itself."""
+
+import re
+import sys
+from collections.abc import Callable
+from math import exp, inf, sqrt, tanh
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from choices import choose
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+import nmt.attention
+from nmt.attention import additive as additive_module
+from nmt.attention.additive import additive, exponential
+
+B, T, S, D = 2, 3, 5, 7
+
+Vector = list[float]
+
+
+def dot(a: Vector, b: Vector) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def matrix(W: list[Vector], x: Vector) -> Vector:
+    return [dot(row, x) for row in W]
+
+
+# One formula a score: from its parameters, a query, a key and the key's place to a number.
+
+
+def bahdanau(p: dict, q: Vector, k: Vector, s: int) -> float:
+    hidden = zip(matrix(p["W.weight"], q), matrix(p["U.weight"], k), strict=True)
+    return dot(p["v"], [tanh(a + b) for a, b in hidden])
+
+
+def luong_concat(p: dict, q: Vector, k: Vector, s: int) -> float:
+    return dot(p["v"], [tanh(x) for x in matrix(p["W.weight"], q + k)])
+
+
+def luong_dot(p: dict, q: Vector, k: Vector, s: int) -> float:
+    return dot(q, k)
+
+
+def luong_general(p: dict, q: Vector, k: Vector, s: int) -> float:
+    return dot(q, matrix(p["W.weight"], k))
+
+
+def luong_location(p: dict, q: Vector, k: Vector, s: int) -> float:
+    W = p["W.weight"]
+    return dot(W[s], q) if s < len(W) else -inf
+
+
+def scaled_dot(p: dict, q: Vector, k: Vector, s: int) -> float:
+    return dot(q, k) / sqrt(D)
+
+
+def cosine(p: dict, q: Vector, k: Vector, s: int) -> float:
+    return p["g"] * dot(q, k) / sqrt(dot(q, q) * dot(k, k))
+
+
+@pytest.mark.parametrize(
+    ("formula", "key_width", "values"),
+    [
+        (bahdanau, 11, {"width": 13}),
+        (bahdanau, 11, {}),
+        (luong_concat, 11, {"width": 13}),
+        (luong_concat, 11, {}),
+        (luong_dot, D, {}),
+        (luong_general, 11, {}),
+        (luong_location, 11, {"max_positions": S - 1}),
+        (luong_location, 11, {"max_positions": S + 1}),
+        (scaled_dot, D, {}),
+        (cosine, D, {}),
+    ],
+)
+def test_score_is_its_formula(
+    formula: Callable[[dict, Vector, Vector, int], float], key_width: int, values: dict
+):
+    torch.manual_seed(1)
+    score = choose("attention", formula.__name__, **values)(D, key_width).double()
+    query = torch.randn(B, T, D, dtype=torch.float64)
+    keys = torch.randn(B, S, key_width, dtype=torch.float64)
+    p = {name: parameter.tolist() for name, parameter in score.named_parameters()}
+    expected = [
+        [[formula(p, q, k, s) for s, k in enumerate(ks)] for q in qs]
+        for qs, ks in zip(query.tolist(), keys.tolist(), strict=True)
+    ]
+    torch.testing.assert_close(
+        score(query, score.prepare(keys)), torch.tensor(expected, dtype=torch.float64)
+    )
+
+
+def test_scaling_keeps_the_variance_of_a_dot_product_at_one():
+    torch.manual_seed(2)
+    query, keys = torch.randn(1, 300, 256), torch.randn(1, 400, 256)
+    for name, variance in (("luong_dot", 256.0), ("scaled_dot", 1.0)):
+        scores = choose("attention", name)(256, 256)(query, keys)
+        assert scores.var().item() == pytest.approx(variance, rel=0.1)
+
+
+# The additive score, in blocks and through exponentials, against its plain twin
+
+
+def plain(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
+    return torch.tanh(query[..., :, None, :] + keys[..., None, :, :]) @ v
+
+
+def fast(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
+    return additive(exponential(query), exponential(keys), v)
+
+
+def some(*lead: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    torch.manual_seed(3)
+    shapes = ((*lead, T, D), (*lead, S, D), (D,))
+    return tuple((2 * torch.randn(s)).to(dtype).requires_grad_() for s in shapes)
+
+
+@pytest.mark.parametrize("lead", [(), (11,), (2, 5)])
+@pytest.mark.parametrize("block", [1, 2 * S * D, 3 * S * D * T, 1 << 18])
+def test_additive_in_blocks_is_additive_at_once(monkeypatch, block, lead):
+    monkeypatch.setattr(additive_module, "CPU_BLOCK", block)
+    inputs = some(*lead)
+    ours, theirs = fast(*inputs), plain(*inputs)
+    torch.testing.assert_close(ours, theirs)
+    weight = torch.randn_like(ours)
+    for a, b in zip(
+        torch.autograd.grad((ours * weight).sum(), inputs),
+        torch.autograd.grad((theirs * weight).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_additive_has_the_gradient_of_finite_differences():
+    assert torch.autograd.gradcheck(fast, some(2))
+
+
+@pytest.mark.parametrize("where", [0.0, 3.0, 30.0, 1000.0])
+def test_additive_is_exact_in_float32_and_calm_where_tanh_is_saturated(where):
+    query, keys, v = (x.detach() for x in some(2))
+    query, keys = query + where, keys - where
+    exact = plain(query.clamp(-40, 40), keys.clamp(-40, 40), v)
+    single = [x.float().requires_grad_() for x in (query, keys, v)]
+    ours = fast(*single)
+    torch.testing.assert_close(ours.double(), exact, atol=2e-5, rtol=0.0)
+    assert all(g.isfinite().all() for g in torch.autograd.grad(ours.sum(), single))
+
+
+def test_additive_computes_in_float32_under_autocast_forward_and_backward():
+    exact = some(2, dtype=torch.float32)
+    expected = plain(*exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = fast(*exact)
+        gradients = torch.autograd.grad(ours.sum(), exact)
+    assert ours.dtype == torch.float32
+    for a, b in zip(
+        (ours, *gradients), (expected, *torch.autograd.grad(expected.sum(), exact)), strict=True
+    ):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_additive_keeps_no_number_of_a_pair_for_the_backward_pass():
+    saved = []
+
+    def keep(x: Tensor) -> Tensor:
+        saved.append(x.numel())
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        fast(*some(11))
+    assert saved
+    assert max(saved) <= 11 * max(T, S) * D
+
+
+def test_exponential_is_float32_at_least_and_always_a_number():
+    x = torch.tensor([-1e30, -1.0, 0.5, 1e30], dtype=torch.bfloat16)
+    assert exponential(x).dtype == torch.float32
+    assert (exponential(x) > 0).all()
+    torch.testing.assert_close(exponential(x)[1:3], torch.tensor([exp(-2), exp(1)]))
+
+
+# The worked example of docs/adding-a-score.md
+
+
+def blocks_of_the_guide(language: str) -> list[str]:
+    guide = Path(__file__).parent.parent / "docs" / "adding-a-score.md"
+    return re.findall(rf"```{language}\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+
+
+def test_the_two_files_of_the_guide_are_one_score(monkeypatch):
+    """Both are built from the guide's yaml; with the same numbers they give the same scores."""
+    (config,) = blocks_of_the_guide("yaml")
+    scores = []
+    for code in blocks_of_the_guide("python"):
+        module = ModuleType("nmt.attention.biaffine")
+        exec(code, module.__dict__)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(nmt.attention, "biaffine", module, raising=False)
+        scores.append(instantiate(OmegaConf.create(config))(D, 11))
+    simple, quick = scores
+    with torch.no_grad():
+        quick.W.weight.copy_(torch.cat([simple.W.weight, simple.u.weight]))
+    query, keys = torch.randn(B, T, D), torch.randn(B, S, 11)
+    torch.testing.assert_close(
+        simple(query, simple.prepare(keys)), quick(query, quick.prepare(keys))
+    )
