@@ -1,0 +1,100 @@
+"""Scores against sacreBLEU's own, and what the signatures say."""
+
+import pytest
+import sacrebleu
+
+from nmt.evaluation.scores import score
+
+ENGLISH = (
+    ["A dog sleeps in the garden, quietly.", 'He said: "Come here!"', "It isn't so."],
+    ["The dog is sleeping in the garden, quietly.", 'He said: "Come here!"', "It is not so."],
+)
+JAPANESE = (
+    ["犬が庭で静かに眠っている。", "子供たちは学校へ行った。"],
+    ["犬は庭で静かに眠っています。", "子供たちは学校へ行った。"],
+)
+KOREAN = (
+    ["개가 정원에서 조용히 잠을 잔다.", "아이들은 학교에 갔다."],
+    ["개는 정원에서 조용히 자고 있다.", "아이들은 학교에 갔다."],
+)
+CHINESE = (
+    ["狗在花园里安静地睡觉。", "孩子们去上学了。"],
+    ["狗正在花园里静静地睡觉。", "孩子们去上学了。"],
+)
+
+
+def test_english_is_what_sacrebleu_says():
+    found = score(*ENGLISH, "en")
+    hypotheses, references = ENGLISH
+    assert found["bleu"] == sacrebleu.corpus_bleu(hypotheses, [references]).score
+    assert found["chrf"] == sacrebleu.corpus_chrf(hypotheses, [references]).score
+    assert found["ter"] == sacrebleu.corpus_ter(hypotheses, [references]).score
+    v = f"version:{sacrebleu.__version__}"
+    assert found["signatures"]["bleu"] == f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|{v}"
+    assert found["signatures"]["chrf"] == f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|{v}"
+    assert found["signatures"]["ter"].startswith("nrefs:1|case:lc|tok:tercom|norm:no")
+
+
+@pytest.mark.parametrize(
+    ("pair", "language", "tokenizer", "named"),
+    [
+        (JAPANESE, "ja", "ja-mecab", "tok:ja-mecab-"),
+        (KOREAN, "ko", "ko-mecab", "tok:ko-mecab-"),
+        (CHINESE, "zh", "zh", "tok:zh|"),
+        (CHINESE, "zh_TW", "zh", "tok:zh|"),
+        (CHINESE, "th", "char", "tok:char|"),
+        (ENGLISH, "pt-BR", "13a", "tok:13a|"),
+    ],
+)
+def test_tokenizer_follows_the_target_language(pair, language, tokenizer, named):
+    hypotheses, references = pair
+    found = score(hypotheses, references, language)
+    expected = sacrebleu.corpus_bleu(hypotheses, [references], tokenize=tokenizer).score
+    assert found["bleu"] == expected
+    assert 0 < expected < 100
+    assert named in found["signatures"]["bleu"]
+
+
+def test_bleu_tok_lc_is_lower_cased_moses():
+    """By hand: the Moses tokens of these sentences, between spaces."""
+    hypotheses = ["The dog's tail, it IS long.", "z.B. heute"]
+    references = ["the DOG's tail, it was long!", "z.B. heute"]
+    tokens = ["the dog 's tail , it is long .", "z.b. heute"]
+    wanted = ["the dog 's tail , it was long !", "z.b. heute"]
+    expected = sacrebleu.corpus_bleu(tokens, [wanted], tokenize="none", force=True).score
+    found = score(hypotheses, references, "en")
+    assert found["bleu_tok_lc"] == expected
+    assert "case:lc" in found["signatures"]["bleu_tok_lc"]
+    assert "tok:moses-" in found["signatures"]["bleu_tok_lc"]
+    assert "tok:none" not in found["signatures"]["bleu_tok_lc"]
+
+
+@pytest.mark.parametrize(("pair", "language"), [(JAPANESE, "ja"), (KOREAN, "ko"), (CHINESE, "zh")])
+def test_where_moses_has_no_words_bleu_tok_lc_says_what_it_took(pair, language):
+    found = score(*pair, language)
+    assert found["bleu_tok_lc"] == found["bleu"], "these have no case"
+    signature = found["signatures"]["bleu_tok_lc"]
+    assert signature == found["signatures"]["bleu"].replace("case:mixed", "case:lc")
+
+
+def test_japanese_ter_counts_edits_and_not_lines():
+    """Without Asian tokens a line would be one word: wholly wrong or wholly right."""
+    found = score(*JAPANESE, "ja")
+    assert 0 < found["ter"] < 50
+    assert "asian:yes" in found["signatures"]["ter"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "language"),
+    [(ENGLISH[1], "en"), (JAPANESE[1], "ja"), (KOREAN[1], "ko"), (CHINESE[1], "zh")],
+)
+def test_the_reference_itself_is_perfect(lines, language):
+    found = score(lines, lines, language)
+    for name in ("bleu", "chrf", "bleu_tok_lc"):
+        assert found[name] == pytest.approx(100)
+    assert found["ter"] == 0
+
+
+def test_empty_hypotheses_score_nothing():
+    found = score(["", "", ""], ENGLISH[1], "en")
+    assert (found["bleu"], found["chrf"], found["ter"], found["bleu_tok_lc"]) == (0, 0, 100, 0)

@@ -1,0 +1,148 @@
+"""Heatmaps: every label drawn, nothing over anything else; words from pieces.
+
+Warnings are errors here, and matplotlib warns of each glyph that no font has.
+"""
+
+import gc
+import itertools
+import weakref
+
+import pytest
+import torch
+from matplotlib import _pylab_helpers
+from matplotlib.figure import Figure
+
+from nmt.report.fonts import drawable
+from nmt.report.heatmap import cell_size, heatmap, pixels
+from nmt.report.words import merge_words, words
+
+SENTENCES = {
+    "de": "▁Der ▁Hund ▁schl äft ▁im ▁Garten . </s>",
+    "ja": "▁ 犬 が 庭 で 静かに 眠っている 間 、 子供たち は 学校 へ 行った 。 </s>",
+    "zh": "▁ 狗 在 花园 里 安静 地 睡觉 的 时候 ， 孩子们 去 上学 了 。 </s>",
+    "ko": "▁개가 ▁정원에서 ▁조용 히 ▁잠 자는 ▁동안 ▁아이들 은 ▁학교 에 ▁갔다 . </s>",
+    "el": "▁Ο ▁σκύλος ▁κοιμάται ▁ήσυχα ▁στον ▁κήπο . </s>",
+    "ru": "▁Соба ка ▁тихо ▁спит ▁в ▁сад у . </s>",
+    "hi": "▁कुत्ता ▁बगीचे ▁में ▁सो ▁रहा ▁है । </s>",
+    "ar": "▁كلب ▁ينام ▁في ▁الحديقة . </s>",
+    "odd": "▁$5 ▁a_b$ ▁\\frac{1}{2} ▁^ ▁🐶 ▁𓀀 ▁\t <0xE3> </s>",
+}
+
+
+def draw(source: list[str], target: list[str], heading="Sentence 3", lines=("text",)) -> Figure:
+    weights = torch.rand(len(target), len(source))
+    return heatmap(weights, source, target, heading, lines)
+
+
+def boxes(texts):
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_every_label_is_drawn_and_covers_no_other(language):
+    source, target = SENTENCES[language].split(" "), SENTENCES["de"].split(" ")
+    for one, other in ((source, target), (target, source)):
+        figure = draw(one, other, "Sentence 3 · step 2,000", [" ".join(one), " ".join(other)])
+        image = pixels(figure)
+        above = boxes(figure.axes[0].get_xticklabels())
+        left = boxes(figure.axes[0].get_yticklabels())
+        (title,) = boxes(figure.texts)
+        assert len(above) == len(one)
+        assert len(left) == len(other)
+        for a, b in itertools.pairwise(above):
+            assert a.x1 <= b.x0 + 1
+        for a, b in itertools.pairwise(left):
+            assert b.y1 <= a.y0 + 4
+        assert max(box.y1 for box in above) < title.y0
+        assert min(box.x0 for box in left) > 0
+        assert title.x0 > 0
+        assert title.x1 < image.shape[1]
+        assert title.y1 < image.shape[0]
+
+
+def test_labels_are_at_their_cells():
+    figure = draw(["▁a", "b", "c"], ["▁d", "e"])
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["▁a", "b", "c"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["▁d", "e"]
+    assert list(axes.get_xticks()) == [0, 1, 2]
+    assert axes.yaxis_inverted(), "the first target piece is on top"
+
+
+def test_darkness_is_the_weight_between_0_and_1():
+    figure = heatmap(torch.tensor([[0.0, 0.5, 1.0]]), list("abc"), ["d"], "Sentence 1", [])
+    image = figure.axes[0].images[0]
+    assert image.get_clim() == (0, 1)
+    red, green, blue = pixels(figure)[..., :3].astype(int).transpose(2, 0, 1)
+    x0, y0, x1, y1 = figure.axes[0].get_window_extent().extents
+    row = len(red) - int((y0 + y1) / 2)
+    shades = [
+        (red + green + blue)[row, int(x0 + (x1 - x0) * share)] for share in (1 / 6, 1 / 2, 5 / 6)
+    ]
+    assert shades[0] > shades[1] > shades[2]
+
+
+def test_long_titles_are_wrapped_and_complete():
+    line = "子供たちは学校へ行った。" * 20 + " and a great many words of English" * 9
+    figure = draw(["a"], ["b"], lines=[line])
+    text = figure.texts[0].get_text()
+    assert text.startswith("Sentence 3\n")
+    assert text.removeprefix("Sentence 3").replace("\n", "").replace(" ", "") == line.replace(
+        " ", ""
+    )
+    (title,) = boxes(figure.texts)
+    assert title.x1 < pixels(figure).shape[1]
+
+
+def test_what_no_font_has_is_written_as_its_number():
+    assert drawable("a𓀀\n▁语") == "a‹13000›‹A›▁语"
+
+
+@pytest.mark.parametrize("num", [1, 5, 50, 100])
+def test_cells_have_room_for_text(num):
+    assert 0.19 <= cell_size(num) <= 0.27
+
+
+def test_a_very_long_sentence_is_no_huge_picture():
+    assert cell_size(2000) * 2000 <= 36
+    width, height = draw(["a"] * 300, ["b"]).get_size_inches()
+    assert width < 40
+    assert height < 5
+
+
+def test_nothing_keeps_a_figure_alive():
+    figure = draw(["a"], ["b"])
+    pixels(figure)
+    gone = weakref.ref(figure)
+    del figure
+    gc.collect()
+    assert gone() is None
+    assert not _pylab_helpers.Gcf.get_all_fig_managers()
+
+
+def test_words_of_pieces():
+    found, member = words(["▁gar", "den", ",", "▁", "<0xE7>", "<0x8A>", "<0xAC>", "</s>"])
+    assert found == ["garden,", "犬", "</s>"]
+    assert member.T.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1, 0], [0] * 7 + [1]]
+
+
+def test_words_sum_over_the_source_and_average_over_the_target():
+    weights = torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    source, target = ["▁ein", "e", "</s>"], ["▁a", "b", "▁c", "</s>"]
+    merged, source_words, target_words = merge_words(weights, source, target, ("de", "en"))
+    assert (source_words, target_words) == (["eine", "</s>"], ["ab", "c", "</s>"])
+    wanted = torch.tensor([[0.45, 0.55], [1.0, 0.0], [0.0, 1.0]])
+    torch.testing.assert_close(merged, wanted)
+
+
+@pytest.mark.parametrize("language", ["ja", "zh-CN"])
+def test_a_side_without_spaces_keeps_its_pieces(language):
+    weights = torch.full((2, 3), 1 / 3)
+    merged, source, target = merge_words(
+        weights, ["▁犬", "が", "</s>"], ["▁do", "g"], (language, "en")
+    )
+    assert source == ["▁犬", "が", "</s>"]
+    assert target == ["dog"]
+    torch.testing.assert_close(merged, torch.full((1, 3), 1 / 3))
+    merged, source, target = merge_words(weights, ["▁d", "o", "g"], ["▁犬", "が"], ("en", language))
+    assert (source, target) == (["dog"], ["▁犬", "が"])

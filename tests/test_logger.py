@@ -1,0 +1,124 @@
+"""What a run writes down, and what a resumed run forgets; tables."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from nmt.evaluation.scores import score
+from nmt.report.heatmap import heatmap
+from nmt.report.logger import EVENTS, METRICS, Logger
+from nmt.report.table import SCORES, markdown, sample_rows, score_rows, table
+
+
+def metrics(folder: Path) -> list[dict]:
+    lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def events(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder / EVENTS)).Reload()
+
+
+def test_metrics_are_there_while_the_run_goes_on(tmp_path):
+    with Logger(tmp_path) as logger:
+        logger.log(3, {"train/loss": 5.5, "train/lr": 0.25})
+        logger.log(7, {"dev/bleu": 11.0})
+        assert metrics(tmp_path) == [
+            {"step": 3, "train/loss": 5.5, "train/lr": 0.25},
+            {"step": 7, "dev/bleu": 11.0},
+        ]
+    found = events(tmp_path)
+    assert [(e.step, e.value) for e in found.Scalars("train/loss")] == [(3, 5.5)]
+    assert [(e.step, e.value) for e in found.Scalars("dev/bleu")] == [(7, 11.0)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_null(tmp_path, value):
+    with Logger(tmp_path) as logger:
+        logger.log(3, {"train/loss": value})
+    assert (tmp_path / METRICS).read_text() == '{"step": 3, "train/loss": null}\n'
+
+
+def test_a_resumed_run_forgets_what_came_after_its_checkpoint(tmp_path):
+    with Logger(tmp_path) as logger:
+        for step in (3, 5, 7, 11):
+            logger.log(step, {"train/loss": float(step)})
+    with (tmp_path / METRICS).open("a") as file:
+        file.write('{"step": 13, "train/lo')  # killed while it wrote
+    with Logger(tmp_path, step=5) as logger:
+        logger.log(7, {"train/loss": -7.0})
+    assert [(m["step"], m["train/loss"]) for m in metrics(tmp_path)] == [(3, 3), (5, 5), (7, -7)]
+    scalars = events(tmp_path).Scalars("train/loss")
+    assert [(e.step, e.value) for e in scalars] == [(3, 3), (5, 5), (7, -7)]
+
+
+def test_figures_text_and_configuration(tmp_path):
+    with Logger(tmp_path) as logger:
+        for step in (3, 7):
+            figure = heatmap(torch.eye(2), ["a", "b"], ["c", "d"], "Sentence 1", [])
+            logger.figure(step, "attention/1", figure)
+        logger.text(7, "samples", "| a |\n| --- |\n| Hündin |")
+        logger.config("model:\n  width: 3")
+    found = events(tmp_path)
+    images = found.Images("attention/1")
+    assert [image.step for image in images] == [3, 7]
+    assert images[0].encoded_image_string.startswith(b"\x89PNG")
+    text = {tag: found.Tensors(f"{tag}/text_summary")[0] for tag in ("samples", "config")}
+    assert text["samples"].tensor_proto.string_val[0].decode().endswith("| Hündin |")
+    assert text["config"].tensor_proto.string_val[0] == b"    model:\n      width: 3"
+
+
+def test_hparams_are_in_the_run_itself(tmp_path):
+    with Logger(tmp_path) as logger:
+        settings = {"attention": "bahdanau", "model.width": 3, "model.readout": None}
+        logger.hparams(11, settings, {"test/bleu": 20.5})
+    assert [path for path in (tmp_path / EVENTS).iterdir() if path.is_dir()] == [], "no second run"
+    found = events(tmp_path)
+    assert [(e.step, e.value) for e in found.Scalars("test/bleu")] == [(11, 20.5)]
+    content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    values = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert values["attention"].string_value == "bahdanau"
+    assert values["model.width"].number_value == 3
+    assert values["model.readout"].string_value == "None"
+
+
+def rendered(renderable) -> str:
+    console = Console(width=70, file=io.StringIO(), record=True)
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_tables_say_every_cell_as_it_is():
+    text = rendered(
+        table(("what", "pairs"), [("[bold]read", 29000), ("kept", 7)], title="Cleaning")
+    )
+    assert "Cleaning" in text
+    assert "[bold]read   29,000" in text
+    assert "kept              7" in text
+
+
+def test_score_table_has_signatures_in_full():
+    found = score(["a b c d e"], ["a b c d f"], "en")
+    text = rendered(table(SCORES, score_rows(found)))
+    together = "".join(text.split())
+    for name in ("bleu", "chrf", "ter", "bleu_tok_lc"):
+        assert name in text
+        assert f"{found[name]:.2f}" in text
+        assert found["signatures"][name].split("|")[-2] in together
+
+
+def test_markdown_of_samples():
+    rows = sample_rows([3], ["ein | Hund"], ["a dog"], ["the dog"])
+    assert markdown(("sentence", "", "text"), rows).splitlines() == [
+        "| sentence |  | text |",
+        "| --- | --- | --- |",
+        "| 3 | source | ein \\| Hund |",
+        "|  | hypothesis | a dog |",
+        "|  | reference | the dog |",
+    ]

@@ -1,0 +1,173 @@
+"""Translation of lines, with a model that copies its source."""
+
+import itertools
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.decoding.translate import Decode, batches, translate, translate_stream
+from nmt.errors import UserError
+
+VOCABULARY = 31
+
+
+class Letters:
+    """A tokenizer whose pieces are the letters a to z; spaces say nothing."""
+
+    def encode(self, lines: list[str]) -> list[list[int]]:
+        return [[4 + ord(c) - ord("a") for c in line if c != " "] for line in lines]
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(chr(i - 4 + ord("a")) for i in ids)
+
+
+class Memory(NamedTuple):
+    source: Tensor  # (B,S)
+
+
+class State(NamedTuple):
+    place: Tensor  # (B,K)
+
+
+class Copy(nn.Module):
+    """Gives 0.6 to the source's next letter and 0.3 to the one after it in the alphabet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[Tensor] = []
+
+    def encode(self, source: Tensor) -> Memory:
+        assert not self.training
+        assert torch.is_inference_mode_enabled()
+        assert (source == EOS).sum(1).eq(1).all(), "every row ends in eos"
+        self.sources.append(source)
+        return Memory(source)
+
+    def start(self, memory: Memory) -> State:
+        return State(torch.zeros(len(memory.source), 1, dtype=torch.long))
+
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        assert (tokens == BOS).all() == (state.place == 0).all()
+        inside = state.place.clamp(max=memory.source.shape[1] - 1)
+        target = memory.source.gather(1, inside)  # (B,K)
+        p = torch.full((*target.shape, VOCABULARY), 1e-4)
+        p.scatter_(2, (target + (target != EOS)).unsqueeze(2), 0.3)
+        p.scatter_(2, target.unsqueeze(2), 0.6)
+        return p.log(), State(state.place + 1)
+
+
+class Endless(Copy):
+    """Never ends by itself."""
+
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        logits = torch.zeros(*tokens.shape, VOCABULARY)
+        logits[:, :, EOS] = -50
+        return logits, state
+
+
+LINES = ["cab", "", "z" * 3 + "ab", "b", "   ", "the quick brown", "a", "of", "jumps"]
+
+
+def texts(lines, model=None, **decode) -> list[str]:
+    found = translate(model or Copy(), Letters(), Letters(), lines, Decode(**decode), "cpu")
+    return [line[0].text for line in found]
+
+
+@pytest.mark.parametrize("size", [{"batch_size": 1}, {"batch_size": 4}, {"batch_tokens": 9}])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_order_is_kept_and_empty_lines_stay_empty(size, beam):
+    assert texts(LINES, beam=beam, **size) == [line.replace(" ", "") for line in LINES]
+
+
+def test_nothing_but_empty_lines():
+    assert texts(["", " "]) == ["", ""]
+    assert texts([]) == []
+
+
+def test_batches_keep_both_limits():
+    lengths = [3, 0, 11, 5, 5, 2, 7, 1, 0, 30]
+    found = list(batches(lengths, max_rows=3, max_tokens=16))
+    assert found == [[9], [2], [6, 3], [4, 0, 5], [7]]
+
+
+def test_padding_is_not_translated():
+    model = Copy()
+    texts(["abcdefg", "ab"], model)
+    (source,) = model.sources
+    assert source[1].tolist() == [4, 5, EOS, *[PAD] * 5]
+
+
+def test_n_best_are_different_and_sorted():
+    (found,) = translate(
+        Copy(), Letters(), Letters(), ["cab"], Decode(beam=4, n_best=3, length_penalty=0), "cpu"
+    )
+    assert found[0].text == "cab"
+    assert {line.text for line in found[1:]} < {"dab", "cbb", "cac"}
+    assert found[0].ids == Letters().encode(["cab"])[0]
+    assert found[0].score > found[1].score == pytest.approx(found[2].score)
+
+
+def test_length_limit_follows_the_source():
+    found = texts(["abc", "a"], Endless(), beam=1, max_ratio=2.5, max_extra=3)
+    assert [len(text) for text in found] == [10 + 3, 5 + 3]  # eos is a token of the source
+
+
+def test_too_long_lines_are_cut_with_a_warning(caplog):
+    assert texts(["abcdefg", "abc"], max_source=4) == ["abcd", "abc"]
+    assert "1 lines were cut at 4 tokens (decode.max_source)" in caplog.text
+
+
+def test_a_line_end_in_a_translation_stays_on_its_line():
+    class Breaks(Letters):
+        def decode(self, ids):
+            return "a\nb\r\nc"
+
+    (found,) = translate(Copy(), Letters(), Breaks(), ["x"], Decode(), "cpu")
+    assert found[0].text == "a b  c"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_mode_is_given_back(training):
+    model = Copy().train(training)
+    texts(["ab"], model)
+    assert model.training is training
+    with pytest.raises(AttributeError):
+        translate(model, Letters(), None, ["ab"], Decode(), "cpu")
+    assert model.training is training
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 1000])
+def test_stream_is_translate(chunk):
+    lines = LINES * 5
+    stream = translate_stream(
+        Copy(), Letters(), Letters(), iter(lines), Decode(), "cpu", chunk=chunk
+    )
+    assert list(stream) == translate(Copy(), Letters(), Letters(), lines, Decode(), "cpu")
+
+
+def test_stream_reads_no_further_than_its_chunk():
+    read = []
+    endless = (read.append(i) or "ab" for i in itertools.count())
+    stream = translate_stream(Copy(), Letters(), Letters(), endless, Decode(), "cpu", chunk=3)
+    assert next(stream)[0].text == "ab"
+    assert len(read) == 3
+    for _ in range(3):
+        next(stream)
+    assert len(read) == 6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"beam": 0}, "decode.beam=0: must be at least 1"),
+        ({"batch_size": 0}, "decode.batch_size=0"),
+        ({"length_penalty": -0.5}, "decode.length_penalty=-0.5: must not be negative"),
+        ({"beam": 2, "n_best": 5}, "add decode.beam=5"),
+    ],
+)
+def test_what_cannot_be_searched_with_is_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
+        Decode(**wrong)
