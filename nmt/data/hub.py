@@ -75,9 +75,10 @@ class Hub(Corpus):
             )
             return Dataset.from_list(list(found)) if self.stream else found
         except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
             raise UserError(
                 f"data.name={self.name} (split {split}) cannot be had from the Hugging Face hub: "
-                f"{' '.join(str(error).split())}. Look at huggingface.co/datasets for the name, "
+                f"{reason}. Look at huggingface.co/datasets for the name, "
                 "config and splits; without a network use data=bible, data=files, or the folder "
                 "of a corpus you have (data.dir=)"
             ) from error

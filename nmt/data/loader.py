@@ -62,7 +62,7 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
     name = digest(corpus.key(), asdict(clean), asdict(model), sentencepiece.__version__)
     folder = cached(
         cache / "prepared" / name,
-        lambda partial: _build(corpus.load(cache), clean, model, partial),
+        lambda partial: _build(corpus.load(cache), clean, model, cache, partial),
     )
     train, dev, test = Splits.load(folder / "splits")
     assert train is not None
@@ -77,12 +77,14 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
     )
 
 
-def _build(splits: Splits, clean: Clean, config: TokenizerConfig, folder: Path) -> None:
+def _build(
+    splits: Splits, clean: Clean, config: TokenizerConfig, cache: Path, folder: Path
+) -> None:
     if splits.train is None or splits.dev is None:
         raise UserError("to train, a corpus needs a train and a dev split; this one lacks one")
     held_out = [split for split in (splits.dev, splits.test) if split is not None]
     train, report = clean_text(splits.train, held_out, clean)
-    source, target = train_tokenizers(train, config)
+    source, target = train_tokenizers(train, config, cache)
     encoded = {
         name: encode(split, source, target, folder / f"{name}.arrow")
         for name, split in splits._replace(train=train).present().items()
@@ -98,21 +100,27 @@ def _build(splits: Splits, clean: Clean, config: TokenizerConfig, folder: Path) 
         (folder / f"{name}.arrow").unlink()
 
 
-def train_tokenizers(train: Dataset, config: TokenizerConfig) -> tuple[Tokenizer, Tokenizer]:
+def train_tokenizers(
+    train: Dataset, config: TokenizerConfig, cache: Path
+) -> tuple[Tokenizer, Tokenizer]:
     """The tokenizers of source and target: one and the same, or one a side."""
+    pairs = max(1, config.max_lines // 2 if config.joint else config.max_lines)
+    some = train.select(range(0, len(train), -(-len(train) // pairs)))
+    source, target = list(some["source"]), list(some["target"])
     if config.joint:
-        both = train_tokenizer(_lines(train, "source", "target"), config)
+        both = cached_tokenizer(source + target, config, cache)
         return both, both
-    return (
-        train_tokenizer(_lines(train, "source"), config),
-        train_tokenizer(_lines(train, "target"), config),
+    return cached_tokenizer(source, config, cache), cached_tokenizer(target, config, cache)
+
+
+def cached_tokenizer(lines: list[str], config: TokenizerConfig, cache: Path) -> Tokenizer:
+    """A tokenizer trained on `lines`, or the one that was before on the same lines."""
+    name = digest(lines, asdict(config), sentencepiece.__version__)
+    folder = cached(
+        cache / "tokenizers" / name,
+        lambda partial: train_tokenizer(lines, config).save(partial, "lines"),
     )
-
-
-def _lines(split: Dataset, *columns: str) -> Iterator[str]:
-    for block in blocks(split):
-        for column in columns:
-            yield from block[column]
+    return Tokenizer.load(folder, "lines")
 
 
 def encode(split: Dataset, source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:

@@ -26,6 +26,7 @@ class TokenizerConfig:
     kind: str = "unigram"  # unigram | bpe | char | word
     size: int = 8000  # pieces in all; char and word take fewer where the text has fewer
     joint: bool = True  # one model for both sides, or one a side
+    max_lines: int = 200_000  # to learn from: beyond, every n-th line (of both sides where joint)
     # Characters of the text that become pieces of their own, by share of the running text; the
     # others are spelt in bytes, or are unknown where byte_fallback is off.
     character_coverage: float = 0.9998
