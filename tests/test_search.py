@@ -233,6 +233,20 @@ def test_ends_early_when_nothing_can_come_before():
     assert len(steps) == 2
 
 
+def test_waits_for_a_longer_one_that_still_can_come_before():
+    """A: log 0.55 / (7/6)³ = -0.38, found first; B C: log 0.45 / (8/6)³ = -0.34, a step later."""
+    memory = matrix(bos={A: 0.55, B: 0.45}, b={C: 1})
+    (found,) = search(markov, memory, beam=2, length_penalty=3.0)
+    assert found[0].ids == [B, C]
+
+
+def test_greedy_ends_at_the_first_eos():
+    """Though A B C, at log 0.4 / (9/6)³ = -0.27, would come before the empty one, log 0.6."""
+    memory = matrix(bos={EOS: 0.6, A: 0.4}, a={B: 1}, b={C: 1})
+    (found,) = search(markov, memory, beam=1, length_penalty=3.0)
+    assert found[0].ids == []
+
+
 def test_ties_go_to_the_earlier_parent_and_the_smaller_token():
     logits = torch.zeros(1, 3, 7)
     log_p = torch.tensor([[-1.0, -1.0, -3.0]])
