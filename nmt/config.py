@@ -70,7 +70,6 @@ class Root:
     precision: str = "auto"  # bf16, fp32, or auto: bf16 where the hardware computes it
     deterministic: bool = False  # refuse kernels whose result may vary (a GPU's; a CPU has none)
     cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
-    resume: str | None = None  # a run folder to go on with
 
 
 def register_schema() -> None:

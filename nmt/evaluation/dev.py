@@ -1,41 +1,95 @@
 """What is measured on dev while training runs."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from math import exp
 
 import torch
 from datasets import Dataset
 
+from nmt.attention.entropy import attention_entropy
+from nmt.attention.mask import padding_mask
 from nmt.data.batching import token_batches
 from nmt.data.loader import Batch, Ids
 from nmt.data.ragged import Ragged
-from nmt.models.seq2seq import Seq2Seq
+from nmt.decoding.translate import Decode
+from nmt.evaluation.attention import attention_maps
+from nmt.evaluation.scores import score
+from nmt.report.gallery import Gallery
+from nmt.report.logger import Logger
+from nmt.run import Translator
 from nmt.training.loss import batch_loss
-from nmt.training.runtime import autocast
 
 
-@dataclass
-class DevLoss:
-    """Mean negative log-likelihood of a split's target pieces under teacher forcing."""
+class DevEvaluation:
+    """Measures a model on the dev split, logs it, and has the gallery draw.
 
-    split: Dataset
-    max_tokens: int
+    Args:
+        translator: the model with its tokenizers, device and precision.
+        dev: the split, with ids.
+        decode: how all of dev is translated.
+        max_tokens: of a batch of the loss.
+        gallery: the sentences that are drawn.
+        logger: where the measures go.
+    """
 
-    def __post_init__(self) -> None:
-        """Cut the split into batches, once."""
-        ids = Ids(
-            Ragged.of_column(self.split, "source_ids"), Ragged.of_column(self.split, "target_ids")
-        )
-        longest = max(self.max_tokens, int(ids.lengths().max()))  # dev is never filtered
-        rows = token_batches(ids.lengths(), longest, seed=0, epoch=0)
-        self.batches = [Batch(ids.source.padded(r), ids.target.padded(r)) for r in rows]
+    def __init__(
+        self,
+        translator: Translator,
+        dev: Dataset,
+        decode: Decode,
+        max_tokens: int,
+        gallery: Gallery,
+        logger: Logger,
+    ) -> None:
+        self.translator = translator
+        self.decode = decode
+        self.gallery = gallery
+        self.logger = logger
+        self.sources: list[str] = list(dev["source"])
+        self.references: list[str] = list(dev["target"])
+        self.batches = batches_of(dev, max_tokens)
 
-    def __call__(self, model: Seq2Seq, device: torch.device, precision: torch.dtype) -> float:
-        """Return nats a piece; e to this power is the perplexity."""
-        total, tokens = torch.zeros((), device=device), 0
-        with torch.inference_mode(), autocast(device, precision):
+    def __call__(self, step: int) -> dict[str, float]:
+        """Measure at an update: loss in nats a piece, perplexity, bleu, chrf."""
+        forced = self.forced()
+        hypotheses = [best[0].text for best in self.translator(self.sources, self.decode)]
+        scores = score(hypotheses, self.references, self.translator.target_language)
+        measured = {**forced, "bleu": scores["bleu"], "chrf": scores["chrf"]}
+        self.logger.log(step, {name_in_log(name): value for name, value in measured.items()})
+        self.gallery.draw_hypotheses(step)
+        return measured
+
+    def forced(self) -> dict[str, float]:
+        """Measure under teacher forcing: loss, perplexity, and the entropy where there is attention.
+
+        The entropy is the mean over the first batch's target pieces, and all attentions.
+        """
+        translator = self.translator
+        total, tokens = torch.zeros((), device=translator.device), 0
+        with translator.evaluating():
             for batch in self.batches:
-                total += batch_loss(model, batch.to(device), smoothing=0.0).likelihood
+                total += batch_loss(
+                    translator.model, batch.to(translator.device), smoothing=0.0
+                ).likelihood
                 tokens += batch.num_pieces
-        return total.item() / tokens
+            first = self.batches[0].to(translator.device)
+            maps = attention_maps(translator.model, first.source, first.target)
+        loss = total.item() / tokens
+        measured = {"loss": loss, "perplexity": exp(min(loss, 700.0))}
+        if maps:
+            queries = padding_mask(first.target[:, 1:])
+            entropies = [attention_entropy(found.weights, queries).item() for found in maps]
+            measured["entropy"] = sum(entropies) / len(entropies)
+        return measured
+
+
+def name_in_log(name: str) -> str:
+    """Return where a measure is logged."""
+    return "attention/entropy" if name == "entropy" else f"dev/{name}"
+
+
+def batches_of(split: Dataset, max_tokens: int) -> list[Batch]:
+    """Cut a split into batches; one longer than the budget, which dev may have, has its own."""
+    ids = Ids(Ragged.of_column(split, "source_ids"), Ragged.of_column(split, "target_ids"))
+    budget = max(max_tokens, int(ids.lengths().max()))
+    rows = token_batches(ids.lengths(), budget, seed=0, epoch=0)
+    return [Batch(ids.source.padded(row), ids.target.padded(row)) for row in rows]

@@ -121,8 +121,13 @@ def load_tensors(model: nn.Module, path: Path) -> None:
     ]
     if wrong:
         raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
+    put(model, tensors)
+
+
+def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy tensors into the parameters of their names."""
     with torch.no_grad():
-        for name, parameter in parameters.items():
+        for name, parameter in model.named_parameters():
             parameter.copy_(tensors[name])
 
 

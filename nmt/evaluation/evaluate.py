@@ -1,0 +1,103 @@
+"""A test set under a model: translations, scores, and the files that keep them."""
+
+import json
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from nmt.data.corpus import Lines
+from nmt.decoding.translate import Decode
+from nmt.evaluation.scores import Scores, score
+from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
+from nmt.run import Translator
+
+PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
+
+
+def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path) -> dict[str, Any]:
+    """Translate a test set and score it: what result.json says of it.
+
+    Writes ``hypotheses.txt`` into the folder.
+    """
+    started = time.monotonic()
+    found = translator(lines.source, decode)
+    seconds = time.monotonic() - started
+    hypotheses = [translations[0].text for translations in found]
+    write(folder / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+    scores: Scores = score(hypotheses, lines.target, translator.target_language)
+    return {
+        **scores,
+        "sentences": len(hypotheses),
+        "decode_seconds": round(seconds, 3),
+        "sentences_per_s": round(len(hypotheses) / seconds, 2),
+        "parameters": sum(p.numel() for p in translator.model.parameters()),
+        "device": describe(translator.device),
+        "precision": str(translator.precision).removeprefix("torch."),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "commit": commit(),
+    }
+
+
+def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, num: int) -> None:
+    """Print the scores with their signatures, and some translations beside source and reference."""
+    hypotheses = (folder / "hypotheses.txt").read_text(encoding="utf-8").split("\n")
+    places = [(2 * k + 1) * len(lines.source) // (2 * num) for k in range(num)]
+    samples = sample_rows(
+        [place + 1 for place in places],
+        [lines.source[place] for place in places],
+        [hypotheses[place] for place in places],
+        [lines.target[place] for place in places],
+    )
+    console.print(table(SAMPLES, samples))
+    scores = Scores(**{key: result[key] for key in Scores.__annotations__})
+    console.print(table(SCORES, score_rows(scores)))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file beside its place, then rename it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file that people can read."""
+    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def describe(device: torch.device) -> str:
+    """Name the hardware."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{processor()}, {torch.get_num_threads()} threads"
+
+
+def processor() -> str:
+    """Name the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout that the program runs from; None: it is installed."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    answer = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or None

@@ -1,0 +1,202 @@
+"""One experiment: from a configuration to a run folder with a trained and evaluated model."""
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from torch import nn
+
+from nmt.config import Train, check
+from nmt.data.cache import default_cache
+from nmt.data.corpus import Lines
+from nmt.data.loader import Prepared, TrainLoader, prepare
+from nmt.decoding.translate import Decode
+from nmt.errors import UserError
+from nmt.evaluation.dev import DevEvaluation
+from nmt.evaluation.evaluate import evaluate, show, write, write_json
+from nmt.report.gallery import Gallery, spread
+from nmt.report.logger import Logger
+from nmt.report.progress import Progress, clock
+from nmt.report.table import table
+from nmt.run import CONFIG, MODEL, Translator, build_model
+from nmt.training import checkpoint
+from nmt.training.runtime import keep_heap, pick_device, pick_precision, seed_everything
+from nmt.training.trainer import Trainer
+
+
+def train(cfg: DictConfig, run: Path, console: Console) -> float:
+    """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev BLEU.
+
+    UserError for a configuration that cannot be built, before any data is read, and for data that
+    cannot be used, before anything is trained.
+    """
+    check(cfg)
+    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
+    decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
+    keep_heap()
+    device = pick_device(cfg.device)
+    prepared = prepare_data(cfg)
+    seed_everything(cfg.seed, device, cfg.deterministic)
+    translator = new_translator(cfg, prepared, device)
+    found = checkpoint.checkpoints(run)
+    with Logger(run, found[-1].position.step if found else 0) as logger, Progress(console) as progress:
+        sentences = spread(prepared.dev["source"], prepared.dev["target"], config.heatmaps)
+        gallery = Gallery(
+            translator, decode, sentences, run / "heatmaps", config.heatmap_words, logger
+        )
+        quick = replace(decode, beam=config.dev_beam, n_best=1)
+        trainer = Trainer(
+            model=translator.model,
+            optimizer=build_optimizer(cfg.optimizer, translator.model, device),
+            schedule=hydra.utils.instantiate(cfg.schedule),
+            loader=TrainLoader(prepared, config.max_tokens, cfg.seed),
+            evaluate=DevEvaluation(
+                translator, prepared.dev, quick, config.max_tokens, gallery, logger
+            ),
+            logger=logger,
+            progress=progress,
+            config=config,
+            device=device,
+            precision=translator.precision,
+            run=run,
+        )
+        write_start(cfg, run, prepared)
+        introduce(console, prepared, trainer, run)
+        if found:
+            trainer.resume(found[-1])
+            progress.say(f"goes on at step {trainer.position.step:,}")
+        else:
+            logger.config(OmegaConf.to_yaml(cfg, resolve=True))
+        reached = trainer.fit()
+        progress.say(f"{reached} after {clock(trainer.position.seconds)}")
+        finish(translator, run, config)
+        gallery.draw_references(trainer.position.step)
+        result = test(translator, prepared, replace(decode, n_best=1), run, console)
+        conclude(cfg, run, trainer, result, logger)
+    console.print(f"\nrun folder  {run}\nheatmaps    {run / 'heatmaps'}", markup=False)
+    best = trainer.position.best
+    assert best is not None
+    return best
+
+
+def prepare_data(cfg: DictConfig) -> Prepared:
+    """Clean, tokenize and encode the corpus, or find it in the cache."""
+    cache = Path(cfg.cache).expanduser() if cfg.cache else default_cache()
+    clean: Any = OmegaConf.to_object(cfg.clean)
+    tokenizer: Any = OmegaConf.to_object(cfg.tokenizer)
+    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache)
+
+
+def new_translator(cfg: DictConfig, prepared: Prepared, device: torch.device) -> Translator:
+    """Build an untrained model between the tokenizers of the corpus."""
+    source, target = prepared.source_tokenizer, prepared.target_tokenizer
+    model = build_model(cfg, source, target).to(device)
+    precision = pick_precision(cfg.precision, device)
+    return Translator(model, source, target, cfg.data.source, cfg.data.target, device, precision)
+
+
+def build_optimizer(
+    cfg: DictConfig, model: nn.Module, device: torch.device
+) -> torch.optim.Optimizer:
+    """Build the optimizer, as one fused kernel where there is one for this device."""
+    make: Callable[..., torch.optim.Optimizer] = hydra.utils.instantiate(cfg)
+    fused = "fused" in inspect.signature(hydra.utils.get_object(cfg["_target_"])).parameters
+    if fused and "fused" not in cfg and device.type in ("cpu", "cuda"):
+        return make(model.parameters(), fused=True)
+    return make(model.parameters())
+
+
+def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
+    """Write what explains the run before it has learned anything."""
+    run.mkdir(parents=True, exist_ok=True)
+    write(run / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+    prepared.source_tokenizer.save(run / "tokenizer", "source")
+    prepared.target_tokenizer.save(run / "tokenizer", "target")
+
+
+def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path) -> None:
+    """Print what is going to be trained, on what."""
+    console.print(table(("train pairs", "number", "share"), shares(prepared)))
+    loader, model = trainer.loader, trainer.model
+    splits = f"{len(prepared.train):,} train, {len(prepared.dev):,} dev"
+    if prepared.test is not None:
+        splits += f", {len(prepared.test):,} test pairs"
+    console.print(
+        f"{splits}; vocabulary {len(prepared.source_tokenizer):,} → "
+        f"{len(prepared.target_tokenizer):,} pieces\n"
+        f"{loader.num_batches(0):,} batches an epoch, {loader.padding_share():.1%} padding\n"
+        f"{num_parameters(model):,} parameters on {trainer.device} in "
+        f"{str(trainer.precision).removeprefix('torch.')}\n{run}",
+        markup=False,
+    )
+
+
+def shares(prepared: Prepared) -> list[tuple[str, int, str]]:
+    """Return the rows of the cleaning table."""
+    return [(name, count, f"{share:.2%}") for name, count, share in prepared.report.rows()]
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Count the trained numbers."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def finish(translator: Translator, run: Path, config: Train) -> None:
+    """Make the final model, the mean of the best or the last checkpoints, and keep it."""
+    found = checkpoint.checkpoints(run)
+    if config.average == "best":
+        chosen = checkpoint.better_first(found, config.watch)[: max(config.keep_best, 1)]
+    else:
+        chosen = found[-config.keep_last :]
+    checkpoint.put(translator.model, checkpoint.average(chosen))
+    checkpoint.save_tensors(translator.model, run / MODEL)
+
+
+def test(
+    translator: Translator, prepared: Prepared, decode: Decode, run: Path, console: Console
+) -> dict[str, Any]:
+    """Translate and score the test split, or dev where there is none, and show it."""
+    name, split = ("test", prepared.test) if prepared.test is not None else ("dev", prepared.dev)
+    lines = Lines(list(split["source"]), list(split["target"]))
+    result = evaluate(translator, lines, decode, run)
+    show(console, result, lines, run, num=4)
+    return {"split": name, **result}
+
+
+def conclude(
+    cfg: DictConfig, run: Path, trainer: Trainer, result: dict[str, Any], logger: Logger
+) -> None:
+    """Write result.json, and the run's row in TensorBoard's HParams."""
+    position = trainer.position
+    result = {
+        **result,
+        "seed": cfg.seed,
+        "steps": position.step,
+        "seconds": round(position.seconds, 3),
+        "tokens": position.tokens,
+        "tokens_per_s": round(position.tokens / position.seconds, 1),
+        "padding_share": round(trainer.loader.padding_share(), 4),
+        "dev": position.dev,
+        "best_dev": {trainer.config.watch: position.best},
+        "decode": OmegaConf.to_container(cfg.decode),
+    }
+    write_json(run / "result.json", result)
+    metrics = {f"test/{name}": result[name] for name in ("bleu", "chrf", "ter", "bleu_tok_lc")}
+    logger.hparams(position.step, flat(OmegaConf.to_container(cfg, resolve=True)), metrics)
+
+
+def flat(settings: Any, prefix: str = "") -> dict[str, object]:
+    """Flatten nested settings to ``model.dropout``: 0.2; parts shared by name stay in one place."""
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    found: dict[str, object] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return found

@@ -1,0 +1,118 @@
+"""A run folder: what a training leaves, and a translator made of it.
+
+    config.yaml           the resolved configuration
+    tokenizer/            SentencePiece models
+    checkpoints/          see nmt.training.checkpoint
+    model.safetensors     the final model (training has ended)
+    metrics.jsonl         every number that was logged      tensorboard/  the same as events
+    hypotheses.txt        the test set's translations       result.json   their scores
+    heatmaps/             PNG
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra.utils
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from nmt.config import Root, check
+from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.translate import Decode, Translation, translate, translate_stream
+from nmt.errors import UserError
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.checkpoint import better_first, checkpoints, load_tensors
+from nmt.training.runtime import autocast, keep_heap, pick_device, pick_precision
+
+CONFIG = "config.yaml"
+MODEL = "model.safetensors"
+
+
+@dataclass
+class Translator:
+    """A model with all that turns text into text; see :meth:`__call__`."""
+
+    model: Seq2Seq
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    source_language: str
+    target_language: str
+    device: torch.device
+    precision: torch.dtype
+
+    def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
+        """Translate lines; the ``decode.n_best`` best translations of each."""
+        with self.evaluating():
+            return translate(
+                self.model, self.source_tokenizer, self.target_tokenizer, lines, decode, self.device
+            )
+
+    def stream(
+        self, lines: Iterable[str], decode: Decode, chunk: int
+    ) -> Iterator[list[Translation]]:
+        """Translate any number of lines, ``chunk`` of them at a time, in constant memory."""
+        with self.evaluating():
+            yield from translate_stream(
+                self.model,
+                self.source_tokenizer,
+                self.target_tokenizer,
+                lines,
+                decode,
+                self.device,
+                chunk,
+            )
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Compute without dropout and gradients, in the run's precision, inside the block."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode(), autocast(self.device, self.precision):
+                yield
+        finally:
+            self.model.train(training)
+
+
+def build_model(cfg: DictConfig, source: Tokenizer, target: Tokenizer) -> Seq2Seq:
+    """Build the configured model for these vocabularies."""
+    make = hydra.utils.instantiate(cfg.model)
+    return make(source_vocabulary=len(source), target_vocabulary=len(target))
+
+
+def read_config(run: Path) -> DictConfig:
+    """Read the configuration of a run folder. UserError where it is none."""
+    path = run / CONFIG
+    if not path.is_file():
+        reason = "it has no config.yaml" if run.is_dir() else "there is no such folder"
+        raise UserError(f"{run} is not a run folder: {reason}. `nmt train` makes one.")
+    try:
+        cfg = OmegaConf.merge(OmegaConf.structured(Root), OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(cfg, DictConfig) or not cfg.model:
+        raise UserError(f"{path} is not the configuration of a run: it has no model")
+    check(cfg)
+    return cfg
+
+
+def open_run(run: Path, device_name: str, precision: str) -> Translator:
+    """Load a run's final model, or its best checkpoint while training has not ended."""
+    cfg = read_config(run)
+    keep_heap()
+    device = pick_device(device_name)
+    source, target = (Tokenizer.load(run / "tokenizer", side) for side in ("source", "target"))
+    model = build_model(cfg, source, target).to(device)
+    path = run / MODEL
+    if not path.is_file():
+        found = better_first(checkpoints(run), cfg.train.watch)
+        if not found:
+            raise UserError(f"{run} has neither {MODEL} nor a checkpoint: its training has not got far")
+        path = found[0].folder / MODEL
+    load_tensors(model, path)
+    dtype = pick_precision(precision, device)
+    return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)
