@@ -2,13 +2,13 @@
 
 import inspect
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import hydra.utils
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from nmt.data.bible import Bible
 from nmt.data.clean import Clean
@@ -72,6 +72,45 @@ class Root:
     cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 
 
+# Decode where everything may be left to the run.
+DecodeChanges = make_dataclass(
+    "DecodeChanges", [(key.name, key.type | None, None) for key in fields(Decode)]
+)
+
+
+@dataclass
+class Use:
+    """What every command that uses a trained model has."""
+
+    run: str = MISSING  # the run folder
+    device: str = "auto"
+    precision: str = "auto"
+    decode: DecodeChanges = field(default_factory=DecodeChanges)  # null: as in the run
+
+
+@dataclass
+class Evaluate(Use):
+    """`nmt evaluate`."""
+
+    data: Any = None  # null: the run's own corpus
+    split: str = "test"  # train, dev or test
+    output: str | None = None  # folder; null: evaluation/<corpus>-<split> in the run folder
+    heatmaps: int = 4  # sentences whose attention is drawn
+    heatmap_words: bool = False
+    cache: str | None = None
+
+
+@dataclass
+class Translate(Use):
+    """`nmt translate`."""
+
+    input: str | None = None  # a file, also .gz, .xz, .zst; null: standard input
+    output: str | None = None  # a file; null: standard output
+    n_best: int = 1  # above 1: lines of number, rank, score and text, between tabs
+    heatmap: str | None = None  # a folder: each sentence's attention is drawn there
+    heatmap_words: bool = False
+
+
 def register_schema() -> None:
     """Put the schema where the yamls' defaults lists find it."""
     store = ConfigStore.instance()
@@ -82,7 +121,14 @@ def register_schema() -> None:
         store.store(group="schema/data", name=name, node=node)
     store.store(group="schema", name="tokenizer", node=TokenizerConfig)
     store.store(group="schema", name="decode", node=Decode)
-    store.store(group="schema", name="root", node=Root)
+    for name, schema in (("root", Root), ("evaluate", Evaluate), ("translate", Translate)):
+        store.store(group="schema", name=name, node=schema)
+
+
+def changed(decode: Decode, changes: DictConfig) -> Decode:
+    """Return how to search, but for what is changed. UserError for what cannot be searched with."""
+    given = {str(key): value for key, value in changes.items() if value is not None}
+    return replace(decode, **given)
 
 
 def config_folder() -> Path:

@@ -94,7 +94,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text; pad, bos and eos say nothing."""
-        return self.processor.decode(list(ids))
+        # The space mark is left over where a word was spelt in bytes (kind word).
+        return self.processor.decode(list(ids)).replace("▁", " ").strip(" ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each id as the model writes it; `▁` begins a word."""
