@@ -121,10 +121,14 @@ class Bible(Corpus):
         return Splits(*(pairs(*_sides(rows)) for rows in lines.values()))
 
     def _versions(self) -> tuple[str, str]:
-        return (
-            choose_version("source", self.source, self.source_version),
-            choose_version("target", self.target, self.target_version),
-        )
+        source = choose_version("source", self.source, self.source_version)
+        target = choose_version("target", self.target, self.target_version)
+        if source == target:
+            raise UserError(
+                f"data.source and data.target are both version {source} "
+                f"({VERSIONS[source].name}): choose another language or another version"
+            )
+        return source, target
 
 
 def database() -> Path:

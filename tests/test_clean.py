@@ -1,0 +1,80 @@
+"""What is left out of train, and the table that says so."""
+
+import numpy as np
+import pytest
+
+from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
+from nmt.data.corpus import pairs
+from nmt.errors import UserError
+
+TRAIN = [
+    ("a", "x"),
+    ("", "y"),
+    ("b", " \u3000"),
+    ("Jakob", "Jakob"),
+    ("a", "x "),  # a duplicate but for a space
+    ("dev", "set"),
+    ("dev", "another translation"),
+    ("test", "set"),
+    ("c", "z"),
+]
+HELD_OUT = [pairs(["dev", "a"], ["set", "y"]), pairs(["test"], ["set"])]
+
+
+def kept(clean: Clean) -> list[tuple[str, str]]:
+    train, _ = clean_text(pairs(*zip(*TRAIN, strict=True)), HELD_OUT, clean)
+    return list(zip(train["source"], train["target"], strict=True))
+
+
+def test_text_is_cleaned_and_counted_by_reason() -> None:
+    train, report = clean_text(pairs(*zip(*TRAIN, strict=True)), HELD_OUT, Clean())
+    assert list(train["source"]) == ["a", "dev", "c"]
+    assert list(train["target"]) == ["x", "another translation", "z"]
+    assert report.rows() == [
+        ("read", 9, 1.0),
+        ("a side is empty", 2, 2 / 9),
+        ("source equals target", 1, 1 / 9),
+        ("also in dev or test", 2, 2 / 9),
+        ("duplicate", 1, 1 / 9),
+        ("kept", 3, 3 / 9),
+    ]
+
+
+def test_each_rule_but_emptiness_can_be_switched_off() -> None:
+    assert ("Jakob", "Jakob") in kept(Clean(drop_equal=False))
+    assert ("test", "set") in kept(Clean(drop_held_out=False))
+    assert ("a", "x ") in kept(Clean(drop_duplicates=False))
+    everything = Clean(drop_equal=False, drop_held_out=False, drop_duplicates=False)
+    assert kept(everything) == [pair for pair in TRAIN if pair[0] and pair[1].strip()]
+
+
+def test_lengths_and_ratio_count_pieces() -> None:
+    report = CleaningReport(6)
+    lengths = np.array([[5, 7], [31, 3], [30, 7], [30, 30], [11, 3], [3, 10]])
+    stay = clean_lengths(lengths, Clean(max_pieces=30, max_ratio=3, ratio_from=10), report)
+    # 31 is too long; 30:7 and 11:3 are over 3 to 1; 3:10 is too, but short.
+    assert stay.tolist() == [0, 3, 5]
+    assert report.rows()[1:] == [
+        ("over 30 pieces", 1, 1 / 6),
+        ("ratio over 3", 2, 2 / 6),
+        ("kept", 3, 3 / 6),
+    ]
+
+
+def test_the_table_lines_up() -> None:
+    table = str(CleaningReport(12345, {"duplicate": 45, "over 100 pieces": 0})).splitlines()
+    assert [line.split() for line in table] == [
+        ["read", "12,345", "100.00%"],
+        ["duplicate", "45", "0.36%"],
+        ["over", "100", "pieces", "0", "0.00%"],
+        ["kept", "12,300", "99.64%"],
+    ]
+    assert len({len(line) for line in table}) == 1
+
+
+def test_nothing_left_is_refused_with_the_table() -> None:
+    same = pairs(["a", "b"], ["a", ""])
+    with pytest.raises(UserError, match=r"no train pair is left(.|\n)*source equals target +1 "):
+        clean_text(same, [], Clean())
+    with pytest.raises(UserError, match=r"no train pair is left(.|\n)*over 3 pieces +2 "):
+        clean_lengths(np.array([[5, 3], [7, 2]]), Clean(max_pieces=3), CleaningReport(2))

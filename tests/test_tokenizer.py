@@ -1,0 +1,127 @@
+"""Text to ids and back, the same every time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_text import CONFIG, text
+
+from nmt.data.tokenizer import (
+    BOS,
+    EOS,
+    KINDS,
+    PAD,
+    UNK,
+    Tokenizer,
+    train_tokenizer,
+)
+from nmt.errors import UserError
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return train_tokenizer(text(300), replace(CONFIG, kind=request.param))
+
+
+def test_special_ids_and_size(tokenizer: Tokenizer) -> None:
+    assert tokenizer.pieces([PAD, UNK, BOS, EOS]) == ["<pad>", "<unk>", "<s>", "</s>"]
+    assert len(tokenizer) <= CONFIG.size
+    ids = [index for row in tokenizer.encode(text(50, 1)) for index in row]
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+    assert max(ids) < len(tokenizer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(line=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"), max_size=30))
+def test_decode_inverts_encode_but_for_runs_of_spaces(tokenizer: Tokenizer, line: str) -> None:
+    expected = " ".join(word for word in line.split(" ") if word)
+    assert tokenizer.decode(tokenizer.encode([line])[0]) == expected
+
+
+def test_decode_inverts_encode_of_every_script(tokenizer: Tokenizer) -> None:
+    lines = [
+        *text(20, 2),
+        "猫が　好き。",
+        "naïve ﬁne ½…",
+        "x\u2028y",
+        "<s> </s> <unk>",
+        "कृपया\u200d",
+    ]
+    assert [tokenizer.decode(ids) for ids in tokenizer.encode(lines)] == lines
+
+
+def test_special_ids_are_not_spoken() -> None:
+    tokenizer = train_tokenizer(text(300), CONFIG)
+    ids = tokenizer.encode(["Kato ne."])[0]
+    assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "Kato ne."
+    assert tokenizer.decode([]) == ""
+    assert tokenizer.pieces(ids)[0].startswith("▁")
+
+
+def test_training_is_deterministic_and_saved_whole(tmp_path: Path) -> None:
+    one, two = (train_tokenizer(text(300), CONFIG) for _ in range(2))
+    assert one.model == two.model
+    assert train_tokenizer(text(300, 5), CONFIG).model != one.model
+    one.save(tmp_path / "tokenizer", "source")
+    again = Tokenizer.load(tmp_path / "tokenizer", "source")
+    assert again.model == one.model
+    with pytest.raises(UserError, match=r"target\.model: no such tokenizer"):
+        Tokenizer.load(tmp_path / "tokenizer", "target")
+
+
+@pytest.mark.parametrize(("kind", "smoothing"), [("unigram", 0.1), ("bpe", 0.3)])
+def test_sampling_depends_on_the_seed_alone(kind: str, smoothing: float) -> None:
+    tokenizer = train_tokenizer(text(300), replace(CONFIG, kind=kind, sample=smoothing))
+    lines = text(40, 3)
+    first = tokenizer.sample(lines, 7)
+    tokenizer.sample(text(11, 4), 8)
+    assert tokenizer.sample(lines, 7) == first
+    assert Tokenizer(tokenizer.model, smoothing).sample(lines, 7) == first
+    assert tokenizer.sample(lines, 8) != first
+    assert first != tokenizer.encode(lines)
+    assert [tokenizer.decode(ids) for ids in first] == lines
+    # The same line is not always cut the same way.
+    assert len({tuple(ids) for ids in tokenizer.sample([lines[0]] * 40, 7)}) > 1
+
+
+def test_without_bytes_a_strange_character_is_unknown() -> None:
+    tokenizer = train_tokenizer(text(300), replace(CONFIG, byte_fallback=False, size=100))
+    assert UNK in tokenizer.encode(["ka 猫"])[0]
+
+
+def test_normalization_changes_text_only_on_request() -> None:
+    nfkc = train_tokenizer(text(300), replace(CONFIG, normalization="nfkc"))
+    assert nfkc.decode(nfkc.encode(["ﬁne ½"])[0]) == "fine 1⁄2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 5000}, r"tokenizer\.size=5000: the training text allows at most \d+"),
+        ({"size": 5000, "kind": "bpe"}, r"tokenizer\.size=5000: the training text allows at most"),
+        ({"size": 100}, r"tokenizer\.size=100: the single characters .* at least 2\d\d"),
+        ({"kind": "words"}, r"tokenizer\.kind=words: there are unigram, bpe, char, word"),
+        ({"kind": "char", "sample": 0.1}, r"tokenizer\.sample=0\.1: kind=char cuts .* one way"),
+        ({"kind": "word", "sample": 0.1}, r"tokenizer\.sample=0\.1: kind=word"),
+        ({"sample": -1.0}, r"tokenizer\.sample=-1\.0 is not between 0 and 1"),
+        ({"character_coverage": 2.0}, r"tokenizer\.character_coverage=2\.0 is not between"),
+        ({"normalization": "nfd"}, r"tokenizer\.normalization=nfd: there are identity"),
+    ],
+)
+def test_what_means_nothing_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        train_tokenizer(text(300), replace(CONFIG, **changes))
+
+
+def test_the_size_that_is_said_to_be_possible_is() -> None:
+    with pytest.raises(UserError, match=r"at most \d+") as refused:
+        train_tokenizer(text(300), replace(CONFIG, size=5000))
+    most = int(str(refused.value).split()[-1])
+    assert len(train_tokenizer(text(300), replace(CONFIG, size=most))) == most
+
+
+def test_training_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    train_tokenizer(text(300), CONFIG)
+    assert capfd.readouterr() == ("", "")
