@@ -21,7 +21,7 @@ test: setup
 check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir runs $(ARGS)

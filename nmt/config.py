@@ -74,7 +74,8 @@ class Root:
 
 # Decode where everything may be left to the run.
 DecodeChanges = make_dataclass(
-    "DecodeChanges", [(key.name, key.type | None, None) for key in fields(Decode)]
+    "DecodeChanges",
+    [(key.name, key.type | None, None) for key in fields(Decode)],  # type: ignore[operator]
 )
 
 
@@ -85,7 +86,7 @@ class Use:
     run: str = MISSING  # the run folder
     device: str = "auto"
     precision: str = "auto"
-    decode: DecodeChanges = field(default_factory=DecodeChanges)  # null: as in the run
+    decode: Any = field(default_factory=DecodeChanges)  # null: as in the run
 
 
 @dataclass
@@ -155,11 +156,11 @@ def check(cfg: DictConfig) -> None:
         parameters = inspect.signature(target).parameters
         for key in node:
             if str(key) not in parameters and key not in ("_target_", "_partial_"):
-                known = ", ".join(k for k in parameters if k in node or not _is_ours(path, k))
+                known = ", ".join(k for k in parameters if k in node or not _is_ours(k))
                 raise UserError(f"{path}.{key}: {name} has no such key. It has: {known}")
 
 
-def _is_ours(path: str, key: str) -> bool:
+def _is_ours(key: str) -> bool:
     """Tell whether the program gives the key itself."""
     return key in {"params", "query_width", "key_width", "source_vocabulary", "target_vocabulary"}
 

@@ -1,7 +1,6 @@
 """One experiment: from a configuration to a run folder with a trained and evaluated model."""
 
 import inspect
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from nmt.data.cache import default_cache
 from nmt.data.corpus import Lines
 from nmt.data.loader import Prepared, TrainLoader, prepare
 from nmt.decoding.translate import Decode
-from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show, write, write_json
 from nmt.report.gallery import Gallery, spread
@@ -46,7 +44,10 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
     seed_everything(cfg.seed, device, cfg.deterministic)
     translator = new_translator(cfg, prepared, device)
     found = checkpoint.checkpoints(run)
-    with Logger(run, found[-1].position.step if found else 0) as logger, Progress(console) as progress:
+    with (
+        Logger(run, found[-1].position.step if found else 0) as logger,
+        Progress(console) as progress,
+    ):
         sentences = spread(prepared.dev["source"], prepared.dev["target"], config.heatmaps)
         gallery = Gallery(
             translator, decode, sentences, run / "heatmaps", config.heatmap_words, logger

@@ -1,12 +1,12 @@
 """A run folder: what a training leaves, and a translator made of it.
 
-    config.yaml           the resolved configuration
-    tokenizer/            SentencePiece models
-    checkpoints/          see nmt.training.checkpoint
-    model.safetensors     the final model (training has ended)
-    metrics.jsonl         every number that was logged      tensorboard/  the same as events
-    hypotheses.txt        the test set's translations       result.json   their scores
-    heatmaps/             PNG
+config.yaml           the resolved configuration
+tokenizer/            SentencePiece models
+checkpoints/          see nmt.training.checkpoint
+model.safetensors     the final model (training has ended)
+metrics.jsonl         every number that was logged      tensorboard/  the same as events
+hypotheses.txt        the test set's translations       result.json   their scores
+heatmaps/             PNG
 """
 
 from collections.abc import Iterable, Iterator
@@ -111,7 +111,9 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     if not path.is_file():
         found = better_first(checkpoints(run), cfg.train.watch)
         if not found:
-            raise UserError(f"{run} has neither {MODEL} nor a checkpoint: its training has not got far")
+            raise UserError(
+                f"{run} has neither {MODEL} nor a checkpoint: its training has not got far"
+            )
         path = found[0].folder / MODEL
     load_tensors(model, path)
     dtype = pick_precision(precision, device)

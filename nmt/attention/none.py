@@ -24,9 +24,9 @@ class FixedContext(Attend):
     def forward(
         self,
         query: Tensor,
-        keys: Tensor,  # noqa: ARG002
+        keys: Tensor,
         values: Tensor,
-        mask: Tensor,  # noqa: ARG002
-        position: Tensor,  # noqa: ARG002
+        mask: Tensor,
+        position: Tensor,
     ) -> Tensor:
         return values.expand(*query.shape[:-1], self.width)  # (...,1,D) -> (...,T,D)

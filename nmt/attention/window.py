@@ -42,8 +42,8 @@ class Full(Window):
         self,
         normalize: Normalize,
         scores: Tensor,
-        query: Tensor,  # noqa: ARG002
-        position: Tensor,  # noqa: ARG002
+        query: Tensor,
+        position: Tensor,
     ) -> Tensor:
         return normalize(scores)
 
@@ -79,7 +79,7 @@ class LocalM(Local):
         self,
         normalize: Normalize,
         scores: Tensor,
-        query: Tensor,  # noqa: ARG002
+        query: Tensor,
         position: Tensor,
     ) -> Tensor:
         p = torch.minimum(position, num_visible(scores) - 1)  # (...,T)
@@ -103,7 +103,7 @@ class LocalP(Local):
         normalize: Normalize,
         scores: Tensor,
         query: Tensor,
-        position: Tensor,  # noqa: ARG002
+        position: Tensor,
     ) -> Tensor:
         share = self.v(self.W(query).tanh()).squeeze(-1).to(scores.dtype).sigmoid()  # (...,T)
         p = num_visible(scores) * share

@@ -52,9 +52,9 @@ def run(cfg: DictConfig) -> float:
     settings |= {name: OmegaConf.to_container(node) for name, node in (("data", data),)}
     write_json(output / "result.json", {**settings, **result, "decode": vars(decode)})
     sentences = spread(lines.source, lines.target, cfg.heatmaps)
-    Gallery(
-        translator, decode, sentences, output / "heatmaps", cfg.heatmap_words
-    ).draw_hypotheses(step=0)
+    Gallery(translator, decode, sentences, output / "heatmaps", cfg.heatmap_words).draw_hypotheses(
+        step=0
+    )
     show(console, result, lines, output, num=4)
     console.print(f"\n{output}", markup=False)
     return result["bleu"]

@@ -51,4 +51,3 @@ def split(recorded: list[Tensor], num_targets: int) -> list[AttentionMap]:
             for head, one in enumerate(weights.unbind(1))
         ]
     return maps
-

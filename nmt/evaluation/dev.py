@@ -59,7 +59,7 @@ class DevEvaluation:
         return measured
 
     def forced(self) -> dict[str, float]:
-        """Measure under teacher forcing: loss, perplexity, and the entropy where there is attention.
+        """Measure under teacher forcing: loss, perplexity, entropy where there is attention.
 
         The entropy is the mean over the first batch's target pieces, and all attentions.
         """

@@ -1,6 +1,5 @@
 """From the encoder's states to the state in which the decoder starts."""
 
-
 import torch
 from torch import Tensor, nn
 

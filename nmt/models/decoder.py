@@ -1,8 +1,8 @@
 """The two orders of a recurrent decoder: attend and then step, or step and then attend.
 
-Both read the embeddings of the target and give the features from which the output layer predicts the
-next piece. ``forward`` takes all positions at once (teacher forcing), ``step`` takes one position of
-each of the K hypotheses; a test holds the two together.
+Both read the embeddings of the target and give the features from which the output layer predicts
+the next piece. ``forward`` takes all positions at once (teacher forcing), ``step`` takes one
+position of each of the K hypotheses; a test holds the two together.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.models.recurrent import Recurrent
+from nmt.attention.attend import Attend
+from nmt.models.recurrent import Recurrent, Stack
 
 
 class Memory(NamedTuple):
@@ -51,7 +52,7 @@ class Decoder(nn.Module, ABC):
         width: int,
         num_layers: int,
         cell: Callable[[int, int, int], Recurrent],
-        attend: nn.Module,
+        attend: Attend,
         readout_width: int,
         dropout: float,
         feed_width: int,
@@ -59,7 +60,7 @@ class Decoder(nn.Module, ABC):
         super().__init__()
         inputs = [input_width] + [width] * (num_layers - 1)
         feeds = [feed_width] + [0] * (num_layers - 1)
-        self.cells = nn.ModuleList(cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
+        self.cells = Stack(cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
         self.attend = attend
         self.dropout = nn.Dropout(dropout)
         self.readout_width = readout_width
@@ -74,7 +75,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Take one position, the embedding's share of the gates (B,K,G) being known: what is found."""
+        """Take one position, given the embedding's share of the gates (B,K,G): what is found."""
 
     def start(self, memory: Memory) -> State:
         """Return the state of one hypothesis that has read nothing."""
@@ -84,7 +85,7 @@ class Decoder(nn.Module, ABC):
         return State(layers, feed, position)
 
     def loop(self, x: Tensor, memory: Memory) -> Tensor:
-        """Advance through whole targets (B,T,E), position by position: all that is found, (B,T,·)."""
+        """Advance through whole targets (B,T,E) by positions: all that is found, (B,T,·)."""
         state = self.start(memory)
         found: list[Tensor] = []
         for gates in self.cells[0].gates(x).split(1, dim=1):
@@ -116,9 +117,9 @@ class LuongDecoder(Decoder):
 
         c_t = Attention(s_t, memory)        h~_t = tanh(W_c [c_t ; s_t])        (eq. 5)
 
-    With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where the
-    decoder has looked. Without it nothing of the attention comes back, and a whole target is one pass
-    through the layers and one attention.
+    With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where
+    the decoder has looked. Without it nothing of the attention comes back, and a whole target is
+    one pass through the layers and one attention.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class LuongDecoder(Decoder):
         width: int,
         num_layers: int,
         cell: Callable[[int, int, int], Recurrent],
-        attend: nn.Module,
+        attend: Attend,
         readout_width: int,
         dropout: float,
         input_feed: bool,
@@ -185,7 +186,7 @@ class BahdanauDecoder(Decoder):
         width: int,
         num_layers: int,
         cell: Callable[[int, int, int], Recurrent],
-        attend: nn.Module,
+        attend: Attend,
         readout_width: int,
         dropout: float,
     ) -> None:

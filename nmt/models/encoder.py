@@ -1,4 +1,4 @@
-"""The recurrent encoder: a stack of layers that read the source forwards and, if wished, backwards."""
+"""The recurrent encoder: layers that read the source forwards and, if wished, backwards."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,12 +1,13 @@
 """One recurrent layer, in two roads to the same numbers: a whole sequence, or one step.
 
-The whole sequence goes through the library's kernel (cuDNN on a GPU, oneDNN on a CPU). A single step
-is for decoders that feed something back (a context, an attentional vector), and for search.
+The whole sequence goes through the library's kernel (cuDNN on a GPU, oneDNN on a CPU). A single
+step is for decoders that feed something back (a context, an attentional vector), and for search.
 Everything a layer carries from step to step is one tensor of ``state_width`` numbers whose first
 ``width`` numbers are the output h.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 
 class Recurrent(nn.Module, ABC):
-    """A recurrent layer that reads ``input_width`` numbers a step, and ``feed_width`` fed-back ones.
+    """A recurrent layer over ``input_width`` numbers a step and ``feed_width`` fed-back ones.
 
     The fed-back input has a matrix of its own, so that what the target words alone decide
     (:meth:`gates`) is computed for all steps at once, before a loop.
@@ -35,11 +36,17 @@ class Recurrent(nn.Module, ABC):
             if self.feed_width
             else None
         )
-        for weight in (self.network.weight_hh_l0, self.network.weight_ih_l0):
+        for weight in self.weights:
+            if weight.dim() == 1:
+                nn.init.zeros_(weight)
+                continue
             for gate in weight.chunk(num_gates):
                 nn.init.xavier_uniform_(gate)
-        nn.init.zeros_(self.network.bias_ih_l0)
-        nn.init.zeros_(self.network.bias_hh_l0)
+
+    @property
+    def weights(self) -> list[nn.Parameter]:
+        """W of the input (G,I), W of the state (G,D), and their biases (G,)."""
+        return self.network.all_weights[0]
 
     @abstractmethod
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
@@ -51,11 +58,31 @@ class Recurrent(nn.Module, ABC):
 
     def gates(self, x: Tensor) -> Tensor:
         """Compute what the input alone contributes to every gate: (...,I) -> (...,G)."""
-        return F.linear(x, self.network.weight_ih_l0, self.network.bias_ih_l0)
+        weight, _, bias, _ = self.weights
+        return F.linear(x, weight, bias)
+
+    def recur(self, h: Tensor) -> Tensor:
+        """Compute what the last output contributes to every gate: (N,D) -> (N,G)."""
+        _, weight, _, bias = self.weights
+        return F.linear(h, weight, bias)
 
     def output(self, state: Tensor) -> Tensor:
         """Return the output h within a state: (...,W) -> (...,D)."""
         return state[..., : self.width]
+
+
+class Stack(nn.ModuleList):
+    """Recurrent layers, the bottom one first."""
+
+    def __getitem__(self, index: int) -> Recurrent:  # type: ignore[override]
+        """Return a layer."""
+        layer = super().__getitem__(index)
+        assert isinstance(layer, Recurrent)
+        return layer
+
+    def __iter__(self) -> Iterator[Recurrent]:  # type: ignore[override]
+        """Go up."""
+        return (self[index] for index in range(len(self)))
 
 
 class LSTM(Recurrent):
@@ -66,7 +93,7 @@ class LSTM(Recurrent):
         self.state_width = 2 * width
         self._build(nn.LSTM, input_width, 4)
         with torch.no_grad():  # remember at first (Jozefowicz et al. 2015): forget bias 1
-            self.network.bias_ih_l0[width : 2 * width] = 1.0
+            self.weights[2][width : 2 * width] = 1.0
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
         h, c = (part.unsqueeze(0).contiguous() for part in state.chunk(2, dim=-1))  # (1,B,D)
@@ -74,7 +101,7 @@ class LSTM(Recurrent):
 
     def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
         h, c = state.chunk(2, dim=-1)
-        gates = gates + F.linear(h, self.network.weight_hh_l0, self.network.bias_hh_l0)
+        gates = gates + self.recur(h)
         if self.feed is not None:
             gates = gates + self.feed(feed)
         i, f, g, o = gates.float().chunk(4, dim=-1)  # (N,D) each
@@ -92,14 +119,16 @@ class GRU(Recurrent):
         self._build(nn.GRU, input_width, 3)
 
     def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        # oneDNN has no bf16 GRU here: torch's own loop is 50 times slower in it than in fp32
-        with torch.autocast(x.device.type, enabled=False if x.device.type == "cpu" else None):
-            return self.network(x.float(), state.unsqueeze(0).contiguous())[0]
+        state = state.unsqueeze(0).contiguous()  # (1,B,D)
+        if x.device.type != "cpu":
+            return self.network(x, state)[0]
+        with torch.autocast("cpu", enabled=False):  # a bf16 GRU is 50 times slower there
+            return self.network(x.float(), state)[0]
 
     def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
         if self.feed is not None:
             gates = gates + self.feed(feed)
-        hidden = F.linear(state, self.network.weight_hh_l0, self.network.bias_hh_l0)
+        hidden = self.recur(state)
         r_x, z_x, n_x = gates.float().chunk(3, dim=-1)
         r_h, z_h, n_h = hidden.float().chunk(3, dim=-1)
         n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
 from nmt.attention.mask import PAD, padding_mask
+from nmt.attention.score import Score
+from nmt.attention.window import Normalize, Window
 from nmt.errors import UserError
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
@@ -57,9 +59,9 @@ class RNN(Seq2Seq):
         cell: Callable[..., Recurrent],
         bridge: Callable[[int, int], Bridge],
         order: Callable[..., Decoder],
-        attention: Callable[..., nn.Module],
-        normalize: Callable[[Tensor], Tensor],
-        window: Callable[..., nn.Module],
+        attention: Callable[..., Score],
+        normalize: Normalize,
+        window: Callable[[int], Window],
     ) -> None:
         super().__init__()
         readout = readout_width or (embedding_width if tie_output else decoder_width)
@@ -132,13 +134,11 @@ class RNN(Seq2Seq):
         """Return the state (B,1,...) before the first target piece."""
         return self.decoder.start(memory)
 
-    def step_features(
-        self, tokens: Tensor, state: State, memory: Memory
-    ) -> tuple[Tensor, State]:
+    def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Read one more piece of each hypothesis, (B,K): features (B,K,R) and the next state."""
         return self.decoder.step(self.dropout(self.target_embedding(tokens)), state, memory)
 
     def features(self, source: Tensor, target: Tensor) -> Tensor:
-        """Teacher forcing: what the output layer reads at every position, (B,S), (B,T) -> (B,T,R)."""
+        """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,R)."""
         memory = self.encode(source)
         return self.decoder(self.dropout(self.target_embedding(target)), memory)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 class Seq2Seq(nn.Module, ABC):
     """A model that reads a source sentence and gives scores for each next target piece.
 
-    ``Memory`` and ``State`` are flat NamedTuples of batch-first tensors. The memory is constant while
-    a sentence is decoded and has no beam axis; the tensors of the state are (B,K,...), K being the
-    hypotheses of a sentence. :meth:`step` and :meth:`forward` are two roads to the same numbers.
+    ``Memory`` and ``State`` are flat NamedTuples of batch-first tensors. The memory is constant
+    while a sentence is decoded and has no beam axis; the tensors of the state are (B,K,...), K
+    being the hypotheses of a sentence. :meth:`step` and :meth:`forward` are two roads to the same
+    numbers.
     """
 
     output: nn.Linear
@@ -30,7 +31,7 @@ class Seq2Seq(nn.Module, ABC):
 
     @abstractmethod
     def features(self, source: Tensor, target: Tensor) -> Tensor:
-        """Teacher forcing: what the output layer reads at every position, (B,S), (B,T) -> (B,T,R)."""
+        """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,R)."""
 
     def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """Read one more piece of each hypothesis, (B,K): logits (B,K,V) and the next State."""

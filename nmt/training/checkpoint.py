@@ -1,7 +1,7 @@
 """Checkpoints: folders ``checkpoints/step-000500`` that appear whole or not at all.
 
-Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors`` and ``state.json``: nothing that
-executes when it is loaded.
+Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors`` and
+``state.json``: nothing that executes when it is loaded.
 """
 
 import json

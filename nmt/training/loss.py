@@ -1,7 +1,8 @@
 """Cross-entropy with label smoothing, straight from the features, without ever holding all logits.
 
-The logits of an update of 4,096 pieces over 8,000 pieces are 131 MB, written and read several times;
-in pieces they stay in the cache. The gradient is computed on the way forward, while they are there.
+The logits of an update of 4,096 pieces over 8,000 pieces are 131 MB, written and read several
+times; in pieces they stay in the cache. The gradient is computed on the way forward, while they
+are there.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +26,8 @@ class Loss(NamedTuple):
 def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     """Sum the loss of every target piece of a batch, under teacher forcing.
 
-    ``smoothing`` is the share of the probability that is spread over all pieces (Szegedy et al. 2016).
+    ``smoothing`` is the share of the probability that is spread over all pieces (Szegedy et al.
+    2016).
     """
     features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
     target = batch.target[:, 1:]  # (B,T)
@@ -39,8 +41,8 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
 class ChunkedCrossEntropy(torch.autograd.Function):
     """(N,R), (V,R), (V,), (N,) -> smoothed and plain cross-entropy, both summed over N.
 
-    Only the smoothed sum has a gradient. With p = softmax(x W^T + b) and q = (1-ε) onehot + ε/V, the
-    gradient at the logits is p - q, of which those at x, W and b are products.
+    Only the smoothed sum has a gradient. With p = softmax(x W^T + b) and q = (1-ε) onehot + ε/V,
+    the gradient at the logits is p - q, of which those at x, W and b are products.
     """
 
     CHUNK = 1024  # rows
@@ -57,7 +59,11 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         )
         matrix = weight.to(low)
         training = any(ctx.needs_input_grad[:3])
-        grad_x, grad_w, grad_b = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)
+        grad_x, grad_w, grad_b = (
+            torch.empty_like(x),
+            torch.zeros_like(weight),
+            torch.zeros_like(bias),
+        )
         smoothed = x.new_zeros((), dtype=torch.float32)
         likelihood = smoothed.clone()
         with torch.autocast(x.device.type, enabled=False):

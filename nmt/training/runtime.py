@@ -2,7 +2,6 @@
 
 import ctypes
 import sys
-from contextlib import AbstractContextManager
 
 import torch
 
@@ -27,8 +26,8 @@ def pick_device(name: str) -> torch.device:
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
     """Return what products are computed in: ``fp32``, ``bf16``, or ``auto``.
 
-    ``auto`` is bf16 where the hardware computes it, a CPU with AVX512-BF16 or AMX included. Weights,
-    optimizer, sums, softmax and loss are float32 in either case.
+    ``auto`` is bf16 where the hardware computes it, a CPU with AVX512-BF16 or AMX included.
+    Weights, optimizer, sums, softmax and loss are float32 in either case.
     """
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if name in known:
@@ -58,7 +57,7 @@ def cpu_flags() -> set[str]:
     return set(flags.split())
 
 
-def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Compute products in ``precision`` inside the block."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
 

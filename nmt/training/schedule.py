@@ -1,7 +1,7 @@
 """How the learning rate moves: each schedule is a factor of ``optimizer.lr`` at each update.
 
-``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs or minutes) that
-is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
+``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs or minutes)
+that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
 """
 
 from abc import ABC, abstractmethod
@@ -56,7 +56,7 @@ class Linear(Schedule):
 
 
 class Cosine(Schedule):
-    """Fall along half a cosine to zero where the budget ends (Loshchilov and Hutter 2017, eq. 5)."""
+    """Fall along half a cosine to zero at the end (Loshchilov and Hutter 2017, eq. 5)."""
 
     needs_budget = True
 
