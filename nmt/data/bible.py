@@ -68,14 +68,15 @@ JOINED = {"-", "(aynı)", "상동", "前節に合節", "［前節に合節］"}
 # … and where it does not have it: nothing but marks, a remark, or what the file's editor put there.
 ABSENT = re.compile(
     r"\W*|Verszeile ohne Text|［本節欠如］|\(없음\)|\d+절(과 같음|과 상동)"
-    r"|.*(ADDED FROM KJV|Missing KJV|\(MISSING\) KJV|\(In-update ni hlwd).*"
+    r"|.*(ADDED FROM KJV|Missing KJV|\(MISSING\) \[KJV|\(In-update ni hlwd).*"
     r"|.*br",  # twenty Japanese verses end so, each with stray letters in it
     re.DOTALL,
 )
 # Taken out: references and numbers of another count of verses in brackets, marks of footnotes and
 # lacunae, the brackets around supplied words (not the words), marks of direction …
 MARKUP = re.compile(
-    r"[(（][^()（）]*\d[:：]\d[^()（）]*[)）]|\(\d+[.-]:?\d+[a-z]?\)"
+    r"\s*[(（][^][()（）]*\d[:：]\d[^][()（）]*[)）]|\s*\[[^][()]*\d:\d[^][()]*\]"
+    r"|\s*\(\d+[.-]:?\d+[a-z]?\)"
     r"|\*fq\*|\*+|[][#<>\u200e\u200f]"
 )
 # … and spaces in scripts that are written without.
