@@ -304,6 +304,27 @@ def test_files_reads_plain_and_compressed_pairs(tmp_path: Path) -> None:
         assert columns(corpus.read().test) == (GERMAN, ENGLISH)
 
 
+@pytest.mark.parametrize(
+    ("ending", "compress"),
+    [
+        (".gz", gzip.compress),
+        (".xz", lzma.compress),
+        (".zst", lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)),
+    ],
+)
+def test_compressed_files_may_have_parts_and_must_be_whole(
+    tmp_path: Path, ending, compress
+) -> None:
+    path = tmp_path / f"text{ending}"
+    path.write_bytes(compress(b"one\n") + compress(b"two\n"))
+    assert read_lines(path) == ["one", "two"]
+    whole = compress(" ".join(GERMAN * 50).encode())
+    for damaged in (whole[:-9], whole[:20] + bytes(8) + whole[28:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=rf"text\{ending} cannot be read"):
+            read_lines(path)
+
+
 def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes("\ufeffone\u2028still one\r\ntwo\x0b\x85two\r\n\nlast".encode())

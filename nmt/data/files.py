@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import lzma
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,16 +165,24 @@ def read_lines(path: Path) -> list[str]:
 def read_bytes(path: Path) -> bytes:
     """What a file holds once decompressed. UserError where it is missing or damaged."""
     require_file(path)
-    decompress = {
-        ".gz": gzip.decompress,
-        ".xz": lzma.decompress,
-        ".zst": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
-    }
+    decompress = {".gz": gzip.decompress, ".xz": lzma.decompress, ".zst": _unzstd}
     try:
         content = path.read_bytes()
         return decompress[path.suffix](content) if path.suffix in decompress else content
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def _unzstd(data: bytes) -> bytes:
+    """All frames of a .zst file, as gzip and lzma decompress all of theirs."""
+    frames: list[bytes] = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        frames.append(frame.decompress(data))
+        if not frame.eof:
+            raise EOFError("the file ends too early")
+        data = frame.unused_data
+    return b"".join(frames)
 
 
 def read_table(path: Path, columns: Columns) -> Dataset:
