@@ -17,10 +17,12 @@ from nmt.data import bible, hub
 from nmt.data.bible import VERSIONS, Bible, align, plain
 from nmt.data.cache import cached
 from nmt.data.corpus import Lines, Splits
-from nmt.data.files import Columns, Files, read_lines, read_table
+from nmt.data.files import Files
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
+from nmt.data.lines import read_lines
 from nmt.data.multi30k import Multi30k
+from nmt.data.table import Columns, read_table
 from nmt.errors import UserError
 
 GERMAN = ["ein Hund", "zwei Katzen", "drei kleine Vögel", "vier", "fünf rote Bälle"]

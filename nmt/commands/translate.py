@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given, run_decode
 from nmt.config import changed, config_folder, register_schema
-from nmt.data.files import read_lines
+from nmt.data.lines import read_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.report.gallery import Drawn, Gallery

@@ -10,7 +10,7 @@ from huggingface_hub.utils.logging import set_verbosity_error
 from pyarrow.compute import struct_field  # pyright: ignore[reportAttributeAccessIssue]
 
 from nmt.data.corpus import Corpus, Splits, arrow_pairs, arrow_table
-from nmt.data.files import Columns
+from nmt.data.table import Columns
 from nmt.errors import UserError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nmt.data.cache import file_digest
 from nmt.data.corpus import Corpus, Splits
-from nmt.data.files import COMPRESSED, read_pair
 from nmt.data.hub import Hub
+from nmt.data.lines import COMPRESSED, read_pair
 from nmt.errors import UserError
 
 
