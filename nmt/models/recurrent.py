@@ -104,7 +104,7 @@ class LSTM(Recurrent):
         gates = gates + self.recur(h)
         if self.feed is not None:
             gates = gates + self.feed(feed)
-        i, f, g, o = gates.float().chunk(4, dim=-1)  # (N,D) each
+        i, f, g, o = fine(gates).chunk(4, dim=-1)  # (N,D) each
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
         return torch.cat([h, c], dim=-1)
@@ -123,14 +123,19 @@ class GRU(Recurrent):
         if x.device.type != "cpu":
             return self.network(x, state)[0]
         with torch.autocast("cpu", enabled=False):  # a bf16 GRU is 50 times slower there
-            return self.network(x.float(), state)[0]
+            return self.network(fine(x), fine(state))[0]
 
     def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
         if self.feed is not None:
             gates = gates + self.feed(feed)
         hidden = self.recur(state)
-        r_x, z_x, n_x = gates.float().chunk(3, dim=-1)
-        r_h, z_h, n_h = hidden.float().chunk(3, dim=-1)
+        r_x, z_x, n_x = fine(gates).chunk(3, dim=-1)
+        r_h, z_h, n_h = fine(hidden).chunk(3, dim=-1)
         n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
         z = (z_x + z_h).sigmoid()
         return (1 - z) * n + z * state
+
+
+def fine(x: Tensor) -> Tensor:
+    """Return x in float32 or finer: bf16 is enough for a product, not for what is carried on."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

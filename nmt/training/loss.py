@@ -32,10 +32,16 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
     target = batch.target[:, 1:]  # (B,T)
     keep = target != PAD
-    smoothed, likelihood = ChunkedCrossEntropy.apply(
-        features[keep], model.output.weight, model.output.bias, target[keep], smoothing
-    )
-    return Loss(smoothed, likelihood)
+    weight, bias = model.output.weight, model.output.bias
+    return cross_entropy(features[keep], weight, bias, target[keep], smoothing)
+
+
+def cross_entropy(
+    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
+) -> Loss:
+    """Sum the loss of N features x (N,R) whose pieces are ``target`` (N,)."""
+    trains = torch.is_grad_enabled()
+    return Loss(*ChunkedCrossEntropy.apply(x, weight, bias, target, smoothing, trains))
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -49,16 +55,21 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        trains: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Compute both sums, and the gradients while the logits are at hand."""
+        """Compute both sums, and where it trains the gradients while the logits are at hand."""
         low = (
             torch.get_autocast_dtype(x.device.type)
             if torch.is_autocast_enabled(x.device.type)
             else x.dtype
         )
         matrix = weight.to(low)
-        training = any(ctx.needs_input_grad[:3])
         grad_x, grad_w, grad_b = (
             torch.empty_like(x),
             torch.zeros_like(weight),
@@ -74,7 +85,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 nll = -logp.gather(1, labels).sum()
                 likelihood += nll
                 smoothed += (1 - smoothing) * nll - smoothing * logp.mean(-1).sum()
-                if training:
+                if trains:
                     grad = logp.exp_().sub_(smoothing / logp.size(1))  # p - q
                     grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
                     grad_b += grad.sum(0)
@@ -90,4 +101,4 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         """Scale the gradients that are already there."""
         grad_x, grad_w, grad_b = ctx.saved_tensors
         scale = grads[0]
-        return grad_x * scale, grad_w * scale, grad_b * scale, None, None
+        return grad_x * scale, grad_w * scale, grad_b * scale, None, None, None

@@ -1,0 +1,108 @@
+"""The chunked loss against the library's."""
+
+import pytest
+import torch
+from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from nmt.attention.mask import PAD
+from nmt.data.loader import Batch
+from nmt.training.loss import ChunkedCrossEntropy, batch_loss, cross_entropy
+
+N, R, V = 11, 5, 13
+CHUNKS = [3, 11, 1024]  # of rows: several and a rest, one that is full, one that is not
+
+
+@pytest.fixture(params=CHUNKS)
+def chunk(request, monkeypatch) -> None:
+    monkeypatch.setattr(ChunkedCrossEntropy, "CHUNK", request.param)
+
+
+def leaves() -> tuple[Tensor, ...]:
+    torch.manual_seed(1)
+    return tuple(torch.randn(shape, requires_grad=True) for shape in ((N, R), (V, R), (V,)))
+
+
+@pytest.mark.usefixtures("chunk")
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_it_is_the_cross_entropy_of_torch_with_its_gradients(smoothing):
+    x, weight, bias = leaves()
+    target = torch.randint(V, (N,))
+    smoothed, likelihood = cross_entropy(x, weight, bias, target, smoothing)
+    logits = F.linear(x, weight, bias)
+    expected = F.cross_entropy(logits, target, reduction="sum", label_smoothing=smoothing)
+    torch.testing.assert_close(smoothed, expected)
+    torch.testing.assert_close(likelihood, F.cross_entropy(logits, target, reduction="sum"))
+    assert not likelihood.requires_grad
+
+    ours = torch.autograd.grad(3 * smoothed, (x, weight, bias))
+    theirs = torch.autograd.grad(3 * expected, (x, weight, bias))
+    for gradient, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(gradient, other)
+
+
+@pytest.mark.usefixtures("chunk")
+def test_bfloat16_is_for_the_products_alone():
+    x, weight, bias = leaves()
+    target = torch.randint(V, (N,))
+    exact = cross_entropy(x, weight, bias, target, 0.1)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = cross_entropy(x, weight, bias, target, 0.1)[0]
+    assert coarse.dtype == torch.float32
+    torch.testing.assert_close(coarse, exact, rtol=0.01, atol=0.0)
+    ours = torch.autograd.grad(coarse, (x, weight, bias))
+    theirs = torch.autograd.grad(exact, (x, weight, bias))
+    for gradient, other in zip(ours, theirs, strict=True):
+        assert gradient.dtype == torch.float32
+        torch.testing.assert_close(gradient, other, rtol=0.0, atol=0.05)
+
+
+def batch() -> Batch:
+    torch.manual_seed(2)
+    source = torch.randint(4, SOURCE_VOCABULARY, (3, 7))
+    target = torch.randint(4, TARGET_VOCABULARY, (3, 6))
+    target[1, 4:] = target[2, 2:] = PAD
+    return Batch(source, target)
+
+
+def test_padding_is_no_part_of_the_loss():
+    model = small_rnn(dropout=0.0)
+    whole = batch()
+    loss = batch_loss(model, whole, smoothing=0.1)
+    sentences = [
+        Batch(whole.source[i : i + 1], whole.target[i : i + 1, :length])
+        for i, length in enumerate((6, 4, 2))
+    ]
+    assert whole.num_pieces == sum(one.num_pieces for one in sentences) == 5 + 3 + 1
+    alone = [batch_loss(model, one, smoothing=0.1) for one in sentences]
+    torch.testing.assert_close(loss.smoothed, sum(one.smoothed for one in alone))
+    torch.testing.assert_close(loss.likelihood, sum(one.likelihood for one in alone))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_gradients_of_the_model_are_those_of_its_logits(tied):
+    model = small_rnn(dropout=0.0, tie_output=tied, readout_width=None)
+    whole = batch()
+    batch_loss(model, whole, smoothing=0.1).smoothed.backward()
+    ours = {name: p.grad for name, p in model.named_parameters()}
+    model.zero_grad()
+    logits = model(whole.source, whole.target[:, :-1])
+    F.cross_entropy(
+        logits.flatten(0, 1),
+        whole.target[:, 1:].flatten(),
+        ignore_index=PAD,
+        reduction="sum",
+        label_smoothing=0.1,
+    ).backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(ours[name], parameter.grad, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("silence", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_not_computed_where_nobody_asks(silence):
+    x, weight, bias = leaves()
+    with silence(), FlopCounterMode(display=False) as counter:
+        cross_entropy(x, weight, bias, torch.randint(V, (N,)), 0.1)
+    assert counter.get_total_flops() == 2 * N * R * V  # the logits alone
