@@ -1,39 +1,48 @@
 """The command `nmt`: one word chooses what to do, the rest is for that command."""
 
+import os
 import sys
 from importlib import import_module
+from importlib.metadata import version
 
-COMMANDS = {
-    "train": "train a model on a corpus and evaluate it",
-    "translate": "translate text with a trained model",
-    "evaluate": "score a trained model on a test set",
-}
+from hydra._internal.utils import get_args_parser
 
-HELP = """\
-nmt trains, compares and explains attention in neural machine translation.
-
-{commands}
-
-To begin:
-  nmt train                              German to English on the corpus that is built in
-  nmt train attention=bahdanau seed=2    one word changes the experiment
-  nmt train experiment=smoke             everything once, in seconds
-  nmt COMMAND --help                     what a command takes"""
+from nmt.commands.errors import reporting_mistakes
+from nmt.commands.help import COMMANDS, OVERVIEW, command_help
 
 
+@reporting_mistakes
 def main() -> None:
-    """Run `nmt COMMAND ...`; exit code 2 for a command that does not exist."""
-    words = sys.argv[1:]
-    if not words or words[0] in ("-h", "--help", "help"):
-        listed = "\n".join(f"  nmt {name:<12}{text}" for name, text in COMMANDS.items())
-        print(HELP.format(commands=listed))
-        sys.exit(0 if words else 2)
-    if words[0] not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        print(f"nmt: there is no command {words[0]}; there are {known}", file=sys.stderr)
+    """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
+    command, *words = sys.argv[1:] or [""]
+    if command in ("-h", "--help", "help"):
+        print(OVERVIEW)
+    elif command == "--version":
+        print(f"nmt {version('nmt')}")
+    elif not command:
+        print(OVERVIEW, file=sys.stderr)
         sys.exit(2)
-    sys.argv = [f"nmt {words[0]}", *words[1:]]
-    import_module(f"nmt.commands.{words[0]}").main()
+    elif command not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        print(f"nmt: no command {command}; there are {known}. See nmt --help", file=sys.stderr)
+        sys.exit(2)
+    elif "-h" in words or "--help" in words:
+        print(command_help(command))
+    else:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
+        sys.argv = [f"nmt {command}", *options_first(command, words)]
+        import_module(f"nmt.commands.{command}").main()
+
+
+def options_first(command: str, words: list[str]) -> list[str]:
+    """Put settings behind options, which Hydra wants; exit code 2 for what is neither."""
+    parser = get_args_parser()
+    parser.prog = f"nmt {command}"
+    parser.usage = f"nmt {command} [NAME=CHOICE ...] [KEY=VALUE ...]  (see nmt {command} --help)"
+    args, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        parser.error(f"there is no option {unknown[0]}; settings are written KEY=VALUE, no dashes")
+    return [word for word in words if word not in args.overrides] + args.overrides
 
 
 if __name__ == "__main__":

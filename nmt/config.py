@@ -1,12 +1,9 @@
-"""The configuration: its schema, and the check that a composed configuration can be built."""
+"""The schema of the configuration: every key whose type is fixed."""
 
-import inspect
-import re
+import sys
 from dataclasses import dataclass, field, fields, make_dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import hydra.utils
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
@@ -18,7 +15,7 @@ from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
-from nmt.errors import UserError
+from nmt.errors import above_zero, at_least, one_of, share
 
 CORPORA = {"bible": Bible, "files": Files, "hub": Hub, "kftt": Kftt, "multi30k": Multi30k}
 
@@ -45,6 +42,20 @@ class Train:
     keep_last: int = 2  # checkpoints
     keep_best: int = 1
     average: str = "best"  # the final model is the mean of these checkpoints: best or last
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what cannot be trained with."""
+        at_least(1, self._settings("max_tokens", "accumulate", "max_steps", "max_epochs"))
+        at_least(1, self._settings("patience", "evaluate_every", "log_every", "dev_beam"))
+        at_least(1, self._settings("keep_last"))
+        at_least(0, self._settings("keep_best", "heatmaps"))
+        above_zero(self._settings("max_minutes", "clip_norm"))
+        share(self._settings("label_smoothing"))
+        one_of(("bleu", "loss"), self._settings("watch"))
+        one_of(("best", "last"), self._settings("average"))
+
+    def _settings(self, *names: str) -> dict[str, Any]:
+        return {f"train.{name}": getattr(self, name) for name in names}
 
 
 @dataclass
@@ -124,59 +135,16 @@ def register_schema() -> None:
     store.store(group="schema", name="decode", node=Decode)
     for name, schema in (("root", Root), ("evaluate", Evaluate), ("translate", Translate)):
         store.store(group="schema", name=name, node=schema)
+    OmegaConf.register_new_resolver("swept", swept, replace=True)
+
+
+def swept(overrides: list[str], number: int) -> str:
+    """Name a run of a sweep by the settings that differ, those not typed as they are."""
+    named = [one.replace("/", "_") for one in overrides if one not in sys.argv]
+    return ",".join(named) or str(number)
 
 
 def changed(decode: Decode, changes: DictConfig) -> Decode:
     """Return how to search, but for what is changed. UserError for what cannot be searched with."""
     given = {str(key): value for key, value in changes.items() if value is not None}
     return replace(decode, **given)
-
-
-def config_folder() -> Path:
-    """Return configs/, which lies inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
-
-
-def check(cfg: DictConfig) -> None:
-    """Refuse a key that no ``_target_`` takes, one that it lacks, and a target not of ours.
-
-    Only what Python calls with these keys can know them, so each is bound to the signature here,
-    before any data is read.
-    """
-    for path, node in targets(cfg):
-        name = node["_target_"]
-        if not re.match(r"(nmt|torch)\.", name):
-            raise UserError(f"{path}._target_={name}: only targets of nmt and torch are built")
-        try:
-            target = hydra.utils.get_object(name)
-        except Exception as error:
-            raise UserError(f"{path}._target_={name} does not exist") from error
-        parameters = inspect.signature(target).parameters
-        for key in node:
-            if str(key) not in parameters and key not in ("_target_", "_partial_"):
-                known = ", ".join(k for k in parameters if k in node or not _is_ours(k))
-                raise UserError(f"{path}.{key}: {name} has no such key. It has: {known}")
-
-
-def _is_ours(key: str) -> bool:
-    """Tell whether the program gives the key itself."""
-    return key in {"params", "query_width", "key_width", "source_vocabulary", "target_vocabulary"}
-
-
-def targets(node: DictConfig, path: str = "") -> list[tuple[str, dict[str, Any]]]:
-    """List all parts that are built, with where they stand."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    plain = OmegaConf.to_container(node)  # ${...} stays, what it points to is seen where it stands
-    assert isinstance(plain, dict)
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, dict):
-            if "_target_" in value:
-                found.append((path, value))
-            for key, child in value.items():
-                walk(child, f"{path}.{key}" if path else str(key))
-
-    walk(plain, path)
-    return found

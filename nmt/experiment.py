@@ -12,38 +12,43 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import nn
 
-from nmt.config import Train, check
+from nmt.check import check
+from nmt.config import Train
 from nmt.data.cache import default_cache
 from nmt.data.corpus import Lines
 from nmt.data.loader import Prepared, TrainLoader, prepare
 from nmt.decoding.translate import Decode
+from nmt.errors import UserError, at_least
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show, write, write_json
 from nmt.report.gallery import Gallery, spread
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
-from nmt.run import CONFIG, MODEL, Translator, build_model
+from nmt.run import CONFIG, MODEL, RESULT, Translator, build_model
 from nmt.training import checkpoint
+from nmt.training.limits import Limits
 from nmt.training.runtime import keep_heap, pick_device, pick_precision, seed_everything
 from nmt.training.trainer import Trainer
 
 
 def train(cfg: DictConfig, run: Path, console: Console) -> float:
-    """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev BLEU.
+    """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev score.
 
     UserError for a configuration that cannot be built, before any data is read, and for data that
-    cannot be used, before anything is trained.
+    cannot be used, before anything is written.
     """
-    check(cfg)
+    rehearse(cfg)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     keep_heap()
     device = pick_device(cfg.device)
     prepared = prepare_data(cfg)
+    loader = TrainLoader(prepared, config.max_tokens, cfg.seed)
     seed_everything(cfg.seed, device, cfg.deterministic)
     translator = new_translator(cfg, prepared, device)
     found = checkpoint.checkpoints(run)
+    write_start(cfg, run, prepared)
     with (
         Logger(run, found[-1].position.step if found else 0) as logger,
         Progress(console) as progress,
@@ -57,7 +62,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             model=translator.model,
             optimizer=build_optimizer(cfg.optimizer, translator.model, device),
             schedule=hydra.utils.instantiate(cfg.schedule),
-            loader=TrainLoader(prepared, config.max_tokens, cfg.seed),
+            loader=loader,
             evaluate=DevEvaluation(
                 translator, prepared.dev, quick, config.max_tokens, gallery, logger
             ),
@@ -68,13 +73,12 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             precision=translator.precision,
             run=run,
         )
-        write_start(cfg, run, prepared)
         introduce(console, prepared, trainer, run)
         if found:
             trainer.resume(found[-1])
             progress.say(f"goes on at step {trainer.position.step:,}")
         else:
-            logger.config(OmegaConf.to_yaml(cfg, resolve=True))
+            logger.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")
         finish(translator, run, config)
@@ -85,6 +89,46 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
     best = trainer.position.best
     assert best is not None
     return best
+
+
+def rehearse(cfg: DictConfig) -> None:
+    """Build every part once, the model without memory: UserError for what cannot be built."""
+    check(cfg)
+    for part in ("data", "model", "optimizer", "schedule"):
+        if cfg[part] is None:
+            raise UserError(f"{part} is missing: a training needs one")
+    at_least(0, {"seed": cfg.seed})
+    OmegaConf.to_object(cfg)  # the values of typed parts
+    limits(cfg)
+    pick_precision(cfg.precision, pick_device(cfg.device))
+    if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
+        raise UserError(
+            "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "
+            "side has pieces of its own: add model.share_embeddings=false"
+        )
+    at_least(1, {"tokenizer.size": cfg.tokenizer.size})
+    pieces = range(cfg.tokenizer.size)
+    with torch.device("meta"):
+        model = build_model(cfg, pieces, pieces)
+    try:
+        build_optimizer(cfg.optimizer, model, torch.device("meta"))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer cannot be built: {error}") from error
+
+
+def limits(cfg: DictConfig) -> Limits:
+    """Return when training ends. UserError where it does not."""
+    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
+    return Limits(config, hydra.utils.instantiate(cfg.schedule))
+
+
+def ended(cfg: DictConfig, run: Path) -> str | None:
+    """Return the limit that a run with results has reached, in words; None: it can go on."""
+    found = checkpoint.checkpoints(run)
+    if not found or not (run / RESULT).is_file():
+        return None
+    position = found[-1].position
+    return limits(cfg).reached(position, num_batches=position.batch + 1)  # or more: all the same
 
 
 def prepare_data(cfg: DictConfig) -> Prepared:
@@ -117,7 +161,8 @@ def build_optimizer(
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
     """Write what explains the run before it has learned anything."""
     run.mkdir(parents=True, exist_ok=True)
-    write(run / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+    anywhere = OmegaConf.merge(cfg, {"cache": None})  # a path of this machine
+    write(run / CONFIG, OmegaConf.to_yaml(anywhere, resolve=True))
     prepared.source_tokenizer.save(run / "tokenizer", "source")
     prepared.target_tokenizer.save(run / "tokenizer", "target")
 
@@ -188,7 +233,7 @@ def conclude(
         "best_dev": {trainer.config.watch: position.best},
         "decode": OmegaConf.to_container(cfg.decode),
     }
-    write_json(run / "result.json", result)
+    write_json(run / RESULT, result)
     metrics = {f"test/{name}": result[name] for name in ("bleu", "chrf", "ter", "bleu_tok_lc")}
     logger.hparams(position.step, flat(OmegaConf.to_container(cfg, resolve=True)), metrics)
 

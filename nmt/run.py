@@ -9,7 +9,7 @@ hypotheses.txt        the test set's translations       result.json   their scor
 heatmaps/             PNG
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config import Root, check
+from nmt.check import check
+from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
@@ -30,6 +31,7 @@ from nmt.training.runtime import autocast, keep_heap, pick_device, pick_precisio
 
 CONFIG = "config.yaml"
 MODEL = "model.safetensors"
+RESULT = "result.json"
 
 
 @dataclass
@@ -78,8 +80,8 @@ class Translator:
             self.model.train(training)
 
 
-def build_model(cfg: DictConfig, source: Tokenizer, target: Tokenizer) -> Seq2Seq:
-    """Build the configured model for these vocabularies."""
+def build_model(cfg: DictConfig, source: Sized, target: Sized) -> Seq2Seq:
+    """Build the configured model for vocabularies of these sizes."""
     make = hydra.utils.instantiate(cfg.model)
     return make(source_vocabulary=len(source), target_vocabulary=len(target))
 

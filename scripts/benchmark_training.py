@@ -23,7 +23,7 @@ from hydra import compose, initialize_config_dir
 from rich.console import Console
 
 from nmt.attention.mask import PAD
-from nmt.config import config_folder, register_schema
+from nmt.config import register_schema
 from nmt.data.batching import token_batches
 from nmt.data.loader import Batch
 from nmt.experiment import build_optimizer
@@ -31,6 +31,7 @@ from nmt.report.table import table
 from nmt.run import build_model
 from nmt.training.loss import batch_loss
 from nmt.training.runtime import autocast, keep_heap, pick_precision
+from nmt.yamls import config_folder
 
 VOCABULARY = 8000
 UNTIED = ["model.tie_output=false"]  # the output layer reads 512, as in the other toolkits

@@ -14,9 +14,9 @@ class FixedContext(Attend):
 
     one_slot = True
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, value_width: int) -> None:
         super().__init__()
-        self.width = width
+        self.width = value_width
 
     def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         return keys, values

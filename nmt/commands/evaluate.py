@@ -1,22 +1,21 @@
 """nmt evaluate: the scores of a trained model on any test set."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
+from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
-from nmt.config import changed, check, config_folder, register_schema
+from nmt.config import changed, register_schema
 from nmt.data.cache import default_cache
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least
 from nmt.evaluation.evaluate import evaluate, show, write_json
+from nmt.report.console import console
 from nmt.report.gallery import Gallery, spread
-from nmt.run import open_run, read_config
-
-console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+from nmt.run import RESULT, open_run, read_config
+from nmt.yamls import config_folder
 
 
 def main() -> None:
@@ -29,8 +28,9 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> float:
     """Evaluate and write result.json, hypotheses.txt and heatmaps/; return BLEU."""
+    folder = given_run(cfg)
     check(cfg)
-    folder = given(cfg, "run")
+    at_least(0, {"heatmaps": cfg.heatmaps})
     trained = read_config(folder)
     data = cfg.data or trained.data
     for side in ("source", "target"):
@@ -40,37 +40,37 @@ def run(cfg: DictConfig) -> float:
                 f"{trained.data.target}. Give data.source={trained.data.source} "
                 f"data.target={trained.data.target}, or another run."
             )
+    decode = changed(run_decode(trained), cfg.decode)
     cache = Path(cfg.cache).expanduser() if cfg.cache else default_cache()
     lines = hydra.utils.instantiate(data).lines(cache, cfg.split)
-    decode = changed(run_decode(trained), cfg.decode)
     translator = open_run(folder, cfg.device, cfg.precision)
     corpus = str(data["_target_"]).rsplit(".", 1)[-1].lower()
     output = Path(cfg.output or folder / "evaluation" / f"{corpus}-{cfg.split}")
     output.mkdir(parents=True, exist_ok=True)
     result = evaluate(translator, lines, decode, output)
-    settings = {"run": str(folder), "split": cfg.split}
-    settings |= {name: OmegaConf.to_container(node) for name, node in (("data", data),)}
-    write_json(output / "result.json", {**settings, **result, "decode": vars(decode)})
+    settings = {
+        "run": str(folder),
+        "data": OmegaConf.to_container(data),
+        "split": cfg.split,
+        "seed": trained.seed,
+    }
+    write_json(output / RESULT, {**settings, **result, "decode": vars(decode)})
     sentences = spread(lines.source, lines.target, cfg.heatmaps)
     Gallery(translator, decode, sentences, output / "heatmaps", cfg.heatmap_words).draw_hypotheses(
         step=0
     )
-    show(console, result, lines, output, num=4)
-    console.print(f"\n{output}", markup=False)
+    show(console(), result, lines, output, num=4)
+    console().print(f"\n{output}", markup=False)
     return result["bleu"]
 
 
-def given(cfg: DictConfig, key: str) -> Path:
-    """Return a folder that the user has to name."""
-    if OmegaConf.is_missing(cfg, key):
-        raise UserError(f"{key}=<folder> is missing: the run folder of a training")
-    return Path(cfg[key])
+def given_run(cfg: DictConfig) -> Path:
+    """Return the run folder, which the user has to name."""
+    if OmegaConf.is_missing(cfg, "run"):
+        raise UserError("which model? Give run=<folder>, the run folder of a training")
+    return Path(cfg.run)
 
 
 def run_decode(trained: DictConfig) -> Any:
     """Return how a run searches."""
     return OmegaConf.to_object(trained.decode)
-
-
-if __name__ == "__main__":
-    main()

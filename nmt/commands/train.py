@@ -1,60 +1,130 @@
 """nmt train: a new run, several of them, or one that goes on."""
 
+import shlex
 import sys
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 import hydra
+import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
+from nmt.check import explain
 from nmt.commands.errors import reporting_mistakes
-from nmt.config import config_folder, register_schema
+from nmt.config import register_schema
 from nmt.errors import UserError
-from nmt.experiment import train
-from nmt.run import read_config
+from nmt.experiment import ended, train
+from nmt.report.console import console
+from nmt.run import CONFIG, read_config
+from nmt.yamls import config_folder
 
-CHANGEABLE = ("train", "decode", "device", "cache")  # when a run goes on
-console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
+FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
+
+refused: list[str] = []  # runs of a sweep that their settings made impossible
 
 
-@reporting_mistakes
 def main() -> None:
     """Run `nmt train`."""
     words = sys.argv[1:]
     resumed = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
     if resumed:
-        run = Path(resumed[-1])
-        train(resumed_config(run, [w for w in words if not w.startswith("resume=")]), run, console)
-    else:
-        register_schema()
-        new_run()
+        go_on(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
+        return
+    register_schema()
+    refused.clear()
+    new_run()
+    if refused:
+        raise UserError(f"{len(refused)} of the runs did not come about: {'; '.join(refused)}")
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
 @reporting_mistakes
 def new_run(cfg: DictConfig) -> float:
     """Train in the folder that Hydra made; return the best dev score, for sweepers."""
-    return train(cfg, Path(HydraConfig.get().runtime.output_dir), console)
+    run = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        if (run / CONFIG).exists():
+            raise UserError(
+                f"{run} holds a run already: `nmt train resume={as_typed(run)}` goes on with it, "
+                "hydra.run.dir=<folder> begins another elsewhere"
+            )
+        return train_in(cfg, run)
+    except UserError as error:
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            raise
+        print(f"nmt: {run.name}: {error}", file=sys.stderr)  # the other runs are worth having
+        refused.append(run.name)
+        return float("nan")
+
+
+def go_on(run: Path, overrides: list[str]) -> None:
+    """Go on with a run, or say that it has ended."""
+    cfg = resumed_config(run, overrides)
+    limit = ended(cfg, run)
+    if limit:
+        console().print(
+            f"{run} has ended ({limit}); its scores are in {run / 'result.json'}. "
+            f"To train on, raise the limit: nmt train resume={as_typed(run)} train.max_steps=…",
+            markup=False,
+        )
+    else:
+        train_in(cfg, run)
+
+
+def train_in(cfg: DictConfig, run: Path) -> float:
+    """Train in a folder, which does not stay where nothing came of it."""
+    try:
+        return train(cfg, run, console())
+    except KeyboardInterrupt:
+        if not (run / CONFIG).exists():
+            raise
+        command = f"nmt train resume={as_typed(run)}"
+        print(f"nmt: interrupted; to go on: {command}", file=sys.stderr)
+        sys.exit(130)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the device has too little memory. Halve train.max_tokens and double "
+            "train.accumulate: the updates stay the same"
+        ) from error
+    finally:
+        remove_empty(run)
+
+
+def remove_empty(run: Path) -> None:
+    """Remove a run folder in which nothing came about, and those above it in the current folder."""
+    here = Path.cwd()
+    above = takewhile(lambda folder: folder != here, run.parents)
+    with suppress(OSError):  # not empty
+        for folder in [run, *(above if run.is_relative_to(here) else ())]:
+            folder.rmdir()
+
+
+def as_typed(run: Path) -> str:
+    """Write a folder as it can be typed here."""
+    here = Path.cwd()
+    return shlex.quote(str(run.relative_to(here) if run.is_relative_to(here) else run))
 
 
 def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
     """Read the configuration of a run that goes on. UserError for a change that it cannot have."""
     cfg = read_config(run)
     for override in overrides:
-        if override.split("=")[0].split(".")[0] not in CHANGEABLE:
+        key, equals, _ = override.partition("=")
+        if not equals:
+            raise UserError(f"{override}: settings are written KEY=VALUE")
+        if key.split(".")[0] not in CHANGEABLE or key in FIXED:
             raise UserError(
-                f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can. "
-                "For another experiment start a new run."
+                f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can, but "
+                f"for {' and '.join(FIXED)}. For another experiment start a new run."
             )
     try:
         merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(overrides))
     except OmegaConfBaseException as error:
-        raise UserError(str(error)) from error
+        raise UserError(explain(error)) from error
     assert isinstance(merged, DictConfig)
     return merged
-
-
-if __name__ == "__main__":
-    main()

@@ -1,23 +1,26 @@
-"""nmt translate: one line out for each line in, in order, in constant memory."""
+"""nmt translate: one line out for each line in, in order."""
 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import hydra
 from omegaconf import DictConfig
 
+from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.evaluate import given, run_decode
-from nmt.config import changed, config_folder, register_schema
+from nmt.commands.evaluate import given_run, run_decode
+from nmt.config import changed, register_schema
 from nmt.data.lines import read_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
+from nmt.evaluation.attention import attends
 from nmt.report.gallery import Drawn, Gallery
 from nmt.run import Translator, open_run, read_config
+from nmt.yamls import config_folder
 
 
 def main() -> None:
@@ -30,13 +33,19 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> None:
     """Translate standard input or a file to standard output or a file."""
-    folder = given(cfg, "run")
+    folder = given_run(cfg)
+    check(cfg)
     decode = changed(run_decode(read_config(folder)), cfg.decode)
     decode = replace(decode, n_best=cfg.n_best)
     interactive = cfg.input is None and sys.stdin.isatty()
-    translator = open_run(folder, cfg.device, cfg.precision)
-    lines = read_lines(Path(cfg.input)) if cfg.input else standard_input(interactive, translator)
+    lines = read_lines(Path(cfg.input)) if cfg.input else standard_input()
     with output(cfg.output) as file:
+        translator = open_run(folder, cfg.device, cfg.precision)
+        if cfg.heatmap and not attends(translator.model):
+            raise UserError(f"heatmap={cfg.heatmap}: {folder} has attention=none, nothing to draw")
+        if interactive:
+            languages = f"{translator.source_language} → {translator.target_language}"
+            print(f"{languages}: a line to translate, Ctrl-D to end", file=sys.stderr)
         pairs = with_translations(translator, decode, lines, chunk=1 if interactive else 1024)
         for number, (line, translations) in enumerate(pairs, start=1):
             file.write(written(number, translations))
@@ -61,24 +70,17 @@ def with_translations(
         yield held.pop(0), translations
 
 
-def standard_input(interactive: bool, translator: Translator) -> Iterator[str]:
-    r"""Yield the lines of standard input, UTF-8, split at \n; with a prompt at a terminal."""
-    if interactive:
-        languages = f"{translator.source_language} → {translator.target_language}"
-        print(f"{languages}: a line to translate, Ctrl-D to end", file=sys.stderr)
-    return decoded(sys.stdin.buffer, "standard input")
-
-
-def decoded(lines: BinaryIO, name: str) -> Iterator[str]:
-    """Decode lines of UTF-8. UserError with the number of a line that is not."""
-    for number, line in enumerate(lines, start=1):
+def standard_input() -> Iterator[str]:
+    r"""Yield the lines of standard input, UTF-8, split at \n. UserError for one that is not."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
-            yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{name}, line {number}: invalid UTF-8 ({error.reason}); convert the text first, "
-                "for instance with iconv"
+                f"standard input, line {number}: invalid UTF-8 ({error.reason}); convert the text "
+                "first, for instance with iconv"
             ) from error
+        yield text.removesuffix("\n").removesuffix("\r")
 
 
 @contextmanager
@@ -89,13 +91,17 @@ def output(path: str | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     place = Path(path)
+    if place.is_dir():
+        raise UserError(f"output={path} is a folder: name a file in it")
     partial = place.with_name(place.name + ".partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        file = partial.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"output={path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
             yield file
         partial.replace(place)
-    except OSError as error:
-        raise UserError(f"output={path} cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -116,7 +122,3 @@ def draw(
     """Draw the attention of one sentence into the folder ``heatmap``."""
     gallery = Gallery(translator, decode, [line], Path(cfg.heatmap), cfg.heatmap_words)
     gallery.draw(line, best.ids, best.text, "", step=0)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.attention.attention import record_attention
+from nmt.attention.attention import Attention, record_attention
 from nmt.models.seq2seq import Seq2Seq
 
 
@@ -28,6 +28,11 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
     return [
         found for weights in recorded.values() if weights for found in split(weights, num_targets)
     ]
+
+
+def attends(model: Seq2Seq) -> bool:
+    """Tell whether there is any attention to look at."""
+    return any(isinstance(module, Attention) for module in model.modules())
 
 
 def split(recorded: list[Tensor], num_targets: int) -> list[AttentionMap]:

@@ -1,6 +1,5 @@
 """What a person sees while training runs: a bar at a terminal, plain lines elsewhere."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -12,8 +11,8 @@ from rich.progress import Progress as Bar
 class Progress:
     """Shows step, loss, learning rate, tokens/s and time left, and a line for each evaluation."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self.bar = Bar(
             BarColumn(bar_width=30), TextColumn("{task.description}"), console=self.console
         )
@@ -27,7 +26,8 @@ class Progress:
 
     def __exit__(self, *error: object) -> None:
         """Leave the last state of the bar on the screen."""
-        self.bar.stop()
+        if self.console.is_terminal:
+            self.bar.stop()
 
     def say(self, text: str) -> None:
         """Write a line."""

@@ -1,0 +1,178 @@
+"""What is wrong with a configuration, found before any data is read and said in a few words.
+
+Hydra knows the keys and types of what the schema holds. What a ``_target_`` takes only Python
+knows, so the keys of each are bound to its signature here.
+"""
+
+import inspect
+import pydoc
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from nmt.errors import UserError
+
+# What the program itself gives to the parts, by the part's name.
+GIVEN = {
+    "model": {"source_vocabulary", "target_vocabulary"},
+    "cell": {"input_width", "width", "feed_width"},
+    "bridge": {"encoder_width", "state_width"},
+    "order": {"input_width", "width", "num_layers", "cell", "attend", "readout_width", "dropout"},
+    "attention": {"query_width", "key_width", "value_width"},
+    "window": {"query_width"},
+    "optimizer": {"params"},
+}
+REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+WORDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    NoneType: "null",
+}
+
+
+def check(cfg: DictConfig) -> None:
+    """Raise UserError for keys that nothing takes, that are missing, or have the wrong type.
+
+    OmegaConf's own errors, which commands print too, for ``???`` and for references to nowhere.
+    """
+    check_schema(cfg, "")
+    for key in cfg:
+        if not OmegaConf.is_missing(cfg, key) and not OmegaConf.is_interpolation(cfg, str(key)):
+            check_schema(cfg[key], str(key))
+    OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    for path in targets(cfg):
+        check_target(path, OmegaConf.select(cfg, path))
+
+
+def check_schema(node: Any, path: str) -> None:
+    """Refuse what ``+key=`` and ``~key`` did to a part whose keys are fixed."""
+    kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
+    if kind is None or not is_dataclass(kind):
+        return
+    known = [key.name for key in fields(kind)]
+    for key in node:
+        if key not in known and key != "_target_":
+            raise no_such_key(f"{path}.{key}".lstrip("."), node, known)
+    for key in known:
+        if key not in node and not OmegaConf.is_missing(node, key):
+            raise UserError(f"{path}.{key} is missing".lstrip("."))
+
+
+def no_such_key(full_key: str, node: DictConfig, known: Iterable[str]) -> UserError:
+    """Say which keys there are where one is not."""
+    path = full_key.rpartition(".")[0]
+    names = ", ".join(known) or "none"
+    target = f" ({node['_target_']})" if "_target_" in node else ""
+    return UserError(f"{full_key}: no such key; {path or 'the configuration'}{target} has {names}")
+
+
+def check_target(path: str, node: DictConfig) -> None:
+    """Hold the keys of one part against what its class takes."""
+    settings: Any = OmegaConf.to_container(node, resolve=True)
+    target = find_class(path, str(settings.pop("_target_")))
+    settings.pop("_partial_", None)
+    given = GIVEN.get(path.rpartition(".")[2], set())
+    taken = {
+        key: parameter
+        for key, parameter in inspect.signature(target).parameters.items()
+        if key not in given and parameter.kind not in REST
+    }
+    for key, value in settings.items():
+        if key not in taken:
+            raise no_such_key(f"{path}.{key}", node, taken)
+        if not fits(value, taken[key].annotation):
+            shown = "null" if value is None else value
+            raise UserError(f"{path}.{key}={shown}: must be {in_words(taken[key].annotation)}")
+    for key, parameter in taken.items():
+        if parameter.default is parameter.empty and key not in settings:
+            raise UserError(f"{path}.{key} is missing: {target.__qualname__} needs it")
+
+
+def find_class(path: str, name: str) -> type:
+    """Return the class that ``_target_`` names.
+
+    Only our classes and torch's optimizers are built: a configuration may come with a run folder
+    from anywhere, and must not call what it likes.
+    """
+    try:
+        target = pydoc.locate(name) if name.startswith(("nmt.", "torch.optim.")) else None
+    except pydoc.ErrorDuringImport as error:
+        raise UserError(f"{path}._target_={name}: {error}") from error
+    ours = isinstance(target, type) and f"{target.__module__}.".startswith(("nmt.", "torch.optim."))
+    if not isinstance(target, type) or not ours:
+        raise UserError(f"{path}._target_={name} is no class of nmt or torch.optim")
+    return target
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Tell whether a value may stand where a number, a text, a part or the like is asked for."""
+    kinds = kinds_of(annotation)
+    if any(kind not in WORDS for kind in kinds):  # more than null is not for us to tell
+        return value is not None or NoneType in kinds
+    return type(value) in kinds or (type(value) is int and float in kinds)
+
+
+def in_words(annotation: Any) -> str:
+    """Say what is asked for."""
+    return " or ".join(WORDS.get(kind, "a part that is built") for kind in kinds_of(annotation))
+
+
+def kinds_of(annotation: Any) -> tuple[Any, ...]:
+    """Return int and None of ``int | None``, and int of ``int``."""
+    union = get_origin(annotation) in (Union, UnionType)
+    return get_args(annotation) if union else (annotation,)
+
+
+def targets(cfg: DictConfig) -> list[str]:
+    """List where the parts stand that are built; what ``${...}`` refers to counts there alone."""
+    found: list[str] = []
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, dict):
+            if "_target_" in value:
+                found.append(path)
+            for key, child in value.items():
+                walk(child, f"{path}.{key}" if path else str(key))
+
+    walk(OmegaConf.to_container(cfg), "")
+    return found
+
+
+def explain(error: Exception) -> str:
+    """Say what Hydra or OmegaConf found wrong: the key, the value and what there is instead."""
+    inner = error.__cause__ or error.__context__
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={choice}: the choices are {', '.join(error.options)}"
+    if isinstance(error, OverrideParseException):
+        written = "EQUAL" not in error.message  # as KEY=VALUE, but the value cannot be read
+        reason = error.message.partition("\n")[0] if written else "settings are written KEY=VALUE"
+        return f"{error.override}: {reason}"
+    if isinstance(error, ConfigCompositionException) and isinstance(inner, OmegaConfBaseException):
+        file = re.match(r"In '(.+?)':", str(error))  # a yaml, else the command line
+        if file and inner.full_key == file[1].partition("/")[0]:
+            return f"{file[1]}.yaml: its first line must be: # @package _global_"
+        return f"{file[1]}.yaml: {explain(inner)}" if file else explain(inner)
+    if isinstance(error, (ConfigKeyError, ConfigAttributeError)) and error.full_key:
+        node = error.parent_node
+        known = (str(key) for key in node if key not in ("_target_", "_partial_", "hydra"))
+        return str(no_such_key(error.full_key, node, known))
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is missing: give {error.full_key}=…"
+    if isinstance(error, OmegaConfBaseException):
+        reason = str(error).partition("\n")[0]
+        return f"{error.full_key}: {reason}" if error.full_key else reason
+    return str(error).partition("\nConfig search path")[0].replace("\\'", "'").strip()

@@ -1,0 +1,13 @@
+"""Where the program speaks to a person: standard error."""
+
+import sys
+
+from rich.console import Console
+
+WIDTH = 120  # of tables in a file or a pipe, where no terminal says how wide it is
+
+
+def console() -> Console:
+    """Return a console on standard error; text in it is never cut, tables fit its width."""
+    width = None if sys.stderr.isatty() else WIDTH
+    return Console(file=sys.stderr, width=width, highlight=False, soft_wrap=True)
