@@ -13,7 +13,7 @@ from nmt.data.cache import default_cache
 from nmt.errors import UserError, at_least
 from nmt.evaluation.evaluate import evaluate, show, write_json
 from nmt.report.console import console
-from nmt.report.gallery import Gallery, spread
+from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.run import RESULT, open_run, read_config
 from nmt.yamls import config_folder
 
@@ -56,9 +56,8 @@ def run(cfg: DictConfig) -> float:
     }
     write_json(output / RESULT, {**settings, **result, "decode": vars(decode)})
     sentences = spread(lines.source, lines.target, cfg.heatmaps)
-    Gallery(translator, decode, sentences, output / "heatmaps", cfg.heatmap_words).draw_hypotheses(
-        step=0
-    )
+    gallery = Gallery(translator, decode, sentences, output / "heatmaps", cfg.heatmap_words)
+    gallery.draw_hypotheses(Occasion())
     show(console(), result, lines, output, num=4)
     console().print(f"\n{output}", markup=False)
     return result["bleu"]

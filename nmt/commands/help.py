@@ -40,7 +40,8 @@ Some of the keys (nmt train --cfg job prints all of them, as they stand with you
   model.dropout=0.3                 the share of numbers that training drops
   model.heads=4 model.hops=2        of the attention
   optimizer.lr=1e-3                 the highest learning rate
-  train.max_steps=5000              updates; or train.max_minutes=15, train.max_epochs=20
+  train.max_steps=5000              updates; or train.max_epochs=20; or minutes, without
+                                    steps: train.max_steps=null train.max_minutes=15
   train.max_tokens=2048             a batch, a side; train.accumulate=2 takes two of them an update
   train.evaluate_every=500          updates between evaluations on dev, each with a checkpoint
   decode.beam=5                     of the search in the test
@@ -57,7 +58,7 @@ Options:
 
 Examples:
   nmt train attention=luong_dot
-  nmt train data=multi30k data.dir=multi30k train.max_minutes=15
+  nmt train experiment=multi30k data.dir=multi30k data.source=de data.target=en
   nmt train data=files data.source=de data.target=en data.train=[train.de,train.en]
   nmt train -m attention=bahdanau,luong_general seed=1,2,3
   nmt train resume=runs/bible-luong_general/2026-01-31_12-00-00"""

@@ -18,7 +18,7 @@ from nmt.data.lines import read_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.evaluation.attention import attends
-from nmt.report.gallery import Drawn, Gallery
+from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.run import Translator, open_run, read_config
 from nmt.yamls import config_folder
 
@@ -43,12 +43,14 @@ def run(cfg: DictConfig) -> None:
         translator = open_run(folder, cfg.device, cfg.precision)
         if cfg.heatmap and not attends(translator.model):
             raise UserError(f"heatmap={cfg.heatmap}: {folder} has attention=none, nothing to draw")
+        if cfg.heatmap:
+            Path(cfg.heatmap).mkdir(parents=True, exist_ok=True)
         if interactive:
             languages = f"{translator.source_language} → {translator.target_language}"
             print(f"{languages}: a line to translate, Ctrl-D to end", file=sys.stderr)
         pairs = with_translations(translator, decode, lines, chunk=1 if interactive else 1024)
         for number, (line, translations) in enumerate(pairs, start=1):
-            file.write(written(number, translations))
+            file.write(written(number, translations, decode.n_best))
             if interactive:
                 file.flush()
             if cfg.heatmap:
@@ -106,9 +108,9 @@ def output(path: str | None) -> Iterator[TextIO]:
         partial.unlink(missing_ok=True)
 
 
-def written(number: int, translations: list[Translation]) -> str:
-    """Return the best translation on a line, or, where there are more, all with rank and score."""
-    if len(translations) == 1:
+def written(number: int, translations: list[Translation], n_best: int) -> str:
+    """Return the best translation on a line, or, where more are asked for, each with its score."""
+    if n_best == 1:
         return translations[0].text + "\n"
     return "".join(
         f"{number}\t{rank}\t{translation.score:.4f}\t{translation.text}\n"
@@ -121,4 +123,4 @@ def draw(
 ) -> None:
     """Draw the attention of one sentence into the folder ``heatmap``."""
     gallery = Gallery(translator, decode, [line], Path(cfg.heatmap), cfg.heatmap_words)
-    gallery.draw(line, best.ids, best.text, "", step=0)
+    gallery.draw(line, best.ids, [line.source, best.text], Occasion())

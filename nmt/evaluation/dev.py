@@ -13,7 +13,7 @@ from nmt.data.ragged import Ragged
 from nmt.decoding.translate import Decode
 from nmt.evaluation.attention import attention_maps
 from nmt.evaluation.scores import score
-from nmt.report.gallery import Gallery
+from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.loss import batch_loss
@@ -55,7 +55,7 @@ class DevEvaluation:
         scores = score(hypotheses, self.references, self.translator.target_language)
         measured = {**forced, "bleu": scores["bleu"], "chrf": scores["chrf"]}
         self.logger.log(step, {name_in_log(name): value for name, value in measured.items()})
-        self.gallery.draw_hypotheses(step)
+        self.gallery.draw_hypotheses(Occasion.update(step))
         return measured
 
     def forced(self) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -24,6 +25,20 @@ class Drawn:
     number: int
     source: str
     reference: str = ""
+
+
+class Occasion(NamedTuple):
+    """What a picture is drawn for; by default: one sentence, once, without a log."""
+
+    heading: str = ""  # above the picture
+    folder: str = ""  # below the gallery's
+    tag: str = "attention"  # in TensorBoard
+    step: int = 0
+
+    @classmethod
+    def update(cls, step: int) -> "Occasion":
+        """What the model does after an update."""
+        return cls(f"step {step:,}", f"step-{step:07d}", "attention-hypothesis", step)
 
 
 def spread(sources: Sequence[str], references: Sequence[str], num: int) -> list[Drawn]:
@@ -61,7 +76,7 @@ class Gallery:
         self.words = words
         self.logger = logger
 
-    def draw_hypotheses(self, step: int) -> None:
+    def draw_hypotheses(self, occasion: Occasion) -> None:
         """Translate the sentences and draw each translation over its source."""
         found = self.translator([s.source for s in self.sentences], self.decode)
         best = [translations[0] for translations in found]
@@ -72,18 +87,25 @@ class Gallery:
                 [translation.text for translation in best],
                 [s.reference for s in self.sentences],
             )
-            self.logger.text(step, "samples", markdown(SAMPLES, rows))
+            self.logger.text(occasion.step, "samples", markdown(SAMPLES, rows))
         for sentence, translation in zip(self.sentences, best, strict=True):
-            self.draw(sentence, translation.ids, translation.text, f"step-{step:07d}", step)
+            lines = [sentence.source, translation.text, sentence.reference]
+            self.draw(sentence, translation.ids, lines, occasion)
 
     def draw_references(self, step: int) -> None:
         """Draw where the model looks when it is forced to write the references."""
+        occasion = Occasion("forced reference", "reference", "attention-reference", step)
         for sentence in self.sentences:
             (ids,) = self.translator.target_tokenizer.encode([sentence.reference])
-            self.draw(sentence, ids, sentence.reference, "reference", step)
+            self.draw(sentence, ids, [sentence.source, sentence.reference], occasion)
 
-    def draw(self, sentence: Drawn, target: list[int], text: str, place: str, step: int) -> None:
-        """Draw one sentence with the given target ids (no bos, no eos); nothing to see: nothing."""
+    def draw(
+        self, sentence: Drawn, target: list[int], lines: list[str], occasion: Occasion
+    ) -> None:
+        """Draw one sentence over target ids without bos and eos; ``lines`` stand above it.
+
+        A picture for each attention: none for a model without one, nor for an empty line.
+        """
         translator = self.translator
         (source,) = source_ids(
             translator.source_tokenizer, [sentence.source], self.decode.max_source
@@ -94,38 +116,31 @@ class Gallery:
         batch = batch.to(translator.device)
         with translator.evaluating():
             maps = attention_maps(translator.model, batch.source, batch.target)
+        above = translator.source_tokenizer.pieces(source)
+        left = translator.target_tokenizer.pieces([*target, EOS])
         for found in maps:
-            self.picture(found, source, [*target, EOS], sentence, text, place, step)
+            self.picture(found, above, left, sentence.number, lines, occasion)
 
     def picture(
         self,
         found: AttentionMap,
-        source: list[int],
-        target: list[int],
-        sentence: Drawn,
-        text: str,
-        place: str,
-        step: int,
+        above: list[str],
+        left: list[str],
+        number: int,
+        lines: list[str],
+        occasion: Occasion,
     ) -> None:
-        """Draw one attention of one sentence into ``<folder>/<place>/``."""
-        translator = self.translator
-        above = translator.source_tokenizer.pieces(source)
-        left = translator.target_tokenizer.pieces(target)
+        """Draw one attention of one sentence, source pieces above, target pieces on the left."""
         weights = found.weights[0].float().cpu()  # (T,S)
         if self.words:
-            languages = (translator.source_language, translator.target_language)
+            languages = (self.translator.source_language, self.translator.target_language)
             weights, above, left = merge_words(weights, above, left, languages)
-        heading = " · ".join(
-            part for part in (f"sentence {sentence.number}", place, found.name) if part
-        )
-        lines = [sentence.source, text]
-        if sentence.reference and place != "reference":
-            lines.append(sentence.reference)
-        figure = heatmap(weights, above, left, heading, lines)
-        name = "-".join([f"sentence-{sentence.number}", *found.name.split()])
-        path = self.folder / place / f"{name}.png"
+        parts = (f"sentence {number}", occasion.heading, found.name)
+        heading = " · ".join(part for part in parts if part)
+        figure = heatmap(weights, above, left, heading, [line for line in lines if line])
+        name = "-".join([f"sentence-{number}", *found.name.split()])
+        path = self.folder / occasion.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
         if self.logger:
-            kind = "reference" if place == "reference" else "hypothesis"
-            self.logger.figure(step, f"attention-{kind}/{name}", figure)
+            self.logger.figure(occasion.step, f"{occasion.tag}/{name}", figure)
