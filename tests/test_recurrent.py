@@ -11,7 +11,7 @@ from nmt.models.bridge import Last, Mean, Zero
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import GRU, LSTM, Recurrent
 
-B, S, I, D, F = 3, 7, 5, 4, 6
+B, S, E, D, F = 3, 7, 5, 4, 6
 LENGTHS = torch.tensor([4, 7, 1])
 KINDS = {LSTM: nn.LSTM, GRU: nn.GRU}
 
@@ -30,7 +30,7 @@ def kind(request) -> type[Recurrent]:
 
 
 def steps(cell: Recurrent, x: Tensor, feed: Tensor, state: Tensor) -> Tensor:
-    """Step through (B,S,I) with the fed-back inputs (B,S,F): the outputs (B,S,D)."""
+    """Step through (B,S,E) with the fed-back inputs (B,S,F): the outputs (B,S,D)."""
     outputs = []
     for gates, fed in zip(cell.gates(x).unbind(1), feed.unbind(1), strict=True):
         state = cell.step(gates, fed, state)
@@ -48,11 +48,11 @@ def copied(theirs: nn.Module, *cells: Recurrent) -> nn.Module:
 
 
 def test_steps_are_the_whole_sequence_and_that_of_torch(kind):
-    cell = kind(I, D)
-    x, start = torch.randn(B, S, I), torch.randn(B, cell.state_width)
+    cell = kind(E, D)
+    x, start = torch.randn(B, S, E), torch.randn(B, cell.state_width)
     whole = cell(x, start)
     states = tuple(part[None].contiguous() for part in start.split(D, dim=1))
-    theirs = copied(KINDS[kind](I, D, batch_first=True), cell)
+    theirs = copied(KINDS[kind](E, D, batch_first=True), cell)
     expected, _ = theirs(x, states if kind is LSTM else states[0])
     torch.testing.assert_close(whole, expected)
     torch.testing.assert_close(steps(cell, x, torch.empty(B, S, 0), start), expected)
@@ -60,9 +60,9 @@ def test_steps_are_the_whole_sequence_and_that_of_torch(kind):
 
 def test_what_is_fed_back_is_part_of_the_input(kind):
     """A matrix of its own is the same as one matrix over [input; fed back]."""
-    cell = kind(I, D, F)
-    x, feed, start = torch.randn(B, S, I), torch.randn(B, S, F), torch.zeros(B, cell.state_width)
-    theirs = KINDS[kind](I + F, D, batch_first=True)
+    cell = kind(E, D, F)
+    x, feed, start = torch.randn(B, S, E), torch.randn(B, S, F), torch.zeros(B, cell.state_width)
+    theirs = KINDS[kind](E + F, D, batch_first=True)
     assert cell.feed is not None
     weight, *others = cell.weights
     with torch.no_grad():
@@ -74,18 +74,18 @@ def test_what_is_fed_back_is_part_of_the_input(kind):
 
 
 def test_an_lstm_remembers_at_first():
-    _, _, bias, other = LSTM(I, D).weights
+    _, _, bias, other = LSTM(E, D).weights
     assert (bias + other).tolist() == [0.0] * D + [1.0] * D + [0.0] * 2 * D
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_encoder_is_that_of_torch_on_packed_sentences(kind, bidirectional):
-    encoder = Encoder(I, D, 2, bidirectional, kind, dropout=0.0)
-    x = torch.randn(B, S, I)
+    encoder = Encoder(E, D, 2, bidirectional, kind, dropout=0.0)
+    x = torch.randn(B, S, E)
     mask = torch.arange(S) < LENGTHS[:, None]
     states, last = encoder(x, mask)
 
-    theirs = KINDS[kind](I, D, 2, batch_first=True, bidirectional=bidirectional)
+    theirs = KINDS[kind](E, D, 2, batch_first=True, bidirectional=bidirectional)
     copied(theirs, *(m for m in encoder.modules() if isinstance(m, Recurrent)))
     packed = pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
     outputs, final = theirs(packed)
@@ -96,9 +96,9 @@ def test_encoder_is_that_of_torch_on_packed_sentences(kind, bidirectional):
 
 
 def test_padding_gets_no_gradient(kind):
-    x = torch.randn(B, S, I, requires_grad=True)
+    x = torch.randn(B, S, E, requires_grad=True)
     mask = torch.arange(S) < LENGTHS[:, None]
-    states, last = Encoder(I, D, 2, True, kind, dropout=0.0)(x, mask)
+    states, last = Encoder(E, D, 2, True, kind, dropout=0.0)(x, mask)
     (states[mask].sum() + last.sum()).backward()
     assert x.grad is not None
     assert not x.grad[~mask].any()
@@ -106,8 +106,8 @@ def test_padding_gets_no_gradient(kind):
 
 
 def test_dropout_is_between_the_layers_of_the_encoder(kind):
-    make = partial(Encoder, I, D, bidirectional=True, cell=kind, dropout=0.5)
-    x, mask = torch.randn(B, S, I), torch.ones(B, S, dtype=torch.bool)
+    make = partial(Encoder, E, D, bidirectional=True, cell=kind, dropout=0.5)
+    x, mask = torch.randn(B, S, E), torch.ones(B, S, dtype=torch.bool)
     one, two = make(num_layers=1), make(num_layers=2)
     torch.testing.assert_close(one(x, mask), one(x, mask))
     assert not torch.equal(two(x, mask).states, two(x, mask).states)

@@ -9,7 +9,7 @@ from nmt.attention.build import build_attention
 from nmt.attention.mask import PAD, padding_mask
 from nmt.attention.score import Score
 from nmt.attention.window import Normalize, Window
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least, share
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
 from nmt.models.encoder import Encoder
@@ -64,6 +64,16 @@ class RNN(Seq2Seq):
         window: Callable[[int], Window],
     ) -> None:
         super().__init__()
+        sizes = {
+            "embedding_width": embedding_width,
+            "encoder_width": encoder_width,
+            "encoder_layers": encoder_layers,
+            "decoder_width": decoder_width,
+            "decoder_layers": decoder_layers,
+            "readout_width": readout_width,
+        }
+        at_least(1, {f"model.{name}": size for name, size in sizes.items()})
+        share({"model.dropout": dropout, "model.attention_dropout": attention_dropout})
         readout = readout_width or (embedding_width if tie_output else decoder_width)
         if tie_output and readout != embedding_width:
             raise UserError(

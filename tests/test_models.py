@@ -1,0 +1,273 @@
+"""Laws that hold for every attention × order × cell × bridge, and references for the parts."""
+
+from copy import deepcopy
+from functools import cache
+from itertools import product
+
+import pytest
+import torch
+from choices import names
+from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
+from torch import Tensor
+
+from nmt.attention.mask import PAD
+from nmt.decoding.search import select
+from nmt.errors import UserError
+from nmt.models.decoder import Memory
+from nmt.models.recurrent import Recurrent
+from nmt.models.rnn import RNN
+
+B, S, T, K = 3, 7, 5, 4
+LENGTHS = (7, 4, 1)
+BOS, EOS = 2, 3
+ORDERS = {
+    "luong": {"order": "luong", "input_feed": False},
+    "luong-feed": {"order": "luong", "input_feed": True},
+    "bahdanau": {"order": "bahdanau"},
+}
+
+
+def sources() -> Tensor:
+    """Ids (B,S) of sentences of unequal length, eos last, then padding."""
+    ids = torch.randint(4, SOURCE_VOCABULARY, (B, S))
+    for row, length in enumerate(LENGTHS):
+        ids[row, length - 1] = EOS
+        ids[row, length:] = PAD
+    return ids
+
+
+def targets() -> Tensor:
+    """Ids (B,T), bos first."""
+    ids = torch.randint(4, TARGET_VOCABULARY, (B, T))
+    ids[:, 0] = BOS
+    return ids
+
+
+def decode(model: RNN, source: Tensor, target: Tensor) -> Tensor:
+    """The logits (B,T,V) of a target that is read step by step."""
+    memory = model.encode(source)
+    state = model.start(memory)
+    steps = []
+    for tokens in target.split(1, dim=1):
+        logits, state = model.step(tokens, state, memory)
+        steps.append(logits)
+    return torch.cat(steps, 1)
+
+
+@cache
+def build(attention, order, cell, bridge) -> RNN:
+    torch.manual_seed(1)
+    model = small_rnn(attention=attention, cell=cell, bridge=bridge, **ORDERS[order])
+    return model.double().eval()
+
+
+class Case:
+    """One combination, and a padded batch for it."""
+
+    def __init__(self, *choice):
+        self.model = deepcopy(build(*choice))
+        torch.manual_seed(2)
+        self.source, self.target = sources(), targets()
+
+
+@pytest.fixture(
+    params=product(names("attention"), ORDERS, names("cell"), names("bridge")),
+    ids=lambda choice: "{}-{}-{}-{}".format(*choice),
+)
+def case(request) -> Case:
+    return Case(*request.param)
+
+
+# The laws
+
+
+def test_steps_are_the_whole_target_at_once(case):
+    at_once = case.model(case.source, case.target)
+    assert at_once.shape == (B, T, TARGET_VOCABULARY)
+    torch.testing.assert_close(decode(case.model, case.source, case.target), at_once)
+
+
+def test_hypotheses_beside_each_other_are_each_alone(case):
+    """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
+    model, memory = case.model, case.model.encode(case.source)
+    several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
+    parents = torch.randint(K, (B, K))
+    rows = torch.arange(B)[:, None]
+    _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
+    state = select(state, (rows, torch.zeros(B, K, dtype=torch.long)))  # one becomes K
+    for t in range(T):
+        logits, state = model.step(several[:, :, t], state, memory)  # (B,K,V)
+        if t == 2:
+            state = select(state, (rows, parents))
+            several[:, :, : t + 1] = several[rows, parents, : t + 1]
+    for k in range(K):
+        target = torch.cat([case.target[:, :1], several[:, k]], 1)
+        torch.testing.assert_close(logits[:, k], model(case.source, target)[:, -1])
+
+
+def test_a_sentence_alone_is_the_sentence_in_a_padded_batch(case):
+    together = case.model(case.source, case.target)
+    for i, length in enumerate(LENGTHS):
+        alone = case.model(case.source[i : i + 1, :length], case.target[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i])
+
+
+def test_the_future_is_invisible(case):
+    before = case.model(case.source, case.target)
+    case.target[:, 3:] = 4 + (case.target[:, 3:] - 3) % (TARGET_VOCABULARY - 4)  # all others
+    after = case.model(case.source, case.target)
+    torch.testing.assert_close(after[:, :3], before[:, :3])
+    assert (after[:, 3] != before[:, 3]).any(-1).all()
+
+
+def test_every_source_piece_counts(case):
+    source = case.source[:1].repeat(S, 1)  # row s has another piece at s; the last is as it was
+    changed = source.diagonal()[: S - 1]
+    changed.copy_(4 + (changed - 3) % (SOURCE_VOCABULARY - 4))
+    logits = case.model(source, case.target[:1].expand(S, T))
+    differs = (logits[:-1] - logits[-1]).abs().amax((1, 2))
+    assert (differs > 1e-9).all()
+
+
+def test_gradients_reach_every_parameter(case):
+    logits = case.model.train()(case.source, case.target)
+    (logits * torch.randn_like(logits)).sum().backward()
+    for name, parameter in case.model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+def test_bfloat16_is_float32_but_for_rounding(case):
+    model = case.model.float()
+    exact = model(case.source, case.target)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = model(case.source, case.target)
+        stepped = decode(model, case.source, case.target)
+    (coarse.float() * torch.randn(B, T, TARGET_VOCABULARY)).sum().backward()
+    torch.testing.assert_close(coarse.float(), exact, atol=0.1, rtol=0.0)
+    torch.testing.assert_close(stepped.float(), exact, atol=0.1, rtol=0.0)
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+# The parts of the model against a plain loop over the papers' equations
+
+
+def lstm(cell: Recurrent, x: Tensor, feed: Tensor | None, h: Tensor, c: Tensor):
+    """One step as in the literature, of one sentence; gates in the order of torch: i f g o."""
+    W, U, b, d = cell.weights
+    gates = W @ x + b + U @ h + d
+    if feed is not None:
+        assert cell.feed is not None
+        gates = gates + cell.feed.weight @ feed
+    i, f, g, o = gates.chunk(4)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def general(model: RNN, s: Tensor, states: Tensor) -> Tensor:
+    """Σ softmax(s·W h) h over the annotations (S,De) of one sentence."""
+    weights = (states @ model.attend.score.W.weight.mT @ s).softmax(0)  # (S,)
+    return weights @ states
+
+
+def plain(**changes) -> tuple[RNN, Tensor, Tensor, Memory]:
+    """A model of one layer, and one pair of sentences: source, target, memory."""
+    torch.manual_seed(1)
+    model = small_rnn(encoder_layers=1, decoder_layers=1, **changes).double().eval()
+    source, target = sources()[:1], targets()[:1]
+    memory = model.encode(source)
+    return model, source, target, memory
+
+
+@pytest.mark.parametrize("input_feed", [False, True])
+def test_luong_is_equation_5(input_feed):
+    """h~_t = tanh(W_c [c_t; s_t]), fed back where wanted (Luong et al. 2015, section 3.3)."""
+    model, source, target, memory = plain(order="luong", input_feed=input_feed)
+    decoder = model.decoder
+    h, c = memory.start[0, 0].chunk(2)
+    vector = torch.zeros(7).double()
+    vectors = []
+    for x in model.target_embedding(target[0]):
+        h, c = lstm(decoder.cells[0], x, vector if input_feed else None, h, c)
+        context = general(model, h, memory.values[0])
+        vector = torch.tanh(decoder.combine.weight @ torch.cat([context, h]))
+        vectors.append(vector)
+    expected = torch.stack(vectors)
+    torch.testing.assert_close(model.features(source, target)[0], expected)
+
+
+def test_bahdanau_is_its_recurrence():
+    """c_t from s(t-1), s_t = f(s(t-1), y(t-1), c_t) (Bahdanau et al. 2015, section 3.1)."""
+    model, source, target, memory = plain(order="bahdanau")
+    decoder = model.decoder
+    h, c = memory.start[0, 0].chunk(2)
+    features = []
+    for x in model.target_embedding(target[0]):
+        context = general(model, h, memory.values[0])
+        h, c = lstm(decoder.cells[0], x, context, h, c)
+        features.append(torch.tanh(decoder.combine(torch.cat([h, context, x]))))
+    expected = torch.stack(features)
+    torch.testing.assert_close(model.features(source, target)[0], expected)
+
+
+# Embeddings
+
+
+def test_a_tied_output_is_the_target_embeddings():
+    model = small_rnn(tie_output=True, readout_width=None)
+    assert model.output.weight is model.target_embedding.weight
+    assert model.output.in_features == 6
+    assert model.source_embedding.weight is not model.target_embedding.weight
+    free = small_rnn(tie_output=False, readout_width=None)
+    assert free.output.weight is not free.target_embedding.weight
+    assert free.output.in_features == 10  # decoder_width
+
+
+def test_shared_embeddings_are_one_matrix():
+    model = small_rnn(share_embeddings=True, source_vocabulary=TARGET_VOCABULARY)
+    assert model.source_embedding is model.target_embedding
+    all_three = small_rnn(
+        share_embeddings=True,
+        tie_output=True,
+        readout_width=None,
+        source_vocabulary=TARGET_VOCABULARY,
+    )
+    names_of_it = [n for n, p in all_three.named_parameters() if p.shape == (TARGET_VOCABULARY, 6)]
+    assert len(names_of_it) == 1
+
+
+def test_padding_has_no_embedding():
+    model = small_rnn()
+    assert not model.source_embedding.weight[PAD].any()
+    model(sources(), targets()).sum().backward()
+    assert not model.source_embedding.weight.grad[PAD].any()
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"tie_output": True},
+            r"readout_width=7 is not model\.embedding_width=6.*null.*tie_output=false",
+        ),
+        (
+            {"share_embeddings": True},
+            r"23 and one of 29 pieces.*joint=true.*share_embeddings=false",
+        ),
+        ({"attention": "luong_dot", "decoder_width": 9}, "9 wide and the key 10"),
+        ({"attention": "none", "hops": 2}, r"model\.hops=2 has no meaning with attention=none"),
+        ({"heads": 3}, r"model\.heads=3.*10"),
+        ({"encoder_layers": 0}, r"model\.encoder_layers=0"),
+        ({"decoder_layers": 0}, r"model\.decoder_layers=0"),
+        ({"decoder_width": -4}, r"model\.decoder_width=-4"),
+        ({"dropout": 1.5}, r"model\.dropout=1\.5"),
+        ({"attention_dropout": -0.1}, r"model\.attention_dropout=-0\.1"),
+    ],
+)
+def test_choices_without_meaning_are_refused_with_the_reason(changes, reason):
+    with pytest.raises(UserError, match=reason):
+        small_rnn(**changes)
