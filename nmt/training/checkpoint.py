@@ -1,4 +1,4 @@
-"""Checkpoints: folders ``checkpoints/step-000500`` that appear whole or not at all.
+"""Checkpoints: folders ``checkpoints/step-0000500`` that appear whole or not at all.
 
 Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors`` and
 ``state.json``: nothing that executes when it is loaded.
@@ -68,8 +68,9 @@ def save(
 ) -> Checkpoint:
     """Write a checkpoint beside its place, then rename it: it is there whole or not at all."""
     place = run / FOLDER / f"step-{position.step:07d}"
+    for left_over in place.parent.glob("*.partial"):
+        shutil.rmtree(left_over)
     partial = place.with_name(place.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     save_tensors(model, partial / "model.safetensors")
     save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")

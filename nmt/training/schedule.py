@@ -7,6 +7,8 @@ that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
 from abc import ABC, abstractmethod
 from math import cos, pi
 
+from nmt.errors import at_least, share
+
 
 class Schedule(ABC):
     """A factor of the learning rate that depends on where training stands."""
@@ -14,6 +16,7 @@ class Schedule(ABC):
     needs_budget = False  # whether it falls with the progress, and so needs an end
 
     def __init__(self, warmup: int) -> None:
+        at_least(0, {"schedule.warmup": warmup})
         self.warmup = warmup
 
     def __call__(self, step: int, progress: float) -> float:
@@ -79,6 +82,7 @@ class Noam(Schedule):
 
     def __init__(self, warmup: int, width: int) -> None:
         super().__init__(warmup)
+        at_least(1, {"schedule.width": width})
         self.width = width
 
     def __call__(self, step: int, progress: float) -> float:
@@ -95,6 +99,8 @@ class Plateau(Schedule):
 
     def __init__(self, warmup: int, factor: float, patience: int) -> None:
         super().__init__(warmup)
+        share({"schedule.factor": factor})
+        at_least(1, {"schedule.patience": patience})
         self.factor = factor
         self.patience = patience
         self.now = 1.0

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from nmt.config import Train
 from nmt.data.loader import Batch, TrainLoader
+from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
@@ -88,6 +90,8 @@ class Trainer:
                 recent = []
             if evaluate:
                 self.measure(start)
+        if recent:
+            self.report(recent)
         if not position.dev:
             self.measure(start)
         return reached
@@ -140,10 +144,16 @@ class Trainer:
         return Update(smoothed, likelihood, tokens, norm, time.monotonic() - started)
 
     def report(self, recent: list[Update]) -> None:
-        """Log the means over the updates since the last report."""
+        """Log the means over the updates since the last report. UserError where loss is none."""
         tokens = sum(update.tokens for update in recent)
+        loss = sum(update.smoothed.item() for update in recent) / tokens
+        if not isfinite(loss):
+            raise UserError(
+                f"training has diverged: the loss is {loss} at step {self.position.step}. Lower "
+                "optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
+            )
         metrics = {
-            "train/loss": sum(update.smoothed.item() for update in recent) / tokens,
+            "train/loss": loss,
             "train/nll": sum(update.likelihood.item() for update in recent) / tokens,
             "train/grad_norm": sum(update.grad_norm.item() for update in recent) / len(recent),
             "train/lr": self.optimizer.param_groups[0]["lr"],

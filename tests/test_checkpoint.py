@@ -1,0 +1,187 @@
+"""What is written comes back; what is not whole, or of another model, does not."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
+from torch import Tensor, nn
+
+from nmt.errors import UserError
+from nmt.training import checkpoint
+from nmt.training.checkpoint import Checkpoint, Position, average, checkpoints, prune, save
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adam-fused": partial(torch.optim.Adam, fused=True),
+    "adamw-amsgrad": partial(torch.optim.AdamW, amsgrad=True),
+    "sgd": torch.optim.SGD,
+    "sgd-momentum": partial(torch.optim.SGD, momentum=0.9),
+}
+
+
+def learn(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    """Update with dropout, on batches that are drawn."""
+    for _ in range(steps):
+        source = torch.randint(4, SOURCE_VOCABULARY, (3, 7))
+        target = torch.randint(4, TARGET_VOCABULARY, (3, 5))
+        model(source, target).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def parameters(model: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def dot(width: int, bleu: float = 0.0, loss: float = 0.0) -> tuple[nn.Module, Position]:
+    """A model of one number, and what it got on dev."""
+    torch.manual_seed(width)
+    return nn.Linear(1, 1, bias=False), Position(width, dev={"bleu": bleu, "loss": loss})
+
+
+def save_dots(run: Path, bleus: list[float]) -> list[nn.Module]:
+    """Checkpoints 1, 2, ... with these scores; loss goes along with BLEU."""
+    models = []
+    for step, bleu in enumerate(bleus, 1):
+        model, position = dot(step, bleu, loss=bleu)
+        save(run, model, torch.optim.SGD(model.parameters()), position)
+        models.append(model)
+    return models
+
+
+def full_disk() -> None:
+    raise OSError("no space left on device")
+
+
+def steps(run: Path) -> list[int]:
+    return [found.position.step for found in checkpoints(run)]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_training_goes_on_as_if_nothing_had_happened(make, tied, tmp_path):
+    def new() -> tuple[nn.Module, torch.optim.Optimizer]:
+        model = small_rnn(tie_output=tied, readout_width=None)
+        return model, make(model.parameters(), lr=0.01)
+
+    model, optimizer = new()
+    learn(model, optimizer, 3)
+    save(tmp_path, model, optimizer, Position(step=3))
+    learn(model, optimizer, 3)
+    drawn = torch.rand(3)
+
+    torch.manual_seed(99)
+    again, again_optimizer = new()
+    checkpoints(tmp_path)[-1].restore(again, again_optimizer)
+    learn(again, again_optimizer, 3)
+    for one, other in zip(parameters(model), parameters(again), strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(torch.rand(3), drawn)
+    if tied:
+        assert again.output.weight is again.target_embedding.weight
+
+
+def test_the_position_comes_back(tmp_path):
+    position = Position(
+        step=7,
+        epoch=2,
+        batch=5,
+        seconds=0.1 + 0.2,
+        tokens=1234,
+        dev={"bleu": 1 / 3, "loss": 2.5},
+        best=1 / 3,
+        bad_evaluations=1,
+        schedule={"now": 0.5, "best": float("inf"), "waited": 2},
+    )
+    model, _ = dot(1)
+    save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    (found,) = checkpoints(tmp_path)
+    assert found.position == position
+
+
+def test_a_checkpoint_holds_tensors_and_json_alone(tmp_path):
+    model = small_rnn()
+    optimizer = torch.optim.Adam(model.parameters())
+    learn(model, optimizer, 1)
+    written = save(tmp_path, model, optimizer, Position(step=500))
+    assert written.folder == tmp_path / "checkpoints" / "step-0000500"
+    assert sorted(path.name for path in written.folder.iterdir()) == [
+        "model.safetensors",
+        "optimizer.safetensors",
+        "random.safetensors",
+        "state.json",
+    ]
+    json.loads((written.folder / "state.json").read_text())
+
+
+def test_a_checkpoint_that_is_not_whole_is_not_there(tmp_path, monkeypatch):
+    save_dots(tmp_path, [1.0])
+    model, position = dot(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "random_states", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    partial_one = tmp_path / "checkpoints" / "step-0000002.partial"
+    assert partial_one.is_dir()
+    assert steps(tmp_path) == [1]
+
+    model, position = dot(3)
+    save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    assert not partial_one.exists()
+    assert steps(tmp_path) == [1, 3]
+
+
+def test_there_may_be_none(tmp_path):
+    assert checkpoints(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("keep_last", "keep_best", "watch", "kept"),
+    [
+        (2, 0, "bleu", [4, 5]),
+        (1, 1, "bleu", [2, 5]),
+        (1, 2, "bleu", [2, 4, 5]),
+        (1, 1, "loss", [3, 5]),
+        (0, 1, "loss", [3, 5]),  # the newest always stays, or nothing could go on
+        (9, 9, "bleu", [1, 2, 3, 4, 5]),
+    ],
+)
+def test_the_last_and_the_best_are_kept(keep_last, keep_best, watch, kept, tmp_path):
+    save_dots(tmp_path, [2.0, 9.0, 1.0, 9.0, 5.0])
+    prune(tmp_path, keep_last, keep_best, watch)
+    assert steps(tmp_path) == kept
+
+
+def test_the_average_is_the_mean_of_the_tensors(tmp_path):
+    models = save_dots(tmp_path, [1.0, 2.0, 3.0])
+    mean = average(checkpoints(tmp_path))
+    expected = torch.stack([model.weight for model in models]).mean(0)
+    torch.testing.assert_close(mean, {"weight": expected.detach()})
+    checkpoint.put(models[0], mean)
+    assert torch.equal(models[0].weight, mean["weight"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"decoder_layers": 1}, "decoder.cells.1.network.bias_hh_l0"),  # has other tensors
+        ({"embedding_width": 9}, "source_embedding.weight"),  # of other shapes
+    ],
+)
+def test_the_tensors_of_another_model_are_refused(changes, named, tmp_path):
+    path = tmp_path / "model.safetensors"
+    checkpoint.save_tensors(small_rnn(**changes), path)
+    with pytest.raises(UserError) as refusal:
+        checkpoint.load_tensors(small_rnn(), path)
+    assert str(path) in str(refusal.value)
+    assert named in str(refusal.value)
+
+
+def test_a_model_is_read_without_its_optimizer(tmp_path):
+    model = small_rnn()
+    written = save(tmp_path, model, torch.optim.Adam(model.parameters()), Position(step=1))
+    tensors = Checkpoint.read(written.folder).model()
+    assert tensors.keys() == dict(model.named_parameters()).keys()

@@ -1,0 +1,71 @@
+"""Where training ends, and what schedules fall with."""
+
+import pytest
+
+from nmt.config import Train
+from nmt.errors import UserError
+from nmt.training.checkpoint import Position
+from nmt.training.limits import Limits
+from nmt.training.schedule import Constant, Cosine, Linear
+
+BATCHES = 10  # of an epoch
+
+
+def at(step: int = 0, epoch: int = 0, batch: int = 0, minutes: float = 0.0) -> Position:
+    return Position(step=step, epoch=epoch, batch=batch, seconds=60 * minutes)
+
+
+@pytest.mark.parametrize(
+    ("config", "half", "end", "reason"),
+    [
+        (Train(max_steps=8), at(step=4), at(step=8), "train.max_steps reached"),
+        (Train(max_epochs=3), at(epoch=1, batch=5), at(epoch=3), "train.max_epochs reached"),
+        (Train(max_minutes=5.0), at(minutes=2.5), at(minutes=5.1), "train.max_minutes reached"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Linear, Cosine])
+def test_a_fall_ends_at_zero_where_the_budget_ends(kind, config, half, end, reason):
+    schedule = kind(warmup=0)
+    limits = Limits(config, schedule)
+
+    def factor(position: Position) -> float:
+        return schedule(position.step, limits.progress(position, BATCHES))
+
+    assert factor(at()) == 1.0
+    assert factor(half) == pytest.approx(0.5)
+    assert factor(end) == 0.0
+    assert limits.reached(half, BATCHES) is None
+    assert limits.reached(end, BATCHES) == reason
+
+
+def test_the_first_limit_ends_training():
+    limits = Limits(Train(max_steps=8, max_epochs=3, max_minutes=5.0), Constant(0))
+    assert limits.reached(at(step=7, epoch=2, batch=9, minutes=4.9), BATCHES) is None
+    assert limits.reached(at(step=7, epoch=3, minutes=4.9), BATCHES) == "train.max_epochs reached"
+
+
+def test_minutes_do_not_move_a_schedule_that_can_count():
+    """So that a run in steps can be repeated exactly, with minutes as its emergency exit."""
+    limits = Limits(Train(max_steps=8, max_minutes=5.0), Linear(0))
+    assert limits.progress(at(step=2, minutes=4.0), BATCHES) == 0.25
+
+
+def test_patience_ends_training_without_a_better_evaluation():
+    limits = Limits(Train(patience=3, watch="loss"), Constant(0))
+    assert limits.reached(Position(bad_evaluations=2), BATCHES) is None
+    reason = limits.reached(Position(bad_evaluations=3), BATCHES)
+    assert reason == "no better dev loss in 3 evaluations"
+    assert limits.progress(at(step=4), BATCHES) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("config", "schedule", "reason"),
+    [
+        (Train(), Constant(0), "train.patience"),
+        (Train(), Linear(0), "Linear falls to zero where it ends"),
+        (Train(patience=3), Cosine(0), "Cosine falls to zero where it ends"),
+    ],
+)
+def test_a_training_without_an_end_is_refused(config, schedule, reason):
+    with pytest.raises(UserError, match=rf"train\.max_steps, .*max_minutes.*{reason}"):
+        Limits(config, schedule)

@@ -1,0 +1,81 @@
+"""Device, precision and seeds."""
+
+import pytest
+import torch
+
+from nmt.errors import UserError
+from nmt.training import runtime
+from nmt.training.runtime import autocast, pick_device, pick_precision, seed_everything
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto").type == "cuda"
+
+
+def test_a_device_can_be_named():
+    assert pick_device("cpu") == CPU
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("gpu", "device=gpu: there are auto, cpu and cuda"),
+        ("", "device=: there are auto, cpu and cuda"),
+        ("cuda:99", "device=cuda:99 cannot be used here: "),
+    ],
+)
+def test_a_device_that_cannot_be_used_is_refused(name, reason):
+    with pytest.raises(UserError, match=reason):
+        pick_device(name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx2", "avx512f"}, torch.float32),
+        ({"avx2", "avx512_bf16"}, torch.bfloat16),
+        ({"amx_bf16"}, torch.bfloat16),
+        (set(), torch.float32),
+    ],
+)
+def test_auto_is_bf16_where_the_processor_multiplies_it(flags, expected, monkeypatch):
+    monkeypatch.setattr(runtime, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert pick_precision("auto", CPU) is expected
+    assert pick_precision("fp32", CPU) is torch.float32
+    assert pick_precision("bf16", CPU) is torch.bfloat16
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(UserError, match="precision=fp8: there are auto, bf16 and fp32"):
+        pick_precision("fp8", CPU)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_products_are_computed_in_the_precision(precision):
+    x = torch.randn(3, 5)
+    with autocast(CPU, precision):
+        assert (x @ x.mT).dtype is precision
+
+
+def test_a_seed_decides_what_is_drawn():
+    drawn = []
+    for seed in (7, 7, 8):
+        seed_everything(seed, CPU, deterministic=False)
+        drawn.append(torch.rand(5))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_kernels_whose_result_varies_can_be_refused():
+    try:
+        seed_everything(1, CPU, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        seed_everything(1, CPU, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()

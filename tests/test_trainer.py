@@ -1,0 +1,313 @@
+"""The training loop: what an update is, where it stops, and how it goes on."""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from small_model import small_rnn
+from toy_text import CONFIG, text
+
+from nmt.config import Train
+from nmt.data.clean import CleaningReport
+from nmt.data.corpus import pairs
+from nmt.data.loader import Batch, Prepared, TrainLoader, encode
+from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.decoding.translate import Decode
+from nmt.errors import UserError
+from nmt.evaluation.scores import score
+from nmt.report.logger import Logger
+from nmt.report.progress import Progress
+from nmt.run import Translator
+from nmt.training.checkpoint import checkpoints, optimizer_tensors
+from nmt.training.loss import batch_loss
+from nmt.training.schedule import Constant, Linear, Plateau, Schedule
+from nmt.training.trainer import Trainer, Work
+
+CPU = torch.device("cpu")
+LINES = 44
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Sentences of made-up words, said backwards by the target."""
+    source = text(LINES)
+    target = [" ".join(reversed(line.split())) for line in source]
+    tokenizer = train_tokenizer(source + target, CONFIG)
+    path = tmp_path_factory.mktemp("data") / "train.arrow"
+    train = encode(pairs(source, target), tokenizer, tokenizer, path)
+    return Prepared(train, train, None, tokenizer, tokenizer, CleaningReport(LINES))
+
+
+class Bench:
+    """Trainers in run folders; each begins as a new process would."""
+
+    def __init__(self, folder: Path, prepared: Prepared, until: ExitStack) -> None:
+        self.folder = folder
+        self.prepared = prepared
+        self.until = until  # the test has ended
+
+    def trainer(
+        self,
+        config: Train,
+        *,
+        schedule: Schedule | None = None,
+        evaluate: Callable[[int], dict[str, float]] | None = None,
+        make_optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+        lr: float = 0.01,
+        max_tokens: int = 80,
+        run: str = "run",
+        **model: Any,
+    ) -> Trainer:
+        folder = self.folder / run
+        folder.mkdir(exist_ok=True)
+        torch.manual_seed(1)
+        size = len(self.prepared.source_tokenizer)
+        rnn = small_rnn(source_vocabulary=size, target_vocabulary=size, **model)
+        return Trainer(
+            model=rnn,
+            optimizer=make_optimizer(rnn.parameters(), lr=lr),
+            schedule=schedule or Constant(warmup=0),
+            loader=TrainLoader(self.prepared, max_tokens, seed=1),
+            evaluate=evaluate or (lambda step: self.dev(rnn)),
+            logger=self.until.enter_context(Logger(folder)),
+            progress=Progress(Console(quiet=True)),
+            config=config,
+            device=CPU,
+            precision=torch.float32,
+            run=folder,
+        )
+
+    def dev(self, model: Any) -> dict[str, float]:
+        """The loss, and what stands for BLEU."""
+        (batch,) = TrainLoader(self.prepared, 10_000, seed=0).epoch(0)
+        model.eval()
+        with torch.no_grad():
+            loss = batch_loss(model, batch, 0.0).likelihood.item() / batch.num_pieces
+        model.train()
+        return {"loss": loss, "bleu": -loss, "chrf": 0.0}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, prepared: Prepared):
+    with ExitStack() as until:
+        yield Bench(tmp_path, prepared, until)
+
+
+def metrics(trainer: Trainer, name: str) -> dict[int, float]:
+    """What was logged under a name, by step."""
+    lines = [json.loads(x) for x in (trainer.run / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line[name] for line in lines if name in line}
+
+
+def scripted(*bleus: float) -> Callable[[int], dict[str, float]]:
+    """An evaluation that gives these BLEUs in turn."""
+    left = list(bleus)
+    return lambda step: {"bleu": left.pop(0), "loss": 1.0, "chrf": 0.0}
+
+
+def batch(prepared: Prepared, rows: list[int]) -> Batch:
+    ids = TrainLoader(prepared, 10_000, seed=0)._best
+    return Batch(ids.source.padded(rows), ids.target.padded(rows))
+
+
+# An update
+
+
+def test_an_update_is_the_same_however_it_is_cut_into_batches(bench, prepared):
+    """8 sentences of unequal lengths in one batch, or in four of two."""
+    lengths = [len(row) for row in prepared.train["target_ids"][:8]]
+    assert len(set(lengths)) > 3
+    moved = []
+    for cut in ([range(8)], [range(i, i + 2) for i in (0, 2, 4, 6)]):
+        trainer = bench.trainer(
+            Train(max_steps=1, clip_norm=None),
+            make_optimizer=torch.optim.SGD,
+            lr=1.0,
+            dropout=0.0,
+        )
+        before = [p.detach().clone() for p in trainer.model.parameters()]
+        batches = [batch(prepared, list(rows)) for rows in cut]
+        update = trainer.train_step(Work(batches, 0, len(batches)))
+        assert update.tokens == trainer.position.tokens == sum(lengths) - 8
+        moved.append([p - b for p, b in zip(trainer.model.parameters(), before, strict=True)])
+    for once, in_turn in zip(*moved, strict=True):
+        torch.testing.assert_close(once, in_turn, rtol=1e-4, atol=1e-6)
+
+
+def test_the_gradient_is_cut_to_its_norm(bench, prepared):
+    norms = []
+    for limit in (None, 0.1):
+        trainer = bench.trainer(
+            Train(max_steps=1, clip_norm=limit), make_optimizer=torch.optim.SGD, lr=1.0, dropout=0.0
+        )
+        before = [p.detach().clone() for p in trainer.model.parameters()]
+        update = trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1))
+        moves = [p - b for p, b in zip(trainer.model.parameters(), before, strict=True)]
+        norms.append(
+            (update.grad_norm.item(), torch.cat([m.flatten() for m in moves]).norm().item())
+        )
+    (before_clipping, whole), (same, cut) = norms
+    assert same == before_clipping > 0.1
+    assert whole == pytest.approx(before_clipping, rel=1e-3)
+    assert cut == pytest.approx(0.1, rel=1e-3)
+
+
+def test_an_epoch_is_cut_into_updates_and_its_rest(bench):
+    trainer = bench.trainer(Train(max_epochs=1, accumulate=2))
+    num_batches = trainer.num_batches
+    assert num_batches % 2 == 1
+    trainer.fit()
+    assert trainer.position.step == num_batches // 2 + 1
+    assert (trainer.position.epoch, trainer.position.batch) == (1, 0)
+    pieces = sum(len(row) - 1 for row in bench.prepared.train["target_ids"])
+    assert trainer.position.tokens == pieces
+
+
+# The loop
+
+
+def test_it_learns_8_pairs_by_heart(bench, prepared):
+    eight = prepared.train.select(range(8))
+    bench.prepared = replace(prepared, train=eight)
+    trainer = bench.trainer(
+        Train(max_steps=200, evaluate_every=1000, label_smoothing=0.0),
+        lr=0.02,
+        max_tokens=400,
+        embedding_width=24,
+        encoder_width=24,
+        encoder_layers=1,
+        decoder_width=48,
+        decoder_layers=1,
+        readout_width=24,
+        dropout=0.0,
+    )
+    assert trainer.fit() == "train.max_steps reached"
+    tokenizer = prepared.source_tokenizer
+    translator = Translator(trainer.model, tokenizer, tokenizer, "x", "x", CPU, torch.float32)
+    hypotheses = [best[0].text for best in translator(list(eight["source"]), Decode(beam=1))]
+    assert score(hypotheses, list(eight["target"]), "en")["bleu"] == pytest.approx(100)
+
+
+def test_the_learning_rate_is_that_of_the_schedule(bench):
+    trainer = bench.trainer(Train(max_steps=5, log_every=1, evaluate_every=9), schedule=Linear(2))
+    trainer.fit()
+    factors = {1: 0.5 * 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.2}
+    rates = {step: 0.01 * factor for step, factor in factors.items()}
+    assert metrics(trainer, "train/lr") == pytest.approx(rates)
+
+
+def test_every_update_is_logged_and_the_last_is_evaluated(bench):
+    trainer = bench.trainer(Train(max_steps=7, log_every=3, evaluate_every=5))
+    trainer.fit()
+    assert list(metrics(trainer, "train/loss")) == [3, 5, 6, 7]
+    found = checkpoints(trainer.run)
+    assert [one.position.step for one in found] == [5, 7]
+    assert found[-1].position == trainer.position
+
+
+def test_it_stops_when_dev_gets_no_better_and_keeps_the_best_and_the_last(bench):
+    trainer = bench.trainer(
+        Train(patience=2, evaluate_every=1, keep_last=1, keep_best=1),
+        evaluate=scripted(1.0, 5.0, 3.0, 4.0, 99.0),
+    )
+    assert trainer.fit() == "no better dev bleu in 2 evaluations"
+    assert trainer.position.step == 4
+    assert trainer.position.best == 5.0
+    kept = {found.position.step: found.position.dev["bleu"] for found in checkpoints(trainer.run)}
+    assert kept == {2: 5.0, 4: 4.0}
+
+
+def test_a_better_evaluation_gives_patience_back(bench):
+    trainer = bench.trainer(
+        Train(patience=2, evaluate_every=1), evaluate=scripted(3.0, 2.0, 4.0, 4.0, 1.0)
+    )
+    trainer.fit()
+    assert trainer.position.step == 5  # equal is not better
+
+
+def test_a_loss_that_is_none_ends_training_in_words(bench):
+    trainer = bench.trainer(Train(max_steps=9, log_every=2), make_optimizer=torch.optim.SGD)
+    torch.nn.init.constant_(trainer.model.output.bias, float("nan"))
+    with pytest.raises(UserError, match=r"the loss is nan at step 2\. Lower optimizer\.lr"):
+        trainer.fit()
+
+
+def test_a_training_without_an_end_is_refused(bench):
+    with pytest.raises(UserError, match=r"train\.max_steps"):
+        bench.trainer(Train())
+
+
+# Going on
+
+
+SCHEDULES = {
+    "linear": lambda: Linear(2),
+    "plateau": lambda: Plateau(0, factor=0.5, patience=1),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("sample", [0.0, 0.3])
+def test_an_interrupted_training_goes_on_bit_for_bit(schedule, sample, bench, prepared):
+    """11 updates are 8, a checkpoint, a crash in the 10th, and 3 from the checkpoint on."""
+    tokenizer = Tokenizer(prepared.source_tokenizer.model, sample)
+    bench.prepared = replace(prepared, source_tokenizer=tokenizer, target_tokenizer=tokenizer)
+    config = Train(max_steps=11, accumulate=2, evaluate_every=4, log_every=1)
+
+    make = partial(bench.trainer, config, evaluate=rising, dropout=0.3)
+    whole = make(schedule=schedule(), run="whole")
+    whole.fit()
+    drawn = torch.rand(3)
+
+    first = make(schedule=schedule(), run="parts")
+    first.optimizer.register_step_pre_hook(lambda *_: interrupt(first, step=10))
+    with pytest.raises(KeyboardInterrupt):
+        first.fit()
+    second = make(schedule=schedule(), run="parts")
+    *_, last = checkpoints(second.run)
+    assert last.position.step == 8
+    assert last.position.batch > 0, "in the middle of an epoch"
+    second.resume(last)
+    second.fit()
+
+    assert torch.equal(torch.rand(3), drawn)
+    for one, other in zip(whole.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    states = [optimizer_tensors(trainer.optimizer) for trainer in (whole, second)]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert replace(whole.position, seconds=0) == replace(second.position, seconds=0)
+
+
+def rising(step: int) -> dict[str, float]:
+    """An evaluation that gets worse."""
+    return {"loss": float(step), "bleu": -float(step), "chrf": 0.0}
+
+
+def interrupt(trainer: Trainer, step: int) -> None:
+    if trainer.position.step == step:
+        raise KeyboardInterrupt
+
+
+def test_time_before_an_interruption_counts(bench):
+    trainer = bench.trainer(Train(max_minutes=60.0, max_steps=4))
+    trainer.position.seconds = 3000.0
+    trainer.fit()
+    assert 3000 < trainer.position.seconds < 3060
+
+
+def test_a_finished_training_does_not_go_on(bench):
+    config = Train(max_steps=2, evaluate_every=2)
+    trainer = bench.trainer(config)
+    trainer.fit()
+    again = bench.trainer(config, evaluate=lambda step: pytest.fail("evaluated again"))
+    again.resume(checkpoints(trainer.run)[-1])
+    assert again.fit() == "train.max_steps reached"
+    assert again.position.step == 2
