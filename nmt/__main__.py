@@ -14,6 +14,7 @@ from nmt.commands.help import COMMANDS, OVERVIEW, command_help
 @reporting_mistakes
 def main() -> None:
     """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
+    open_closed_streams()
     command, *words = sys.argv[1:] or [""]
     if command in ("-h", "--help", "help"):
         print(OVERVIEW)
@@ -43,6 +44,13 @@ def options_first(command: str, words: list[str]) -> list[str]:
     if unknown:
         parser.error(f"there is no option {unknown[0]}; settings are written KEY=VALUE, no dashes")
     return [word for word in words if word not in args.overrides] + args.overrides
+
+
+def open_closed_streams() -> None:
+    """Let what the caller closed (``<&-``, some schedulers of jobs) be empty or lost."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 if __name__ == "__main__":

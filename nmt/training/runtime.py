@@ -14,12 +14,13 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"device={name}: there are auto, cpu and cuda") from error
+    try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"device={name} cannot be used ({reason}). Take device=auto, cpu or cuda."
-        ) from error
+        raise UserError(f"device={name} cannot be used here: {reason}") from error
     return device
 
 
