@@ -1,5 +1,7 @@
 """RNNs built from the yamls of configs/, so small that hundreds of them are tested in seconds."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from choices import CONFIGS
@@ -36,16 +38,22 @@ def read(group: str, name: str) -> DictConfig:
 
 
 def small_rnn(
+    settings: Mapping[str, Any] = MappingProxyType({}),
     *,
-    input_feed: bool | None = None,
     source_vocabulary: int = SOURCE_VOCABULARY,
     target_vocabulary: int = TARGET_VOCABULARY,
     **changes: Any,
 ) -> RNN:
-    """The model of configs/model/rnn.yaml with other choices (order="bahdanau") and sizes."""
+    """The model of configs/model/rnn.yaml.
+
+    `settings` of the parts as at the command line ({"order.input_feed": True}); `changes` are other
+    parts (order="bahdanau") and other values of the model itself.
+    """
     parts = {group: read(group, changes.pop(group, name)) for group, name in CHOICES.items()}
-    if input_feed is not None:
-        parts["order"]["input_feed"] = input_feed
-    model = OmegaConf.merge(read("model", "rnn"), SIZES, changes)
-    make = instantiate(OmegaConf.create({**parts, "model": model}).model)
+    config = OmegaConf.create({**parts, "model": read("model", "rnn")})
+    for key, value in settings.items():
+        OmegaConf.update(config, key, value)
+    for key, value in {**SIZES, **changes}.items():
+        OmegaConf.update(config, f"model.{key}", value)
+    make = instantiate(config.model)
     return make(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)

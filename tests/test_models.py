@@ -21,9 +21,9 @@ B, S, T, K = 3, 7, 5, 4
 LENGTHS = (7, 4, 1)
 BOS, EOS = 2, 3
 ORDERS = {
-    "luong": {"order": "luong", "input_feed": False},
-    "luong-feed": {"order": "luong", "input_feed": True},
-    "bahdanau": {"order": "bahdanau"},
+    "luong": ("luong", {}),
+    "luong-feed": ("luong", {"order.input_feed": True}),
+    "bahdanau": ("bahdanau", {}),
 }
 
 
@@ -57,7 +57,8 @@ def decode(model: RNN, source: Tensor, target: Tensor) -> Tensor:
 @cache
 def build(attention, order, cell, bridge) -> RNN:
     torch.manual_seed(1)
-    model = small_rnn(attention=attention, cell=cell, bridge=bridge, **ORDERS[order])
+    name, settings = ORDERS[order]
+    model = small_rnn(settings, order=name, attention=attention, cell=cell, bridge=bridge)
     return model.double().eval()
 
 
@@ -85,6 +86,23 @@ def test_steps_are_the_whole_target_at_once(case):
     at_once = case.model(case.source, case.target)
     assert at_once.shape == (B, T, TARGET_VOCABULARY)
     torch.testing.assert_close(decode(case.model, case.source, case.target), at_once)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("normalize", names("normalize"))
+@pytest.mark.parametrize("window", names("window"))
+@pytest.mark.parametrize(("heads", "hops"), [(1, 1), (2, 1), (1, 2)])
+def test_steps_are_the_whole_target_whatever_the_attention_is_made_of(
+    order, normalize, window, heads, hops
+):
+    torch.manual_seed(1)
+    name, settings = ORDERS[order]
+    if window != "full":
+        settings = {**settings, "window.radius": 1}
+    parts = {"order": name, "normalize": normalize, "window": window, "heads": heads, "hops": hops}
+    model = small_rnn(settings, **parts).double().eval()
+    source, target = sources(), targets()
+    torch.testing.assert_close(decode(model, source, target), model(source, target))
 
 
 def test_hypotheses_beside_each_other_are_each_alone(case):
@@ -171,25 +189,25 @@ def general(model: RNN, s: Tensor, states: Tensor) -> Tensor:
     return weights @ states
 
 
-def plain(**changes) -> tuple[RNN, Tensor, Tensor, Memory]:
+def plain(settings, **changes) -> tuple[RNN, Tensor, Tensor, Memory]:
     """A model of one layer, and one pair of sentences: source, target, memory."""
     torch.manual_seed(1)
-    model = small_rnn(encoder_layers=1, decoder_layers=1, **changes).double().eval()
+    model = small_rnn(settings, encoder_layers=1, decoder_layers=1, **changes).double().eval()
     source, target = sources()[:1], targets()[:1]
     memory = model.encode(source)
     return model, source, target, memory
 
 
-@pytest.mark.parametrize("input_feed", [False, True])
-def test_luong_is_equation_5(input_feed):
+@pytest.mark.parametrize("feed", [False, True])
+def test_luong_is_equation_5(feed):
     """h~_t = tanh(W_c [c_t; s_t]), fed back where wanted (Luong et al. 2015, section 3.3)."""
-    model, source, target, memory = plain(order="luong", input_feed=input_feed)
+    model, source, target, memory = plain({"order.input_feed": feed})
     decoder = model.decoder
     h, c = memory.start[0, 0].chunk(2)
     vector = torch.zeros(7).double()
     vectors = []
     for x in model.target_embedding(target[0]):
-        h, c = lstm(decoder.cells[0], x, vector if input_feed else None, h, c)
+        h, c = lstm(decoder.cells[0], x, vector if feed else None, h, c)
         context = general(model, h, memory.values[0])
         vector = torch.tanh(decoder.combine.weight @ torch.cat([context, h]))
         vectors.append(vector)
@@ -199,7 +217,7 @@ def test_luong_is_equation_5(input_feed):
 
 def test_bahdanau_is_its_recurrence():
     """c_t from s(t-1), s_t = f(s(t-1), y(t-1), c_t) (Bahdanau et al. 2015, section 3.1)."""
-    model, source, target, memory = plain(order="bahdanau")
+    model, source, target, memory = plain({}, order="bahdanau")
     decoder = model.decoder
     h, c = memory.start[0, 0].chunk(2)
     features = []
