@@ -1,6 +1,7 @@
 """The training loop: what an update is, where it stops, and how it goes on."""
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -301,6 +302,17 @@ def test_time_before_an_interruption_counts(bench):
     trainer.position.seconds = 3000.0
     trainer.fit()
     assert 3000 < trainer.position.seconds < 3060
+
+
+def test_time_for_evaluation_counts(bench):
+    def evaluate(step: int) -> dict[str, float]:
+        time.sleep(0.3)
+        return rising(step)
+
+    trainer = bench.trainer(Train(max_steps=1), evaluate=evaluate)
+    trainer.fit()
+    (found,) = checkpoints(trainer.run)
+    assert found.position.seconds == trainer.position.seconds > 0.3
 
 
 def test_a_finished_training_does_not_go_on(bench):
