@@ -17,8 +17,9 @@ from nmt.config import Train
 from nmt.data.cache import default_cache
 from nmt.data.corpus import Lines
 from nmt.data.loader import Prepared, TrainLoader, prepare
+from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
-from nmt.errors import UserError, at_least
+from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show, write, write_json
 from nmt.report.gallery import Gallery, spread
@@ -85,7 +86,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
         gallery.draw_references(trainer.position.step)
         result = test(translator, prepared, replace(decode, n_best=1), run, console)
         conclude(cfg, run, trainer, result, logger)
-    console.print(f"\nrun folder  {run}\nheatmaps    {run / 'heatmaps'}", markup=False)
+    console.print(f"\nrun folder  {run}", markup=False)
     best = trainer.position.best
     assert best is not None
     return best
@@ -97,8 +98,11 @@ def rehearse(cfg: DictConfig) -> None:
     for part in ("data", "model", "optimizer", "schedule"):
         if cfg[part] is None:
             raise UserError(f"{part} is missing: a training needs one")
-    at_least(0, {"seed": cfg.seed})
-    OmegaConf.to_object(cfg)  # the values of typed parts
+    if not 0 <= cfg.seed < 2**63:
+        raise UserError(f"seed={cfg.seed}: must be from 0 to below 2^63")
+    tokenizer: TokenizerConfig = OmegaConf.to_object(cfg.tokenizer)  # type: ignore[assignment]
+    tokenizer.check()
+    OmegaConf.to_object(cfg)  # checks the values of the other typed parts
     limits(cfg)
     pick_precision(cfg.precision, pick_device(cfg.device))
     if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
@@ -106,14 +110,14 @@ def rehearse(cfg: DictConfig) -> None:
             "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "
             "side has pieces of its own: add model.share_embeddings=false"
         )
-    at_least(1, {"tokenizer.size": cfg.tokenizer.size})
     pieces = range(cfg.tokenizer.size)
     with torch.device("meta"):
         model = build_model(cfg, pieces, pieces)
     try:
         build_optimizer(cfg.optimizer, model, torch.device("meta"))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer cannot be built: {error}") from error
+    except (TypeError, ValueError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"optimizer cannot be built: {reason}") from error
 
 
 def limits(cfg: DictConfig) -> Limits:
@@ -227,7 +231,7 @@ def conclude(
         "steps": position.step,
         "seconds": round(position.seconds, 3),
         "tokens": position.tokens,
-        "tokens_per_s": round(position.tokens / position.seconds, 1),
+        "tokens_per_s": round(position.tokens / position.update_seconds, 1),
         "padding_share": round(trainer.loader.padding_share(), 4),
         "dev": position.dev,
         "best_dev": {trainer.config.watch: position.best},

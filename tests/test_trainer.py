@@ -284,7 +284,8 @@ def test_an_interrupted_training_goes_on_bit_for_bit(schedule, sample, bench, pr
     states = [optimizer_tensors(trainer.optimizer) for trainer in (whole, second)]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert replace(whole.position, seconds=0) == replace(second.position, seconds=0)
+    clocks = {"seconds": 0, "update_seconds": 0}
+    assert replace(whole.position, **clocks) == replace(second.position, **clocks)
 
 
 def rising(step: int) -> dict[str, float]:

@@ -28,6 +28,7 @@ class Position:
     epoch: int = 0
     batch: int = 0  # batches of the epoch that are done
     seconds: float = 0.0  # of training so far, evaluation included
+    update_seconds: float = 0.0  # of those, in updates
     tokens: int = 0  # target pieces so far
     dev: dict[str, float] = field(default_factory=dict)  # what was measured here
     best: float | None = None  # of the watched dev metric so far

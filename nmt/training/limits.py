@@ -11,6 +11,7 @@ class Limits:
 
     def __init__(self, config: Train, schedule: Schedule) -> None:
         self.config = config
+        self.falls = schedule.needs_budget
         budgets = (config.max_steps, config.max_epochs, config.max_minutes)
         if any(budget is not None for budget in budgets):
             return
@@ -45,9 +46,16 @@ class Limits:
 
     def reached(self, position: Position, num_batches: int) -> str | None:
         """Return the limit that ends training here, in words; None: it goes on."""
-        for name, share in self.shares(position, num_batches).items():
-            if share >= 1:
-                return f"train.max_{name} reached"
+        shares = self.shares(position, num_batches)
+        for name, share in shares.items():
+            if share < 1:
+                continue
+            if name == "minutes" and len(shares) > 1 and self.falls:
+                return (
+                    "train.max_minutes reached before the learning rate had fallen, which follows "
+                    "the other limits; with train.max_steps=null it follows the clock"
+                )
+            return f"train.max_{name} reached"
         patience = self.config.patience
         if patience is not None and position.bad_evaluations >= patience:
             return f"no better dev {self.config.watch} in {patience} evaluations"

@@ -141,7 +141,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         position.epoch, position.batch = work.epoch, work.batch
         position.tokens += tokens
-        return Update(smoothed, likelihood, tokens, norm, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        position.update_seconds += seconds
+        return Update(smoothed, likelihood, tokens, norm, seconds)
 
     def report(self, recent: list[Update]) -> None:
         """Log the means over the updates since the last report. UserError where loss is none."""
