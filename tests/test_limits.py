@@ -69,3 +69,12 @@ def test_patience_ends_training_without_a_better_evaluation():
 def test_a_training_without_an_end_is_refused(config, schedule, reason):
     with pytest.raises(UserError, match=rf"train\.max_steps, .*max_minutes.*{reason}"):
         Limits(config, schedule)
+
+
+def test_minutes_that_cut_a_falling_rate_are_named():
+    limits = Limits(Train(max_steps=100, max_minutes=3), Linear(warmup=0))
+    reached = limits.reached(at(step=50, minutes=3.0), num_batches=7)
+    assert reached is not None
+    assert "train.max_steps=null" in reached
+    alone = Limits(Train(max_minutes=3), Linear(warmup=0))
+    assert alone.reached(at(step=50, minutes=3.0), num_batches=7) == ("train.max_minutes reached")
