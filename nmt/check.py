@@ -95,7 +95,7 @@ def check_target(path: str, node: DictConfig) -> None:
             raise no_such_key(f"{path}.{key}", node, taken)
         if not fits(value, taken[key].annotation):
             shown = "null" if value is None else value
-            raise UserError(f"{path}.{key}={shown}: must be {in_words(taken[key].annotation)}")
+            raise UserError(f"{path}.{key}={shown}: must be {in_words(key, taken[key].annotation)}")
     for key, parameter in taken.items():
         if parameter.default is parameter.empty and key not in settings:
             raise UserError(f"{path}.{key} is missing: {target.__qualname__} needs it")
@@ -118,16 +118,21 @@ def find_class(path: str, name: str) -> type:
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Tell whether a value may stand where a number, a text, a part or the like is asked for."""
+    """Tell whether a value may stand where a number, a text, a list or a part is asked for."""
+    if annotation in (Any, inspect.Parameter.empty) or isinstance(annotation, str):
+        return True
     kinds = kinds_of(annotation)
-    if any(kind not in WORDS for kind in kinds):  # more than null is not for us to tell
-        return value is not None or NoneType in kinds
-    return type(value) in kinds or (type(value) is int and float in kinds)
+    if type(value) in WORDS:
+        return type(value) in kinds or (type(value) is int and float in kinds)
+    return any(kind not in WORDS for kind in kinds)
 
 
-def in_words(annotation: Any) -> str:
+def in_words(key: str, annotation: Any) -> str:
     """Say what is asked for."""
-    return " or ".join(WORDS.get(kind, "a part that is built") for kind in kinds_of(annotation))
+    kinds = kinds_of(annotation)
+    simple = [WORDS[kind] for kind in kinds if kind in WORDS]
+    other = "a list" if get_origin(kinds[0]) in (list, tuple) else f"a part, chosen by {key}=…"
+    return " or ".join(simple) or other
 
 
 def kinds_of(annotation: Any) -> tuple[Any, ...]:
@@ -168,6 +173,9 @@ def explain(error: Exception) -> str:
         return f"{file[1]}.yaml: {explain(inner)}" if file else explain(inner)
     if isinstance(error, (ConfigKeyError, ConfigAttributeError)) and error.full_key:
         node = error.parent_node
+        if OmegaConf.is_config(node) and node._is_none():
+            part = error.full_key.rpartition(".")[0]
+            return f"{error.full_key}: choose first whose key it is, {part}=…"
         known = (str(key) for key in node if key not in ("_target_", "_partial_", "hydra"))
         return str(no_such_key(error.full_key, node, known))
     if isinstance(error, MissingMandatoryValue):

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.score import InnerProduct, need_equal_widths
+from nmt.errors import above_zero
 
 
 class Cosine(InnerProduct):
@@ -17,6 +18,7 @@ class Cosine(InnerProduct):
     def __init__(self, query_width: int, key_width: int, scale: float = 10.0) -> None:
         super().__init__(query_width, key_width)
         need_equal_widths(self)
+        above_zero({"attention.scale": scale})
         self.g = nn.Parameter(torch.tensor(float(scale)))
 
     def prepare(self, keys: Tensor) -> Tensor:

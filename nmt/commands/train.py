@@ -116,7 +116,9 @@ def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
     for override in overrides:
         key, equals, _ = override.partition("=")
         if not equals:
-            raise UserError(f"{override}: settings are written KEY=VALUE")
+            raise UserError(f"{override}: beside resume= there are only settings, KEY=VALUE")
+        if key in ("train", "decode"):
+            raise UserError(f"{override}: when a run goes on, give one key, such as decode.beam=1")
         if key.split(".")[0] not in CHANGEABLE or key in FIXED:
             raise UserError(
                 f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can, but "

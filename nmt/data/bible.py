@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from nmt.data.cache import file_digest
 from nmt.data.corpus import Corpus, Splits, pairs
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least
 
 
 class Version(NamedTuple):
@@ -98,6 +98,8 @@ class Bible(Corpus):
     split_seed: int = 1
 
     def content(self) -> object:
+        held = {"data.dev_chapters": self.dev_chapters, "data.test_chapters": self.test_chapters}
+        at_least(0, held)
         versions = self._versions()
         chapters = self.dev_chapters, self.test_chapters, self.split_seed
         return [file_digest(database()), versions, chapters]
@@ -119,7 +121,7 @@ class Bible(Corpus):
         for chapter, pair in align(source, target):
             split = "dev" if chapter in dev else "test" if chapter in test else "train"
             lines[split].append(pair)
-        return Splits(*(pairs(*_sides(rows)) for rows in lines.values()))
+        return Splits(*(pairs(*_sides(rows)) if rows else None for rows in lines.values()))
 
     def _versions(self) -> tuple[str, str]:
         source = choose_version("source", self.source, self.source_version)

@@ -11,7 +11,7 @@ import numpy as np
 from datasets import Dataset
 
 from nmt.data.corpus import blocks
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least
 
 EMPTY, EQUAL = "a side is empty", "source equals target"
 HELD_OUT, DUPLICATE = "also in dev or test", "duplicate"
@@ -27,6 +27,11 @@ class Clean:
     drop_duplicates: bool = True
     drop_equal: bool = True
     drop_held_out: bool = True
+
+    def __post_init__(self) -> None:
+        """UserError for limits that no pair could keep."""
+        at_least(1, {"clean.max_pieces": self.max_pieces, "clean.max_ratio": self.max_ratio})
+        at_least(0, {"clean.ratio_from": self.ratio_from})
 
 
 @dataclass

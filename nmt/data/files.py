@@ -9,7 +9,7 @@ from nmt.data.cache import file_digest
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.lines import read_pair, require_file
 from nmt.data.table import Columns, read_table
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Files(Corpus):
     split_seed: int = 1
 
     def content(self) -> object:
+        at_least(0, {"data.dev_size": self.dev_size, "data.test_size": self.test_size})
         named = {"train": self.train, "dev": self.dev, "test": self.test}
         files = {split: self._paths(split, paths) for split, paths in named.items() if paths}
         if not files:

@@ -81,7 +81,8 @@ def _build(
     splits: Splits, clean: Clean, config: TokenizerConfig, cache: Path, folder: Path
 ) -> None:
     if splits.train is None or splits.dev is None:
-        raise UserError("to train, a corpus needs a train and a dev split; this one lacks one")
+        missing = "train" if splits.train is None else "dev"
+        raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
     held_out = [split for split in (splits.dev, splits.test) if split is not None]
     train, report = clean_text(splits.train, held_out, clean)
     source, target = train_tokenizers(train, config, cache)

@@ -47,6 +47,7 @@ def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path)
 def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, num: int) -> None:
     """Print the scores with their signatures, and some translations beside source and reference."""
     hypotheses = (folder / "hypotheses.txt").read_text(encoding="utf-8").split("\n")
+    num = min(num, len(lines.source))
     places = [(2 * k + 1) * len(lines.source) // (2 * num) for k in range(num)]
     samples = sample_rows(
         [place + 1 for place in places],

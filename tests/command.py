@@ -1,0 +1,49 @@
+"""The command `nmt` in this process: a second Python would import torch once more."""
+
+import io
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+from nmt.__main__ import main
+
+
+class Answer(NamedTuple):
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+def nmt(*words: object, stdin: bytes = b"") -> Answer:
+    """`nmt WORDS` as typed in the current folder."""
+    streams = [io.TextIOWrapper(io.BytesIO(given), encoding="utf-8") for given in (stdin, b"", b"")]
+    argv = ["nmt", *map(str, words)]
+    names = ("stdin", "stdout", "stderr")
+    with patch.multiple(sys, argv=argv, **dict(zip(names, streams, strict=True))):
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    for stream in streams[1:]:
+        stream.flush()
+    out, err = (stream.buffer.getvalue().decode() for stream in streams[1:])
+    return Answer(code, out, err)
+
+
+def mistake(answer: Answer) -> str:
+    """The one message of a command that the user got wrong."""
+    assert answer.code == 1, answer
+    assert not answer.out
+    assert answer.err.startswith("nmt: "), answer.err
+    assert "Traceback" not in answer.err
+    assert "HYDRA_FULL_ERROR" not in answer.err
+    return answer.err.removeprefix("nmt: ")
+
+
+def files(folder: Path) -> list[str]:
+    """Everything below a folder, by relative name."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

@@ -1,0 +1,235 @@
+"""Every yaml can be built, and every mistyped word is answered with what there is instead."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from choices import CONFIGS, names
+from command import files, mistake, nmt
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from nmt.check import check
+from nmt.commands import help as help_texts
+from nmt.config import register_schema
+from nmt.data.corpus import Corpus
+from nmt.errors import UserError
+from nmt.experiment import rehearse
+from nmt.run import read_config
+
+GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
+LANGUAGES = ["data.source=de", "data.target=en"]
+NEEDED = {"data=files": LANGUAGES, "data=hub": [*LANGUAGES, "data.name=a/b"]}
+
+
+def composed(*words: str, config: str = "train"):
+    register_schema()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose(config, overrides=list(words))
+
+
+@pytest.mark.parametrize("choice", [f"{group}={name}" for group in GROUPS for name in names(group)])
+def test_every_choice_composes_and_builds(choice):
+    cfg = composed(choice, *NEEDED.get(choice, []), "train.max_steps=1")
+
+    rehearse(cfg)
+
+    assert isinstance(instantiate(cfg.data), Corpus)
+
+
+@pytest.mark.parametrize("config", ["evaluate", "translate"])
+def test_the_other_commands_compose(config):
+    check(composed("run=somewhere", config=config))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("train.stesp=3", ["train.stesp", "max_steps"]),
+        ("attntion=luong_dot", ["attntion", "attention"]),
+        ("attention.width=3", ["attention.width", "LuongGeneral", "none"]),
+        ("+attention.foo=3", ["attention.foo", "LuongGeneral"]),
+        ("++train.foo=3", ["train.foo", "max_steps"]),
+        ("attention=bahdanau attention.widht=3", ["attention.widht", "width"]),
+        ("data.dir=somewhere", ["data.dir", "Bible", "source_version"]),
+        ("attention=nope", ["attention=nope", "bahdanau", "luong_dot"]),
+        ("model.cell=nope", ["model.cell=nope", "cell=…"]),
+        ("cell=nope", ["cell=nope", "gru", "lstm"]),
+        ("train.max_steps=abc", ["train.max_steps", "abc", "Integer"]),
+        ("train.max_steps=1,2", ["train.max_steps=1,2", "--multirun"]),
+        ("model.dropout=abc", ["model.dropout=abc", "number"]),
+        ("model.heads=2.5", ["model.heads=2.5", "whole number"]),
+        ("model.width=${nowhere}", ["model.width"]),
+        ("optimizer.lr=abc", ["optimizer.lr=abc", "number"]),
+        ("optimizer.betas=3", ["optimizer.betas=3", "list"]),
+        ("optimizer.betas=[0.9]", ["optimizer"]),
+        ("optimizer.lr=-1", ["optimizer", "-1"]),
+        ("train.watch=foo", ["train.watch=foo", "bleu, loss"]),
+        ("train.average=foo", ["train.average=foo", "best, last"]),
+        ("precision=foo", ["precision=foo", "bf16"]),
+        ("device=foo", ["device=foo", "cuda"]),
+        ("train.max_tokens=0", ["train.max_tokens=0"]),
+        ("train.evaluate_every=0", ["train.evaluate_every=0"]),
+        ("train.max_steps=null", ["no end", "train.max_minutes"]),
+        ("model.dropout=1.5", ["model.dropout=1.5"]),
+        ("model.encoder_width=-3", ["model.encoder_width=-3"]),
+        ("attention=bahdanau attention.width=0", ["attention.width=0"]),
+        ("schedule.warmup=-1", ["schedule.warmup=-1"]),
+        ("clean.max_ratio=0", ["clean.max_ratio=0"]),
+        ("decode.beam=0", ["decode.beam=0"]),
+        ("seed=-1", ["seed=-1"]),
+        ("seed=99999999999999999999", ["seed=9999"]),
+        ("tokenizer.kind=foo", ["tokenizer.kind=foo", "unigram"]),
+        ("tokenizer.joint=false", ["tokenizer.joint", "model.share_embeddings=false"]),
+        ("attention=none normalize=hard", ["normalize", "attention=none"]),
+        ("attention=luong_dot model.decoder_width=7", ["7", "luong_general"]),
+        ("model.heads=3", ["model.heads=3"]),
+        ("data=hub", ["data.source", "missing"]),
+        ("data=files data.source=de data.target=en", ["data.train="]),
+        ("data.source=xx", ["data.source=xx", "ja"]),
+        ("~optimizer", ["optimizer"]),
+        ("~attention", ["attention"]),
+        ("decode=3", ["must be a string"]),
+        ("word", ["word", "KEY=VALUE"]),
+        ("train.watch=[1", ["train.watch=[1"]),
+        ("--config-dir nowhere", ["nowhere", "not found"]),
+        ("--run --multirun", ["Only one of"]),
+        ("hydra.run.dir=/proc/nowhere", ["/proc/nowhere"]),
+    ],
+)
+def test_a_mistake_is_told_in_one_message_and_leaves_nothing(words, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    message = mistake(nmt("train", *words.split()))
+
+    assert all(part in message for part in told), message
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "experiment/mine",
+            "# @package _global_\ntrain:\n  stesp: 3",
+            ["mine.yaml", "train.stesp"],
+        ),
+        ("experiment/mine", "# @package _global_\nseed: abc", ["mine.yaml", "seed", "abc"]),
+        ("experiment/mine", "# @package _global_\nseed: {", ["mine.yaml", "line"]),
+        ("experiment/mine", "seed: 3", ["mine.yaml", "# @package _global_"]),
+        (
+            "experiment/mine",
+            "# @package _global_\ndefaults:\n  - override /attention: nope",
+            ["attention=nope", "bahdanau"],
+        ),
+        (
+            "attention/mine",
+            "_target_: nmt.attention.bahdanau.Bahdanau\n_partial_: true\nwidht: 3",
+            ["attention.widht", "width"],
+        ),
+        ("attention/mine", "_target_: nmt.attention.nowhere.X\n_partial_: true", ["nowhere"]),
+    ],
+)
+def test_mistakes_in_a_users_yaml_are_told_with_its_name(name, text, told, tmp_path):
+    path = tmp_path / f"{name}.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    choice = name.replace("/", "=")
+
+    message = mistake(nmt("train", "train.max_steps=1", choice, "--config-dir", tmp_path))
+
+    assert all(part in message for part in told), message
+
+
+def test_a_users_attention_and_experiment_stand_beside_the_built_in_ones(tmp_path):
+    for name, text in {
+        "attention/mine": "_target_: nmt.attention.bahdanau.Bahdanau\n_partial_: true\nwidth: 3",
+        "experiment/own": "# @package _global_\ndefaults:\n  - override /attention: mine\nseed: 7",
+    }.items():
+        path = tmp_path / f"{name}.yaml"
+        path.parent.mkdir()
+        path.write_text(text)
+
+    answer = nmt(
+        "train", "experiment=own", "--config-dir", tmp_path, "train.max_steps=1", "--cfg=job"
+    )
+
+    cfg = yaml.safe_load(answer.out)
+    assert (cfg["attention"]["width"], cfg["seed"], cfg["train"]["max_steps"]) == (3, 7, 1)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "torch.os.system", "torch.optim.optimizer.torch.os.system", "nmt.nope.X"],
+)
+def test_a_run_folder_cannot_name_what_is_called(target, tmp_path):
+    cfg = OmegaConf.to_container(composed("train.max_steps=1"), resolve=True)
+    cfg["model"]["_target_"] = target
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(cfg))
+
+    with pytest.raises(UserError, match=re.escape(target)):
+        read_config(tmp_path)
+
+
+def settings(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w.])((?:\w+\.)*\w+)=", text))
+
+
+@pytest.mark.parametrize("command", list(help_texts.COMMANDS))
+def test_help_names_keys_that_exist(command):
+    told = settings(nmt(command, "--help").out) - {"resume", "NAME", "KEY", "-m"}
+    if command == "train":
+        configs = [composed(), composed("data=multi30k"), composed("data=files")]
+    else:
+        configs = [
+            composed(f"data={corpus}", config="evaluate") for corpus in ("multi30k", "files")
+        ]
+        configs.append(composed(config="translate"))
+
+    known = {key for cfg in configs for key in keys(cfg)} | {"experiment", "hydra.run.dir"}
+
+    assert told - {"hydra.sweep.dir"} <= known
+
+
+def keys(cfg) -> set[str]:
+    def walk(node, path):
+        for key, value in node.items():
+            yield f"{path}{key}"
+            if isinstance(value, dict):
+                yield from walk(value, f"{path}{key}.")
+
+    return set(walk(OmegaConf.to_container(cfg), ""))
+
+
+def test_help_lists_every_choice_and_marks_the_default():
+    answer = nmt("train", "--help")
+
+    assert answer.code == 0
+    for group in GROUPS:
+        line = re.search(rf"^  {group} +(.*)$", answer.out, re.MULTILINE)
+        assert line, group
+        assert line[1].replace("*", "").split() == names(group)
+    assert "luong_general*" in answer.out
+
+
+def test_help_names_every_command():
+    answer = nmt("--help")
+
+    commands = sorted(path.stem for path in Path(help_texts.__file__).parent.glob("[te]*.py"))
+    assert answer.code == 0
+    assert all(f"nmt {name}" in answer.out for name in help_texts.COMMANDS)
+    assert set(help_texts.COMMANDS) <= set(commands)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["trian"], ["train", "--foo"], ["train", "--attention=none"]]
+)
+def test_what_is_no_command_and_no_option_is_a_wrong_usage(words):
+    answer = nmt(*words)
+
+    assert answer.code == 2
+    assert not answer.out
+    assert "--help" in answer.err
+    assert all(word.strip("-") in answer.err for word in words)
