@@ -82,9 +82,11 @@ def no_such_key(full_key: str, node: DictConfig, known: Iterable[str]) -> UserEr
 def check_target(path: str, node: DictConfig) -> None:
     """Hold the keys of one part against what its class takes."""
     settings: Any = OmegaConf.to_container(node, resolve=True)
-    target = find_class(path, str(settings.pop("_target_")))
-    settings.pop("_partial_", None)
+    name = str(settings.pop("_target_"))
+    target = find_class(path, name)
     given = GIVEN.get(path.rpartition(".")[2], set())
+    if settings.pop("_partial_", False) != bool(given):
+        raise UserError(f"{path}: {name} needs _partial_: {str(bool(given)).lower()}")
     taken = {
         key: parameter
         for key, parameter in inspect.signature(target).parameters.items()
@@ -93,6 +95,8 @@ def check_target(path: str, node: DictConfig) -> None:
     for key, value in settings.items():
         if key not in taken:
             raise no_such_key(f"{path}.{key}", node, taken)
+        if isinstance(value, dict) and "_target_" not in value:
+            raise UserError(f"{path}.{key} has no _target_, which says what is built")
         if not fits(value, taken[key].annotation):
             shown = "null" if value is None else value
             raise UserError(f"{path}.{key}={shown}: must be {in_words(key, taken[key].annotation)}")

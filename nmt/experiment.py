@@ -96,8 +96,8 @@ def rehearse(cfg: DictConfig) -> None:
     """Build every part once, the model without memory: UserError for what cannot be built."""
     check(cfg)
     for part in ("data", "model", "optimizer", "schedule"):
-        if cfg[part] is None:
-            raise UserError(f"{part} is missing: a training needs one")
+        if "_target_" not in (cfg[part] or {}):
+            raise UserError(f"{part} is missing: a training needs one, {part}=…")
     if not 0 <= cfg.seed < 2**63:
         raise UserError(f"seed={cfg.seed}: must be from 0 to below 2^63")
     tokenizer: TokenizerConfig = OmegaConf.to_object(cfg.tokenizer)  # type: ignore[assignment]

@@ -91,6 +91,7 @@ def test_the_other_commands_compose(config):
         ("data.source=xx", ["data.source=xx", "ja"]),
         ("~optimizer", ["optimizer"]),
         ("~attention", ["attention"]),
+        ("experiment=smoke ~data", ["data="]),
         ("decode=3", ["must be a string"]),
         ("word", ["word", "KEY=VALUE"]),
         ("train.watch=[1", ["train.watch=[1"]),
@@ -129,6 +130,8 @@ def test_a_mistake_is_told_in_one_message_and_leaves_nothing(words, told, tmp_pa
             "_target_: nmt.attention.bahdanau.Bahdanau\n_partial_: true\nwidht: 3",
             ["attention.widht", "width"],
         ),
+        ("attention/mine", "_target_: nmt.attention.bahdanau.Bahdanau", ["_partial_: true"]),
+        ("attention/mine", "width: 3", ["_target_"]),
         ("attention/mine", "_target_: nmt.attention.nowhere.X\n_partial_: true", ["nowhere"]),
     ],
 )
