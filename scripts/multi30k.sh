@@ -6,5 +6,5 @@ data=$(realpath "$1")
 runs=${2:-runs/multi30k}
 nmt train experiment=multi30k data.dir="$data" data.source=de data.target=en \
     hydra.run.dir="$runs/de-en"
-nmt train experiment=multi30k_long data.dir="$data" data.source=en data.target=de \
+nmt train experiment=multi30k_en_de data.dir="$data" \
     hydra.run.dir="$runs/en-de"
