@@ -240,6 +240,13 @@ def test_waits_for_a_longer_one_that_still_can_come_before():
     assert found[0].ids == [B, C]
 
 
+def test_as_many_short_ones_as_the_beam_do_not_end_the_search():
+    """[] and [A] have finished, at 0.1 and 0.09, while A B C is on its way to 0.73."""
+    memory = matrix(bos={A: 0.9, EOS: 0.1}, a={B: 0.9, EOS: 0.1}, b={C: 0.9, EOS: 0.1})
+    (found,) = search(markov, memory, beam=2)
+    assert found[0].ids == [A, B, C]
+
+
 def test_greedy_ends_at_the_first_eos():
     """Though A B C, at log 0.4 / (9/6)³ = -0.27, would come before the empty one, log 0.6."""
     memory = matrix(bos={EOS: 0.6, A: 0.4}, a={B: 1}, b={C: 1})

@@ -46,8 +46,9 @@ def beam_search(
 
     At each step the candidates are all continuations of the K live hypotheses. Those among the
     best K that end in eos are finished; the K best of the others live on. A sentence is done when
-    K hypotheses have finished, or earlier, when no live one can still come before the n-best
-    finished: log P only falls, and lp grows at most to that of `max_length`. With a beam of one
+    K hypotheses have finished and no live one is better now than the n-best of them, or earlier,
+    when no live one can still become so: log P only falls, and lp grows at most to that of
+    `max_length`. With a beam of one
     this is the greedy loop. Equal candidates are ordered by parent, then by token id.
     """
     assert 1 <= n_best <= beam, "n_best hypotheses need a beam as wide"
@@ -86,7 +87,9 @@ def beam_search(
         )
         log_p, live = log_p[:, :beam], live[:, :beam]  # (B,K)
         reachable = log_p[:, 0] / length_norm(limit + 1, length_penalty)  # (B,)
-        done = (num_finished >= beam) | (best[:, -1] >= reachable) | at_limit  # (B,)
+        now = log_p[:, 0] / length_norm(length, length_penalty)  # (B,)
+        full = (num_finished >= beam) & (best[:, -1] >= now)  # (B,)
+        done = full | (best[:, -1] >= reachable) | at_limit
         rows = (~done).nonzero()  # (B',1)
         if len(rows) == 0:
             break
