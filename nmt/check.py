@@ -177,7 +177,7 @@ def explain(error: Exception) -> str:
         return f"{file[1]}.yaml: {explain(inner)}" if file else explain(inner)
     if isinstance(error, (ConfigKeyError, ConfigAttributeError)) and error.full_key:
         node = error.parent_node
-        if OmegaConf.is_config(node) and node._is_none():
+        if not node:  # where null stood
             part = error.full_key.rpartition(".")[0]
             return f"{error.full_key}: choose first whose key it is, {part}=…"
         known = (str(key) for key in node if key not in ("_target_", "_partial_", "hydra"))

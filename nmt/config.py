@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from nmt.data.bible import Bible
@@ -139,8 +140,11 @@ def register_schema() -> None:
 
 
 def swept(overrides: list[str], number: int) -> str:
-    """Name a run of a sweep by the settings that differ, those not typed as they are."""
-    named = [one.replace("/", "_") for one in overrides if one not in sys.argv]
+    """Name a run of a sweep by those of its settings for which several values were typed."""
+    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
+    typed = OverridesParser.create().parse_overrides(words)
+    keys = {one.get_key_element() for one in typed if one.is_sweep_override()}
+    named = [one.replace("/", "_") for one in overrides if one.partition("=")[0] in keys]
     return ",".join(named) or str(number)
 
 

@@ -39,7 +39,7 @@ def tiny(numbers) -> list[str]:
     ]
     return [
         *("data=files", "data.source=de", "data.target=en", *files),
-        *("tokenizer.size=60", "tokenizer.byte_fallback=false"),
+        *("tokenizer.size=34", "tokenizer.byte_fallback=false"),
         *("model.embedding_width=8", "model.encoder_width=8", "model.decoder_width=16"),
         *("train.max_tokens=128", "train.max_steps=4", "train.evaluate_every=2"),
         *("train.log_every=1", "train.heatmaps=1", "decode.beam=2", "decode.max_ratio=1"),

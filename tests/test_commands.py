@@ -1,0 +1,320 @@
+"""The commands as they are typed: train, translate, evaluate, and how each of them ends."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import files, mistake, nmt
+from safetensors.torch import load_file
+
+from nmt.training.trainer import Trainer
+
+TIMED = ("train/tokens_per_s", "train/epoch")
+
+
+def metrics(run: Path) -> list[dict]:
+    """The log without what the clock decides."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
+
+
+def interrupt_after(monkeypatch, steps: int) -> None:
+    """Ctrl-C in the middle of an update."""
+    real = Trainer.train_step
+
+    def train_step(self, work):
+        if self.position.step == steps:
+            raise KeyboardInterrupt
+        return real(self, work)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    answer = nmt("train", *tiny, f"hydra.run.dir={run}")
+    assert answer.code == 0, answer.err
+    return run
+
+
+def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 13)  # the last checkpoint is of step 10
+        answer = nmt("train", "experiment=smoke", "hydra.run.dir=cut")
+    assert answer.code == 130
+    assert answer.err.endswith("nmt: interrupted; to go on: nmt train resume=cut\n")
+    assert "Traceback" not in answer.err
+
+    answer = nmt("train", "resume=cut")
+
+    assert answer.code == 0, answer.err
+    assert "goes on at step 10" in answer.err
+    assert metrics(Path("cut")) == metrics(smoke)
+    whole, resumed = (load_file(run / "model.safetensors") for run in (smoke, Path("cut")))
+    assert whole.keys() == resumed.keys()
+    assert all(whole[name].equal(resumed[name]) for name in whole)
+    assert files(Path("cut/heatmaps")) == files(smoke / "heatmaps")
+    hypotheses = (Path("cut/hypotheses.txt").read_text(), (smoke / "hypotheses.txt").read_text())
+    assert hypotheses[0] == hypotheses[1]
+
+
+def test_an_interrupt_before_anything_is_written_leaves_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nmt.experiment.prepare", interrupted)
+
+    answer = nmt("train", *tiny)
+
+    assert (answer.code, answer.err) == (130, "nmt: interrupted\n")
+    assert files(tmp_path) == []
+
+
+def test_a_run_that_has_ended_says_so_and_goes_on_to_a_higher_limit(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    before = files(run)
+
+    answer = nmt("train", f"resume={run}")
+
+    assert answer.code == 0
+    assert "has ended (train.max_steps reached)" in answer.err
+    assert files(run) == before
+
+    answer = nmt("train", f"resume={run}", "train.max_steps=6", "decode.beam=1")
+
+    assert answer.code == 0
+    result = json.loads((run / "result.json").read_text())
+    assert (result["steps"], result["decode"]["beam"]) == (6, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["seed=3"], ["seed=3", "cannot change"]),
+        (["train.max_tokens=3"], ["train.max_tokens", "cannot change"]),
+        (["train.stesp=3"], ["train.stesp", "max_steps"]),
+        (["train.max_steps=abc"], ["train.max_steps", "abc"]),
+        (["train.max_steps=0"], ["train.max_steps=0"]),
+        (["decode=greedy"], ["decode=greedy", "decode.beam=1"]),
+        (["word"], ["word", "KEY=VALUE"]),
+    ],
+)
+def test_a_run_that_goes_on_cannot_become_another(trained, words, told):
+    message = mistake(nmt("train", f"resume={trained}", *words))
+
+    assert all(part in message for part in told), message
+
+
+def test_a_run_folder_is_not_written_over(trained, tiny):
+    message = mistake(nmt("train", *tiny, f"hydra.run.dir={trained}"))
+
+    assert f"resume={trained}" in message
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "resume="], ["translate", "run="], ["evaluate", "run="]]
+)
+def test_a_folder_that_is_no_run_is_told(command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.yaml").write_text("a: 3")
+    name, key = command
+    for folder, told in (("nowhere", "no such folder"), ("empty", "config.yaml"), ("other", "a")):
+        message = mistake(nmt(name, f"{key}{tmp_path / folder}"))
+        assert folder in message
+        assert told in message
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_a_model_has_to_be_named(command):
+    assert "run=<folder>" in mistake(nmt(command))
+
+
+def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["attention=none,luong_dot", "-m", "model.decoder_width=16,12", "model.dropout=0.1"]
+    tiny = [word for word in tiny if not word.startswith("model.decoder_width")]
+
+    answer = nmt("train", *tiny, *words, "hydra.sweep.dir=grid")
+
+    assert answer.code == 1
+    runs = sorted(path.name for path in Path("grid").iterdir() if path.is_dir())
+    assert runs == [
+        "attention=luong_dot,model.decoder_width=16",
+        "attention=none,model.decoder_width=12",
+        "attention=none,model.decoder_width=16",
+    ]
+    assert all((Path("grid") / run / "result.json").is_file() for run in runs)
+    assert "nmt: attention=luong_dot,model.decoder_width=12: " in answer.err
+    assert answer.err.endswith("not come about: attention=luong_dot,model.decoder_width=12\n")
+    heatmaps = [run for run in runs if (Path("grid") / run / "heatmaps").exists()]
+    assert heatmaps == ["attention=luong_dot,model.decoder_width=16"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["data.train=[{f}/train.de,nowhere]"], ["nowhere", "no such file"]),
+        (["data.train=[{f}/train.de,{t}/empty]"], ["empty"]),
+        (["data.train=[{f}/train.de,{f}/dev.en]"], ["train.de has 98", "dev.en has 6"]),
+        (["data.train=[{f}/train.de,{t}/latin]"], ["latin, line 2", "UTF-8"]),
+        (["tokenizer.size=1000"], ["tokenizer.size=1000", "at most"]),
+        (["clean.max_pieces=1"], ["no train pair is left", "over 1 pieces", "kept"]),
+        (["train.max_tokens=2"], ["train.max_tokens=2", "longest"]),
+        (["data.train=null"], ["no train split"]),
+    ],
+)
+def test_a_corpus_that_cannot_be_used_is_told(words, told, tiny, numbers, tmp_path, monkeypatch):
+    material = tmp_path / "material"
+    here = tmp_path / "here"
+    material.mkdir()
+    here.mkdir()
+    (material / "empty").write_text("")
+    (material / "latin").write_bytes(b"one\n\xff\n")
+    monkeypatch.chdir(here)
+
+    message = mistake(nmt("train", *tiny, *(word.format(f=numbers, t=material) for word in words)))
+
+    assert all(part in message for part in told), message
+    assert files(here) == []
+
+
+def test_translate_gives_a_line_for_each_line_in_order(trained, tmp_path):
+    text = "eins zwei drei\n\nvier fünf sechs sieben eins\nzwei\n"
+    (tmp_path / "in").write_text(text)
+
+    piped = nmt("translate", f"run={trained}", stdin=text.encode())
+    read = nmt("translate", f"run={trained}", f"input={tmp_path}/in", f"output={tmp_path}/out")
+    alone = nmt("translate", f"run={trained}", stdin=b"zwei")
+
+    assert (piped.code, read.code, alone.code) == (0, 0, 0)
+    assert (tmp_path / "out").read_text() == piped.out
+    assert not read.out
+    lines = piped.out.split("\n")
+    assert len(lines) == 5
+    assert (lines[1], lines[3] + "\n") == ("", alone.out)
+    assert nmt("translate", f"run={trained}", stdin=b"").out == ""
+
+
+def test_translate_gives_the_n_best_with_number_rank_and_score(trained):
+    answer = nmt("translate", f"run={trained}", "n_best=2", stdin=b"eins zwei drei\n\nvier\n")
+
+    rows = [line.split("\t") for line in answer.out.splitlines()]
+    assert [(number, rank) for number, rank, _, _ in rows] == [
+        *(("1", "1"), ("1", "2"), ("2", "1"), ("3", "1"), ("3", "2"))
+    ]
+    assert float(rows[0][2]) >= float(rows[1][2])
+
+
+def test_translate_draws_each_sentence(trained, tmp_path):
+    folder = tmp_path / "pictures"
+
+    answer = nmt("translate", f"run={trained}", f"heatmap={folder}", stdin=b"eins zwei\n\nvier\n")
+
+    assert answer.code == 0
+    assert files(folder) == ["sentence-1.png", "sentence-3.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["input=nowhere"], ["nowhere: no such file"]),
+        (["output=nowhere/out"], ["output=nowhere/out", "cannot be written"]),
+        (["output=."], ["output=.", "folder"]),
+        (["heatmap=/proc/nowhere"], ["/proc/nowhere"]),
+        (["n_best=3"], ["n_best=3", "decode.beam=3"]),
+        (["decode.baem=3"], ["decode.baem", "beam"]),
+        (["device=foo"], ["device=foo"]),
+        (["precision=foo"], ["precision=foo"]),
+        (["train.max_steps=3"], ["train", "input"]),
+    ],
+)
+def test_mistakes_of_translate_are_told(words, told, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    message = mistake(nmt("translate", f"run={trained}", *words, stdin=b"eins\n"))
+
+    assert all(part in message for part in told), message
+    assert files(tmp_path) == []
+
+
+def test_what_is_no_utf_8_is_told_with_its_line(trained, tmp_path):
+    bad = b"eins\n\xff\n"
+    (tmp_path / "in").write_bytes(bad)
+
+    assert "standard input, line 2" in mistake(nmt("translate", f"run={trained}", stdin=bad))
+    words = [f"run={trained}", f"input={tmp_path}/in", f"output={tmp_path}/out"]
+    assert "in, line 2" in mistake(nmt("translate", *words))
+    assert files(tmp_path) == ["in"]
+
+
+def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_path):
+    words = [f"data.test=[{numbers}/dev.de,{numbers}/dev.en]", "data.source=de", "data.target=en"]
+
+    answer = nmt("evaluate", f"run={trained}", "data=files", *words, f"output={tmp_path}/out")
+
+    assert answer.code == 0, answer.err
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["run"] == str(trained)
+    assert result["data"]["test"] == [f"{numbers}/dev.de", f"{numbers}/dev.en"]
+    assert result["sentences"] == len(
+        (tmp_path / "out" / "hypotheses.txt").read_text().splitlines()
+    )
+    assert {"bleu", "chrf", "ter", "bleu_tok_lc", "signatures", "parameters"} <= result.keys()
+    assert len(files(tmp_path / "out" / "heatmaps")) == 4
+
+
+def test_evaluate_repeats_the_result_of_the_run(trained):
+    answer = nmt("evaluate", f"run={trained}", "heatmaps=0")
+
+    assert answer.code == 0, answer.err
+    folder = trained / "evaluation" / "files-test"
+    again, first = (json.loads((f / "result.json").read_text()) for f in (folder, trained))
+    assert all(again[name] == first[name] for name in ("bleu", "chrf", "ter", "signatures"))
+    assert (folder / "hypotheses.txt").read_text() == (trained / "hypotheses.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["data=bible", "data.source=ja"], ["data.source=ja", "de to en"]),
+        (["data=files"], ["data.source", "missing"]),
+        (["data=nope"], ["data=nope", "bible"]),
+        (["data.source=de"], ["data.source", "data=…"]),
+        (["split=foo"], ["foo", "train, dev, test"]),
+        (["heatmaps=-1"], ["heatmaps=-1"]),
+        (["output=/proc/nowhere"], ["/proc/nowhere"]),
+    ],
+)
+def test_mistakes_of_evaluate_are_told(words, told, trained):
+    message = mistake(nmt("evaluate", f"run={trained}", *words))
+
+    assert all(part in message for part in told), message
+
+
+def test_a_reader_that_has_had_enough_ends_the_command_quietly(trained):
+    command = [sys.executable, "-m", "nmt", "translate", f"run={trained}", "decode.beam=1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,
+        env=environment,
+    ) as process:
+        assert process.stdout
+        process.stdout.close()
+        _, err = process.communicate(b"eins zwei\n" * 3)
+
+    assert err == b""
+    assert process.returncode == 141

@@ -1,0 +1,86 @@
+"""Which sentences are drawn, and one picture for each hop and head."""
+
+import pytest
+from command import files, nmt
+from matplotlib.image import imread
+
+from nmt.decoding.translate import Decode
+from nmt.report.gallery import Drawn, Gallery, Occasion, spread
+from nmt.run import open_run
+
+
+def drawn(run, folder, words=False):
+    gallery = Gallery(
+        open_run(run, "cpu", "fp32"),
+        Decode(beam=1),
+        [Drawn(7, "eins zwei", "one two")],
+        folder,
+        words,
+    )
+    gallery.draw_hypotheses(Occasion.update(3))
+    gallery.draw_references(step=3)
+    return [name for name in files(folder) if name.endswith(".png")]
+
+
+@pytest.mark.parametrize(
+    ("choice", "pictures"),
+    [
+        ([], [""]),
+        (["model.hops=2"], ["-hop-1", "-hop-2"]),
+        (["model.heads=2"], ["-head-1", "-head-2", "-mean-of-heads"]),
+        (
+            ["model.heads=2", "model.hops=2", "order=bahdanau"],
+            [
+                f"-hop-{hop}-{head}"
+                for hop in (1, 2)
+                for head in ("head-1", "head-2", "mean-of-heads")
+            ],
+        ),
+        (["attention=none"], []),
+    ],
+)
+def test_a_picture_for_every_hop_and_head(choice, pictures, tiny, tmp_path):
+    run = tmp_path / "run"
+    answer = nmt("train", *tiny, *choice, "train.max_steps=1", f"hydra.run.dir={run}")
+    assert answer.code == 0, answer.err
+
+    found = drawn(run, tmp_path / "pictures")
+
+    assert found == [
+        f"{place}/sentence-7{name}.png"
+        for place in ("reference", "step-0000003")
+        for name in pictures
+    ]
+    assert len(files(run / "heatmaps")) == (2 * (len(pictures) + 1) if pictures else 0)
+
+
+def test_pieces_are_merged_to_words_on_request(tiny, tmp_path):
+    run = tmp_path / "run"
+    words = ["tokenizer=char", "train.max_steps=1", "train.heatmap_words=true"]
+    assert nmt("train", *tiny, *words, f"hydra.run.dir={run}").code == 0
+
+    pieces, merged = tmp_path / "pieces", tmp_path / "words"
+    assert drawn(run, pieces) == drawn(run, merged, words=True)
+
+    picture = "reference/sentence-7.png"
+    assert imread(merged / picture).shape[0] < imread(pieces / picture).shape[0]  # fewer rows
+
+
+def test_an_empty_sentence_has_no_picture(tiny, tmp_path):
+    run = tmp_path / "run"
+    assert nmt("train", *tiny, "train.max_steps=1", f"hydra.run.dir={run}").code == 0
+    gallery = Gallery(open_run(run, "cpu", "fp32"), Decode(beam=1), [Drawn(1, "")], tmp_path, False)
+
+    gallery.draw_hypotheses(Occasion.update(1))
+
+    assert files(tmp_path / "step-0000001") == []
+
+
+def test_sentences_are_spread_from_short_to_long():
+    sources = ["x" * length for length in (9, 1, 5, 3, 7)]
+
+    found = spread(sources, ["y"] * 5, 2)
+
+    assert [(one.number, len(one.source)) for one in found] == [(4, 3), (5, 7)]
+    assert len(spread(sources, ["y"] * 5, 9)) == 5
+    assert spread(sources, ["y"] * 5, 0) == []
