@@ -167,7 +167,7 @@ def test_a_pair_longer_than_the_budget_is_refused(prepared: Prepared) -> None:
 
 def test_a_corpus_without_dev_cannot_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Toy, "read", lambda self: Splits(test=pairs(["a"], ["b"])))
-    with pytest.raises(UserError, match="needs a train and a dev split"):
+    with pytest.raises(UserError, match="has no train split, and training needs"):
         prepare(Toy(), Clean(), CONFIG, tmp_path)
 
 
