@@ -8,6 +8,6 @@ WIDTH = 120  # of tables in a file or a pipe, where no terminal says how wide it
 
 
 def console() -> Console:
-    """Return a console on standard error; text in it is never cut, tables fit its width."""
+    """Return a console on standard error; lines of text are never cut, tables fit its width."""
     width = None if sys.stderr.isatty() else WIDTH
     return Console(file=sys.stderr, width=width, highlight=False, soft_wrap=True)

@@ -20,13 +20,13 @@ class Progress:
 
     def __enter__(self) -> Self:
         """Draw the bar where there is a terminal."""
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Leave the last state of the bar on the screen."""
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.bar.stop()
 
     def say(self, text: str) -> None:
@@ -43,7 +43,7 @@ class Progress:
         )
         if share:
             line += f"  left {clock(seconds / share - seconds)}"
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.bar.update(self.task, completed=share, description=line)
         else:
             self.say(line)
