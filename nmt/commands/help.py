@@ -1,6 +1,7 @@
 """What `--help` says to a newcomer, at once: nothing large is imported for it."""
 
 from pathlib import Path
+from textwrap import wrap
 
 import yaml
 
@@ -24,61 +25,66 @@ To begin:
 TRAIN = """\
 nmt train [NAME=CHOICE ...] [KEY=VALUE ...] [OPTION ...]
 
-Trains a model, evaluates it on the test set and draws where it looks. All of that is written into
-a run folder, runs/<data>-<attention>/<time> in the folder you are in.
+Trains a model, evaluates it on the test set and draws where it looks. All of
+that is written into a run folder, runs/<data>-<attention>/<time>.
 
 Choices (* is taken where you name none):
 {choices}
 
-Some of the keys (nmt train --cfg job prints all of them, as they stand with your words):
-  data.source=ja data.target=en     the languages
-  data.dir=FOLDER                   where the files of multi30k or kftt are; else from a hub
-  data.train=[FILE,FILE]            with data=files; data.dev= and data.test= likewise
-  tokenizer.size=4000               pieces of the vocabulary
-  clean.max_pieces=60               longer train pairs are left out
-  model.decoder_width=256           as are model.encoder_width, model.embedding_width
-  model.dropout=0.3                 the share of numbers that training drops
-  model.heads=4 model.hops=2        of the attention
-  optimizer.lr=1e-3                 the highest learning rate
-  train.max_steps=5000              updates; or train.max_epochs=20; or minutes, without
-                                    steps: train.max_steps=null train.max_minutes=15
-  train.max_tokens=2048             a batch, a side; train.accumulate=2 takes two of them an update
-  train.evaluate_every=500          updates between evaluations on dev, each with a checkpoint
-  decode.beam=5                     of the search in the test
-  seed=2                            of all that is drawn at random
-  device=cpu precision=fp32         where and how it is computed; both are auto else
+Some of the keys (nmt train --cfg job prints all, as they stand with your words):
+  data.source=ja data.target=en   the languages
+  data.dir=FOLDER                 where the files of multi30k or kftt are; else
+                                  they come from the Hugging Face hub
+  data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
+  tokenizer.size=8000             pieces of the vocabulary
+  clean.max_pieces=60             longer train pairs are left out
+  model.decoder_width=256         model.encoder_width=, model.embedding_width=
+  model.dropout=0.3               the share of numbers that training drops
+  model.heads=4 model.hops=2      of the attention
+  optimizer.lr=1e-3               the highest learning rate
+  train.max_steps=5000            updates; or train.max_minutes=15, or
+                                  train.max_epochs=20; null takes a limit away
+  train.max_tokens=2048           of a batch, a side; train.accumulate=2 takes two
+                                  batches an update
+  train.evaluate_every=500        updates from one evaluation on dev, which
+                                  writes a checkpoint, to the next
+  decode.beam=5                   of the search in the test
+  seed=2                          of all that is drawn at random
+  device=cpu precision=fp32       where and how it is computed; else auto
 
 Options:
-  resume=RUN                        go on with a run that was interrupted; RUN is its folder
-  hydra.run.dir=FOLDER              the run folder
-  -m                                every combination of values with commas between them, each run
-                                    in a folder named for them, below hydra.sweep.dir=FOLDER
-  --config-dir FOLDER               your own yamls: FOLDER/attention/mine.yaml is attention=mine
-  --cfg job                         print the configuration and stop
+  resume=RUN             go on with an interrupted run; RUN is its folder
+  hydra.run.dir=FOLDER   the run folder
+  -m                     every combination of the values between commas, each run
+                         in a folder named for them below hydra.sweep.dir=FOLDER
+  --config-dir FOLDER    with yamls of your own: FOLDER/attention/mine.yaml is
+                         attention=mine
+  --cfg job              print the configuration and stop
 
 Examples:
   nmt train attention=luong_dot
-  nmt train experiment=multi30k data.dir=multi30k data.source=de data.target=en
-  nmt train data=files data.source=de data.target=en data.train=[train.de,train.en]
+  nmt train experiment=multi30k data.dir=multi30k data.source=en data.target=de
+  nmt train data=files data.source=de data.target=en data.train=[my.de,my.en]
   nmt train -m attention=bahdanau,luong_general seed=1,2,3
   nmt train resume=runs/bible-luong_general/2026-01-31_12-00-00"""
 
 TRANSLATE = """\
 nmt translate run=RUN [KEY=VALUE ...]
 
-Translates standard input to standard output, a line for each line, with the model of a run folder.
-At a terminal it answers every line at once.
+Translates standard input to standard output, a line for each line, with the
+model of a run folder. At a terminal it answers every line at once.
 
 Keys:
-  run=RUN               the run folder of a training
-  input=FILE            in the place of standard input; also .gz, .xz, .zst
-  output=FILE           in the place of standard output
-  n_best=3              the three best of each line: its number, rank, score and text between tabs
-  heatmap=FOLDER        draw each line's attention there
-  heatmap_words=true    with its pieces merged to words
-  decode.beam=1         how to search, else as in the training: decode.length_penalty,
-                        decode.max_ratio, decode.max_extra, decode.batch_size, ...
-  device=cpu precision=fp32
+  run=RUN                     the run folder of a training
+  input=FILE                  for standard input; also .gz, .xz, .zst
+  output=FILE                 for standard output
+  n_best=3                    the three best of each line: number of the line,
+                              rank, score and text, between tabs
+  heatmap=FOLDER              draw each line's attention there
+  heatmap_words=true          with pieces merged to words
+  decode.beam=1               how to search, else as in the training; also
+                              decode.length_penalty=, decode.max_ratio=, ...
+  device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
   nmt translate run=runs/bible-luong_general/2026-01-31_12-00-00
@@ -88,24 +94,25 @@ Examples:
 EVALUATE = """\
 nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
-Translates a test set with the model of a run folder and scores it with BLEU, chrF and TER. Writes
-result.json, hypotheses.txt and heatmaps into RUN/evaluation/<corpus>-<split>.
+Translates a test set with the model of a run folder and scores it: BLEU, chrF,
+TER. Writes result.json, hypotheses.txt and heatmaps into
+RUN/evaluation/<corpus>-<split>.
 
 Keys:
-  run=RUN               the run folder of a training
-  data=CORPUS           {corpora}; else the run's own
-  data.dir=FOLDER       and all that the corpus takes, see nmt train --help
-  split=test            train, dev or test
-  output=FOLDER         where to write
-  heatmaps=4            sentences whose attention is drawn
-  heatmap_words=true    with their pieces merged to words
-  decode.beam=5         how to search, else as in the training
-  device=cpu precision=fp32
+  run=RUN                     the run folder of a training
+  data=CORPUS                 {corpora}; else the run's own
+  data.dir=FOLDER             and what else the corpus takes: nmt train --help
+  split=test                  train, dev or test
+  output=FOLDER               where to write
+  heatmaps=4                  sentences whose attention is drawn
+  heatmap_words=true          with pieces merged to words
+  decode.beam=5               how to search, else as in the training
+  device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
   nmt evaluate run=RUN split=dev decode.beam=1
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
-  nmt evaluate run=RUN data=files data.source=de data.target=en data.test=[news.de,news.en]"""
+  nmt evaluate run=RUN data=files data.source=de data.target=en data.test=[a.de,a.en]"""
 
 COMMANDS = {"train": TRAIN, "translate": TRANSLATE, "evaluate": EVALUATE}
 
@@ -123,10 +130,11 @@ def choices() -> str:
         if isinstance(entry, dict):
             taken |= entry
     groups = {group: names(group) for group in taken if not group.startswith("override")}
-    return "\n".join(
-        f"  {group:<12}{'  '.join(f'{name}*' if name == taken[group] else name for name in found)}"
-        for group, found in groups.items()
-    )
+    rows: list[str] = []
+    for group, found in groups.items():
+        starred = " ".join(f"{name}*" if name == taken[group] else name for name in found)
+        rows += wrap(f"{group:<12}{starred}", 80, initial_indent="  ", subsequent_indent=" " * 14)
+    return "\n".join(rows)
 
 
 def names(group: str) -> list[str]:
