@@ -30,9 +30,17 @@ GIVEN = {
     "bridge": {"encoder_width", "state_width"},
     "order": {"input_width", "width", "num_layers", "cell", "attend", "readout_width", "dropout"},
     "attention": {"query_width", "key_width", "value_width"},
+    "self_attention": {"query_width", "key_width", "value_width"},
+    "cross_attention": {"query_width", "key_width", "value_width"},
     "window": {"query_width"},
+    "positions": {"width", "head_width"},
+    "feed_forward": {"width", "inner", "dropout"},
+    "residual": {"width", "norm", "dropout"},
+    "norm": {"width"},
     "optimizer": {"params"},
 }
+# Parts that some models have and others have not.
+PARTS = ("cell", "bridge", "order", "positions", "feed_forward", "residual", "norm")
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 WORDS: dict[type, str] = {
     int: "a whole number",
@@ -53,8 +61,17 @@ def check(cfg: DictConfig) -> None:
         if not OmegaConf.is_missing(cfg, key) and not OmegaConf.is_interpolation(cfg, str(key)):
             check_schema(cfg[key], str(key))
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    check_parts(cfg)
     for path in targets(cfg):
         check_target(path, OmegaConf.select(cfg, path))
+
+
+def check_parts(cfg: DictConfig) -> None:
+    """Refuse a part that was chosen and that the model does not have."""
+    for part in PARTS:
+        if cfg.get("model") and cfg.get(part) and part not in cfg.model:
+            name = str(cfg.model.get("_target_")).rpartition(".")[2]
+            raise UserError(f"{part}=… is no part of model={name}: leave it out")
 
 
 def check_schema(node: Any, path: str) -> None:

@@ -73,6 +73,10 @@ class Root:
     attention: Any = None
     normalize: Any = None
     window: Any = None
+    positions: Any = None
+    feed_forward: Any = None
+    residual: Any = None
+    norm: Any = None
     optimizer: Any = None
     schedule: Any = None
     train: Train = field(default_factory=Train)

@@ -1,10 +1,11 @@
-"""Measure training speed of the RNN: target pieces per second, before and after each measure.
+"""Measure training speed: target pieces per second, with and without what makes it fast.
 
     python scripts/benchmark_training.py [--threads 2] [--updates 8] [--rounds 3]
 
-The shape is the one that toolkits are compared with: a bidirectional LSTM encoder of 256 a
-direction, an LSTM decoder of 512, embeddings of 256, a joint vocabulary of 8,000, updates of 4,096
-target positions (padding is not counted as pieces). Sentences are random ids with lengths like
+The shapes are those that toolkits are compared with: a bidirectional LSTM encoder of 256 a
+direction, an LSTM decoder of 512 and embeddings of 256; a Transformer of 4 + 4 layers of 128, and
+one of 3 + 3 layers of 256; all with a joint vocabulary of 8,000 and updates of 4,096 target
+positions (padding is not counted as pieces). Sentences are random ids with lengths like
 those of image captions, so no corpus is needed. Variants take turns, one process each, `--rounds`
 times; the median counts, and ratios are of medians of the same call.
 """
@@ -41,6 +42,8 @@ SHAPES = {
     "additive, order bahdanau": [*UNTIED, "attention=bahdanau", "order=bahdanau"],
     "general, nothing fed back": [*UNTIED, "attention=luong_general"],
     "general, nothing fed back, tied": ["attention=luong_general"],
+    "transformer_tiny": ["model=transformer_tiny"],
+    "transformer_small": ["model=transformer_small"],
 }
 
 
@@ -105,15 +108,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--updates", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--shapes", help="names with one of these words in them, such as transformer"
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         shape, precision, heap = json.loads(arguments.one)
         print(measure(shape, precision, heap, arguments.threads, arguments.updates))
         return
+    words = (arguments.shapes or "").split(",")
+    shapes = [shape for shape in SHAPES if any(word in shape for word in words)]
     variants = [
         (shape, precision, heap)
-        for shape in SHAPES
+        for shape in shapes
         for precision in ("fp32", "bf16")
         for heap in (False, True)
     ]
@@ -125,7 +133,7 @@ def main() -> None:
             answer = subprocess.run(command, check=True, capture_output=True, text=True)
             found[variant].append(float(answer.stdout))
     rows = []
-    for shape in SHAPES:
+    for shape in shapes:
         for precision in ("fp32", "bf16"):
             plain, kept = (median(found[shape, precision, heap]) for heap in (False, True))
             rows.append((shape, precision, round(plain), round(kept), f"{kept / plain:.2f}"))

@@ -1,4 +1,4 @@
-"""RNNs built from the yamls of configs/, so small that hundreds of them are tested in seconds."""
+"""Models of the yamls of configs/, so small that hundreds of them are tested in seconds."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.models.rnn import RNN
+from nmt.models.transformer import Transformer
 
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 23, 29
 CHOICES = {
@@ -26,6 +27,25 @@ SIZES = {
     "decoder_width": 10,  # 2 · encoder_width, as scores that multiply query and key need it
     "decoder_layers": 2,
     "readout_width": 7,
+    "tie_output": False,
+    "share_embeddings": False,
+}
+
+TRANSFORMER_CHOICES = {
+    "attention": "scaled_dot",
+    "normalize": "softmax",
+    "window": "full",
+    "positions": "sinusoidal",
+    "feed_forward": "relu",
+    "residual": "pre",
+    "norm": "layer",
+}
+TRANSFORMER_SIZES = {
+    "width": 12,
+    "feed_forward_width": 14,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "heads": 3,
     "tie_output": False,
     "share_embeddings": False,
 }
@@ -49,11 +69,35 @@ def small_rnn(
     `settings` of the parts as at the command line ({"order.input_feed": True}); `changes` are other
     parts (order="bahdanau") and other values of the model itself.
     """
-    parts = {group: read(group, changes.pop(group, name)) for group, name in CHOICES.items()}
-    config = OmegaConf.create({**parts, "model": read("model", "rnn")})
+    make = built("rnn", CHOICES, settings, SIZES, changes)
+    return make(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
+
+
+def small_transformer(
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    source_vocabulary: int = SOURCE_VOCABULARY,
+    target_vocabulary: int = TARGET_VOCABULARY,
+    **changes: Any,
+) -> Transformer:
+    """The model of configs/model/transformer.yaml; see `small_rnn`."""
+    make = built("transformer", TRANSFORMER_CHOICES, settings, TRANSFORMER_SIZES, changes)
+    return make(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
+
+
+def built(
+    model: str,
+    choices: Mapping[str, str],
+    settings: Mapping[str, Any],
+    sizes: Mapping[str, Any],
+    changes: dict[str, Any],
+) -> Any:
+    """What builds a model for two vocabularies."""
+    parts = {group: read(group, changes.pop(group, name)) for group, name in choices.items()}
+    config = OmegaConf.create({**parts, "model": read("model", model)})
     for key, value in settings.items():
         OmegaConf.update(config, key, value)
-    for key, value in {**SIZES, **changes}.items():
+    for key, value in {**sizes, **changes}.items():
         OmegaConf.update(config, f"model.{key}", value)
-    make = instantiate(config.model)
-    return make(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
+    config.model.pop("defaults", None)  # Hydra's own
+    return instantiate(config.model)

@@ -189,6 +189,35 @@ def test_the_future_is_invisible_under_a_causal_mask(score, normalize, window, h
     torch.testing.assert_close(context(x, values)[:, :4], before[:, :4])
 
 
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("recorded", [False, True])  # the plain road, the fast road where it is
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("score", SCORES)
+def test_causal_is_the_causal_mask(score, heads, recorded, padded):
+    torch.manual_seed(2)
+    attend = build(score, heads=heads, widths=(QUERY, QUERY, VALUE))
+    x = torch.randn(B, S, QUERY, dtype=torch.float64)
+    memory = attend.remember(x, x[..., :VALUE])
+    seen = (torch.arange(S) < torch.tensor(LENGTHS)[:, None])[:, None] if padded else None
+    both = causal_mask(S) if seen is None else causal_mask(S) & seen
+    with record_attention(attend if recorded else nn.Identity()):
+        causal = attend(x, *memory, seen, torch.arange(S), causal=True)
+        masked = attend(x, *memory, both, torch.arange(S))
+    torch.testing.assert_close(causal, masked)
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_turning_query_and_key_alike_leaves_some_scores_as_they_are(score):
+    """`keeps_angle` says which ones, and none else can take rotary positions."""
+    torch.manual_seed(3)
+    made = choose("attention", score)(QUERY, QUERY).double()
+    rotation = torch.linalg.qr(torch.randn(QUERY, QUERY, dtype=torch.float64)).Q
+    query, keys = torch.randn(2, B, S, QUERY, dtype=torch.float64).unbind()
+    straight = made(query, made.prepare(keys))
+    turned = made(query @ rotation, made.prepare(keys @ rotation))
+    assert torch.allclose(turned, straight) == made.keeps_angle
+
+
 @pytest.mark.parametrize("score", ["bahdanau", "scaled_dot"])  # the plain road, the fast road
 def test_dropout_drops_weights_in_training_alone(score):
     case = Case(score, "softmax", "full", 1, 1)

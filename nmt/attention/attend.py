@@ -17,18 +17,32 @@ class Attend(nn.Module, ABC):
     one_slot: bool = False  # whether it wants one summary of the source, not a state a position
 
     @abstractmethod
-    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """(...,S,Dk), (...,S,Dv) -> prepared keys and values: all that needs no query."""
+    def remember(
+        self, keys: Tensor, values: Tensor, position: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(...,S,Dk), (...,S,Dv) -> prepared keys and values: all that needs no query.
+
+        position: int, broadcastable to (...,S): the place of each key in its own sentence;
+                  None: 0, 1, … S-1.
+        """
 
     @abstractmethod
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, position: Tensor
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        causal: bool = False,
     ) -> Tensor:
         """The contexts of the queries: (...,T,width).
 
         query:        (...,T,Dq)
         keys, values: as `remember` gave them
-        mask:         bool, broadcastable to (...,T,S), True = may look. Each query may look at one
-                      key at least, and at none behind one that is hidden (right padding, causal).
+        mask:         bool, broadcastable to (...,T,S), True = may look; None: at every key. Each
+                      query may look at one key at least, and at none behind one that is hidden
+                      (right padding).
         position:     int, broadcastable to (...,T): the place of each query in its own sentence.
+        causal:       query t may look at the keys 0 to t alone, of those that the mask shows.
         """

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
+from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Softmax
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.window import Full, Normalize, Window
@@ -40,27 +41,36 @@ class Attention(Attend):
         self.window = window(query_width)
         self.dropout = dropout
 
-    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def remember(
+        self, keys: Tensor, values: Tensor, position: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         return self.score.prepare(keys), values
 
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, position: Tensor
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        causal: bool = False,
     ) -> Tensor:
         record = _records.get().get(self)
         if record is None and self._is_fused(query):
-            return self._fused(query, keys, values, mask)
-        weights = self._weights(query, keys, mask, position)  # (...,T,S)
+            return self._fused(query, keys, values, mask, causal)
+        weights = self._weights(query, keys, mask, position, causal)  # (...,T,S)
         if record is not None:
             record.append(weights.detach())
         weights = F.dropout(weights, self.dropout, self.training)
         return weights.to(values.dtype) @ values  # (...,T,Dv)
 
-    def _weights(self, query: Tensor, keys: Tensor, mask: Tensor, position: Tensor) -> Tensor:
+    def _weights(
+        self, query: Tensor, keys: Tensor, mask: Tensor | None, position: Tensor, causal: bool
+    ) -> Tensor:
         scores = self.score(query, keys)  # (...,T,S)
         # bfloat16 is enough for a product, not for the sums of a normalizer
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        scores = scores.masked_fill(~mask, float("-inf"))
-        return self.window(self.normalize, scores, query, position)
+        return self.window(self.normalize, hide(scores, mask, causal), query, position)
 
     def _is_fused(self, query: Tensor) -> bool:
         """Whether one kernel can do it all, and does it faster.
@@ -75,15 +85,25 @@ class Attention(Attend):
             and (query.is_cuda or not _is_half(query))
         )
 
-    def _fused(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        """softmax(f(q)·g(k)) · values without ever holding the weights: (...,T,Dv)."""
+    def _fused(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        """softmax(f(q)·g(k)) · values without ever holding the weights: (...,T,Dv).
+
+        Nor a mask, where there is none but the causal one.
+        """
         assert isinstance(self.score, InnerProduct)
         query = self.score.place(query)
+        if mask is not None and causal:
+            mask, causal = mask & causal_mask(query.shape[-2], query.device), False
         one_head = query.dim() == 3
         if one_head:  # the fast kernels want an axis of heads
-            query, keys, values, mask = (x.unsqueeze(-3) for x in (query, keys, values, mask))
+            query, keys, values = (x.unsqueeze(-3) for x in (query, keys, values))
+            mask = None if mask is None else mask.unsqueeze(-3)
         dropout = self.dropout if self.training else 0.0
-        context = F.scaled_dot_product_attention(query, keys, values, mask, dropout, scale=1.0)
+        context = F.scaled_dot_product_attention(
+            query, keys, values, mask, dropout, is_causal=causal, scale=1.0
+        )
         return context.squeeze(-3) if one_head else context
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
-from nmt.attention.heads import MultiHead
+from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Softmax
 from nmt.attention.window import Full, Normalize, Window
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least
 
 
 def build_attention(
@@ -24,22 +24,31 @@ def build_attention(
     heads: int = 1,
     hops: int = 1,
     dropout: float = 0.0,
+    project: bool = False,
+    head_width: int | None = None,
+    turn: Turn | None = None,
 ) -> Attend:
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention. One
-    head is attention itself, without projections. UserError where the choices have no meaning
-    together.
+    head is attention itself, without projections, unless `project` says otherwise. `head_width` and
+    `turn` as MultiHead takes them. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
+    at_least(1, {"model.head_width": head_width})
+    if project and _makes(score, FixedContext):
+        raise UserError(
+            "attention=none has no meaning in a Transformer, which is made of attention: choose "
+            "another attention=, or model=rnn"
+        )
     if _makes(score, FixedContext):
         _refuse_without_attention(normalize, window, heads, hops)
         return FixedContext(value_width)
     attention = partial(Attention, score=score, normalize=normalize, window=window, dropout=dropout)
     attend: Attend = (
-        MultiHead(query_width, key_width, value_width, heads, attention)
-        if heads > 1
+        MultiHead(query_width, key_width, value_width, heads, attention, head_width, turn)
+        if heads > 1 or project
         else attention(query_width, key_width, value_width)
     )
     return Hops(attend, query_width, hops) if hops > 1 else attend

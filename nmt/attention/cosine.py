@@ -15,6 +15,8 @@ class Cosine(InnerProduct):
     starts at `scale`. UserError where q and k differ in width.
     """
 
+    keeps_angle = True
+
     def __init__(self, query_width: int, key_width: int, scale: float = 10.0) -> None:
         super().__init__(query_width, key_width)
         need_equal_widths(self)

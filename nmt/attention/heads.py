@@ -2,20 +2,25 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
 from nmt.errors import UserError
 
+Turn = Callable[[Tensor, Tensor], Tensor]
+
 
 class MultiHead(Attend):
     """Concat(head_1 … head_H) W_O, head_i = Attention(q W_Q,i, k W_K,i, v W_V,i).
 
-    Vaswani et al. 2017, section 3.2.2. Every head is `query_width / heads` wide, the context as
-    wide as the query. `attention` makes the attention for widths of query, key and value; its
-    parameters are the same in all heads, the projections are not. UserError where the heads do not
-    divide the width.
+    Vaswani et al. 2017, section 3.2.2. The context is as wide as the query. `attention` makes the
+    attention for widths of query, key and value; its parameters are the same in all heads, the
+    projections are not.
+
+    head_width: of every head; None: query_width / heads. UserError where that is no whole number.
+    turn:       turns projected queries and keys (...,K) by their positions (...), or None
     """
 
     def __init__(
@@ -25,36 +30,60 @@ class MultiHead(Attend):
         value_width: int,
         heads: int,
         attention: Callable[[int, int, int], Attention],
+        head_width: int | None = None,
+        turn: Turn | None = None,
     ) -> None:
         super().__init__()
-        if query_width % heads:
+        if head_width is None and query_width % heads:
             raise UserError(
                 f"model.heads={heads} cannot share the query's width {query_width} evenly. "
                 f"Choose a number of heads that divides {query_width}."
             )
+        head_width = head_width or query_width // heads
+        inner_width = heads * head_width
         self.width = query_width
         self.heads = heads
-        head_width = query_width // heads
+        self.turn = turn
         self.attention = attention(head_width, head_width, head_width)
-        self.W_Q = nn.Linear(query_width, query_width, bias=False)
-        self.W_V = nn.Linear(value_width, query_width, bias=False)
-        self.W_O = nn.Linear(query_width, query_width, bias=False)
+        if turn and not self.attention.score.keeps_angle:
+            raise UserError(
+                "positions=rope turns query and key, so that their inner product depends on their "
+                f"distance; {type(self.attention.score).__name__} is no such product. Choose "
+                "luong_dot, scaled_dot or cosine, or other positions="
+            )
+        self.W_Q = nn.Linear(query_width, inner_width, bias=False)
+        self.W_V = nn.Linear(value_width, inner_width, bias=False)
+        self.W_O = nn.Linear(inner_width, query_width, bias=False)
         self.W_K = None
         if self.attention.score.reads_keys:
-            self.W_K = nn.Linear(key_width, query_width, bias=False)
+            self.W_K = nn.Linear(key_width, inner_width, bias=False)
 
-    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        values = self._split(self.W_V(values))  # (...,H,S,D/H)
+    def remember(
+        self, keys: Tensor, values: Tensor, position: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        if position is None:
+            position = torch.arange(keys.shape[-2], device=keys.device)
+        values = self._split(self.W_V(values))  # (...,H,S,K)
         keys = values if self.W_K is None else self._split(self.W_K(keys))
-        return self.attention.remember(keys, values)
+        return self.attention.remember(self._turned(keys, position[..., None, :]), values)
 
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, position: Tensor
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        causal: bool = False,
     ) -> Tensor:
         position = position.expand(query.shape[:-1])[..., None, :]  # (...,1,T)
-        mask = mask.unsqueeze(-3)  # (...,1,T,S)
-        context = self.attention(self._split(self.W_Q(query)), keys, values, mask, position)
+        mask = None if mask is None else mask.unsqueeze(-3)  # (...,1,T,S)
+        query = self._turned(self._split(self.W_Q(query)), position)  # (...,H,T,K)
+        context = self.attention(query, keys, values, mask, position, causal)
         return self.W_O(context.transpose(-3, -2).flatten(-2))  # (...,T,D)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (...,T,D) -> (...,H,T,D/H)
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (...,T,H·K) -> (...,H,T,K)
+
+    def _turned(self, x: Tensor, position: Tensor) -> Tensor:
+        return x if self.turn is None else self.turn(x, position)

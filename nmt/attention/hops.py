@@ -19,14 +19,22 @@ class Hops(Attend):
         self.attend = attend
         self.W = nn.Linear(attend.width, query_width, bias=False)
 
-    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        return self.attend.remember(keys, values)
+    def remember(
+        self, keys: Tensor, values: Tensor, position: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        return self.attend.remember(keys, values, position)
 
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, position: Tensor
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        causal: bool = False,
     ) -> Tensor:
-        context = self.attend(query, keys, values, mask, position)  # (...,T,Dv)
+        context = self.attend(query, keys, values, mask, position, causal)  # (...,T,Dv)
         for _ in range(self.hops - 1):
             query = query + self.W(context)
-            context = self.attend(query, keys, values, mask, position)
+            context = self.attend(query, keys, values, mask, position, causal)
         return context

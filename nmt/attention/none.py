@@ -18,7 +18,9 @@ class FixedContext(Attend):
         super().__init__()
         self.width = value_width
 
-    def remember(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def remember(
+        self, keys: Tensor, values: Tensor, position: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         return keys, values
 
     def forward(
@@ -26,7 +28,8 @@ class FixedContext(Attend):
         query: Tensor,
         keys: Tensor,
         values: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         position: Tensor,
+        causal: bool = False,
     ) -> Tensor:
         return values.expand(*query.shape[:-1], self.width)  # (...,1,D) -> (...,T,D)

@@ -12,6 +12,8 @@ class ScaledDot(InnerProduct):
     the softmax over it keeps a gradient (section 3.2.1, footnote 4).
     """
 
+    keeps_angle = True
+
     def __init__(self, query_width: int, key_width: int) -> None:
         super().__init__(query_width, key_width)
         need_equal_widths(self)

@@ -11,6 +11,7 @@ class Score(nn.Module, ABC):
     """How well each query matches each key: (...,T,Dq), (...,S,Dk) -> (...,T,S)."""
 
     reads_keys: bool = True  # False: of the keys, only their number counts
+    keeps_angle: bool = False  # turning query and key alike leaves the score as it is
 
     def __init__(self, query_width: int, key_width: int) -> None:
         super().__init__()

@@ -66,7 +66,7 @@ Examples:
   nmt train experiment=multi30k data.dir=multi30k data.source=en data.target=de
   nmt train data=files data.source=de data.target=en data.train=[my.de,my.en]
   nmt train -m attention=bahdanau,luong_general seed=1,2,3
-  nmt train resume=runs/bible-luong_general/2026-01-31_12-00-00"""
+  nmt train resume=runs/bible-rnn-luong_general/2026-01-31_12-00-00"""
 
 TRANSLATE = """\
 nmt translate run=RUN [KEY=VALUE ...]
@@ -87,7 +87,7 @@ Keys:
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
-  nmt translate run=runs/bible-luong_general/2026-01-31_12-00-00
+  nmt translate run=runs/bible-rnn-luong_general/2026-01-31_12-00-00
   echo "Am Anfang war das Wort." | nmt translate run=RUN heatmap=pictures
   nmt translate run=RUN input=news.de output=news.en decode.beam=5"""
 

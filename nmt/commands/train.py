@@ -1,5 +1,6 @@
 """nmt train: a new run, several of them, or one that goes on."""
 
+import re
 import shlex
 import sys
 from contextlib import suppress
@@ -35,6 +36,7 @@ def main() -> None:
     if resumed:
         go_on(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
         return
+    sys.argv[1:] = [as_choice(word) for word in words]
     register_schema()
     refused.clear()
     new_run()
@@ -60,6 +62,14 @@ def new_run(cfg: DictConfig) -> float:
         print(f"nmt: {run.name}: {error}", file=sys.stderr)  # the other runs are worth having
         refused.append(run.name)
         return float("nan")
+
+
+def as_choice(word: str) -> str:
+    """`model.self_attention=cosine` in Hydra's words: a choice of configs/attention put there."""
+    found = re.fullmatch(r"model\.(self|cross)_attention=([a-z]\w*(?:,[a-z]\w*)*)", word)
+    if not found or found[2] == "null":
+        return word
+    return f"+attention@model.{found[1]}_attention={found[2]}"
 
 
 def go_on(run: Path, overrides: list[str]) -> None:

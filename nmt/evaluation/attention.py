@@ -5,29 +5,40 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention, record_attention
-from nmt.models.seq2seq import Seq2Seq
+from nmt.models.seq2seq import Kind, Seq2Seq
 
 
 class AttentionMap(NamedTuple):
-    """One attention's weights over a batch."""
+    """The weights of all attentions of one kind over a batch."""
 
-    name: str  # empty for the only one; "hop 2", "head 3", "hop 2 head 3"
-    weights: Tensor  # (B,T,S)
+    kind: Kind
+    rows: list[str]  # L names: of the layers, of the hops, of the hops of each layer
+    weights: Tensor  # (B,L,H,T,S)
 
 
 def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
     """Read a batch of finished translations once more and record where each piece looked.
 
-    Takes source ids (B,S) and target ids bos … eos (B,T+1). Row t belongs to the piece that was
-    predicted there, so rows are the target without bos. Empty for a model that attends to nothing.
+    Takes source ids (B,S) and target ids bos … eos (B,T+1). A row of source-target weights belongs
+    to the piece that was predicted there, so rows are the target without bos; a row or column of a
+    decoder's self-attention belongs to the piece that was read there, the target without eos.
+    Empty for a model that attends to nothing.
     """
     with record_attention(model) as recorded:
         model.features(source, target[:, :-1])
-    num_targets = target.size(1) - 1
-    return [
-        found for weights in recorded.values() if weights for found in split(weights, num_targets)
-    ]
+    names = {module: name for name, module in model.named_modules()}
+    maps: list[AttentionMap] = []
+    for kind, attends in model.attentions().items():
+        layers = [recorded[names[one]] for attend in attends for one in inside(attend)]
+        if not layers:
+            continue
+        queries = source.size(1) if kind == Kind.ENCODER else target.size(1) - 1
+        hops = [split(layer, queries) for layer in layers]  # (B,H,T,S), by layer and hop
+        weights = torch.stack([hop for layer in hops for hop in layer], 1)
+        maps.append(AttentionMap(kind, row_names(len(layers), len(hops[0])), weights))
+    return maps
 
 
 def attends(model: Seq2Seq) -> bool:
@@ -35,24 +46,27 @@ def attends(model: Seq2Seq) -> bool:
     return any(isinstance(module, Attention) for module in model.modules())
 
 
-def split(recorded: list[Tensor], num_targets: int) -> list[AttentionMap]:
-    """Sort what one attention recorded into hops and heads.
+def inside(attend: Attend) -> list[Attention]:
+    """The one Attention in something that attends; none in a fixed context."""
+    return [module for module in attend.modules() if isinstance(module, Attention)]
+
+
+def split(recorded: list[Tensor], num_queries: int) -> list[Tensor]:
+    """Sort what one attention recorded into hops: (B,H,T,S) each.
 
     A forward over the whole target recorded (B,[H,]T,S) once a hop; a loop over the positions
     recorded (B,[H,]1,S) once a hop at each position.
     """
-    steps = num_targets // recorded[0].size(-2)
+    steps = num_queries // recorded[0].size(-2)
     hops = len(recorded) // steps
-    maps: list[AttentionMap] = []
-    for hop in range(hops):
-        weights = torch.cat(recorded[hop::hops], dim=-2)  # (B,[H,]T,S)
-        name = f"hop {hop + 1} " if hops > 1 else ""
-        if weights.dim() == 3:
-            maps.append(AttentionMap(name.strip(), weights))
-            continue
-        maps.append(AttentionMap(f"{name}mean of heads", weights.mean(1)))
-        maps += [
-            AttentionMap(f"{name}head {head + 1}", one)
-            for head, one in enumerate(weights.unbind(1))
-        ]
-    return maps
+    found = [torch.cat(recorded[hop::hops], dim=-2) for hop in range(hops)]  # (B,[H,]T,S)
+    return [weights.unsqueeze(1) if weights.dim() == 3 else weights for weights in found]
+
+
+def row_names(num_layers: int, num_hops: int) -> list[str]:
+    """Name the layers and hops as far as there are several: "layer 2", "layer 2 hop 1"."""
+    return [
+        " ".join([f"layer {layer + 1}"] * (num_layers > 1) + [f"hop {hop + 1}"] * (num_hops > 1))
+        for layer in range(num_layers)
+        for hop in range(num_hops)
+    ]

@@ -13,10 +13,17 @@ from nmt.data.ragged import Ragged
 from nmt.decoding.translate import Decode
 from nmt.evaluation.attention import attention_maps
 from nmt.evaluation.scores import score
+from nmt.models.seq2seq import Kind
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.loss import batch_loss
+
+ENTROPIES = {
+    Kind.SOURCE_TARGET: "entropy",
+    Kind.ENCODER: "entropy_encoder",
+    Kind.DECODER: "entropy_decoder",
+}
 
 
 class DevEvaluation:
@@ -61,7 +68,8 @@ class DevEvaluation:
     def forced(self) -> dict[str, float]:
         """Measure under teacher forcing: loss, perplexity, entropy where there is attention.
 
-        The entropy is the mean over the first batch's target pieces, and all attentions.
+        The entropy of each kind of attention is the mean over its layers and heads and the pieces
+        of the first batch.
         """
         translator = self.translator
         total, tokens = torch.zeros((), device=translator.device), 0
@@ -75,16 +83,16 @@ class DevEvaluation:
             maps = attention_maps(translator.model, first.source, first.target)
         loss = total.item() / tokens
         measured = {"loss": loss, "perplexity": exp(min(loss, 700.0))}
-        if maps:
-            queries = padding_mask(first.target[:, 1:])
-            entropies = [attention_entropy(found.weights, queries).item() for found in maps]
-            measured["entropy"] = sum(entropies) / len(entropies)
+        for found in maps:
+            queries = first.source if found.kind == Kind.ENCODER else first.target[:, :-1]
+            name = ENTROPIES[found.kind]
+            measured[name] = attention_entropy(found.weights, padding_mask(queries)).item()
         return measured
 
 
 def name_in_log(name: str) -> str:
     """Return where a measure is logged."""
-    return "attention/entropy" if name == "entropy" else f"dev/{name}"
+    return f"attention/{name}" if name in ENTROPIES.values() else f"dev/{name}"
 
 
 def batches_of(split: Dataset, max_tokens: int) -> list[Batch]:

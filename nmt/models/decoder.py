@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
-from nmt.models.recurrent import Recurrent, Stack
+from nmt.models.recurrent import Recurrent
+from nmt.models.stack import Stack
 
 
 class Memory(NamedTuple):
@@ -60,7 +61,7 @@ class Decoder(nn.Module, ABC):
         super().__init__()
         inputs = [input_width] + [width] * (num_layers - 1)
         feeds = [feed_width] + [0] * (num_layers - 1)
-        self.cells = Stack(cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
+        self.cells = Stack[Recurrent](cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
         self.attend = attend
         self.dropout = nn.Dropout(dropout)
         self.readout_width = readout_width

@@ -7,7 +7,6 @@ Everything a layer carries from step to step is one tensor of ``state_width`` nu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -69,20 +68,6 @@ class Recurrent(nn.Module, ABC):
     def output(self, state: Tensor) -> Tensor:
         """Return the output h within a state: (...,W) -> (...,D)."""
         return state[..., : self.width]
-
-
-class Stack(nn.ModuleList):
-    """Recurrent layers, the bottom one first."""
-
-    def __getitem__(self, index: int) -> Recurrent:  # type: ignore[override]
-        """Return a layer."""
-        layer = super().__getitem__(index)
-        assert isinstance(layer, Recurrent)
-        return layer
-
-    def __iter__(self) -> Iterator[Recurrent]:  # type: ignore[override]
-        """Go up."""
-        return (self[index] for index in range(len(self)))
 
 
 class LSTM(Recurrent):

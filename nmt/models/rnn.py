@@ -6,15 +6,16 @@ from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
-from nmt.attention.mask import PAD, padding_mask
+from nmt.attention.mask import padding_mask
 from nmt.attention.score import Score
 from nmt.attention.window import Normalize, Window
 from nmt.errors import UserError, at_least, share
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
+from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import Recurrent
-from nmt.models.seq2seq import Seq2Seq
+from nmt.models.seq2seq import Kind, Seq2Seq
 
 
 class RNN(Seq2Seq):
@@ -28,6 +29,7 @@ class RNN(Seq2Seq):
         readout_width: width of what the output layer reads; null: ``embedding_width`` where the
             output is tied, else ``decoder_width``.
         dropout: on embeddings, between layers and on the features.
+        word_dropout: share of the pieces that are dropped whole.
         attention_dropout: on the attention weights.
         tie_output: the output layer's matrix is the target embeddings (Press and Wolf 2017).
         share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
@@ -51,6 +53,7 @@ class RNN(Seq2Seq):
         decoder_layers: int,
         readout_width: int | None,
         dropout: float,
+        word_dropout: float,
         attention_dropout: float,
         tie_output: bool,
         share_embeddings: bool,
@@ -73,7 +76,12 @@ class RNN(Seq2Seq):
             "readout_width": readout_width,
         }
         at_least(1, {f"model.{name}": size for name, size in sizes.items()})
-        share({"model.dropout": dropout, "model.attention_dropout": attention_dropout})
+        dropouts = {
+            "dropout": dropout,
+            "word_dropout": word_dropout,
+            "attention_dropout": attention_dropout,
+        }
+        share({f"model.{name}": value for name, value in dropouts.items()})
         readout = readout_width or (embedding_width if tie_output else decoder_width)
         if tie_output and readout != embedding_width:
             raise UserError(
@@ -81,17 +89,8 @@ class RNN(Seq2Seq):
                 "output tied to the embeddings reads their width. Leave model.readout_width=null, "
                 "or set model.tie_output=false."
             )
-        if share_embeddings and source_vocabulary != target_vocabulary:
-            raise UserError(
-                f"model.share_embeddings=true needs one vocabulary for both sides, not one of "
-                f"{source_vocabulary} and one of {target_vocabulary} pieces: set "
-                "tokenizer.joint=true, or model.share_embeddings=false."
-            )
-        self.target_embedding = nn.Embedding(target_vocabulary, embedding_width, padding_idx=PAD)
-        self.source_embedding = (
-            self.target_embedding
-            if share_embeddings
-            else nn.Embedding(source_vocabulary, embedding_width, padding_idx=PAD)
+        self.source_embedding, self.target_embedding = both_embeddings(
+            source_vocabulary, target_vocabulary, embedding_width, share_embeddings, word_dropout
         )
         self.encoder = Encoder(
             embedding_width, encoder_width, encoder_layers, bidirectional, cell, dropout
@@ -120,14 +119,8 @@ class RNN(Seq2Seq):
         state_width = self.decoder.cells[0].state_width
         self.bridge = bridge(self.encoder.width, decoder_layers * state_width)
         self.start_shape = (decoder_layers, state_width)
-        self.output = nn.Linear(readout, target_vocabulary)
+        self.output = output_layer(readout, self.target_embedding, tie_output)
         self.dropout = nn.Dropout(dropout)
-        for embedding in (self.source_embedding, self.target_embedding):
-            nn.init.normal_(embedding.weight, std=embedding_width**-0.5)
-            nn.init.zeros_(embedding.weight[PAD])
-        nn.init.zeros_(self.output.bias)
-        if tie_output:
-            self.output.weight = self.target_embedding.weight
 
     def encode(self, source: Tensor) -> Memory:
         """Read source ids (B,S), padded with 0, into the memory of the decoder."""
@@ -152,3 +145,7 @@ class RNN(Seq2Seq):
         """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,R)."""
         memory = self.encode(source)
         return self.decoder(self.dropout(self.target_embedding(target)), memory)
+
+    def attentions(self) -> dict[Kind, list[Attend]]:
+        """Return the source-target attention."""
+        return {Kind.SOURCE_TARGET: [self.attend]}

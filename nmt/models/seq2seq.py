@@ -1,9 +1,20 @@
 """What every translation model promises, whatever it is made of."""
 
 from abc import ABC, abstractmethod
+from enum import StrEnum
 from typing import Any
 
 from torch import Tensor, nn
+
+from nmt.attention.attend import Attend
+
+
+class Kind(StrEnum):
+    """What an attention looks at, and from where."""
+
+    SOURCE_TARGET = "source-target"  # from the target at the source
+    ENCODER = "encoder self"  # from the source at the source
+    DECODER = "decoder self"  # from the target at what was read of the target
 
 
 class Seq2Seq(nn.Module, ABC):
@@ -32,6 +43,10 @@ class Seq2Seq(nn.Module, ABC):
     @abstractmethod
     def features(self, source: Tensor, target: Tensor) -> Tensor:
         """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,R)."""
+
+    @abstractmethod
+    def attentions(self) -> dict[Kind, list[Attend]]:
+        """Return all attentions, of each kind the lowest layer first."""
 
     def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """Read one more piece of each hypothesis, (B,K): logits (B,K,V) and the next State."""

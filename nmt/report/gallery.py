@@ -6,16 +6,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from nmt.data.loader import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Decode, source_ids
 from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import heatmap
 from nmt.report.logger import Logger
 from nmt.report.table import SAMPLES, markdown, sample_rows
 from nmt.report.words import merge_words
 from nmt.run import Translator
+
+# What stands on the left and above: the source, the target as it is predicted, or as it is read.
+AXES = {
+    Kind.SOURCE_TARGET: ("predicted", "source"),
+    Kind.ENCODER: ("source", "source"),
+    Kind.DECODER: ("read", "read"),
+}
 
 
 @dataclass
@@ -104,7 +113,7 @@ class Gallery:
     ) -> None:
         """Draw one sentence over target ids without bos and eos; ``lines`` stand above it.
 
-        A picture for each attention: none for a model without one, nor for an empty line.
+        A picture for each kind of attention: none for a model without one, nor for an empty line.
         """
         translator = self.translator
         (source,) = source_ids(
@@ -116,31 +125,54 @@ class Gallery:
         batch = batch.to(translator.device)
         with translator.evaluating():
             maps = attention_maps(translator.model, batch.source, batch.target)
-        above = translator.source_tokenizer.pieces(source)
-        left = translator.target_tokenizer.pieces([*target, EOS])
+        labels = {
+            "source": translator.source_tokenizer.pieces(source),
+            "predicted": translator.target_tokenizer.pieces([*target, EOS]),
+            "read": translator.target_tokenizer.pieces([BOS, *target]),
+        }
         for found in maps:
-            self.picture(found, above, left, sentence.number, lines, occasion)
+            left, above = AXES[found.kind]
+            self.picture(found, labels[left], labels[above], sentence.number, lines, occasion)
 
     def picture(
         self,
         found: AttentionMap,
-        above: list[str],
         left: list[str],
+        above: list[str],
         number: int,
         lines: list[str],
         occasion: Occasion,
     ) -> None:
-        """Draw one attention of one sentence, source pieces above, target pieces on the left."""
-        weights = found.weights[0].float().cpu()  # (T,S)
+        """Draw the attentions of one kind over one sentence: queries on the left, keys above.
+
+        Several heads are side by side, and their mean after them; layers and hops one below the
+        other.
+        """
+        weights, columns = with_mean(found.weights[0].float().cpu())  # (L,C,T,S)
         if self.words:
-            languages = (self.translator.source_language, self.translator.target_language)
+            source, target = self.translator.source_language, self.translator.target_language
+            languages = (
+                target if found.kind == Kind.DECODER else source,
+                source if found.kind == Kind.ENCODER else target,
+            )
             weights, above, left = merge_words(weights, above, left, languages)
-        parts = (f"sentence {number}", occasion.heading, found.name)
+        kind = "" if found.kind == Kind.SOURCE_TARGET else found.kind.value
+        parts = (f"sentence {number}", occasion.heading, kind and f"{kind}-attention")
         heading = " · ".join(part for part in parts if part)
-        figure = heatmap(weights, above, left, heading, [line for line in lines if line])
-        name = "-".join([f"sentence-{number}", *found.name.split()])
+        shown = [line for line in lines if line]
+        figure = heatmap(weights, above, left, heading, shown, found.rows, columns)
+        name = "-".join([f"sentence-{number}", *kind.split()])
         path = self.folder / occasion.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
         if self.logger:
             self.logger.figure(occasion.step, f"{occasion.tag}/{name}", figure)
+
+
+def with_mean(weights: Tensor) -> tuple[Tensor, list[str]]:
+    """Heads (L,H,T,S), and their mean where they are several, with their names: (L,C,T,S)."""
+    heads = weights.size(1)
+    if heads == 1:
+        return weights, [""]
+    names = [f"head {head + 1}" for head in range(heads)]
+    return torch.cat([weights, weights.mean(1, keepdim=True)], 1), [*names, "mean of heads"]

@@ -2,6 +2,8 @@
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +21,7 @@ GAP = 0.12  # inches around things
 BAR = 0.5  # inches for the colour bar with its numbers
 MIN_WIDTH = 5.0  # inches, so that the heading has room
 POINT = 1 / 72  # inches
+SPACE = 1  # cells between the panels of a grid
 
 
 def heatmap(
@@ -27,40 +30,79 @@ def heatmap(
     target: Sequence[str],
     heading: str,
     lines: Sequence[str],
+    rows: Sequence[str] = ("",),
+    columns: Sequence[str] = ("",),
 ) -> Figure:
     """A figure of the weights (T,S) between S source labels and T target labels.
 
-    The colour scale is 0 to 1 in every figure, so that two can be compared. `heading` (the number
-    of the sentence) and `lines` (its text) stand above it, wrapped. Every label is drawn as it is,
-    `$` and `_` too. pyplot does not know the figure, so nothing keeps it alive;
+    Of weights (R,C,T,S) it is a grid of R rows and C columns with these names, such as layers and
+    heads. The colour scale is 0 to 1 in every figure, so that two can be compared. `heading` (the
+    number of the sentence) and `lines` (its text) stand above it, wrapped. Every label is drawn as
+    it is, `$` and `_` too. pyplot does not know the figure, so nothing keeps it alive;
     `figure.savefig(path)` writes the PNG.
     """
-    assert weights.shape == (len(target), len(source))
-    cell = cell_size(max(weights.shape))
+    if weights.dim() == 2:
+        weights = weights[None, None]
+    assert weights.shape == (len(rows), len(columns), len(target), len(source))
+    image = side_by_side(weights.float().cpu().numpy())  # one matrix, NaN between the panels
+    cell = cell_size(max(image.shape))
     figure = Figure(dpi=DPI)
     FigureCanvasAgg(figure)
     grid, bar = figure.add_axes((0, 0, 1, 1)), figure.add_axes((0, 0, 1, 1))
-    image = grid.imshow(weights.float().cpu().numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    draw_labels(grid, source, target, size=0.47 * cell / POINT)
-    draw_lines(grid, *weights.shape)
-    colors = figure.colorbar(image, cax=bar, ticks=[0, 0.5, 1])
+    drawn = grid.imshow(image, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    size = 0.47 * cell / POINT
+    draw_labels(grid, between(source, len(columns)), between(target, len(rows)), size)
+    draw_lines(grid, weights.shape)
+    colors = figure.colorbar(drawn, cax=bar, ticks=[0, 0.5, 1])
     colors.ax.tick_params(labelsize=7, length=2)
+    names = draw_names(figure, rows, columns)
 
     # All sizes in inches, from the labels as they are drawn.
     above = max(height(label) for label in grid.get_xticklabels())
     left = max(width(label) for label in grid.get_yticklabels()) + 2 * GAP
-    grid_width, grid_height = cell * len(source), cell * len(target)
-    total_width = max(left + grid_width + 2 * GAP + BAR, MIN_WIDTH)
+    name_above = max((height(name) + GAP for name in names.columns), default=0.0)
+    name_left = max((width(name) + GAP for name in names.rows), default=0.0)
+    grid_height, grid_width = (cell * num for num in image.shape)
+    total_width = max(name_left + left + grid_width + 2 * GAP + BAR, MIN_WIDTH)
     title = draw_title(figure, heading, lines, total_width - 2 * GAP)
-    total_height = 2 * GAP + grid_height + GAP + above + GAP + height(title) + GAP
+    below = 2 * GAP + grid_height + GAP + above + name_above
+    total_height = below + GAP + height(title) + GAP
 
     figure.set_size_inches(total_width, total_height)
     across, up = 1 / total_width, 1 / total_height
     title.set_position((GAP * across, 1 - GAP * up))
+    left += name_left
     grid.set_position((left * across, 2 * GAP * up, grid_width * across, grid_height * up))
     bar_left = left + grid_width + GAP
     bar.set_position((bar_left * across, 2 * GAP * up, GAP * across, grid_height * up))
+    for number, name in enumerate(names.columns):
+        middle = left + cell * ((len(source) + SPACE) * number + len(source) / 2)
+        name.set_position((middle * across, below * up))
+    for number, name in enumerate(names.rows):
+        middle = cell * ((len(target) + SPACE) * number + len(target) / 2)
+        name.set_position((GAP * across, (2 * GAP + grid_height - middle) * up))
     return figure
+
+
+class Names(NamedTuple):
+    """The names of a grid's rows and columns as they are drawn; those that are empty are not."""
+
+    rows: list[Text]
+    columns: list[Text]
+
+
+def side_by_side(weights: np.ndarray) -> np.ndarray:
+    """Panels (R,C,T,S) in one matrix, SPACE cells of NaN between them."""
+    num_rows, num_columns, num_targets, num_sources = weights.shape
+    wide = np.full((num_rows, num_columns, num_targets + SPACE, num_sources + SPACE), np.nan)
+    wide[:, :, :num_targets, :num_sources] = weights
+    matrix = wide.transpose(0, 2, 1, 3).reshape(num_rows * (num_targets + SPACE), -1)
+    return matrix[:-SPACE, :-SPACE]
+
+
+def between(labels: Sequence[str], times: int) -> list[str]:
+    """The labels of several panels in a row, SPACE empty ones between them."""
+    return [*labels, *([""] * SPACE + list(labels)) * (times - 1)]
 
 
 def cell_size(num: int) -> float:
@@ -97,12 +139,24 @@ def downwards(label: str) -> str:
     return "\n".join(label.replace("▁", "␣")) if wide else label
 
 
-def draw_lines(axes: Axes, num_rows: int, num_columns: int) -> None:
-    """Thin lines between the cells."""
-    axes.set_xticks([column + 0.5 for column in range(num_columns - 1)], minor=True)
-    axes.set_yticks([row + 0.5 for row in range(num_rows - 1)], minor=True)
-    axes.grid(which="minor", color="0.88", linewidth=0.5)
-    axes.tick_params(which="minor", length=0)
+def draw_lines(axes: Axes, shape: Sequence[int]) -> None:
+    """Thin lines between the cells of every panel: (R,C,T,S)."""
+    num_rows, num_columns, num_targets, num_sources = shape
+    style = {"color": "0.88", "linewidth": 0.5}
+    for row, column in product(range(num_rows), range(num_columns)):
+        top, left = row * (num_targets + SPACE) - 0.5, column * (num_sources + SPACE) - 0.5
+        ends = top, top + num_targets, left, left + num_sources
+        axes.vlines([left + place for place in range(num_sources + 1)], *ends[:2], **style)
+        axes.hlines([top + place for place in range(num_targets + 1)], *ends[2:], **style)
+
+
+def draw_names(figure: Figure, rows: Sequence[str], columns: Sequence[str]) -> Names:
+    """The names of rows, turned, and of columns; their places are given later."""
+    style = {"fontsize": 9, "family": families(), "parse_math": False}
+    return Names(
+        [figure.text(0, 0, name, rotation=90, va="center", **style) for name in rows if name],
+        [figure.text(0, 0, name, ha="center", va="bottom", **style) for name in columns if name],
+    )
 
 
 def draw_title(figure: Figure, heading: str, lines: Sequence[str], inches: float) -> Text:

@@ -1,0 +1,17 @@
+"""What keeps the numbers of a deep network in one range."""
+
+from torch import nn
+
+
+class LayerNorm(nn.LayerNorm):
+    """(x - mean) / deviation · g + b over the last axis. Ba et al. 2016, eq. 4."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+
+
+class RMSNorm(nn.RMSNorm):
+    """x / √(mean of squares) · g over the last axis. Zhang and Sennrich 2019, eq. 4."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, eps=1e-6)

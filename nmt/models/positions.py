@@ -1,0 +1,105 @@
+"""What tells a Transformer the order of words: attention itself sees its memory as a set.
+
+Each kind does one of two things, or neither: it adds a vector to the embedding of each piece, or it
+turns the queries and keys of self-attention.
+"""
+
+import math
+from abc import ABC
+
+import torch
+from torch import Tensor, nn
+
+from nmt.errors import UserError, at_least
+
+
+class Positions(nn.Module, ABC):
+    """The kinds of positions, see `add` and `turn`.
+
+    width:      of the embeddings
+    head_width: of the queries and keys of a head
+    """
+
+    turns: bool = False  # whether `turn` does anything
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.head_width = head_width
+
+    def add(self, x: Tensor, position: Tensor) -> Tensor:
+        """Embeddings (...,D) at positions (...), counted from 0 -> embeddings (...,D)."""
+        return x
+
+    def turn(self, x: Tensor, position: Tensor) -> Tensor:
+        """Queries or keys (...,K) at positions, broadcastable to (...) -> (...,K)."""
+        return x
+
+
+class NoPositions(Positions):
+    """Nothing: the encoder reads a bag of words, the decoder knows only how much came before."""
+
+
+class Sinusoidal(Positions):
+    """PE(p, 2i) = sin(p / 10000^(2i/d)), PE(p, 2i+1) = cos of the same.
+
+    Vaswani et al. 2017, section 3.5.
+    """
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__(width, head_width)
+        self.register_buffer("rates", rates(width), persistent=False)
+        self.rates: Tensor
+
+    def add(self, x: Tensor, position: Tensor) -> Tensor:
+        angle = position[..., None] * self.rates  # (...,⌈D/2⌉)
+        waves = torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)  # (...,D)
+        return x + waves[..., : self.width].to(x.dtype)
+
+
+class Learned(Positions):
+    """A vector of its own for each of `max_positions` places (Gehring et al. 2017, section 3.1).
+
+    Places beyond share the last one's vector.
+    """
+
+    def __init__(self, width: int, head_width: int, max_positions: int = 1024) -> None:
+        super().__init__(width, head_width)
+        at_least(1, {"positions.max_positions": max_positions})
+        self.table = nn.Embedding(max_positions, width)
+        nn.init.normal_(self.table.weight, std=width**-0.5)
+
+    def add(self, x: Tensor, position: Tensor) -> Tensor:
+        return x + self.table(position.clamp_max(self.table.num_embeddings - 1))
+
+
+class Rope(Positions):
+    """Rotary positions: each pair of numbers is turned by an angle that grows with the position.
+
+    Su et al. 2021 (RoFormer), eq. 34, here with number i paired with number i + K/2: the inner
+    product of a turned query and a turned key depends on their contents and on their distance.
+    UserError where the heads are not of even width.
+    """
+
+    turns = True
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__(width, head_width)
+        if head_width % 2:
+            raise UserError(
+                f"positions=rope turns pairs of numbers, and a head is {head_width} wide: choose "
+                "model.heads= or model.head_width= so that a head has an even width"
+            )
+        self.register_buffer("rates", rates(head_width), persistent=False)
+        self.rates: Tensor
+
+    def turn(self, x: Tensor, position: Tensor) -> Tensor:
+        angle = position[..., None] * self.rates  # (...,K/2)
+        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+def rates(width: int) -> Tensor:
+    """Radians a position: 10000^(-2i/d) for i = 0 … ⌈d/2⌉-1."""
+    return torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))

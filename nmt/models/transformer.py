@@ -1,0 +1,312 @@
+"""The Transformer (Vaswani et al. 2017): one attention in three places.
+
+| attention        | query   | memory  | who may look at what                        |
+| ---------------- | ------- | ------- | ------------------------------------------- |
+| self             | source  | source  | every piece at every piece, not at padding  |
+| masked self      | target  | target  | every piece at itself and those before it   |
+| source-target    | target  | source  | every piece at every piece, not at padding  |
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.attention.attend import Attend
+from nmt.attention.build import build_attention
+from nmt.attention.mask import padding_mask
+from nmt.attention.score import Score
+from nmt.attention.window import Normalize, Window
+from nmt.errors import at_least, share
+from nmt.models.embedding import both_embeddings, output_layer
+from nmt.models.feed_forward import FeedForward
+from nmt.models.positions import Positions
+from nmt.models.residual import Norm, Residual
+from nmt.models.seq2seq import Kind, Seq2Seq
+from nmt.models.stack import Stack
+
+Remembered = tuple[Tensor, Tensor]  # keys and values, as an attention prepared them
+MakeAttend = Callable[[], Attend]
+MakeResidual = Callable[[], Residual]
+MakeFeedForward = Callable[[], FeedForward]
+
+
+class Memory(NamedTuple):
+    """What stays while a sentence is decoded: the source, as each decoder layer remembers it."""
+
+    keys: Tensor  # (B,L,H,S,K) as the layer's attention prepared them
+    values: Tensor  # (B,L,H,S,K)
+    mask: Tensor  # (B,S) True = a source piece
+
+
+class State(NamedTuple):
+    """What changes at each target position, for each of the K hypotheses: all that was read."""
+
+    keys: Tensor  # (B,K,L,H,t,K) of masked self-attention, as the layer's attention prepared them
+    values: Tensor  # (B,K,L,H,t,K)
+    position: Tensor  # (B,K) how many target pieces have been read
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a network for each position (Vaswani et al. 2017, section 3.1)."""
+
+    def __init__(
+        self, attend: MakeAttend, feed_forward: MakeFeedForward, residual: MakeResidual
+    ) -> None:
+        super().__init__()
+        self.self_attention = attend()
+        self.feed_forward = feed_forward()
+        self.around_attention = residual()
+        self.around_feed_forward = residual()
+
+    def forward(self, x: Tensor, mask: Tensor, position: Tensor) -> Tensor:
+        """(B,S,D), mask (B,S), position (S,) -> (B,S,D)."""
+
+        def look(x: Tensor) -> Tensor:
+            keys, values = self.self_attention.remember(x, x, position)
+            return self.self_attention(x, keys, values, mask[:, None], position)
+
+        x = self.around_attention(x, look)
+        return self.around_feed_forward(x, self.feed_forward)
+
+
+class DecoderLayer(nn.Module):
+    """Masked self-attention, source-target attention, and a network for each position."""
+
+    def __init__(
+        self,
+        self_attend: MakeAttend,
+        cross_attend: MakeAttend,
+        feed_forward: MakeFeedForward,
+        residual: MakeResidual,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attend()
+        self.cross_attention = cross_attend()
+        self.feed_forward = feed_forward()
+        self.around_self = residual()
+        self.around_cross = residual()
+        self.around_feed_forward = residual()
+
+    def forward(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
+        """Whole targets (B,T,D) over a remembered source with mask (B,S): (B,T,D)."""
+
+        def look_back(x: Tensor) -> Tensor:
+            keys, values = self.self_attention.remember(x, x, position)
+            return self.self_attention(x, keys, values, None, position, causal=True)
+
+        x = self.around_self(x, look_back)
+        return self._look_across(x, memory, mask, position)
+
+    def step(
+        self,
+        x: Tensor,
+        past: Remembered,
+        memory: Remembered,
+        mask: Tensor,
+        position: Tensor,
+    ) -> Tensor:
+        """One more position of each hypothesis, (B,K,D) at positions (B,K): (B,K,D).
+
+        past: keys and values (N,H,t+1,K) of the N = B·K hypotheses, whose last place is empty and
+              is filled here.
+        """
+
+        def look_back(x: Tensor) -> Tensor:
+            query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
+            newest = self.self_attention.remember(query, query, place)
+            for cache, new in zip(past, newest, strict=True):
+                cache[..., -1:, :] = new
+            return self.self_attention(query, *past, None, place).view_as(x)
+
+        x = self.around_self(x, look_back)
+        return self._look_across(x, memory, mask, position)
+
+    def remember(self, states: Tensor) -> Remembered:
+        """The source (B,S,D) as source-target attention wants it."""
+        return self.cross_attention.remember(states, states)
+
+    def _look_across(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
+        def look(x: Tensor) -> Tensor:
+            return self.cross_attention(x, *memory, mask[:, None], position)
+
+        x = self.around_cross(x, look)
+        return self.around_feed_forward(x, self.feed_forward)
+
+
+class Transformer(Seq2Seq):
+    """Layers of attention and of position-wise networks, without recurrence.
+
+    Args:
+        source_vocabulary, target_vocabulary: numbers of pieces.
+        width: D, of everything between two layers.
+        feed_forward_width: between the two matrices of a position-wise network.
+        encoder_layers, decoder_layers: L of each.
+        heads, head_width: of every attention; null: width / heads.
+        hops: how often every attention looks.
+        dropout: on embeddings and on what each sublayer gives.
+        word_dropout: share of the pieces that are dropped whole.
+        attention_dropout: on the attention weights.
+        feed_forward_dropout: inside the position-wise networks.
+        scale_embeddings: multiply embeddings by √D (section 3.4).
+        tie_output: the output layer's matrix is the target embeddings.
+        share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
+        positions, feed_forward, residual, norm: see the modules of these names.
+        self_attention, cross_attention: the scores of self- and source-target attention.
+        normalize, window: of all attentions, see :mod:`nmt.attention`.
+    """
+
+    def __init__(
+        self,
+        *,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        width: int,
+        feed_forward_width: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        heads: int,
+        head_width: int | None,
+        hops: int,
+        dropout: float,
+        word_dropout: float,
+        attention_dropout: float,
+        feed_forward_dropout: float,
+        scale_embeddings: bool,
+        tie_output: bool,
+        share_embeddings: bool,
+        positions: Callable[[int, int], Positions],
+        feed_forward: Callable[[int, int, float], FeedForward],
+        residual: Callable[[int, Norm, float], Residual],
+        norm: Norm,
+        self_attention: Callable[..., Score],
+        cross_attention: Callable[..., Score],
+        normalize: Normalize,
+        window: Callable[[int], Window],
+    ) -> None:
+        super().__init__()
+        sizes = {
+            "width": width,
+            "feed_forward_width": feed_forward_width,
+            "encoder_layers": encoder_layers,
+            "decoder_layers": decoder_layers,
+            "heads": heads,
+        }
+        at_least(1, {f"model.{name}": size for name, size in sizes.items()})
+        dropouts = {
+            "dropout": dropout,
+            "word_dropout": word_dropout,
+            "attention_dropout": attention_dropout,
+            "feed_forward_dropout": feed_forward_dropout,
+        }
+        share({f"model.{name}": value for name, value in dropouts.items()})
+        self.source_embedding, self.target_embedding = both_embeddings(
+            source_vocabulary,
+            target_vocabulary,
+            width,
+            share_embeddings,
+            word_dropout,
+            scale=width**0.5 if scale_embeddings else 1.0,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.width = width
+        self.positions = positions(width, head_width or width // heads)
+        make = partial(
+            build_attention,
+            width,
+            width,
+            width,
+            normalize=normalize,
+            window=window,
+            heads=heads,
+            hops=hops,
+            dropout=attention_dropout,
+            project=True,
+            head_width=head_width,
+        )
+        turn = self.positions.turn if self.positions.turns else None
+        self_attend = partial(make, score=self_attention, turn=turn)
+        cross_attend = partial(make, score=cross_attention)
+        around = partial(residual, width, norm, dropout)
+        inner = partial(feed_forward, width, feed_forward_width, feed_forward_dropout)
+        self.encoder = Stack[EncoderLayer](
+            EncoderLayer(self_attend, inner, around) for _ in range(encoder_layers)
+        )
+        self.decoder = Stack[DecoderLayer](
+            DecoderLayer(self_attend, cross_attend, inner, around) for _ in range(decoder_layers)
+        )
+        normed = self.encoder[0].around_attention.leaves_normed
+        self.encoder_norm = nn.Identity() if normed else norm(width)
+        self.decoder_norm = nn.Identity() if normed else norm(width)
+        self.output = output_layer(width, self.target_embedding, tie_output)
+        for module in (*self.encoder.modules(), *self.decoder.modules()):
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Source ids (B,S), padded with 0 -> the encoder's states (B,S,D) and their mask (B,S)."""
+        mask = padding_mask(source)
+        position = torch.arange(source.size(1), device=source.device)
+        x = self._placed(self.source_embedding(source), position)  # (B,S,D)
+        for layer in self.encoder:
+            x = layer(x, mask, position)
+        return self.encoder_norm(x), mask
+
+    def features(self, source: Tensor, target: Tensor) -> Tensor:
+        """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,D)."""
+        states, mask = self.read(source)
+        position = torch.arange(target.size(1), device=target.device)
+        x = self._placed(self.target_embedding(target), position)  # (B,T,D)
+        for layer in self.decoder:
+            x = layer(x, layer.remember(states), mask, position)
+        return self.decoder_norm(x)
+
+    def encode(self, source: Tensor) -> Memory:
+        """Read source ids (B,S), padded with 0, into the memory of all decoder layers."""
+        states, mask = self.read(source)
+        remembered = [layer.remember(states) for layer in self.decoder]
+        keys, values = (torch.stack(part, 1) for part in zip(*remembered, strict=True))
+        return Memory(keys, values, mask)
+
+    def start(self, memory: Memory) -> State:
+        """Return the state of one hypothesis that has read nothing."""
+        rows = memory.mask.size(0)
+        nothing = self.output.weight.new_zeros(rows, 0, self.width)  # (B,0,D)
+        remembered = [layer.self_attention.remember(nothing, nothing) for layer in self.decoder]
+        keys, values = (torch.stack(part, 1)[:, None] for part in zip(*remembered, strict=True))
+        position = torch.zeros(rows, 1, dtype=torch.long, device=nothing.device)
+        return State(keys, values, position)
+
+    def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Read one more piece of each hypothesis, (B,K): features (B,K,D) and the next state."""
+        position = state.position
+        keys, values = (F.pad(cache, (0, 0, 0, 1)) for cache in (state.keys, state.values))
+        x = self._placed(self.target_embedding(tokens), position)  # (B,K,D)
+        for index, layer in enumerate(self.decoder):
+            past = layer_of(keys, index), layer_of(values, index)
+            source = memory.keys[:, index], memory.values[:, index]
+            x = layer.step(x, past, source, memory.mask, position)
+        return self.decoder_norm(x), State(keys, values, position + 1)
+
+    def attentions(self) -> dict[Kind, list[Attend]]:
+        """Return all attentions, of each kind the lowest layer first."""
+        return {
+            Kind.SOURCE_TARGET: [layer.cross_attention for layer in self.decoder],
+            Kind.ENCODER: [layer.self_attention for layer in self.encoder],
+            Kind.DECODER: [layer.self_attention for layer in self.decoder],
+        }
+
+    def _placed(self, x: Tensor, position: Tensor) -> Tensor:
+        """Embeddings (...,D) that know their positions (...)."""
+        return self.dropout(self.positions.add(x, position))
+
+
+def layer_of(cache: Tensor, index: int) -> Tensor:
+    """One layer's part of a cache (B,K,L,H,t,K), itself and no copy: (B·K,H,t,K)."""
+    part = cache[:, :, index]
+    return part.view(-1, *part.shape[2:])

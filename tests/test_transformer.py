@@ -1,0 +1,411 @@
+"""Laws of the Transformer for every part and attention, and torch's own layers as reference."""
+
+from copy import deepcopy
+from functools import cache
+from itertools import product
+from typing import NamedTuple
+
+import pytest
+import torch
+from choices import names
+from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_transformer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.attention.attention import record_attention
+from nmt.attention.mask import PAD
+from nmt.decoding.search import Hypothesis, beam_search, select
+from nmt.errors import UserError
+from nmt.models.positions import Rope, Sinusoidal
+from nmt.models.seq2seq import Kind
+from nmt.models.transformer import Transformer
+
+B, S, T, K = 3, 7, 5, 4
+LENGTHS = (7, 4, 1)
+BOS, EOS = 2, 3
+SCORES = [name for name in names("attention") if name != "none"]
+
+
+def sources() -> Tensor:
+    """Ids (B,S) of sentences of unequal length, eos last, then padding."""
+    ids = torch.randint(4, SOURCE_VOCABULARY, (B, S))
+    for row, length in enumerate(LENGTHS):
+        ids[row, length - 1] = EOS
+        ids[row, length:] = PAD
+    return ids
+
+
+def targets() -> Tensor:
+    """Ids (B,T), bos first."""
+    ids = torch.randint(4, TARGET_VOCABULARY, (B, T))
+    ids[:, 0] = BOS
+    return ids
+
+
+def decode(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
+    """The logits (B,T,V) of a target that is read step by step."""
+    memory = model.encode(source)
+    state = model.start(memory)
+    steps = []
+    for tokens in target.split(1, dim=1):
+        logits, state = model.step(tokens, state, memory)
+        steps.append(logits)
+    return torch.cat(steps, 1)
+
+
+@cache
+def build(**parts) -> Transformer:
+    torch.manual_seed(1)
+    settings = {"window.radius": 1} if parts.get("window", "full") != "full" else {}
+    return small_transformer(settings, **parts).double().eval()
+
+
+class Case:
+    """One combination, and a padded batch for it."""
+
+    def __init__(self, **parts):
+        self.model = deepcopy(build(**parts))
+        torch.manual_seed(2)
+        self.source, self.target = sources(), targets()
+
+
+ATTENTIONS = [
+    {"attention": score, "normalize": normalize, "window": window}
+    for score, normalize, window in product(SCORES, names("normalize"), names("window"))
+]
+PARTS = [
+    {"positions": positions, "feed_forward": feed_forward, "residual": residual, "norm": norm}
+    for positions, feed_forward, residual, norm in product(
+        names("positions"), names("feed_forward"), names("residual"), names("norm")
+    )
+]
+SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": False}]
+
+
+@pytest.fixture(
+    params=ATTENTIONS + PARTS + SIZES, ids=lambda parts: "-".join(map(str, parts.values()))
+)
+def case(request) -> Case:
+    return Case(**request.param)
+
+
+# The laws
+
+
+def test_steps_are_the_whole_target_at_once(case):
+    at_once = case.model(case.source, case.target)
+    assert at_once.shape == (B, T, TARGET_VOCABULARY)
+    torch.testing.assert_close(decode(case.model, case.source, case.target), at_once)
+
+
+def test_hypotheses_beside_each_other_are_each_alone(case):
+    """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
+    model, memory = case.model, case.model.encode(case.source)
+    several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
+    parents = torch.randint(K, (B, K))
+    rows = torch.arange(B)[:, None]
+    _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
+    state = select(state, (rows, torch.zeros(B, K, dtype=torch.long)))  # one becomes K
+    for t in range(T):
+        logits, state = model.step(several[:, :, t], state, memory)  # (B,K,V)
+        if t == 2:
+            state = select(state, (rows, parents))
+            several[:, :, : t + 1] = several[rows, parents, : t + 1]
+    for k in range(K):
+        target = torch.cat([case.target[:, :1], several[:, k]], 1)
+        torch.testing.assert_close(logits[:, k], model(case.source, target)[:, -1])
+
+
+def test_a_sentence_alone_is_the_sentence_in_a_padded_batch(case):
+    together = case.model(case.source, case.target)
+    for i, length in enumerate(LENGTHS):
+        alone = case.model(case.source[i : i + 1, :length], case.target[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i])
+
+
+def test_the_future_is_invisible(case):
+    before = case.model(case.source, case.target)
+    case.target[:, 3:] = 4 + (case.target[:, 3:] - 3) % (TARGET_VOCABULARY - 4)  # all others
+    after = case.model(case.source, case.target)
+    torch.testing.assert_close(after[:, :3], before[:, :3])
+    assert (after[:, 3] != before[:, 3]).any(-1).all()
+
+
+@pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::7])
+def test_gradients_reach_every_parameter(parts):
+    case = Case(**parts)
+    logits = case.model.train()(case.source, case.target)
+    (logits * torch.randn_like(logits)).sum().backward()
+    for name, parameter in case.model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::7])
+def test_bfloat16_is_float32_but_for_rounding(parts):
+    case = Case(**parts)
+    model = case.model.float()
+    exact = model(case.source, case.target)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = model(case.source, case.target)
+        stepped = decode(model, case.source, case.target)
+    (coarse.float() * torch.randn(B, T, TARGET_VOCABULARY)).sum().backward()
+    torch.testing.assert_close(coarse.float(), exact, atol=0.15, rtol=0.0)
+    torch.testing.assert_close(stepped.float(), exact, atol=0.15, rtol=0.0)
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_word_order_counts_only_through_positions():
+    """With no positions and a full view, the encoder reads a bag of words."""
+    for positions, differs in (("none", False), ("sinusoidal", True), ("rope", True)):
+        case = Case(positions=positions)
+        turned = case.source[:1].flip(1)
+        one, other = (
+            case.model(case.source[:1], case.target[:1]),
+            case.model(turned, case.target[:1]),
+        )
+        assert torch.allclose(one, other) != differs
+
+
+# The decoder's memory and cache
+
+
+def test_a_state_can_be_continued_in_two_ways():
+    model = Case().model
+    memory = model.encode(sources())
+    _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
+    first, _ = model.step(torch.full((B, 1), 5), state, memory)
+    model.step(torch.full((B, 1), 6), state, memory)
+    again, _ = model.step(torch.full((B, 1), 5), state, memory)
+    assert torch.equal(first, again)
+
+
+class Prefix(NamedTuple):
+    """The state of the slow reference: all that was read."""
+
+    read: Tensor  # (B,K,t)
+
+
+class Source(NamedTuple):
+    """Its memory."""
+
+    ids: Tensor  # (B,S)
+
+
+def search(step, memory, state, **options) -> list[list[Hypothesis]]:
+    limits = {"beam": 4, "length_penalty": 0.6, "n_best": 3}
+    return beam_search(step, memory, state, **limits, **options, pad=PAD, bos=BOS, eos=EOS)
+
+
+@pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::5])
+def test_the_cache_finds_what_reading_the_prefix_again_finds(parts):
+    model = deepcopy(build(**parts)).float()
+    with torch.no_grad():
+        model.output.weight.mul_(6)  # decided enough for the rounding of float32
+    torch.manual_seed(3)
+    source = torch.cat([sources() for _ in range(4)])
+    rows: list[tuple[int, ...]] = []
+
+    def reread(tokens: Tensor, state: Prefix, memory: Source) -> tuple[Tensor, Prefix]:
+        prefix = torch.cat([state.read, tokens.unsqueeze(2)], 2)  # (B,K,t+1)
+        repeated = memory.ids[:, None].expand(-1, prefix.size(1), -1).flatten(0, 1)
+        logits = model(repeated, prefix.flatten(0, 1))[:, -1]
+        return logits.view(*tokens.shape, -1), Prefix(prefix)
+
+    def cached(tokens, state, memory):
+        assert len(memory.keys) == len(tokens), "a memory a sentence, not a hypothesis"
+        assert state.keys.size(-2) == state.position.max()
+        rows.append(tuple(tokens.shape))
+        return model.step(tokens, state, memory)
+
+    with torch.inference_mode():
+        memory = model.encode(source)
+        limit = (source != PAD).sum(1) + 2  # (B,)
+        found = search(cached, memory, model.start(memory), max_length=limit)
+        start = Prefix(torch.empty(len(source), 1, 0, dtype=torch.long))
+        wanted = search(reread, Source(source), start, max_length=limit)
+
+    assert [[h.ids for h in one] for one in found] == [[h.ids for h in one] for one in wanted]
+    assert rows[-1][0] < rows[0][0], "finished sentences leave the batch"
+
+
+def test_torch_kernel_sees_no_causal_mask_but_is_told(monkeypatch):
+    model = build().float()
+    calls = []
+
+    def spy(query, key, value, mask, *rest, **named):
+        calls.append((tuple(query.shape[-2:]), mask is None, named["is_causal"]))
+        return kernel(query, key, value, mask, *rest, **named)
+
+    kernel = F.scaled_dot_product_attention
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    model(sources(), targets())
+    model.double()
+    encoder, masked, cross = ((S, 4), False, False), ((T, 4), True, True), ((T, 4), False, False)
+    assert calls == [encoder] * 2 + [masked, cross] * 3
+
+
+# References
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_layers_are_those_of_torch(norm_first, activation):
+    parts = {"residual": "pre" if norm_first else "post", "feed_forward": activation}
+    torch.manual_seed(4)
+    model = small_transformer(**parts).eval()
+    for parameter in model.parameters():  # biases and norms too
+        nn.init.normal_(parameter, std=0.3)
+    style = {
+        "dim_feedforward": 14,
+        "dropout": 0.0,
+        "activation": activation,
+        "batch_first": True,
+        "norm_first": norm_first,
+    }
+    theirs = nn.ModuleDict(
+        {
+            "encoder": nn.ModuleList(nn.TransformerEncoderLayer(12, 3, **style) for _ in range(2)),
+            "decoder": nn.ModuleList(nn.TransformerDecoderLayer(12, 3, **style) for _ in range(3)),
+        }
+    ).eval()
+    for ours, layer in zip(model.encoder, theirs["encoder"], strict=True):
+        copy_attention(ours.self_attention, layer.self_attn)
+        copy_rest(ours, layer, [ours.around_attention, ours.around_feed_forward])
+    for ours, layer in zip(model.decoder, theirs["decoder"], strict=True):
+        copy_attention(ours.self_attention, layer.self_attn)
+        copy_attention(ours.cross_attention, layer.multihead_attn)
+        copy_rest(ours, layer, [ours.around_self, ours.around_cross, ours.around_feed_forward])
+
+    source, target = sources(), targets()
+    padding, future = source == PAD, nn.Transformer.generate_square_subsequent_mask(T)
+    x = model._placed(model.source_embedding(source), torch.arange(S))
+    for layer in theirs["encoder"]:
+        x = layer(x, src_key_padding_mask=padding)
+    states = model.encoder_norm(x)
+    y = model._placed(model.target_embedding(target), torch.arange(T))
+    for layer in theirs["decoder"]:
+        y = layer(y, states, tgt_mask=future, memory_key_padding_mask=padding)
+    torch.testing.assert_close(
+        model.features(source, target), model.decoder_norm(y), atol=2e-5, rtol=1e-5
+    )
+
+
+def copy_attention(ours: nn.Module, theirs: nn.MultiheadAttention) -> None:
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([ours.W_Q.weight, ours.W_K.weight, ours.W_V.weight]))
+        theirs.in_proj_bias.zero_()
+        theirs.out_proj.weight.copy_(ours.W_O.weight)
+        theirs.out_proj.bias.zero_()
+
+
+def copy_rest(ours: nn.Module, theirs: nn.Module, around: list[nn.Module]) -> None:
+    theirs.linear1.load_state_dict(ours.feed_forward.W1.state_dict())
+    theirs.linear2.load_state_dict(ours.feed_forward.W2.state_dict())
+    for number, residual in enumerate(around, 1):
+        getattr(theirs, f"norm{number}").load_state_dict(residual.norm.state_dict())
+
+
+def test_swiglu_is_its_formula():
+    layer = build(feed_forward="swiglu").encoder[0].feed_forward
+    x = torch.randn(B, 12, dtype=torch.float64)
+    gate = layer.W1(x)
+    torch.testing.assert_close(layer(x), layer.W2(gate * torch.sigmoid(gate) * layer.V(x)))
+
+
+def test_sinusoids_are_those_of_the_paper():
+    added = Sinusoidal(7, 1).double().add(torch.zeros(1, 9, 7).double(), torch.arange(9))
+    for p, i in product(range(9), range(7)):
+        angle = torch.tensor(p / 10_000 ** ((i - i % 2) / 7), dtype=torch.float64)
+        wanted = angle.cos() if i % 2 else angle.sin()
+        torch.testing.assert_close(added[0, p, i], wanted, atol=1e-6, rtol=0.0)
+
+
+def test_rotary_scores_depend_on_the_distance_alone():
+    rope = Rope(8, 8).double()
+    query, key = torch.randn(2, 8, dtype=torch.float64).unbind()
+
+    def score(p: int, q: int) -> Tensor:
+        return rope.turn(query, torch.tensor(p)) @ rope.turn(key, torch.tensor(q))
+
+    torch.testing.assert_close(score(3, 1), score(12, 10), atol=1e-5, rtol=0.0)
+    assert not torch.isclose(score(3, 1), score(3, 2))
+    torch.testing.assert_close(rope.turn(query, torch.tensor(5)).norm(), query.norm())
+
+
+def test_embeddings_are_scaled_and_tied():
+    model = small_transformer(
+        tie_output=True, share_embeddings=True, source_vocabulary=TARGET_VOCABULARY
+    )
+    assert model.output.weight is model.target_embedding.weight is model.source_embedding.weight
+    ids = torch.tensor([5])
+    torch.testing.assert_close(model.source_embedding(ids)[0], model.output.weight[5] * 12**0.5)
+
+
+def test_whole_pieces_are_dropped_in_training():
+    model = small_transformer(word_dropout=0.25, scale_embeddings=False)
+    ids = torch.randint(4, SOURCE_VOCABULARY, (4000,))
+    plain = model.source_embedding.eval()(ids)
+    dropped = model.source_embedding.train()(ids)
+    gone = (dropped == 0).all(-1)
+    assert 0.2 < gone.float().mean() < 0.3
+    torch.testing.assert_close(dropped[~gone], plain[~gone] / 0.75)
+
+
+# What can be looked at
+
+
+def test_every_attention_is_on_record():
+    model = build()
+    with record_attention(model) as recorded:
+        model(sources(), targets())
+    assert {kind: len(found) for kind, found in model.attentions().items()} == {
+        Kind.SOURCE_TARGET: 3,
+        Kind.ENCODER: 2,
+        Kind.DECODER: 3,
+    }
+    assert {name: [tuple(w.shape) for w in found] for name, found in recorded.items()} == {
+        **{f"encoder.{i}.self_attention.attention": [(B, 3, S, S)] for i in range(2)},
+        **{f"decoder.{i}.self_attention.attention": [(B, 3, T, T)] for i in range(3)},
+        **{f"decoder.{i}.cross_attention.attention": [(B, 3, T, S)] for i in range(3)},
+    }
+
+
+def test_self_and_source_target_attention_can_differ():
+    settings = {
+        "model.cross_attention": {"_target_": "nmt.attention.cosine.Cosine", "_partial_": True}
+    }
+    model = small_transformer(settings, attention="luong_dot")
+    kinds = {
+        kind: {type(one.attention.score).__name__ for one in found}
+        for kind, found in model.attentions().items()
+    }
+    assert kinds == {
+        Kind.SOURCE_TARGET: {"Cosine"},
+        Kind.ENCODER: {"LuongDot"},
+        Kind.DECODER: {"LuongDot"},
+    }
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"attention": "none"}, "attention=none has no meaning in a Transformer"),
+        ({"heads": 5}, r"model\.heads=5.*12"),
+        ({"heads": 0}, r"model\.heads=0"),
+        ({"head_width": 0}, r"model\.head_width=0"),
+        ({"positions": "rope", "head_width": 5}, "a head is 5 wide"),
+        ({"positions": "rope", "attention": "bahdanau"}, "positions=rope.*Bahdanau"),
+        ({"encoder_layers": 0}, r"model\.encoder_layers=0"),
+        ({"feed_forward_width": -1}, r"model\.feed_forward_width=-1"),
+        ({"word_dropout": 1.0}, r"model\.word_dropout=1"),
+        ({"share_embeddings": True}, "23 and one of 29 pieces"),
+    ],
+)
+def test_choices_without_meaning_are_refused_with_the_reason(changes, reason):
+    with pytest.raises(UserError, match=reason):
+        small_transformer(**changes)
