@@ -33,6 +33,8 @@ class RNN(Seq2Seq):
         attention_dropout: on the attention weights.
         tie_output: the output layer's matrix is the target embeddings (Press and Wolf 2017).
         share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
+        scale_embeddings: multiply embeddings by √embedding_width, so that what the layers read
+            has variance 1 from the start.
         heads, hops: of the source-target attention.
         cell: a layer: ``LSTM`` or ``GRU``.
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
@@ -57,6 +59,7 @@ class RNN(Seq2Seq):
         attention_dropout: float,
         tie_output: bool,
         share_embeddings: bool,
+        scale_embeddings: bool,
         heads: int,
         hops: int,
         cell: Callable[..., Recurrent],
@@ -90,7 +93,12 @@ class RNN(Seq2Seq):
                 "or set model.tie_output=false."
             )
         self.source_embedding, self.target_embedding = both_embeddings(
-            source_vocabulary, target_vocabulary, embedding_width, share_embeddings, word_dropout
+            source_vocabulary,
+            target_vocabulary,
+            embedding_width,
+            share_embeddings,
+            word_dropout,
+            scale=embedding_width**0.5 if scale_embeddings else 1.0,
         )
         self.encoder = Encoder(
             embedding_width, encoder_width, encoder_layers, bidirectional, cell, dropout
