@@ -64,6 +64,38 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkey
     assert hypotheses[0] == hypotheses[1]
 
 
+def test_a_transformer_goes_through_everything_and_goes_on(tmp_path, monkeypatch):
+    """Trained, cut off and resumed, then translating and drawing."""
+    monkeypatch.chdir(tmp_path)
+    words = ["experiment=smoke", "model=transformer_tiny", "model.dropout=0.1"]
+    assert nmt("train", *words, "hydra.run.dir=whole").code == 0
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 13)
+        assert nmt("train", *words, "hydra.run.dir=cut").code == 130
+    assert nmt("train", "resume=cut").code == 0
+
+    assert metrics(Path("cut")) == metrics(Path("whole"))
+    whole, resumed = (load_file(Path(run) / "model.safetensors") for run in ("whole", "cut"))
+    assert all(whole[name].equal(resumed[name]) for name in whole)
+    logged = {name for line in metrics(Path("whole")) for name in line}
+    entropies = {"attention/entropy", "attention/entropy_encoder", "attention/entropy_decoder"}
+    assert entropies <= logged
+
+    answer = nmt("translate", "run=cut", "heatmap=drawn", "n_best=2", stdin=b"Ein Wort.\nZwei.\n")
+    assert answer.code == 0, answer.err
+    assert [line.split("\t")[:2] for line in answer.out.splitlines()] == [
+        ["1", "1"],
+        ["1", "2"],
+        ["2", "1"],
+        ["2", "2"],
+    ]
+    assert files(Path("drawn")) == [
+        f"sentence-{number}{kind}.png"
+        for number in (1, 2)
+        for kind in ("-decoder-self", "-encoder-self", "")
+    ]
+
+
 def test_an_interrupt_before_anything_is_written_leaves_nothing(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -22,6 +23,11 @@ from nmt.run import read_config
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
 LANGUAGES = ["data.source=de", "data.target=en"]
 NEEDED = {"data=files": LANGUAGES, "data=hub": [*LANGUAGES, "data.name=a/b"]}
+NEEDED |= {
+    f"{group}={name}": ["model=transformer"]
+    for group in ("positions", "feed_forward", "residual", "norm")
+    for name in names(group)
+}
 
 
 def composed(*words: str, config: str = "train"):
@@ -49,8 +55,8 @@ def test_the_other_commands_compose(config):
     [
         ("train.stesp=3", ["train.stesp", "max_steps"]),
         ("attntion=luong_dot", ["attntion", "attention"]),
-        ("attention.width=3", ["attention.width", "LuongGeneral", "none"]),
-        ("+attention.foo=3", ["attention.foo", "LuongGeneral"]),
+        ("attention.width=3", ["attention.width", "Cosine", "scale"]),
+        ("+attention.foo=3", ["attention.foo", "Cosine"]),
         ("++train.foo=3", ["train.foo", "max_steps"]),
         ("attention=bahdanau attention.widht=3", ["attention.widht", "width"]),
         ("data.dir=somewhere", ["data.dir", "Bible", "source_version"]),
@@ -86,6 +92,14 @@ def test_the_other_commands_compose(config):
         ("attention=none normalize=hard", ["normalize", "attention=none"]),
         ("attention=luong_dot model.decoder_width=7", ["7", "luong_general"]),
         ("model.heads=3", ["model.heads=3"]),
+        ("positions=rope", ["positions", "RNN", "leave it out"]),
+        ("model=transformer cell=gru", ["cell", "Transformer", "leave it out"]),
+        ("model=transformer attention=none", ["attention=none", "model=rnn"]),
+        ("model=transformer model.heads=3", ["model.heads=3", "256"]),
+        ("model=transformer model.self_attention=nope", ["attention=nope", "cosine"]),
+        ("model=transformer positions=rope attention=bahdanau", ["positions=rope", "cosine"]),
+        ("model=transformer model.cell=3", ["model.cell", "width"]),
+        ("model=transfomer", ["model=transfomer", "transformer_tiny"]),
         ("data=hub", ["data.source", "missing"]),
         ("data=files data.source=de data.target=en", ["data.train="]),
         ("data.source=xx", ["data.source=xx", "ja"]),
@@ -163,6 +177,35 @@ def test_a_users_attention_and_experiment_stand_beside_the_built_in_ones(tmp_pat
     assert (cfg["attention"]["width"], cfg["seed"], cfg["train"]["max_steps"]) == (3, 7, 1)
 
 
+def job(*words: object) -> dict[str, Any]:
+    """The configuration that the words make."""
+    return yaml.safe_load(nmt("train", *words, "--cfg=job", "--resolve").out)
+
+
+def test_a_model_brings_parts_that_words_go_before():
+    rnn, transformer = job(), job("model=transformer")
+    assert rnn["attention"]["_target_"].endswith("Cosine")
+    assert rnn["positions"] is None
+    assert transformer["attention"]["_target_"].endswith("ScaledDot")
+    assert transformer["residual"]["_target_"].endswith("PreNorm")
+    assert transformer.get("cell") is None
+    assert job("model=transformer_base")["residual"]["_target_"].endswith("PostNorm")
+    chosen = job("model=transformer_base", "residual=pre", "attention=cosine", "attention.scale=3")
+    assert chosen["residual"]["_target_"].endswith("PreNorm")
+    assert chosen["model"]["cross_attention"]["scale"] == 3
+
+
+def test_one_kind_of_attention_can_be_another():
+    model = job("model=transformer", "model.self_attention=cosine", "attention=bahdanau")["model"]
+    assert model["self_attention"]["_target_"].endswith("Cosine")
+    assert model["cross_attention"]["_target_"].endswith("Bahdanau")
+
+
+def test_noam_is_as_wide_as_the_model():
+    assert job("schedule=noam")["schedule"]["width"] == 256
+    assert job("schedule=noam", "model=transformer_base")["schedule"]["width"] == 512
+
+
 @pytest.mark.parametrize(
     "target",
     ["os.system", "torch.os.system", "torch.optim.optimizer.torch.os.system", "nmt.nope.X"],
@@ -184,7 +227,8 @@ def settings(text: str) -> set[str]:
 def test_help_names_keys_that_exist(command):
     told = settings(nmt(command, "--help").out) - {"resume", "NAME", "KEY"}
     if command == "train":
-        configs = [composed(), composed("data=multi30k"), composed("data=files")]
+        chosen = ("data=bible", "data=multi30k", "data=files", "model=transformer")
+        configs = [composed(one) for one in chosen]
     else:
         configs = [
             composed(f"data={corpus}", config="evaluate") for corpus in ("multi30k", "files")
@@ -211,10 +255,10 @@ def test_help_lists_every_choice_and_marks_the_default():
 
     assert answer.code == 0
     for group in GROUPS:
-        line = re.search(rf"^  {group} +(.*(?:\n {{14}}.*)*)$", answer.out, re.MULTILINE)
+        line = re.search(rf"^  {group} +(.*(?:\n {{16}}.*)*)$", answer.out, re.MULTILINE)
         assert line, group
         assert line[1].replace("*", "").split() == names(group)
-    assert "luong_general*" in answer.out
+    assert "cosine*" in answer.out
 
 
 def test_help_names_every_command():

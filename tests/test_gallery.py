@@ -6,6 +6,7 @@ from matplotlib.image import imread
 
 from nmt.decoding.translate import Decode
 from nmt.report.gallery import Drawn, Gallery, Occasion, spread
+from nmt.report.heatmap import heatmap
 from nmt.run import open_run
 
 
@@ -22,27 +23,37 @@ def drawn(run, folder, words=False):
     return [name for name in files(folder) if name.endswith(".png")]
 
 
+SMALL = [  # a Transformer in the place of the RNN of `tiny`
+    *("model=transformer", "model.width=8", "model.feed_forward_width=8", "model.heads=2"),
+    *("model.encoder_layers=2", "model.decoder_layers=3"),
+]
+
+
 @pytest.mark.parametrize(
-    ("choice", "pictures"),
+    ("choice", "pictures", "panels"),
     [
-        ([], [""]),
-        (["model.hops=2"], ["-hop-1", "-hop-2"]),
-        (["model.heads=2"], ["-head-1", "-head-2", "-mean-of-heads"]),
-        (
-            ["model.heads=2", "model.hops=2", "order=bahdanau"],
-            [
-                f"-hop-{hop}-{head}"
-                for hop in (1, 2)
-                for head in ("head-1", "head-2", "mean-of-heads")
-            ],
-        ),
-        (["attention=none"], []),
+        ([], [""], (1, 1)),
+        (["model.hops=2"], [""], (2, 1)),
+        (["model.heads=2"], [""], (1, 3)),
+        (["model.heads=2", "model.hops=2", "order=bahdanau"], [""], (2, 3)),
+        (["attention=none"], [], None),
+        (SMALL, ["-decoder-self", "-encoder-self", ""], (3, 3)),
+        ([*SMALL, "model.hops=2", "model.heads=1"], ["-decoder-self", "-encoder-self", ""], (6, 1)),
     ],
 )
-def test_a_picture_for_every_hop_and_head(choice, pictures, tiny, tmp_path):
+def test_a_picture_for_every_kind_of_attention(
+    choice, pictures, panels, tiny, tmp_path, monkeypatch
+):
     run = tmp_path / "run"
+    if choice and choice[0] == "model=transformer":
+        tiny = [word for word in tiny if not word.startswith("model.")]
     answer = nmt("train", *tiny, *choice, "train.max_steps=1", f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
+    shapes = []
+    monkeypatch.setattr(
+        "nmt.report.gallery.heatmap",
+        lambda weights, *rest: shapes.append(weights.shape) or heatmap(weights, *rest),
+    )
 
     found = drawn(run, tmp_path / "pictures")
 
@@ -52,6 +63,34 @@ def test_a_picture_for_every_hop_and_head(choice, pictures, tiny, tmp_path):
         for name in pictures
     ]
     assert len(files(run / "heatmaps")) == (2 * (len(pictures) + 1) if pictures else 0)
+    assert [tuple(shape[:2]) for shape in shapes][:1] == [panels] * bool(pictures)
+
+
+def test_the_axes_are_what_was_read_and_what_was_predicted(tiny, tmp_path, monkeypatch):
+    """Rows of source-target attention begin with the first piece, of self-attention with <s>."""
+    run = tmp_path / "run"
+    tiny = [word for word in tiny if not word.startswith("model.")]
+    words = [*tiny, *SMALL, "tokenizer=char", "train.max_steps=1", f"hydra.run.dir={run}"]
+    assert nmt("train", *words).code == 0
+    axes = []
+    monkeypatch.setattr(
+        "nmt.report.gallery.heatmap",
+        lambda weights, above, left, *rest: (
+            axes.append((left, above)) or heatmap(weights, above, left, *rest)
+        ),
+    )
+    gallery = Gallery(
+        open_run(run, "cpu", "fp32"), Decode(beam=1), [Drawn(1, "eins", "one")], tmp_path, False
+    )
+
+    gallery.draw_references(step=1)
+
+    source, target = ["▁", *"eins", "</s>"], ["▁", *"one"]
+    assert axes == [
+        ([*target, "</s>"], source),
+        (source, source),
+        (["<s>", *target], ["<s>", *target]),
+    ]
 
 
 def test_pieces_are_merged_to_words_on_request(tiny, tmp_path):

@@ -69,6 +69,35 @@ def test_labels_are_at_their_cells():
     assert axes.yaxis_inverted(), "the first target piece is on top"
 
 
+def test_a_grid_has_names_and_repeats_the_labels():
+    weights = torch.rand(2, 3, 4, 5)
+    figure = heatmap(
+        weights, list("abcde"), list("wxyz"), "Sentence 1", ["text"], ["up", "down"], list("123")
+    )
+    pixels(figure)
+    axes = figure.axes[0]
+    across = [label.get_text() for label in axes.get_xticklabels()]
+    assert across == [*"abcde", "", *"abcde", "", *"abcde"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [*"wxyz", "", *"wxyz"]
+    image = axes.images[0].get_array()
+    assert image.shape == (9, 17)
+    torch.testing.assert_close(torch.tensor(image[5:, 6:11].data).float(), weights[1, 1])
+    assert image.mask[4].all()
+    assert image.mask[:, 5].all()
+
+    *names, title = figure.texts
+    assert [name.get_text() for name in names] == ["up", "down", "1", "2", "3"]
+    found = [name.get_window_extent() for name in names]
+    left, above = boxes(axes.get_yticklabels()), boxes(axes.get_xticklabels())
+    grid = axes.get_window_extent()
+    assert max(box.x1 for box in found[:2]) < min(box.x0 for box in left)
+    assert min(box.y0 for box in found[2:]) > max(box.y1 for box in above)
+    assert title.get_window_extent().y0 > max(box.y1 for box in found[2:])
+    for number, box in enumerate(found[2:]):  # over the middle of its panel
+        middle = grid.x0 + grid.width * (6 * number + 2.5) / 17
+        assert abs((box.x0 + box.x1) / 2 - middle) < 2
+
+
 def test_darkness_is_the_weight_between_0_and_1():
     figure = heatmap(torch.tensor([[0.0, 0.5, 1.0]]), list("abc"), ["d"], "Sentence 1", [])
     image = figure.axes[0].images[0]

@@ -50,7 +50,7 @@ def test_the_configuration_is_resolved_and_names_no_cache(smoke, cache):
     assert str(cache) not in text
     cfg = yaml.safe_load(text)
     assert cfg["cache"] is None
-    assert cfg["model"]["attention"]["_target_"] == "nmt.attention.luong_general.LuongGeneral"
+    assert cfg["model"]["attention"]["_target_"] == "nmt.attention.cosine.Cosine"
     assert cfg["train"]["max_steps"] == 20
 
 

@@ -26,7 +26,7 @@ TRAIN = """\
 nmt train [NAME=CHOICE ...] [KEY=VALUE ...] [OPTION ...]
 
 Trains a model, evaluates it on the test set and draws where it looks. All of
-that is written into a run folder, runs/<data>-<attention>/<time>.
+that is written into a run folder, runs/<data>-<model>-<attention>/<time>.
 
 Choices (* is taken where you name none):
 {choices}
@@ -38,7 +38,9 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
   tokenizer.size=8000             pieces of the vocabulary
   clean.max_pieces=60             longer train pairs are left out
-  model.decoder_width=256         model.encoder_width=, model.embedding_width=
+  model.encoder_width=128         of each direction; then model.decoder_width=256
+                                  where the score multiplies states
+  model.width=128                 of a Transformer
   model.dropout=0.3               the share of numbers that training drops
   model.heads=4 model.hops=2      of the attention
   optimizer.lr=1e-3               the highest learning rate
@@ -63,10 +65,11 @@ Options:
 
 Examples:
   nmt train attention=luong_dot
+  nmt train model=transformer positions=rope
   nmt train experiment=multi30k data.dir=multi30k data.source=en data.target=de
   nmt train data=files data.source=de data.target=en data.train=[my.de,my.en]
   nmt train -m attention=bahdanau,luong_general seed=1,2,3
-  nmt train resume=runs/bible-rnn-luong_general/2026-01-31_12-00-00"""
+  nmt train resume=runs/bible-rnn-cosine/2026-01-31_12-00-00"""
 
 TRANSLATE = """\
 nmt translate run=RUN [KEY=VALUE ...]
@@ -87,7 +90,7 @@ Keys:
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
-  nmt translate run=runs/bible-rnn-luong_general/2026-01-31_12-00-00
+  nmt translate run=runs/bible-rnn-cosine/2026-01-31_12-00-00
   echo "Am Anfang war das Wort." | nmt translate run=RUN heatmap=pictures
   nmt translate run=RUN input=news.de output=news.en decode.beam=5"""
 
@@ -133,7 +136,7 @@ def choices() -> str:
     rows: list[str] = []
     for group, found in groups.items():
         starred = " ".join(f"{name}*" if name == taken[group] else name for name in found)
-        rows += wrap(f"{group:<12}{starred}", 80, initial_indent="  ", subsequent_indent=" " * 14)
+        rows += wrap(f"{group:<14}{starred}", 80, initial_indent="  ", subsequent_indent=" " * 16)
     return "\n".join(rows)
 
 

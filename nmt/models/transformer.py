@@ -27,11 +27,7 @@ from nmt.models.positions import Positions
 from nmt.models.residual import Norm, Residual
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.models.stack import Stack
-
-Remembered = tuple[Tensor, Tensor]  # keys and values, as an attention prepared them
-MakeAttend = Callable[[], Attend]
-MakeResidual = Callable[[], Residual]
-MakeFeedForward = Callable[[], FeedForward]
+from nmt.models.transformer_layers import DecoderLayer, EncoderLayer
 
 
 class Memory(NamedTuple):
@@ -48,93 +44,6 @@ class State(NamedTuple):
     keys: Tensor  # (B,K,L,H,t,K) of masked self-attention, as the layer's attention prepared them
     values: Tensor  # (B,K,L,H,t,K)
     position: Tensor  # (B,K) how many target pieces have been read
-
-
-class EncoderLayer(nn.Module):
-    """Self-attention and a network for each position (Vaswani et al. 2017, section 3.1)."""
-
-    def __init__(
-        self, attend: MakeAttend, feed_forward: MakeFeedForward, residual: MakeResidual
-    ) -> None:
-        super().__init__()
-        self.self_attention = attend()
-        self.feed_forward = feed_forward()
-        self.around_attention = residual()
-        self.around_feed_forward = residual()
-
-    def forward(self, x: Tensor, mask: Tensor, position: Tensor) -> Tensor:
-        """(B,S,D), mask (B,S), position (S,) -> (B,S,D)."""
-
-        def look(x: Tensor) -> Tensor:
-            keys, values = self.self_attention.remember(x, x, position)
-            return self.self_attention(x, keys, values, mask[:, None], position)
-
-        x = self.around_attention(x, look)
-        return self.around_feed_forward(x, self.feed_forward)
-
-
-class DecoderLayer(nn.Module):
-    """Masked self-attention, source-target attention, and a network for each position."""
-
-    def __init__(
-        self,
-        self_attend: MakeAttend,
-        cross_attend: MakeAttend,
-        feed_forward: MakeFeedForward,
-        residual: MakeResidual,
-    ) -> None:
-        super().__init__()
-        self.self_attention = self_attend()
-        self.cross_attention = cross_attend()
-        self.feed_forward = feed_forward()
-        self.around_self = residual()
-        self.around_cross = residual()
-        self.around_feed_forward = residual()
-
-    def forward(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
-        """Whole targets (B,T,D) over a remembered source with mask (B,S): (B,T,D)."""
-
-        def look_back(x: Tensor) -> Tensor:
-            keys, values = self.self_attention.remember(x, x, position)
-            return self.self_attention(x, keys, values, None, position, causal=True)
-
-        x = self.around_self(x, look_back)
-        return self._look_across(x, memory, mask, position)
-
-    def step(
-        self,
-        x: Tensor,
-        past: Remembered,
-        memory: Remembered,
-        mask: Tensor,
-        position: Tensor,
-    ) -> Tensor:
-        """One more position of each hypothesis, (B,K,D) at positions (B,K): (B,K,D).
-
-        past: keys and values (N,H,t+1,K) of the N = B·K hypotheses, whose last place is empty and
-              is filled here.
-        """
-
-        def look_back(x: Tensor) -> Tensor:
-            query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
-            newest = self.self_attention.remember(query, query, place)
-            for cache, new in zip(past, newest, strict=True):
-                cache[..., -1:, :] = new
-            return self.self_attention(query, *past, None, place).view_as(x)
-
-        x = self.around_self(x, look_back)
-        return self._look_across(x, memory, mask, position)
-
-    def remember(self, states: Tensor) -> Remembered:
-        """The source (B,S,D) as source-target attention wants it."""
-        return self.cross_attention.remember(states, states)
-
-    def _look_across(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
-        def look(x: Tensor) -> Tensor:
-            return self.cross_attention(x, *memory, mask[:, None], position)
-
-        x = self.around_cross(x, look)
-        return self.around_feed_forward(x, self.feed_forward)
 
 
 class Transformer(Seq2Seq):
@@ -154,6 +63,9 @@ class Transformer(Seq2Seq):
         scale_embeddings: multiply embeddings by √D (section 3.4).
         tie_output: the output layer's matrix is the target embeddings.
         share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
+        causal_mask: false: in training the decoder sees the pieces that it is to predict, and
+            learns to copy them. It is there to see what the mask is for.
+        padding_mask: false: padding is read like words. To see what the mask is for.
         positions, feed_forward, residual, norm: see the modules of these names.
         self_attention, cross_attention: the scores of self- and source-target attention.
         normalize, window: of all attentions, see :mod:`nmt.attention`.
@@ -178,6 +90,8 @@ class Transformer(Seq2Seq):
         scale_embeddings: bool,
         tie_output: bool,
         share_embeddings: bool,
+        causal_mask: bool,
+        padding_mask: bool,
         positions: Callable[[int, int], Positions],
         feed_forward: Callable[[int, int, float], FeedForward],
         residual: Callable[[int, Norm, float], Residual],
@@ -213,6 +127,7 @@ class Transformer(Seq2Seq):
         )
         self.dropout = nn.Dropout(dropout)
         self.width = width
+        self.reads_padding = not padding_mask
         self.positions = positions(width, head_width or width // heads)
         make = partial(
             build_attention,
@@ -236,7 +151,8 @@ class Transformer(Seq2Seq):
             EncoderLayer(self_attend, inner, around) for _ in range(encoder_layers)
         )
         self.decoder = Stack[DecoderLayer](
-            DecoderLayer(self_attend, cross_attend, inner, around) for _ in range(decoder_layers)
+            DecoderLayer(self_attend, cross_attend, inner, around, causal_mask)
+            for _ in range(decoder_layers)
         )
         normed = self.encoder[0].around_attention.leaves_normed
         self.encoder_norm = nn.Identity() if normed else norm(width)
@@ -250,9 +166,9 @@ class Transformer(Seq2Seq):
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Source ids (B,S), padded with 0 -> the encoder's states (B,S,D) and their mask (B,S)."""
-        mask = padding_mask(source)
+        mask = padding_mask(source) | self.reads_padding
         position = torch.arange(source.size(1), device=source.device)
-        x = self._placed(self.source_embedding(source), position)  # (B,S,D)
+        x = self.placed(self.source_embedding(source), position)  # (B,S,D)
         for layer in self.encoder:
             x = layer(x, mask, position)
         return self.encoder_norm(x), mask
@@ -261,7 +177,7 @@ class Transformer(Seq2Seq):
         """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,D)."""
         states, mask = self.read(source)
         position = torch.arange(target.size(1), device=target.device)
-        x = self._placed(self.target_embedding(target), position)  # (B,T,D)
+        x = self.placed(self.target_embedding(target), position)  # (B,T,D)
         for layer in self.decoder:
             x = layer(x, layer.remember(states), mask, position)
         return self.decoder_norm(x)
@@ -286,7 +202,7 @@ class Transformer(Seq2Seq):
         """Read one more piece of each hypothesis, (B,K): features (B,K,D) and the next state."""
         position = state.position
         keys, values = (F.pad(cache, (0, 0, 0, 1)) for cache in (state.keys, state.values))
-        x = self._placed(self.target_embedding(tokens), position)  # (B,K,D)
+        x = self.placed(self.target_embedding(tokens), position)  # (B,K,D)
         for index, layer in enumerate(self.decoder):
             past = layer_of(keys, index), layer_of(values, index)
             source = memory.keys[:, index], memory.values[:, index]
@@ -301,7 +217,7 @@ class Transformer(Seq2Seq):
             Kind.DECODER: [layer.self_attention for layer in self.decoder],
         }
 
-    def _placed(self, x: Tensor, position: Tensor) -> Tensor:
+    def placed(self, x: Tensor, position: Tensor) -> Tensor:
         """Embeddings (...,D) that know their positions (...)."""
         return self.dropout(self.positions.add(x, position))
 

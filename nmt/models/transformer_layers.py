@@ -1,0 +1,103 @@
+"""The two kinds of layers of a Transformer (Vaswani et al. 2017, section 3.1)."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from nmt.attention.attend import Attend
+from nmt.models.feed_forward import FeedForward
+from nmt.models.residual import Residual
+
+Remembered = tuple[Tensor, Tensor]  # keys and values, as an attention prepared them
+MakeAttend = Callable[[], Attend]
+MakeFeedForward = Callable[[], FeedForward]
+MakeResidual = Callable[[], Residual]
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a network for each position."""
+
+    def __init__(
+        self, attend: MakeAttend, feed_forward: MakeFeedForward, residual: MakeResidual
+    ) -> None:
+        super().__init__()
+        self.self_attention = attend()
+        self.feed_forward = feed_forward()
+        self.around_attention = residual()
+        self.around_feed_forward = residual()
+
+    def forward(self, x: Tensor, mask: Tensor, position: Tensor) -> Tensor:
+        """(B,S,D), mask (B,S), position (S,) -> (B,S,D)."""
+
+        def look(x: Tensor) -> Tensor:
+            keys, values = self.self_attention.remember(x, x, position)
+            return self.self_attention(x, keys, values, mask[:, None], position)
+
+        x = self.around_attention(x, look)
+        return self.around_feed_forward(x, self.feed_forward)
+
+
+class DecoderLayer(nn.Module):
+    """Masked self-attention, source-target attention, and a network for each position."""
+
+    def __init__(
+        self,
+        self_attend: MakeAttend,
+        cross_attend: MakeAttend,
+        feed_forward: MakeFeedForward,
+        residual: MakeResidual,
+        causal: bool,
+    ) -> None:
+        super().__init__()
+        self.causal = causal
+        self.self_attention = self_attend()
+        self.cross_attention = cross_attend()
+        self.feed_forward = feed_forward()
+        self.around_self = residual()
+        self.around_cross = residual()
+        self.around_feed_forward = residual()
+
+    def forward(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
+        """Whole targets (B,T,D) over a remembered source with mask (B,S): (B,T,D)."""
+
+        def look_back(x: Tensor) -> Tensor:
+            keys, values = self.self_attention.remember(x, x, position)
+            return self.self_attention(x, keys, values, None, position, causal=self.causal)
+
+        x = self.around_self(x, look_back)
+        return self._look_across(x, memory, mask, position)
+
+    def step(
+        self,
+        x: Tensor,
+        past: Remembered,
+        memory: Remembered,
+        mask: Tensor,
+        position: Tensor,
+    ) -> Tensor:
+        """One more position of each hypothesis, (B,K,D) at positions (B,K): (B,K,D).
+
+        past: keys and values (N,H,t+1,K) of the N = B·K hypotheses, whose last place is empty and
+              is filled here.
+        """
+
+        def look_back(x: Tensor) -> Tensor:
+            query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
+            newest = self.self_attention.remember(query, query, place)
+            for cache, new in zip(past, newest, strict=True):
+                cache[..., -1:, :] = new
+            return self.self_attention(query, *past, None, place).view_as(x)
+
+        x = self.around_self(x, look_back)
+        return self._look_across(x, memory, mask, position)
+
+    def remember(self, states: Tensor) -> Remembered:
+        """The source (B,S,D) as source-target attention wants it."""
+        return self.cross_attention.remember(states, states)
+
+    def _look_across(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
+        def look(x: Tensor) -> Tensor:
+            return self.cross_attention(x, *memory, mask[:, None], position)
+
+        x = self.around_cross(x, look)
+        return self.around_feed_forward(x, self.feed_forward)
