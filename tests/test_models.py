@@ -1,5 +1,9 @@
-"""Laws that hold for every attention × order × cell × bridge, and references for the parts."""
+"""Laws that hold for every attention × order × cell × bridge, and references for the parts.
 
+And for self-attention in encoder and decoder, with every score in every order.
+"""
+
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
 from itertools import product
@@ -25,6 +29,12 @@ ORDERS = {
     "luong-feed": ("luong", {"order.input_feed": True}),
     "bahdanau": ("bahdanau", {}),
 }
+SELF_ATTENTION = {"encoder_self_attention": True, "decoder_self_attention": True}
+SCORES = [name for name in names("attention") if name != "none"]
+CHOICES = [
+    *product(names("attention"), ORDERS, names("cell"), names("bridge"), [""]),
+    *product(SCORES, ORDERS, ["lstm"], ["mean"], ["self"]),
+]
 
 
 def sources() -> Tensor:
@@ -55,11 +65,13 @@ def decode(model: RNN, source: Tensor, target: Tensor) -> Tensor:
 
 
 @cache
-def build(attention, order, cell, bridge) -> RNN:
+def build(attention, order, cell, bridge, of_itself) -> RNN:
     torch.manual_seed(1)
     name, settings = ORDERS[order]
-    model = small_rnn(settings, order=name, attention=attention, cell=cell, bridge=bridge)
-    return model.double().eval()
+    parts = {"order": name, "attention": attention, "cell": cell, "bridge": bridge}
+    if of_itself:
+        parts |= {**SELF_ATTENTION, "heads": 2}
+    return small_rnn(settings, **parts).double().eval()
 
 
 class Case:
@@ -71,10 +83,7 @@ class Case:
         self.source, self.target = sources(), targets()
 
 
-@pytest.fixture(
-    params=product(names("attention"), ORDERS, names("cell"), names("bridge")),
-    ids=lambda choice: "{}-{}-{}-{}".format(*choice),
-)
+@pytest.fixture(params=CHOICES, ids=lambda choice: "-".join(filter(None, choice)))
 def case(request) -> Case:
     return Case(*request.param)
 
@@ -91,16 +100,18 @@ def test_steps_are_the_whole_target_at_once(case):
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("normalize", names("normalize"))
 @pytest.mark.parametrize("window", names("window"))
-@pytest.mark.parametrize(("heads", "hops"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize(
+    "changes", [{}, {"heads": 2}, {"hops": 2}, SELF_ATTENTION], ids=["1", "heads", "hops", "self"]
+)
 def test_steps_are_the_whole_target_whatever_the_attention_is_made_of(
-    order, normalize, window, heads, hops
+    order, normalize, window, changes
 ):
     torch.manual_seed(1)
     name, settings = ORDERS[order]
     if window != "full":
         settings = {**settings, "window.radius": 1}
-    parts = {"order": name, "normalize": normalize, "window": window, "heads": heads, "hops": hops}
-    model = small_rnn(settings, **parts).double().eval()
+    parts = {"order": name, "normalize": normalize, "window": window}
+    model = small_rnn(settings, **parts, **changes).double().eval()
     source, target = sources(), targets()
     torch.testing.assert_close(decode(model, source, target), model(source, target))
 
@@ -229,6 +240,53 @@ def test_bahdanau_is_its_recurrence():
     torch.testing.assert_close(model.features(source, target)[0], expected)
 
 
+def among(attend, query: Tensor, states: Sequence[Tensor]) -> Tensor:
+    """W_O Σ softmax(W_Q q · W W_K s) W_V s: one head over states of the query's own sentence."""
+    W = attend.attention.score.W
+    weights = torch.stack([attend.W_Q(query) @ W(attend.W_K(s)) for s in states]).softmax(0)
+    return attend.W_O(sum(w * attend.W_V(s) for w, s in zip(weights, states, strict=True)))
+
+
+@pytest.mark.parametrize("feed", [False, True])
+def test_luongs_decoder_looks_back_from_its_new_state(feed):
+    """h~_t = tanh(W_c [c_t; c'_t; s_t]), c'_t from s_t over s_1 … s_t."""
+    model, source, target, memory = plain({"order.input_feed": feed}, decoder_self_attention=True)
+    decoder = model.decoder
+    h, c = memory.start[0, 0].chunk(2)
+    vector = torch.zeros(7).double()
+    states, vectors = [], []
+    for x in model.target_embedding(target[0]):
+        h, c = lstm(decoder.cells[0], x, vector if feed else None, h, c)
+        states.append(h)
+        context, own = general(model, h, memory.values[0]), among(decoder.self_attend, h, states)
+        vector = torch.tanh(decoder.combine.weight @ torch.cat([context, own, h]))
+        vectors.append(vector)
+    torch.testing.assert_close(model.features(source, target)[0], torch.stack(vectors))
+
+
+def test_bahdanaus_decoder_looks_back_before_it_steps():
+    """c_t and c'_t from s(t-1), c'_t over s_0 … s(t-1); s_t = f(s(t-1), y(t-1), [c_t; c'_t])."""
+    model, source, target, memory = plain({}, order="bahdanau", decoder_self_attention=True)
+    decoder = model.decoder
+    h, c = memory.start[0, 0].chunk(2)
+    states, features = [h], []
+    for x in model.target_embedding(target[0]):
+        context, own = general(model, h, memory.values[0]), among(decoder.self_attend, h, states)
+        both = torch.cat([context, own])
+        h, c = lstm(decoder.cells[0], x, both, h, c)
+        states.append(h)
+        features.append(torch.tanh(decoder.combine(torch.cat([h, both, x]))))
+    torch.testing.assert_close(model.features(source, target)[0], torch.stack(features))
+
+
+def test_the_encoders_states_are_added_to_what_they_find_in_each_other():
+    model, source, _, memory = plain({}, encoder_self_attention=True)
+    x = model.source_embedding(source)
+    (states,) = model.encoder.layers[0](x, (source != PAD).sum(1)).states
+    expected = [h + among(model.encoder.self_attend, h, list(states)) for h in states]
+    torch.testing.assert_close(memory.values[0], torch.stack(expected))
+
+
 # Embeddings
 
 
@@ -279,6 +337,14 @@ def test_padding_has_no_embedding():
         ({"attention": "luong_dot", "decoder_width": 9}, "9 wide and the key 10"),
         ({"attention": "none", "hops": 2}, r"model\.hops=2 has no meaning with attention=none"),
         ({"heads": 3}, r"model\.heads=3.*10"),
+        *(
+            (
+                {"attention": "none", key: True},
+                rf"attention=none.*RNN's self-attention.*{key}=false",
+            )
+            for key in SELF_ATTENTION
+        ),
+        ({"heads": 4, "decoder_width": 12, **SELF_ATTENTION}, r"model\.heads=4.*10"),
         ({"encoder_layers": 0}, r"model\.encoder_layers=0"),
         ({"decoder_layers": 0}, r"model\.decoder_layers=0"),
         ({"decoder_width": -4}, r"model\.decoder_width=-4"),

@@ -39,8 +39,9 @@ def build_attention(
     at_least(1, {"model.head_width": head_width})
     if project and _makes(score, FixedContext):
         raise UserError(
-            "attention=none has no meaning in a Transformer, which is made of attention: choose "
-            "another attention=, or model=rnn"
+            "attention=none has no meaning in a Transformer or in an RNN's self-attention, where a "
+            "score must weigh: choose another attention=, or model=rnn with "
+            "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
     if _makes(score, FixedContext):
         _refuse_without_attention(normalize, window, heads, hops)

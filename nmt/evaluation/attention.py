@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention, record_attention
@@ -23,8 +24,9 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
 
     Takes source ids (B,S) and target ids bos … eos (B,T+1). A row of source-target weights belongs
     to the piece that was predicted there, so rows are the target without bos; a row or column of a
-    decoder's self-attention belongs to the piece that was read there, the target without eos.
-    Empty for a model that attends to nothing.
+    decoder's self-attention belongs to the piece that was read there, the target without eos: to
+    the state after it in Luong's order, and before it in Bahdanau's, which attends first. Empty for
+    a model that attends to nothing.
     """
     with record_attention(model) as recorded:
         model.features(source, target[:, :-1])
@@ -55,10 +57,13 @@ def split(recorded: list[Tensor], num_queries: int) -> list[Tensor]:
     """Sort what one attention recorded into hops: (B,H,T,S) each.
 
     A forward over the whole target recorded (B,[H,]T,S) once a hop; a loop over the positions
-    recorded (B,[H,]1,S) once a hop at each position.
+    recorded (B,[H,]1,S) once a hop at each position. A decoder that looks back at itself has one
+    key more at each position; to those that were not there yet, it gave the weight 0.
     """
     steps = num_queries // recorded[0].size(-2)
     hops = len(recorded) // steps
+    num_keys = recorded[-1].size(-1)
+    recorded = [F.pad(weights, (0, num_keys - weights.size(-1))) for weights in recorded]
     found = [torch.cat(recorded[hop::hops], dim=-2) for hop in range(hops)]  # (B,[H,]T,S)
     return [weights.unsqueeze(1) if weights.dim() == 3 else weights for weights in found]
 

@@ -31,11 +31,18 @@ class State(NamedTuple):
 
     layers: Tensor  # (B,K,L,W) each layer's state
     feed: Tensor  # (B,K,F) the attentional vector to feed back; F = 0 where none is
+    keys: Tensor  # (B,K,[H,]t,·) its own states so far, as self-attention prepared them,
+    values: Tensor  # (B,K,[H,]t,·) or both (B,K,0) where there is none
     position: Tensor  # (B,K) how many target pieces have been read
 
 
 class Decoder(nn.Module, ABC):
     """A stack of recurrent layers over the target, with one source-target attention.
+
+    With self-attention (target-target), the decoder looks back at its own states too, and what it
+    finds there stands beside the source's context wherever that is read: [c_t ; c'_t]. It is the
+    intra-decoder attention of Paulus et al. 2018 (A deep reinforced model for abstractive
+    summarization, section 2.2), but for the newest state, which is among the keys here.
 
     Args:
         input_width: E, width of the target embeddings.
@@ -45,6 +52,8 @@ class Decoder(nn.Module, ABC):
         attend: the source-target attention.
         readout_width: R, width of the features.
         dropout: between layers and on the features.
+        feed_width: F, of what is fed to the first layer beside the embedding.
+        self_attend: the target-target attention, of queries and states of width D; None: none.
     """
 
     def __init__(
@@ -57,12 +66,14 @@ class Decoder(nn.Module, ABC):
         readout_width: int,
         dropout: float,
         feed_width: int,
+        self_attend: Attend | None,
     ) -> None:
         super().__init__()
         inputs = [input_width] + [width] * (num_layers - 1)
         feeds = [feed_width] + [0] * (num_layers - 1)
         self.cells = Stack[Recurrent](cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
         self.attend = attend
+        self.self_attend = self_attend
         self.dropout = nn.Dropout(dropout)
         self.readout_width = readout_width
 
@@ -81,9 +92,12 @@ class Decoder(nn.Module, ABC):
     def start(self, memory: Memory) -> State:
         """Return the state of one hypothesis that has read nothing."""
         layers = memory.start.unsqueeze(1)  # (B,1,L,W)
-        feed = layers.new_zeros(layers.size(0), 1, 0)
+        feed = keys = values = layers.new_zeros(layers.size(0), 1, 0)
+        if self.self_attend is not None:
+            nothing = layers.new_zeros(layers.size(0), 1, 0, self.cells[-1].width)  # (B,1,0,D)
+            keys, values = self.self_attend.remember(nothing, nothing)
         position = torch.zeros(layers.shape[:2], dtype=torch.long, device=layers.device)
-        return State(layers, feed, position)
+        return State(layers, feed, keys, values, position)
 
     def loop(self, x: Tensor, memory: Memory) -> Tensor:
         """Advance through whole targets (B,T,E) by positions: all that is found, (B,T,·)."""
@@ -112,15 +126,44 @@ class Decoder(nn.Module, ABC):
         """Attend to the source with queries (B,T,D) at target positions (B,T) or (T,): (B,T,C)."""
         return self.attend(query, memory.keys, memory.values, memory.mask[:, None], position)
 
+    def contexts(self, s: Tensor, memory: Memory) -> Tensor:
+        """Attend with all states of whole targets (B,T,D): [c ; c'] (B,T,C+C')."""
+        position = torch.arange(s.size(1), device=s.device)
+        context = self.look(s, memory, position)
+        if self.self_attend is None:
+            return context
+        keys, values = self.self_attend.remember(s, s, position)
+        own = self.self_attend(s, keys, values, None, position, causal=True)
+        return torch.cat([context, own], -1)
+
+    def next_contexts(self, s: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+        """Attend with the next state of each hypothesis (B,K,D): [c ; c'] (B,K,C+C').
+
+        And remember it: the State that is given back has its key and value.
+        """
+        context = self.look(s, memory, state.position)
+        if self.self_attend is None:
+            return context, state
+        query, position = s.flatten(0, 1).unsqueeze(1), state.position.flatten().unsqueeze(1)
+        new_keys, new_values = self.self_attend.remember(query, query, position)  # (N,[H,]1,·)
+        state = state._replace(
+            keys=torch.cat([state.keys, new_keys.unflatten(0, s.shape[:2])], -2),
+            values=torch.cat([state.values, new_values.unflatten(0, s.shape[:2])], -2),
+        )
+        keys, values = state.keys.flatten(0, 1), state.values.flatten(0, 1)
+        own = self.self_attend(query, keys, values, None, position)  # (N,1,C')
+        return torch.cat([context, own.view(*s.shape[:2], -1)], -1), state
+
 
 class LuongDecoder(Decoder):
     """Step to s(t), attend with s(t), predict from the attentional vector (Luong et al. 2015).
 
         c_t = Attention(s_t, memory)        h~_t = tanh(W_c [c_t ; s_t])        (eq. 5)
+        c'_t = Attention(s_t, (s_1 … s_t))  h~_t = tanh(W_c [c_t ; c'_t ; s_t])  with self-attention
 
     With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where
     the decoder has looked. Without it nothing of the attention comes back, and a whole target is
-    one pass through the layers and one attention.
+    one pass through the layers and one attention to the source, and one (causal) to itself.
     """
 
     def __init__(
@@ -133,13 +176,22 @@ class LuongDecoder(Decoder):
         readout_width: int,
         dropout: float,
         input_feed: bool,
+        self_attend: Attend | None = None,
     ) -> None:
-        feed_width = readout_width if input_feed else 0
         super().__init__(
-            input_width, width, num_layers, cell, attend, readout_width, dropout, feed_width
+            input_width,
+            width,
+            num_layers,
+            cell,
+            attend,
+            readout_width,
+            dropout,
+            readout_width if input_feed else 0,
+            self_attend,
         )
         self.input_feed = input_feed
-        self.combine = nn.Linear(attend.width + width, readout_width, bias=False)
+        context_width = width_of(attend, self_attend)
+        self.combine = nn.Linear(context_width + width, readout_width, bias=False)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
@@ -147,7 +199,7 @@ class LuongDecoder(Decoder):
             return self.loop(x, memory)
         for index, cell in enumerate(self.cells):
             x = cell(x if index == 0 else self.dropout(x), memory.start[:, index])  # (B,T,D)
-        return self._attentional(x, memory, torch.arange(x.size(1), device=x.device))
+        return self._attentional(self.contexts(x, memory), x)
 
     def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
@@ -156,9 +208,11 @@ class LuongDecoder(Decoder):
     def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Step, attend, combine: the attentional vector (B,K,R)."""
         layers = self.climb(gates, state.feed, state.layers)
-        vector = self._attentional(self.top(layers), memory, state.position)
+        s = self.top(layers)
+        context, state = self.next_contexts(s, memory, state)
+        vector = self._attentional(context, s)
         feed = vector if self.input_feed else state.feed
-        return vector, State(layers, feed, state.position + 1)
+        return vector, state._replace(layers=layers, feed=feed, position=state.position + 1)
 
     def start(self, memory: Memory) -> State:
         """Return the state of one hypothesis that has read nothing and looked nowhere."""
@@ -166,9 +220,8 @@ class LuongDecoder(Decoder):
         width = self.readout_width if self.input_feed else 0
         return state._replace(feed=state.layers.new_zeros(*state.layers.shape[:2], width))
 
-    def _attentional(self, s: Tensor, memory: Memory, position: Tensor) -> Tensor:
-        """Compute h~ = tanh(W_c [c ; s]) for (B,T,D)."""
-        context = self.look(s, memory, position)
+    def _attentional(self, context: Tensor, s: Tensor) -> Tensor:
+        """Compute h~ = tanh(W_c [c ; c' ; s]): (B,T,C+C'), (B,T,D) -> (B,T,R)."""
         return self.dropout(torch.tanh(self.combine(torch.cat([context, s], dim=-1))))
 
 
@@ -177,6 +230,7 @@ class BahdanauDecoder(Decoder):
 
         c_t = Attention(s_{t-1}, memory)      s_t = f(s_{t-1}, y_{t-1}, c_t)      (section 3.1)
         features = tanh(W [s_t ; y_{t-1} ; c_t])
+        c'_t = Attention(s_{t-1}, (s_0 … s_{t-1})) stands beside c_t in both     with self-attention
 
     The features are the paper's deep output (appendix A.2.2) with tanh in the place of maxout.
     """
@@ -190,11 +244,21 @@ class BahdanauDecoder(Decoder):
         attend: Attend,
         readout_width: int,
         dropout: float,
+        self_attend: Attend | None = None,
     ) -> None:
+        context_width = width_of(attend, self_attend)
         super().__init__(
-            input_width, width, num_layers, cell, attend, readout_width, dropout, attend.width
+            input_width,
+            width,
+            num_layers,
+            cell,
+            attend,
+            readout_width,
+            dropout,
+            context_width,
+            self_attend,
         )
-        self.combine = nn.Linear(width + attend.width + input_width, readout_width)
+        self.combine = nn.Linear(width + context_width + input_width, readout_width)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
@@ -206,11 +270,16 @@ class BahdanauDecoder(Decoder):
         return self._readout(found, x), state
 
     def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Attend, step: [s_t ; c_t]."""
-        context = self.look(self.top(state.layers), memory, state.position)
+        """Attend, step: [s_t ; c_t ; c'_t]."""
+        context, state = self.next_contexts(self.top(state.layers), memory, state)
         layers = self.climb(gates, context, state.layers)
-        found = torch.cat([self.top(layers), context], dim=-1)  # (B,K,D+C)
-        return found, State(layers, state.feed, state.position + 1)
+        found = torch.cat([self.top(layers), context], dim=-1)  # (B,K,D+C+C')
+        return found, state._replace(layers=layers, position=state.position + 1)
 
     def _readout(self, found: Tensor, x: Tensor) -> Tensor:
         return self.dropout(torch.tanh(self.combine(torch.cat([found, x], dim=-1))))
+
+
+def width_of(attend: Attend, self_attend: Attend | None) -> int:
+    """Return the width C+C' of both contexts side by side; C' = 0 without self-attention."""
+    return attend.width + (self_attend.width if self_attend is not None else 0)

@@ -1,4 +1,7 @@
-"""The recurrent encoder: layers that read the source forwards and, if wished, backwards."""
+"""The recurrent encoder: layers that read the source forwards and, if wished, backwards.
+
+With self-attention, the annotations that they give then read each other.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.attend import Attend
 from nmt.models.recurrent import Recurrent
 
 
@@ -19,6 +23,12 @@ class Encoded(NamedTuple):
 class Encoder(nn.Module):
     """Annotations of every source piece (Bahdanau et al. 2015, section 3.2).
 
+        h_s = [h→_s ; h←_s]
+        h_s + Attention(h_s, (h_1 … h_S))                 with self-attention
+
+    Attention over the states of a recurrent encoder is that of Lin et al. 2017 (A structured
+    self-attentive sentence embedding), where learned vectors ask; here each state asks.
+
     Sentences are read padded: each direction meets its padding after the sentence, never before it,
     so the states of a sentence do not depend on the sentences beside it.
     """
@@ -31,6 +41,7 @@ class Encoder(nn.Module):
         bidirectional: bool,
         cell: Callable[[int, int], Recurrent],
         dropout: float,
+        self_attend: Callable[[int], Attend] | None,
     ) -> None:
         super().__init__()
         self.width = 2 * width if bidirectional else width
@@ -38,6 +49,7 @@ class Encoder(nn.Module):
         layer = BothWays if bidirectional else OneWay
         self.layers = nn.ModuleList(layer(w, width, cell) for w in widths)
         self.dropout = nn.Dropout(dropout)
+        self.self_attend = self_attend(self.width) if self_attend else None
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:
         """Read embeddings (B,S,E) of sentences whose pieces ``mask`` (B,S) marks, padding last."""
@@ -45,7 +57,13 @@ class Encoder(nn.Module):
         encoded = self.layers[0](x, lengths)
         for layer in self.layers[1:]:
             encoded = layer(self.dropout(encoded.states), lengths)
-        return encoded
+        if self.self_attend is None:
+            return encoded
+        states = encoded.states
+        position = torch.arange(states.size(1), device=states.device)
+        keys, values = self.self_attend.remember(states, states, position)
+        context = self.self_attend(states, keys, values, mask[:, None], position)  # (B,S,De)
+        return encoded._replace(states=states + self.dropout(context))
 
 
 class OneWay(nn.Module):

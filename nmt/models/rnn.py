@@ -1,6 +1,7 @@
 """The recurrent encoder-decoder with attention (Bahdanau et al. 2015; Luong et al. 2015)."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ from nmt.models.seq2seq import Kind, Seq2Seq
 class RNN(Seq2Seq):
     """An encoder of recurrent layers, a decoder of recurrent layers, and attention between them.
 
+    Self-attention on either side is made of the same parts, its heads always projected.
+
     Args:
         source_vocabulary, target_vocabulary: numbers of pieces.
         embedding_width: E of both sides.
@@ -35,7 +38,9 @@ class RNN(Seq2Seq):
         share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
         scale_embeddings: multiply embeddings by √embedding_width, so that what the layers read
             has variance 1 from the start.
-        heads, hops: of the source-target attention.
+        heads: of every attention; hops: of the source-target attention.
+        encoder_self_attention: the encoder's states attend to each other, see :class:`Encoder`.
+        decoder_self_attention: the decoder attends to its own states so far, see :class:`Decoder`.
         cell: a layer: ``LSTM`` or ``GRU``.
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
         order: ``BahdanauDecoder`` or ``LuongDecoder``.
@@ -62,6 +67,8 @@ class RNN(Seq2Seq):
         scale_embeddings: bool,
         heads: int,
         hops: int,
+        encoder_self_attention: bool,
+        decoder_self_attention: bool,
         cell: Callable[..., Recurrent],
         bridge: Callable[[int, int], Bridge],
         order: Callable[..., Decoder],
@@ -100,20 +107,28 @@ class RNN(Seq2Seq):
             word_dropout,
             scale=embedding_width**0.5 if scale_embeddings else 1.0,
         )
-        self.encoder = Encoder(
-            embedding_width, encoder_width, encoder_layers, bidirectional, cell, dropout
-        )
-        attend: Attend = build_attention(
-            query_width=decoder_width,
-            key_width=self.encoder.width,
-            value_width=self.encoder.width,
+        make = partial(
+            build_attention,
             score=attention,
             normalize=normalize,
             window=window,
             heads=heads,
-            hops=hops,
             dropout=attention_dropout,
         )
+
+        def self_attend(width: int) -> Attend:
+            return make(width, width, width, project=True)
+
+        self.encoder = Encoder(
+            embedding_width,
+            encoder_width,
+            encoder_layers,
+            bidirectional,
+            cell,
+            dropout,
+            self_attend if encoder_self_attention else None,
+        )
+        attend = make(decoder_width, self.encoder.width, self.encoder.width, hops=hops)
         self.decoder = order(
             input_width=embedding_width,
             width=decoder_width,
@@ -122,6 +137,7 @@ class RNN(Seq2Seq):
             attend=attend,
             readout_width=readout,
             dropout=dropout,
+            self_attend=self_attend(decoder_width) if decoder_self_attention else None,
         )
         self.attend = attend
         state_width = self.decoder.cells[0].state_width
@@ -155,5 +171,10 @@ class RNN(Seq2Seq):
         return self.decoder(self.dropout(self.target_embedding(target)), memory)
 
     def attentions(self) -> dict[Kind, list[Attend]]:
-        """Return the source-target attention."""
-        return {Kind.SOURCE_TARGET: [self.attend]}
+        """Return all attentions, one of each kind that there is."""
+        found = {
+            Kind.SOURCE_TARGET: self.attend,
+            Kind.ENCODER: self.encoder.self_attend,
+            Kind.DECODER: self.decoder.self_attend,
+        }
+        return {kind: [attend] for kind, attend in found.items() if attend is not None}
