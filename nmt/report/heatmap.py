@@ -77,7 +77,7 @@ def heatmap(
     bar.set_position((bar_left * across, 2 * GAP * up, GAP * across, grid_height * up))
     for number, name in enumerate(names.columns):
         middle = left + cell * ((len(source) + SPACE) * number + len(source) / 2)
-        name.set_position((middle * across, below * up))
+        name.set_position((middle * across, (below - name_above) * up))
     for number, name in enumerate(names.rows):
         middle = cell * ((len(target) + SPACE) * number + len(target) / 2)
         name.set_position((GAP * across, (2 * GAP + grid_height - middle) * up))
