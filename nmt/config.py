@@ -29,6 +29,7 @@ class Train:
     accumulate: int = 1  # batches an update
     label_smoothing: float = 0.1
     clip_norm: float | None = 1.0  # of the gradient; null: none
+    ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
     # The end is where the first of these is reached.
     max_steps: int | None = None  # updates
     max_epochs: int | None = None
@@ -52,6 +53,9 @@ class Train:
         at_least(0, self._settings("keep_best", "heatmaps"))
         above_zero(self._settings("max_minutes", "clip_norm"))
         share(self._settings("label_smoothing"))
+        if self.ema is not None:
+            above_zero(self._settings("ema"))
+            share(self._settings("ema"))
         one_of(("bleu", "loss"), self._settings("watch"))
         one_of(("best", "last"), self._settings("average"))
 
@@ -77,6 +81,7 @@ class Root:
     feed_forward: Any = None
     residual: Any = None
     norm: Any = None
+    consistency: Any = None
     optimizer: Any = None
     schedule: Any = None
     train: Train = field(default_factory=Train)

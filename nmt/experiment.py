@@ -29,6 +29,7 @@ from nmt.report.table import table
 from nmt.run import CONFIG, MODEL, RESULT, Translator, build_model
 from nmt.training import checkpoint
 from nmt.training.limits import Limits
+from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.runtime import keep_heap, pick_device, pick_precision, seed_everything
 from nmt.training.trainer import Trainer
 
@@ -63,6 +64,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             model=translator.model,
             optimizer=build_optimizer(cfg.optimizer, translator.model, device),
             schedule=hydra.utils.instantiate(cfg.schedule),
+            loss=build_loss(cfg),
             loader=loader,
             evaluate=DevEvaluation(
                 translator, prepared.dev, quick, config.max_tokens, gallery, logger
@@ -104,6 +106,7 @@ def rehearse(cfg: DictConfig) -> None:
     tokenizer.check()
     OmegaConf.to_object(cfg)  # checks the values of the other typed parts
     limits(cfg)
+    build_loss(cfg)
     pick_precision(cfg.precision, pick_device(cfg.device))
     if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
         raise UserError(
@@ -160,6 +163,11 @@ def build_optimizer(
     if fused and "fused" not in cfg and device.type in ("cpu", "cuda"):
         return make(model.parameters(), fused=True)
     return make(model.parameters())
+
+
+def build_loss(cfg: DictConfig) -> BatchLoss:
+    """Build what is trained for: cross-entropy, with ``consistency=`` of two passes."""
+    return hydra.utils.instantiate(cfg.consistency) if cfg.consistency else batch_loss
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:

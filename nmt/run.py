@@ -116,7 +116,7 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
             raise UserError(
                 f"{run} has neither {MODEL} nor a checkpoint: its training has not got far"
             )
-        path = found[0].folder / MODEL
+        path = found[0].weights
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
     return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
-from small_model import small_rnn
+from small_model import small_rnn, small_transformer
 from toy_text import CONFIG, text
 
 from nmt.config import Train
@@ -23,16 +23,19 @@ from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.scores import score
+from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.run import Translator
-from nmt.training.checkpoint import checkpoints, optimizer_tensors
-from nmt.training.loss import batch_loss
+from nmt.training.checkpoint import average, checkpoints, optimizer_tensors
+from nmt.training.consistency import RDrop, SimCut
+from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
 from nmt.training.trainer import Trainer, Work
 
 CPU = torch.device("cpu")
 LINES = 44
+MODELS = {"rnn": small_rnn, "transformer": small_transformer}
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +67,22 @@ class Bench:
         lr: float = 0.01,
         max_tokens: int = 80,
         run: str = "run",
+        loss: BatchLoss = batch_loss,
+        make_model: Callable[..., Seq2Seq] = small_rnn,
         **model: Any,
     ) -> Trainer:
         folder = self.folder / run
         folder.mkdir(exist_ok=True)
         torch.manual_seed(1)
         size = len(self.prepared.source_tokenizer)
-        rnn = small_rnn(source_vocabulary=size, target_vocabulary=size, **model)
+        new = make_model(source_vocabulary=size, target_vocabulary=size, **model)
         return Trainer(
-            model=rnn,
-            optimizer=make_optimizer(rnn.parameters(), lr=lr),
+            model=new,
+            optimizer=make_optimizer(new.parameters(), lr=lr),
             schedule=schedule or Constant(warmup=0),
+            loss=loss,
             loader=TrainLoader(self.prepared, max_tokens, seed=1),
-            evaluate=evaluate or (lambda step: self.dev(rnn)),
+            evaluate=evaluate or (lambda step: self.dev(new)),
             logger=self.until.enter_context(Logger(folder)),
             progress=Progress(Console(quiet=True)),
             config=config,
@@ -121,7 +127,16 @@ def batch(prepared: Prepared, rows: list[int]) -> Batch:
 # An update
 
 
-def test_an_update_is_the_same_however_it_is_cut_into_batches(bench, prepared):
+LOSSES = {
+    "plain": batch_loss,
+    "rdrop": RDrop(weight=5.0),
+    "simcut": SimCut(weight=3.0, cutoff=1 - 1e-9),  # cuts all it may, wherever the sentence stands
+}
+
+
+@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_an_update_is_the_same_however_it_is_cut_into_batches(loss, make_model, bench, prepared):
     """8 sentences of unequal lengths in one batch, or in four of two."""
     lengths = [len(row) for row in prepared.train["target_ids"][:8]]
     assert len(set(lengths)) > 3
@@ -132,14 +147,24 @@ def test_an_update_is_the_same_however_it_is_cut_into_batches(bench, prepared):
             make_optimizer=torch.optim.SGD,
             lr=1.0,
             dropout=0.0,
+            loss=loss,
+            make_model=make_model,
         )
+        if isinstance(loss, RDrop):  # without dropout both passes would be the same
+            trainer.model.source_embedding.register_forward_hook(second_pass_is_louder)
         before = [p.detach().clone() for p in trainer.model.parameters()]
         batches = [batch(prepared, list(rows)) for rows in cut]
         update = trainer.train_step(Work(batches, 0, len(batches)))
         assert update.tokens == trainer.position.tokens == sum(lengths) - 8
+        assert loss is batch_loss or update.loss.consistency > 0
         moved.append([p - b for p, b in zip(trainer.model.parameters(), before, strict=True)])
     for once, in_turn in zip(*moved, strict=True):
         torch.testing.assert_close(once, in_turn, rtol=1e-4, atol=1e-6)
+
+
+def second_pass_is_louder(_: object, __: object, x: torch.Tensor) -> torch.Tensor:
+    first, second = x.chunk(2)
+    return torch.cat([first, 1.5 * second])
 
 
 def test_the_gradient_is_cut_to_its_norm(bench, prepared):
@@ -288,6 +313,34 @@ def test_an_interrupted_training_goes_on_bit_for_bit(schedule, sample, bench, pr
     assert replace(whole.position, **clocks) == replace(second.position, **clocks)
 
 
+@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("loss", [RDrop(5.0), SimCut(3.0, 0.2)], ids=["rdrop", "simcut"])
+def test_a_moving_average_and_two_passes_go_on_bit_for_bit(loss, make_model, bench):
+    config = Train(max_steps=6, evaluate_every=3, log_every=1, ema=0.9)
+    make = partial(bench.trainer, config, loss=loss, make_model=make_model, dropout=0.3)
+    whole = make(run="whole")
+    whole.fit()
+
+    first = make(run="parts")
+    first.optimizer.register_step_pre_hook(lambda *_: interrupt(first, step=5))
+    with pytest.raises(KeyboardInterrupt):
+        first.fit()
+    second = make(run="parts")
+    *_, last = checkpoints(second.run)
+    assert last.position.step == 3
+    second.resume(last)
+    second.fit()
+
+    assert same(whole.model.state_dict(), second.model.state_dict())
+    assert same(whole.ema.average, second.ema.average)
+    assert not same(second.ema.average, dict(second.model.named_parameters()))
+    assert whole.position.dev == second.position.dev
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
 def rising(step: int) -> dict[str, float]:
     """An evaluation that gets worse."""
     return {"loss": float(step), "bleu": -float(step), "chrf": 0.0}
@@ -324,3 +377,49 @@ def test_a_finished_training_does_not_go_on(bench):
     again.resume(checkpoints(trainer.run)[-1])
     assert again.fit() == "train.max_steps reached"
     assert again.position.step == 2
+
+
+# The moving average
+
+
+def test_the_average_is_measured_and_kept_and_the_weights_are_trained(bench):
+    plain = bench.trainer(Train(max_steps=4, evaluate_every=2), run="plain")
+    plain.fit()
+
+    seen = []
+
+    def evaluate(step: int) -> dict[str, float]:
+        seen.append({name: p.detach().clone() for name, p in trainer.model.named_parameters()})
+        return rising(step)
+
+    config = Train(max_steps=4, evaluate_every=2, ema=0.9, keep_best=2)
+    trainer = bench.trainer(config, evaluate=evaluate, run="averaged")
+    trainer.fit()
+
+    assert same(trainer.model.state_dict(), plain.model.state_dict())
+    assert same(seen[-1], trainer.ema.average)
+    kept = checkpoints(trainer.run)
+    assert [same(one.model(), weights) for one, weights in zip(kept, seen, strict=True)] == [
+        True
+    ] * 2
+    final = average(kept)
+    for name, tensor in final.items():
+        torch.testing.assert_close(tensor, (seen[0][name] + seen[1][name]) / 2)
+
+
+def test_an_average_can_begin_and_end_when_a_run_goes_on(bench):
+    first = bench.trainer(Train(max_steps=2, evaluate_every=2))
+    first.fit()
+
+    second = bench.trainer(Train(max_steps=4, evaluate_every=2, ema=0.9))
+    second.resume(checkpoints(second.run)[-1])
+    assert same(second.ema.average, dict(first.model.named_parameters()))
+    second.fit()
+    last = checkpoints(second.run)[-1]
+    assert last.ema() is not None
+
+    third = bench.trainer(Train(max_steps=6, evaluate_every=2))
+    third.resume(last)
+    assert same(third.model.state_dict(), second.model.state_dict())
+    third.fit()
+    assert checkpoints(third.run)[-1].ema() is None

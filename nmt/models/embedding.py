@@ -1,5 +1,8 @@
 """Ids to vectors, and the output layer that may share their matrix."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +35,33 @@ class Embedding(nn.Embedding):
         if self.training and self.word_dropout.p:
             x = x * self.word_dropout(torch.ones_like(x[..., :1]))
         return x if self.scale == 1 else x * self.scale
+
+
+@contextmanager
+def token_cutoff(
+    model: nn.Module, share: float, first: int, kept: tuple[int, ...]
+) -> Iterator[None]:
+    """Inside the block the rows from ``first`` on lose that share of their pieces, on both sides.
+
+    A lost piece has the vector 0, to which its position may be added; the others are not rescaled
+    (Shen et al. 2020, arXiv 2009.13818). The ids in ``kept`` are never lost.
+    """
+
+    def cut(_: nn.Module, given: tuple[Tensor], x: Tensor) -> Tensor:
+        (ids,) = given
+        lost = torch.rand(ids.shape, device=ids.device) < share
+        lost[:first] = False
+        for one in kept:
+            lost &= ids != one
+        return x.masked_fill(lost.unsqueeze(-1), 0.0)
+
+    embeddings = [module for module in model.modules() if isinstance(module, Embedding)]
+    hooks = [embedding.register_forward_hook(cut) for embedding in embeddings]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def both_embeddings(

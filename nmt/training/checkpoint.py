@@ -1,7 +1,8 @@
 """Checkpoints: folders ``checkpoints/step-0000500`` that appear whole or not at all.
 
-Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors`` and
-``state.json``: nothing that executes when it is loaded.
+Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors``, ``state.json``
+and, where one is kept, the moving average of the weights in ``ema.safetensors``: nothing that
+executes when it is loaded.
 """
 
 import json
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from nmt.errors import UserError
 
 FOLDER = "checkpoints"
+MODEL, AVERAGE = "model.safetensors", "ema.safetensors"
 
 
 @dataclass
@@ -48,13 +50,23 @@ class Checkpoint:
         """Read where training stood, not the tensors."""
         return cls(folder, Position(**json.loads((folder / "state.json").read_text())))
 
+    @property
+    def weights(self) -> Path:
+        """The weights that were measured on dev: the moving average where there is one."""
+        average = self.folder / AVERAGE
+        return average if average.is_file() else self.folder / MODEL
+
     def model(self) -> dict[str, Tensor]:
-        """Read the model's tensors."""
-        return load_file(self.folder / "model.safetensors")
+        """Read the tensors that were measured on dev."""
+        return load_file(self.weights)
+
+    def ema(self) -> dict[str, Tensor] | None:
+        """Read the moving average of the weights; None: there is none."""
+        return self.model() if self.weights.name == AVERAGE else None
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Put model, optimizer and random states back to where they stood."""
-        load_tensors(model, self.folder / "model.safetensors")
+        load_tensors(model, self.folder / MODEL)
         load_optimizer(optimizer, load_file(self.folder / "optimizer.safetensors"))
         load_random_states(load_file(self.folder / "random.safetensors"))
 
@@ -65,7 +77,11 @@ def checkpoints(run: Path) -> list[Checkpoint]:
 
 
 def save(
-    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+    run: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    ema: dict[str, Tensor] | None = None,
 ) -> Checkpoint:
     """Write a checkpoint beside its place, then rename it: it is there whole or not at all."""
     place = run / FOLDER / f"step-{position.step:07d}"
@@ -73,7 +89,9 @@ def save(
         shutil.rmtree(left_over)
     partial = place.with_name(place.name + ".partial")
     partial.mkdir(parents=True)
-    save_tensors(model, partial / "model.safetensors")
+    save_tensors(model, partial / MODEL)
+    if ema:
+        save_file(ema, partial / AVERAGE)
     save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")
     save_file(random_states(), partial / "random.safetensors")
     (partial / "state.json").write_text(json.dumps(asdict(position), indent=2))

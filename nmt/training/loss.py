@@ -5,6 +5,7 @@ times; in pieces they stay in the cache. The gradient is computed on the way for
 are there.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +20,28 @@ from nmt.models.seq2seq import Seq2Seq
 class Loss(NamedTuple):
     """Sums over the target pieces that are not padding, to be divided once, by the whole update."""
 
-    smoothed: Tensor  # () what training goes down on
+    objective: Tensor  # () what training goes down on
+    smoothed: Tensor  # () cross-entropy with label smoothing, in nats
     likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
+    consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
+
+
+BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
+
+
+def total(losses: Sequence[Loss]) -> Loss:
+    """Add losses up, in float64 and without what gradients need."""
+
+    def add(parts: list[Tensor]) -> Tensor:
+        return torch.stack(parts).detach().double().sum()
+
+    passes = [loss.consistency for loss in losses if loss.consistency is not None]
+    return Loss(
+        add([loss.objective for loss in losses]),
+        add([loss.smoothed for loss in losses]),
+        add([loss.likelihood for loss in losses]),
+        add(passes) if passes else None,
+    )
 
 
 def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
@@ -33,15 +54,22 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     target = batch.target[:, 1:]  # (B,T)
     keep = target != PAD
     weight, bias = model.output.weight, model.output.bias
-    return cross_entropy(features[keep], weight, bias, target[keep], smoothing)
+    smoothed, likelihood = cross_entropy(features[keep], weight, bias, target[keep], smoothing)
+    return Loss(smoothed, smoothed, likelihood)
 
 
 def cross_entropy(
     x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
-) -> Loss:
-    """Sum the loss of N features x (N,R) whose pieces are ``target`` (N,)."""
+) -> tuple[Tensor, Tensor]:
+    """Sum over N features x (N,R) whose pieces are ``target`` (N,): smoothed and plain."""
     trains = torch.is_grad_enabled()
-    return Loss(*ChunkedCrossEntropy.apply(x, weight, bias, target, smoothing, trains))
+    return ChunkedCrossEntropy.apply(x, weight, bias, target, smoothing, trains)
+
+
+def product_dtype(x: Tensor) -> torch.dtype:
+    """Return what products are computed in here: autocast's choice, else that of x."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -64,11 +92,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         trains: bool,
     ) -> tuple[Tensor, Tensor]:
         """Compute both sums, and where it trains the gradients while the logits are at hand."""
-        low = (
-            torch.get_autocast_dtype(x.device.type)
-            if torch.is_autocast_enabled(x.device.type)
-            else x.dtype
-        )
+        low = product_dtype(x)
         matrix = weight.to(low)
         grad_x, grad_w, grad_b = (
             torch.empty_like(x),

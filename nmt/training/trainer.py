@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
 from math import isfinite
@@ -18,8 +19,9 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.training.checkpoint import Checkpoint, Position, prune, save
+from nmt.training.ema import EMA
 from nmt.training.limits import Limits
-from nmt.training.loss import batch_loss
+from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
 
@@ -33,10 +35,9 @@ class Work(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What one update saw; the sums are over its target pieces."""
+    """What one update saw."""
 
-    smoothed: Tensor  # () nats
-    likelihood: Tensor  # () nats
+    loss: Loss  # summed over its target pieces
     tokens: int
     grad_norm: Tensor  # () before clipping
     seconds: float
@@ -52,6 +53,7 @@ class Trainer:
     model: Seq2Seq
     optimizer: torch.optim.Optimizer
     schedule: Schedule
+    loss: BatchLoss
     loader: TrainLoader
     evaluate: Callable[[int], dict[str, float]]
     logger: Logger
@@ -67,10 +69,13 @@ class Trainer:
         self.limits = Limits(self.config, self.schedule)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.num_batches = self.loader.num_batches(0)  # about as many in every epoch
+        self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
 
     def resume(self, last: Checkpoint) -> None:
         """Stand where a checkpoint stood."""
         last.restore(self.model, self.optimizer)
+        if self.ema:
+            self.ema.restore(last.ema())
         self.position = replace(last.position)
         self.schedule.restore(last.position.schedule)
 
@@ -128,40 +133,44 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * self.schedule(position.step, progress)
         tokens = sum(batch.num_pieces for batch in work.batches)
-        smoothed = likelihood = torch.zeros((), device=self.device)
+        losses: list[Loss] = []
         for batch in work.batches:
             with autocast(self.device, self.precision):
-                loss = batch_loss(self.model, batch.to(self.device), self.config.label_smoothing)
-            (loss.smoothed / tokens).backward()
-            smoothed = smoothed + loss.smoothed.detach()
-            likelihood = likelihood + loss.likelihood
+                loss = self.loss(self.model, batch.to(self.device), self.config.label_smoothing)
+            (loss.objective / tokens).backward()
+            losses.append(total([loss]))
         limit = self.config.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.ema:
+            self.ema.update(position.step)
         position.epoch, position.batch = work.epoch, work.batch
         position.tokens += tokens
         seconds = time.monotonic() - started
         position.update_seconds += seconds
-        return Update(smoothed, likelihood, tokens, norm, seconds)
+        return Update(total(losses), tokens, norm, seconds)
 
     def report(self, recent: list[Update]) -> None:
         """Log the means over the updates since the last report. UserError where loss is none."""
         tokens = sum(update.tokens for update in recent)
-        loss = sum(update.smoothed.item() for update in recent) / tokens
-        if not isfinite(loss):
+        loss = total([update.loss for update in recent])
+        objective = loss.objective.item() / tokens
+        if not isfinite(objective):
             raise UserError(
-                f"training has diverged: the loss is {loss} at step {self.position.step}. Lower "
-                "optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
+                f"training has diverged: the loss is {objective} at step {self.position.step}. "
+                "Lower optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
             )
         metrics = {
-            "train/loss": loss,
-            "train/nll": sum(update.likelihood.item() for update in recent) / tokens,
+            "train/loss": loss.smoothed.item() / tokens,
+            "train/nll": loss.likelihood.item() / tokens,
             "train/grad_norm": sum(update.grad_norm.item() for update in recent) / len(recent),
             "train/lr": self.optimizer.param_groups[0]["lr"],
             "train/tokens_per_s": tokens / sum(update.seconds for update in recent),
             "train/epoch": self.position.epoch + self.position.batch / self.num_batches,
         }
+        if loss.consistency is not None:
+            metrics["train/consistency"] = loss.consistency.item() / tokens
         self.logger.log(self.position.step, metrics)
         shares = self.limits.shares(self.position, self.num_batches)
         share = max(shares.values(), default=None)
@@ -170,7 +179,8 @@ class Trainer:
     def measure(self, start: float) -> None:
         """Evaluate on dev and write a checkpoint; ``start`` is when training would have begun."""
         position, watch = self.position, self.config.watch
-        position.dev = self.evaluate(position.step)
+        with self.ema.in_place() if self.ema else nullcontext():
+            position.dev = self.evaluate(position.step)
         self.schedule.observe(position.dev["loss"])
         position.schedule = self.schedule.state()
         now, best = position.dev[watch], position.best
@@ -178,6 +188,7 @@ class Trainer:
         position.best = now if better else best
         position.bad_evaluations = 0 if better else position.bad_evaluations + 1
         position.seconds = time.monotonic() - start
-        save(self.run, self.model, self.optimizer, position)
+        ema = self.ema.average if self.ema else None
+        save(self.run, self.model, self.optimizer, position, ema)
         prune(self.run, self.config.keep_last, self.config.keep_best, watch)
         self.progress.measured(position.step, position.dev, better)

@@ -1,0 +1,146 @@
+"""Consistency training: two passes over the same batch, which have to predict the same.
+
+Each class is a loss in the place of :func:`nmt.training.loss.batch_loss`, chosen by
+``consistency=``. Both passes are one forward of the doubled batch, so an update takes twice the
+time and memory.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nmt.attention.mask import PAD
+from nmt.data.loader import Batch
+from nmt.data.tokenizer import BOS, EOS
+from nmt.errors import at_least, share
+from nmt.models.embedding import token_cutoff
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.loss import Loss, product_dtype
+
+
+class RDrop:
+    """R-Drop (Liang, Wu et al. 2021, arXiv 2106.14448): two passes differ in their dropout.
+
+    Half of the paper's eq. 4, so that the cross-entropy stays comparable and ``weight`` is its α:
+    (CE₁ + CE₂) / 2 + α/2 · (KL(p₁‖p₂) + KL(p₂‖p₁)) / 2, the gradient through both sides.
+    """
+
+    def __init__(self, weight: float) -> None:
+        at_least(0, {"consistency.weight": weight})
+        self.weight = weight
+
+    def __call__(self, model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        """Sum the loss of every target piece of a batch, under teacher forcing."""
+        return pair_loss(model, batch, smoothing, (0.5, 0.5), self.weight / 2)
+
+
+class SimCut:
+    """SimCut (Gao et al. 2022, arXiv 2206.02368): the second pass lacks pieces on both sides.
+
+    CE₁ + α · KL(p₁‖p₂), α being ``weight`` and ``cutoff`` the share of the pieces that the second
+    pass lacks. The gradient goes through both sides, which the paper found to matter; eos of the
+    source and bos of the target stay, as in the authors' code.
+    """
+
+    def __init__(self, weight: float, cutoff: float) -> None:
+        at_least(0, {"consistency.weight": weight})
+        share({"consistency.cutoff": cutoff})
+        self.weight = weight
+        self.cutoff = cutoff
+
+    def __call__(self, model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        """Sum the loss of every target piece of a batch, under teacher forcing."""
+        second = batch.source.size(0)  # the row where the second pass begins
+        with token_cutoff(model, self.cutoff, second, kept=(BOS, EOS)):
+            return pair_loss(model, batch, smoothing, (1.0, 0.0), self.weight)
+
+
+def pair_loss(
+    model: Seq2Seq, batch: Batch, smoothing: float, shares: tuple[float, float], weight: float
+) -> Loss:
+    """Sum the loss of two passes over a batch; see :class:`ChunkedPair`."""
+    source, target = (ids.repeat(2, 1) for ids in batch)
+    features = model.features(source, target[:, :-1]).unflatten(0, (2, -1))  # (2,B,T,R)
+    labels = batch.target[:, 1:]  # (B,T)
+    keep = labels != PAD
+    output = model.output
+    sums = ChunkedPair.apply(
+        features[:, keep], output.weight, output.bias, labels[keep], smoothing, shares, weight
+    )
+    return Loss(*sums)
+
+
+class ChunkedPair(torch.autograd.Function):
+    """Σᵢ shareᵢ · (CEᵢ + weight · KL(pᵢ‖pⱼ)) of two passes i, j, summed over N pieces.
+
+    (2,N,R), (V,R), (V,), (N,) -> that objective, and without gradients its parts: the smoothed and
+    the plain cross-entropy Σᵢ shareᵢ CEᵢ, and the divergence Σᵢ shareᵢ KL(pᵢ‖pⱼ), each ().
+
+    As in :class:`nmt.training.loss.ChunkedCrossEntropy` the gradient is computed on the way
+    forward. With q = (1-ε) onehot + ε/V and l the logits,
+
+        ∂CEᵢ/∂lᵢ = pᵢ - q
+        ∂KL(pᵢ‖pⱼ)/∂lᵢ = pᵢ · (log pᵢ - log pⱼ - KL(pᵢ‖pⱼ))
+        ∂KL(pᵢ‖pⱼ)/∂lⱼ = pⱼ - pᵢ
+    """
+
+    CHUNK = 512  # rows of each pass
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        matrix: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        shares: tuple[float, float],
+        weight: float,
+    ) -> tuple[Tensor, ...]:
+        """Compute the sums, and the gradients while the logits are at hand."""
+        low = product_dtype(x)
+        wide = torch.promote_types(low, torch.float32)
+        low_matrix = matrix.to(low)
+        grad_x, grad_m, grad_b = (
+            torch.empty_like(x),
+            torch.zeros_like(matrix),
+            torch.zeros_like(bias),
+        )
+        own = torch.tensor(shares, dtype=wide, device=x.device).view(2, 1, 1)  # share i
+        other = weight * own.flip(0)  # of KL(pⱼ‖pᵢ), whose second side is i
+        sums = x.new_zeros(2, 3, dtype=wide)  # of each pass: smoothed, likelihood, divergence
+        with torch.autocast(x.device.type, enabled=False):
+            for start in range(0, target.size(0), ChunkedPair.CHUNK):
+                rows = slice(start, start + ChunkedPair.CHUNK)
+                piece = x[:, rows].to(low)
+                labels = target[None, rows, None].expand(2, -1, 1)  # (2,C,1)
+                logits = F.linear(piece, low_matrix).to(wide).add_(bias)  # (2,C,V)
+                logp = logits.log_softmax(-1)
+                p = logp.exp()
+                apart = logp - logp.flip(0)  # log pᵢ - log pⱼ
+                divergence = (p * apart).sum(-1, keepdim=True)  # (2,C,1)
+                nll = -logp.gather(-1, labels)
+                smoothed = (1 - smoothing) * nll - smoothing * logp.mean(-1, keepdim=True)
+                sums += torch.cat([smoothed, nll, divergence], -1).sum(1)
+
+                grad = apart.sub_(divergence).mul_(weight).add_(1).mul_(own).add_(other).mul_(p)
+                grad.sub_(p.flip(0).mul_(other)).sub_(own * (smoothing / p.size(-1)))
+                onehot = (own * (smoothing - 1)).expand_as(labels)
+                grad.scatter_add_(-1, labels, onehot)
+                grad_b += grad.sum((0, 1))
+                grad = grad.to(low)
+                grad_x[:, rows] = grad @ low_matrix
+                grad_m += grad.flatten(0, 1).mT @ piece.flatten(0, 1)
+        ctx.save_for_backward(grad_x, grad_m, grad_b)
+        smoothed, likelihood, divergence = (own.view(2, 1) * sums).sum(0)
+        ctx.mark_non_differentiable(smoothed, likelihood, divergence)
+        return smoothed + weight * divergence, smoothed, likelihood, divergence
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradients that are already there."""
+        grad_x, grad_m, grad_b = ctx.saved_tensors
+        scale = grads[0]
+        return grad_x * scale, grad_m * scale, grad_b * scale, None, None, None, None

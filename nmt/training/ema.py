@@ -1,0 +1,53 @@
+"""The exponential moving average of the weights: evaluated and kept, but not trained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nmt.training.checkpoint import put
+
+
+class EMA:
+    """After update t the average becomes d · average + (1 - d) · weights.
+
+    d = min(decay, (1 + t) / (10 + t)): the second bound has the average forget the first updates
+    soon (num_updates of TensorFlow's ExponentialMovingAverage). A decay of 0.999 averages about the
+    last 1,000 updates.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = model
+        self.decay = decay
+        self.average = weights(model)
+
+    def update(self, step: int) -> None:
+        """Take in the weights after update ``step``, counted from 1."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                self.average[name].lerp_(parameter, 1 - decay)
+
+    def restore(self, kept: dict[str, Tensor] | None) -> None:
+        """Go on from a kept average; None: begin with the weights as they are."""
+        for name, tensor in (kept or weights(self.model)).items():
+            self.average[name].copy_(tensor)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the average in the place of the weights inside the block."""
+        trained = weights(self.model)
+        put(self.model, self.average)
+        try:
+            yield
+        finally:
+            put(self.model, trained)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """Copy the model's parameters, each once though it may have several names."""
+    return {
+        name: parameter.detach().clone(memory_format=torch.contiguous_format)
+        for name, parameter in model.named_parameters()
+    }
