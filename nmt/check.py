@@ -28,7 +28,10 @@ GIVEN = {
     "model": {"source_vocabulary", "target_vocabulary"},
     "cell": {"input_width", "width", "feed_width"},
     "bridge": {"encoder_width", "state_width"},
-    "order": {"input_width", "width", "num_layers", "cell", "attend", "readout_width", "dropout"},
+    "order": {
+        *("input_width", "width", "num_layers", "cell", "attend", "self_attend"),
+        *("readout_width", "dropout"),
+    },
     "attention": {"query_width", "key_width", "value_width"},
     "self_attention": {"query_width", "key_width", "value_width"},
     "cross_attention": {"query_width", "key_width", "value_width"},
