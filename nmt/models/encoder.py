@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         bidirectional: bool,
         cell: Callable[[int, int], Recurrent],
         dropout: float,
-        self_attend: Callable[[int], Attend] | None,
+        self_attend: Callable[[int], Attend] | None = None,
     ) -> None:
         super().__init__()
         self.width = 2 * width if bidirectional else width
