@@ -67,7 +67,12 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkey
 def test_a_transformer_goes_through_everything_and_goes_on(tmp_path, monkeypatch):
     """Trained, cut off and resumed, then translating and drawing."""
     monkeypatch.chdir(tmp_path)
-    words = ["experiment=smoke", "model=transformer_tiny", "model.dropout=0.1"]
+    words = [
+        "experiment=smoke",
+        "model=transformer_tiny",
+        "train.heatmaps=1",
+        "decode.max_ratio=0.5",
+    ]
     assert nmt("train", *words, "hydra.run.dir=whole").code == 0
     with monkeypatch.context() as patch:
         interrupt_after(patch, 13)

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from nmt.evaluation.scores import score
-from nmt.report.heatmap import heatmap
+from nmt.report.heatmap import heatmap, pixels
 from nmt.report.logger import EVENTS, METRICS, Logger
 from nmt.report.table import SCORES, markdown, sample_rows, score_rows, table
 
@@ -62,7 +62,7 @@ def test_figures_text_and_configuration(tmp_path):
     with Logger(tmp_path) as logger:
         for step in (3, 7):
             figure = heatmap(torch.eye(2), ["a", "b"], ["c", "d"], "Sentence 1", [])
-            logger.figure(step, "attention/1", figure)
+            logger.image(step, "attention/1", pixels(figure))
         logger.text(7, "samples", "| a |\n| --- |\n| Hündin |")
         logger.config("model:\n  width: 3")
     found = events(tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nmt.data.loader import Batch
@@ -13,7 +14,7 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Decode, source_ids
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.models.seq2seq import Kind
-from nmt.report.heatmap import heatmap
+from nmt.report.heatmap import heatmap, pixels
 from nmt.report.logger import Logger
 from nmt.report.table import SAMPLES, markdown, sample_rows
 from nmt.report.words import merge_words
@@ -164,9 +165,10 @@ class Gallery:
         name = "-".join([f"sentence-{number}", *kind.split()])
         path = self.folder / occasion.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        image = pixels(figure)  # drawn once, for both
+        Image.fromarray(image).save(path)
         if self.logger:
-            self.logger.figure(occasion.step, f"{occasion.tag}/{name}", figure)
+            self.logger.image(occasion.step, f"{occasion.tag}/{name}", image)
 
 
 def with_mean(weights: Tensor) -> tuple[Tensor, list[str]]:

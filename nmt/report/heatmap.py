@@ -39,13 +39,13 @@ def heatmap(
     heads. The colour scale is 0 to 1 in every figure, so that two can be compared. `heading` (the
     number of the sentence) and `lines` (its text) stand above it, wrapped. Every label is drawn as
     it is, `$` and `_` too. pyplot does not know the figure, so nothing keeps it alive;
-    `figure.savefig(path)` writes the PNG.
+    `pixels(figure)` draws it.
     """
     if weights.dim() == 2:
         weights = weights[None, None]
     assert weights.shape == (len(rows), len(columns), len(target), len(source))
     image = side_by_side(weights.float().cpu().numpy())  # one matrix, NaN between the panels
-    cell = cell_size(max(image.shape))
+    cell = cell_size(max(image.shape)) if weights.shape[:2] == (1, 1) else grid_cell(image.shape)
     figure = Figure(dpi=DPI)
     FigureCanvasAgg(figure)
     grid, bar = figure.add_axes((0, 0, 1, 1)), figure.add_axes((0, 0, 1, 1))
@@ -108,6 +108,12 @@ def between(labels: Sequence[str], times: int) -> list[str]:
 def cell_size(num: int) -> float:
     """Inches of a cell: less for more than 45 pieces, readable up to 190, never a huge picture."""
     return min(0.27, max(12 / num, 0.19), 36 / num)
+
+
+def grid_cell(shape: tuple[int, ...]) -> float:
+    """Inches of a cell of a grid: small, for a grid is looked at as a whole and drawn often."""
+    num = max(shape)
+    return min(0.15, max(20 / num, 0.1), 36 / num)
 
 
 def pixels(figure: Figure) -> np.ndarray:

@@ -8,11 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from matplotlib.figure import Figure
+import numpy as np
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
-
-from nmt.report.heatmap import pixels
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -45,9 +43,9 @@ class Logger:
         """Text such as sample translations, see `nmt.report.table.markdown`."""
         self.events.add_text(name, markdown, step)
 
-    def figure(self, step: int, name: str, figure: Figure) -> None:
-        """A picture; those of one name make a slider over the steps."""
-        self.events.add_image(name, pixels(figure), step, dataformats="HWC")
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """A picture (height, width, 4) of uint8; those of one name make a slider over the steps."""
+        self.events.add_image(name, image, step, dataformats="HWC")
 
     def config(self, yaml: str) -> None:
         """The resolved configuration, kept as it is written."""
