@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from command import nmt
 
+pytest.register_assert_rewrite("model_laws")
+
 COUNTED = ["eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben"]
 COUNTS = ["one", "two", "three", "four", "five", "six", "seven"]
 

@@ -4,26 +4,32 @@ And for self-attention in encoder and decoder, with every score in every order.
 """
 
 from collections.abc import Sequence
-from copy import deepcopy
 from functools import cache
 from itertools import product
 
 import pytest
 import torch
 from choices import names
+from model_laws import (
+    Case,
+    ModelLaws,
+    S,
+    T,
+    bfloat16_is_float32_but_for_rounding,
+    decode,
+    gradients_reach_every_parameter,
+    sources,
+    targets,
+)
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
 from torch import Tensor
 
 from nmt.attention.mask import PAD
-from nmt.decoding.search import select
 from nmt.errors import UserError
 from nmt.models.decoder import Memory
 from nmt.models.recurrent import Recurrent
 from nmt.models.rnn import RNN
 
-B, S, T, K = 3, 7, 5, 4
-LENGTHS = (7, 4, 1)
-BOS, EOS = 2, 3
 ORDERS = {
     "luong": ("luong", {}),
     "luong-feed": ("luong", {"order.input_feed": True}),
@@ -37,33 +43,6 @@ CHOICES = [
 ]
 
 
-def sources() -> Tensor:
-    """Ids (B,S) of sentences of unequal length, eos last, then padding."""
-    ids = torch.randint(4, SOURCE_VOCABULARY, (B, S))
-    for row, length in enumerate(LENGTHS):
-        ids[row, length - 1] = EOS
-        ids[row, length:] = PAD
-    return ids
-
-
-def targets() -> Tensor:
-    """Ids (B,T), bos first."""
-    ids = torch.randint(4, TARGET_VOCABULARY, (B, T))
-    ids[:, 0] = BOS
-    return ids
-
-
-def decode(model: RNN, source: Tensor, target: Tensor) -> Tensor:
-    """The logits (B,T,V) of a target that is read step by step."""
-    memory = model.encode(source)
-    state = model.start(memory)
-    steps = []
-    for tokens in target.split(1, dim=1):
-        logits, state = model.step(tokens, state, memory)
-        steps.append(logits)
-    return torch.cat(steps, 1)
-
-
 @cache
 def build(attention, order, cell, bridge, of_itself) -> RNN:
     torch.manual_seed(1)
@@ -74,27 +53,16 @@ def build(attention, order, cell, bridge, of_itself) -> RNN:
     return small_rnn(settings, **parts).double().eval()
 
 
-class Case:
-    """One combination, and a padded batch for it."""
-
-    def __init__(self, *choice):
-        self.model = deepcopy(build(*choice))
-        torch.manual_seed(2)
-        self.source, self.target = sources(), targets()
-
-
 @pytest.fixture(params=CHOICES, ids=lambda choice: "-".join(filter(None, choice)))
 def case(request) -> Case:
-    return Case(*request.param)
+    return Case(build(*request.param))
 
 
 # The laws
 
 
-def test_steps_are_the_whole_target_at_once(case):
-    at_once = case.model(case.source, case.target)
-    assert at_once.shape == (B, T, TARGET_VOCABULARY)
-    torch.testing.assert_close(decode(case.model, case.source, case.target), at_once)
+class TestRNN(ModelLaws):
+    """Of models in general, for every case."""
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -116,39 +84,6 @@ def test_steps_are_the_whole_target_whatever_the_attention_is_made_of(
     torch.testing.assert_close(decode(model, source, target), model(source, target))
 
 
-def test_hypotheses_beside_each_other_are_each_alone(case):
-    """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
-    model, memory = case.model, case.model.encode(case.source)
-    several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
-    parents = torch.randint(K, (B, K))
-    rows = torch.arange(B)[:, None]
-    _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
-    state = select(state, (rows, torch.zeros(B, K, dtype=torch.long)))  # one becomes K
-    for t in range(T):
-        logits, state = model.step(several[:, :, t], state, memory)  # (B,K,V)
-        if t == 2:
-            state = select(state, (rows, parents))
-            several[:, :, : t + 1] = several[rows, parents, : t + 1]
-    for k in range(K):
-        target = torch.cat([case.target[:, :1], several[:, k]], 1)
-        torch.testing.assert_close(logits[:, k], model(case.source, target)[:, -1])
-
-
-def test_a_sentence_alone_is_the_sentence_in_a_padded_batch(case):
-    together = case.model(case.source, case.target)
-    for i, length in enumerate(LENGTHS):
-        alone = case.model(case.source[i : i + 1, :length], case.target[i : i + 1])
-        torch.testing.assert_close(alone[0], together[i])
-
-
-def test_the_future_is_invisible(case):
-    before = case.model(case.source, case.target)
-    case.target[:, 3:] = 4 + (case.target[:, 3:] - 3) % (TARGET_VOCABULARY - 4)  # all others
-    after = case.model(case.source, case.target)
-    torch.testing.assert_close(after[:, :3], before[:, :3])
-    assert (after[:, 3] != before[:, 3]).any(-1).all()
-
-
 def test_every_source_piece_counts(case):
     source = case.source[:1].repeat(S, 1)  # row s has another piece at s; the last is as it was
     changed = source.diagonal()[: S - 1]
@@ -159,24 +94,11 @@ def test_every_source_piece_counts(case):
 
 
 def test_gradients_reach_every_parameter(case):
-    logits = case.model.train()(case.source, case.target)
-    (logits * torch.randn_like(logits)).sum().backward()
-    for name, parameter in case.model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
+    gradients_reach_every_parameter(case)
 
 
 def test_bfloat16_is_float32_but_for_rounding(case):
-    model = case.model.float()
-    exact = model(case.source, case.target)
-    with torch.autocast("cpu", torch.bfloat16):
-        coarse = model(case.source, case.target)
-        stepped = decode(model, case.source, case.target)
-    (coarse.float() * torch.randn(B, T, TARGET_VOCABULARY)).sum().backward()
-    torch.testing.assert_close(coarse.float(), exact, atol=0.1, rtol=0.0)
-    torch.testing.assert_close(stepped.float(), exact, atol=0.1, rtol=0.0)
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    bfloat16_is_float32_but_for_rounding(case, atol=0.1)
 
 
 # The parts of the model against a plain loop over the papers' equations

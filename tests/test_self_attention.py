@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from model_laws import LENGTHS, B, S, T, decode, sources, targets
 from small_model import small_rnn
-from test_models import LENGTHS, ORDERS, SELF_ATTENTION, B, S, T, decode, sources, targets
+from test_models import ORDERS, SELF_ATTENTION
 from torch import Tensor
 
 from nmt.attention.attention import record_attention

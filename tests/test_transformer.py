@@ -8,49 +8,33 @@ from typing import NamedTuple
 import pytest
 import torch
 from choices import names
-from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_transformer
+from model_laws import (
+    BOS,
+    EOS,
+    LENGTHS,
+    B,
+    Case,
+    ModelLaws,
+    S,
+    T,
+    bfloat16_is_float32_but_for_rounding,
+    gradients_reach_every_parameter,
+    sources,
+    targets,
+)
+from small_model import TARGET_VOCABULARY, small_transformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.attention import record_attention
 from nmt.attention.mask import PAD
-from nmt.decoding.search import Hypothesis, beam_search, select
+from nmt.decoding.search import Hypothesis, beam_search
 from nmt.errors import UserError
 from nmt.models.positions import Rope, Sinusoidal
 from nmt.models.seq2seq import Kind
 from nmt.models.transformer import Transformer
 
-B, S, T, K = 3, 7, 5, 4
-LENGTHS = (7, 4, 1)
-BOS, EOS = 2, 3
 SCORES = [name for name in names("attention") if name != "none"]
-
-
-def sources() -> Tensor:
-    """Ids (B,S) of sentences of unequal length, eos last, then padding."""
-    ids = torch.randint(4, SOURCE_VOCABULARY, (B, S))
-    for row, length in enumerate(LENGTHS):
-        ids[row, length - 1] = EOS
-        ids[row, length:] = PAD
-    return ids
-
-
-def targets() -> Tensor:
-    """Ids (B,T), bos first."""
-    ids = torch.randint(4, TARGET_VOCABULARY, (B, T))
-    ids[:, 0] = BOS
-    return ids
-
-
-def decode(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
-    """The logits (B,T,V) of a target that is read step by step."""
-    memory = model.encode(source)
-    state = model.start(memory)
-    steps = []
-    for tokens in target.split(1, dim=1):
-        logits, state = model.step(tokens, state, memory)
-        steps.append(logits)
-    return torch.cat(steps, 1)
 
 
 @cache
@@ -58,15 +42,6 @@ def build(**parts) -> Transformer:
     torch.manual_seed(1)
     settings = {"window.radius": 1} if parts.get("window", "full") != "full" else {}
     return small_transformer(settings, **parts).double().eval()
-
-
-class Case:
-    """One combination, and a padded batch for it."""
-
-    def __init__(self, **parts):
-        self.model = deepcopy(build(**parts))
-        torch.manual_seed(2)
-        self.source, self.target = sources(), targets()
 
 
 ATTENTIONS = [
@@ -86,80 +61,30 @@ SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": Fals
     params=ATTENTIONS + PARTS + SIZES, ids=lambda parts: "-".join(map(str, parts.values()))
 )
 def case(request) -> Case:
-    return Case(**request.param)
+    return Case(build(**request.param))
 
 
 # The laws
 
 
-def test_steps_are_the_whole_target_at_once(case):
-    at_once = case.model(case.source, case.target)
-    assert at_once.shape == (B, T, TARGET_VOCABULARY)
-    torch.testing.assert_close(decode(case.model, case.source, case.target), at_once)
-
-
-def test_hypotheses_beside_each_other_are_each_alone(case):
-    """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
-    model, memory = case.model, case.model.encode(case.source)
-    several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
-    parents = torch.randint(K, (B, K))
-    rows = torch.arange(B)[:, None]
-    _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
-    state = select(state, (rows, torch.zeros(B, K, dtype=torch.long)))  # one becomes K
-    for t in range(T):
-        logits, state = model.step(several[:, :, t], state, memory)  # (B,K,V)
-        if t == 2:
-            state = select(state, (rows, parents))
-            several[:, :, : t + 1] = several[rows, parents, : t + 1]
-    for k in range(K):
-        target = torch.cat([case.target[:, :1], several[:, k]], 1)
-        torch.testing.assert_close(logits[:, k], model(case.source, target)[:, -1])
-
-
-def test_a_sentence_alone_is_the_sentence_in_a_padded_batch(case):
-    together = case.model(case.source, case.target)
-    for i, length in enumerate(LENGTHS):
-        alone = case.model(case.source[i : i + 1, :length], case.target[i : i + 1])
-        torch.testing.assert_close(alone[0], together[i])
-
-
-def test_the_future_is_invisible(case):
-    before = case.model(case.source, case.target)
-    case.target[:, 3:] = 4 + (case.target[:, 3:] - 3) % (TARGET_VOCABULARY - 4)  # all others
-    after = case.model(case.source, case.target)
-    torch.testing.assert_close(after[:, :3], before[:, :3])
-    assert (after[:, 3] != before[:, 3]).any(-1).all()
+class TestTransformer(ModelLaws):
+    """Of models in general, for every case."""
 
 
 @pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::7])
 def test_gradients_reach_every_parameter(parts):
-    case = Case(**parts)
-    logits = case.model.train()(case.source, case.target)
-    (logits * torch.randn_like(logits)).sum().backward()
-    for name, parameter in case.model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
+    gradients_reach_every_parameter(Case(build(**parts)))
 
 
 @pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::7])
 def test_bfloat16_is_float32_but_for_rounding(parts):
-    case = Case(**parts)
-    model = case.model.float()
-    exact = model(case.source, case.target)
-    with torch.autocast("cpu", torch.bfloat16):
-        coarse = model(case.source, case.target)
-        stepped = decode(model, case.source, case.target)
-    (coarse.float() * torch.randn(B, T, TARGET_VOCABULARY)).sum().backward()
-    torch.testing.assert_close(coarse.float(), exact, atol=0.15, rtol=0.0)
-    torch.testing.assert_close(stepped.float(), exact, atol=0.15, rtol=0.0)
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    bfloat16_is_float32_but_for_rounding(Case(build(**parts)), atol=0.15)
 
 
 def test_word_order_counts_only_through_positions():
     """With no positions and a full view, the encoder reads a bag of words."""
     for positions, differs in (("none", False), ("sinusoidal", True), ("rope", True)):
-        case = Case(positions=positions)
+        case = Case(build(positions=positions))
         turned = case.source[:1].flip(1)
         one, other = (
             case.model(case.source[:1], case.target[:1]),
@@ -169,7 +94,7 @@ def test_word_order_counts_only_through_positions():
 
 
 def test_without_the_causal_mask_the_future_is_seen_in_training():
-    case = Case(causal_mask=False)
+    case = Case(build(causal_mask=False))
     before = case.model(case.source, case.target)
     case.target[:, 3:] = 4 + (case.target[:, 3:] - 3) % (TARGET_VOCABULARY - 4)
     after = case.model(case.source, case.target)
@@ -177,7 +102,7 @@ def test_without_the_causal_mask_the_future_is_seen_in_training():
 
 
 def test_without_the_padding_mask_a_sentence_depends_on_its_neighbours():
-    case = Case(padding_mask=False)
+    case = Case(build(padding_mask=False))
     together = case.model(case.source, case.target)
     for i, length in enumerate(LENGTHS):
         alone = case.model(case.source[i : i + 1, :length], case.target[i : i + 1])
@@ -188,7 +113,7 @@ def test_without_the_padding_mask_a_sentence_depends_on_its_neighbours():
 
 
 def test_a_state_can_be_continued_in_two_ways():
-    model = Case().model
+    model = Case(build()).model
     memory = model.encode(sources())
     _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
     first, _ = model.step(torch.full((B, 1), 5), state, memory)
