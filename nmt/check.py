@@ -23,6 +23,7 @@ from omegaconf.errors import (
 
 from nmt.errors import UserError
 
+SCORE = {"query_width", "key_width", "value_width"}
 # What the program itself gives to the parts, by the part's name.
 GIVEN = {
     "model": {"source_vocabulary", "target_vocabulary"},
@@ -32,9 +33,9 @@ GIVEN = {
         *("input_width", "width", "num_layers", "cell", "attend", "self_attend"),
         *("readout_width", "dropout"),
     },
-    "attention": {"query_width", "key_width", "value_width"},
-    "self_attention": {"query_width", "key_width", "value_width"},
-    "cross_attention": {"query_width", "key_width", "value_width"},
+    "attention": SCORE,
+    "self_attention": SCORE,
+    "cross_attention": SCORE,
     "window": {"query_width"},
     "positions": {"width", "head_width"},
     "feed_forward": {"width", "inner", "dropout"},

@@ -26,7 +26,7 @@ from nmt.report.gallery import Gallery, spread
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
-from nmt.run import CONFIG, MODEL, RESULT, Translator, build_model
+from nmt.run import CONFIG, RESULT, Translator, build_model
 from nmt.training import checkpoint
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
@@ -214,7 +214,7 @@ def finish(translator: Translator, run: Path, config: Train) -> None:
     else:
         chosen = found[-config.keep_last :]
     checkpoint.put(translator.model, checkpoint.average(chosen))
-    checkpoint.save_tensors(translator.model, run / MODEL)
+    checkpoint.save_tensors(translator.model, run / checkpoint.MODEL)
 
 
 def test(

@@ -26,11 +26,10 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.checkpoint import better_first, checkpoints, load_tensors
+from nmt.training.checkpoint import MODEL, better_first, checkpoints, load_tensors
 from nmt.training.runtime import autocast, keep_heap, pick_device, pick_precision
 
 CONFIG = "config.yaml"
-MODEL = "model.safetensors"
 RESULT = "result.json"
 
 

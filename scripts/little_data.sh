@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What helps where text is scarce: the small Transformer on Multi30k, English → German, for the same
-# number of updates, plain and with one thing more each time.
+# number of updates: plain, with each thing alone, and with most of them together.
 #     scripts/little_data.sh <folder with train.en.gz ...> [<folder for the runs> [<updates>]]
 set -eu
 data=$(realpath "$1")
@@ -13,13 +13,13 @@ variant() {
 }
 variant plain
 variant smoothing train.label_smoothing=0.1
-variant subword-sampling tokenizer=unigram tokenizer.size=10000 tokenizer.sample=0.3
-variant unigram tokenizer=unigram tokenizer.size=10000
+variant subword-sampling tokenizer=unigram tokenizer.sample=0.3
+variant unigram tokenizer=unigram
 variant word-dropout model.word_dropout=0.1
 variant average-of-five train.keep_last=5
 variant ema train.ema=0.999
 variant rdrop consistency=rdrop
 variant simcut consistency=simcut
 variant early-stopping train.patience=3
-variant all train.label_smoothing=0.1 tokenizer=unigram tokenizer.size=10000 tokenizer.sample=0.3 \
+variant all train.label_smoothing=0.1 tokenizer=unigram tokenizer.sample=0.3 \
     model.word_dropout=0.1 train.ema=0.999 consistency=rdrop

@@ -46,3 +46,10 @@ class Attend(nn.Module, ABC):
         position:     int, broadcastable to (...,T): the place of each query in its own sentence.
         causal:       query t may look at the keys 0 to t alone, of those that the mask shows.
         """
+
+    def look_within(
+        self, x: Tensor, mask: Tensor | None, position: Tensor, causal: bool = False
+    ) -> Tensor:
+        """Self-attention, where query = memory: x (...,T,D) at `position` -> (...,T,width)."""
+        keys, values = self.remember(x, x, position)
+        return self(x, keys, values, mask, position, causal)

@@ -61,11 +61,13 @@ class MultiHead(Attend):
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        if position is None:
-            position = torch.arange(keys.shape[-2], device=keys.device)
         values = self._split(self.W_V(values))  # (...,H,S,K)
         keys = values if self.W_K is None else self._split(self.W_K(keys))
-        return self.attention.remember(self._turned(keys, position[..., None, :]), values)
+        if self.turn is not None:
+            if position is None:
+                position = torch.arange(keys.shape[-2], device=keys.device)
+            keys = self.turn(keys, position[..., None, :])
+        return self.attention.remember(keys, values)
 
     def forward(
         self,
@@ -78,12 +80,11 @@ class MultiHead(Attend):
     ) -> Tensor:
         position = position.expand(query.shape[:-1])[..., None, :]  # (...,1,T)
         mask = None if mask is None else mask.unsqueeze(-3)  # (...,1,T,S)
-        query = self._turned(self._split(self.W_Q(query)), position)  # (...,H,T,K)
+        query = self._split(self.W_Q(query))  # (...,H,T,K)
+        if self.turn is not None:
+            query = self.turn(query, position)
         context = self.attention(query, keys, values, mask, position, causal)
         return self.W_O(context.transpose(-3, -2).flatten(-2))  # (...,T,D)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (...,T,H·K) -> (...,H,T,K)
-
-    def _turned(self, x: Tensor, position: Tensor) -> Tensor:
-        return x if self.turn is None else self.turn(x, position)

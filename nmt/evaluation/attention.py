@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention, record_attention
 from nmt.models.seq2seq import Kind, Seq2Seq
 
@@ -45,12 +44,12 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
 
 def attends(model: Seq2Seq) -> bool:
     """Tell whether there is any attention to look at."""
-    return any(isinstance(module, Attention) for module in model.modules())
+    return bool(inside(model))
 
 
-def inside(attend: Attend) -> list[Attention]:
-    """The one Attention in something that attends; none in a fixed context."""
-    return [module for module in attend.modules() if isinstance(module, Attention)]
+def inside(module: nn.Module) -> list[Attention]:
+    """Every Attention in a module: one in something that attends, none in a fixed context."""
+    return [part for part in module.modules() if isinstance(part, Attention)]
 
 
 def split(recorded: list[Tensor], num_queries: int) -> list[Tensor]:

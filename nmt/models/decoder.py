@@ -132,8 +132,7 @@ class Decoder(nn.Module, ABC):
         context = self.look(s, memory, position)
         if self.self_attend is None:
             return context
-        keys, values = self.self_attend.remember(s, s, position)
-        own = self.self_attend(s, keys, values, None, position, causal=True)
+        own = self.self_attend.look_within(s, None, position, causal=True)
         return torch.cat([context, own], -1)
 
     def next_contexts(self, s: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:

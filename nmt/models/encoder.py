@@ -61,8 +61,7 @@ class Encoder(nn.Module):
             return encoded
         states = encoded.states
         position = torch.arange(states.size(1), device=states.device)
-        keys, values = self.self_attend.remember(states, states, position)
-        context = self.self_attend(states, keys, values, mask[:, None], position)  # (B,S,De)
+        context = self.self_attend.look_within(states, mask[:, None], position)  # (B,S,De)
         return encoded._replace(states=states + self.dropout(context))
 
 

@@ -30,8 +30,7 @@ class EncoderLayer(nn.Module):
         """(B,S,D), mask (B,S), position (S,) -> (B,S,D)."""
 
         def look(x: Tensor) -> Tensor:
-            keys, values = self.self_attention.remember(x, x, position)
-            return self.self_attention(x, keys, values, mask[:, None], position)
+            return self.self_attention.look_within(x, mask[:, None], position)
 
         x = self.around_attention(x, look)
         return self.around_feed_forward(x, self.feed_forward)
@@ -61,8 +60,7 @@ class DecoderLayer(nn.Module):
         """Whole targets (B,T,D) over a remembered source with mask (B,S): (B,T,D)."""
 
         def look_back(x: Tensor) -> Tensor:
-            keys, values = self.self_attention.remember(x, x, position)
-            return self.self_attention(x, keys, values, None, position, causal=self.causal)
+            return self.self_attention.look_within(x, None, position, causal=self.causal)
 
         x = self.around_self(x, look_back)
         return self._look_across(x, memory, mask, position)

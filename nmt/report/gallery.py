@@ -28,6 +28,13 @@ AXES = {
 }
 
 
+class Axis(NamedTuple):
+    """The pieces along one side of a picture."""
+
+    labels: list[str]
+    language: str
+
+
 @dataclass
 class Drawn:
     """A sentence to draw: its number in its file and text (1 is the first line)."""
@@ -126,20 +133,21 @@ class Gallery:
         batch = batch.to(translator.device)
         with translator.evaluating():
             maps = attention_maps(translator.model, batch.source, batch.target)
-        labels = {
-            "source": translator.source_tokenizer.pieces(source),
-            "predicted": translator.target_tokenizer.pieces([*target, EOS]),
-            "read": translator.target_tokenizer.pieces([BOS, *target]),
+        pieces = translator.target_tokenizer.pieces
+        axes = {
+            "source": Axis(translator.source_tokenizer.pieces(source), translator.source_language),
+            "predicted": Axis(pieces([*target, EOS]), translator.target_language),
+            "read": Axis(pieces([BOS, *target]), translator.target_language),
         }
         for found in maps:
-            left, above = AXES[found.kind]
-            self.picture(found, labels[left], labels[above], sentence.number, lines, occasion)
+            left, above = (axes[name] for name in AXES[found.kind])
+            self.picture(found, left, above, sentence.number, lines, occasion)
 
     def picture(
         self,
         found: AttentionMap,
-        left: list[str],
-        above: list[str],
+        left: Axis,
+        above: Axis,
         number: int,
         lines: list[str],
         occasion: Occasion,
@@ -150,18 +158,17 @@ class Gallery:
         other.
         """
         weights, columns = with_mean(found.weights[0].float().cpu())  # (L,C,T,S)
+        above_labels, left_labels = above.labels, left.labels
         if self.words:
-            source, target = self.translator.source_language, self.translator.target_language
-            languages = (
-                target if found.kind == Kind.DECODER else source,
-                source if found.kind == Kind.ENCODER else target,
+            languages = (above.language, left.language)
+            weights, above_labels, left_labels = merge_words(
+                weights, above_labels, left_labels, languages
             )
-            weights, above, left = merge_words(weights, above, left, languages)
         kind = "" if found.kind == Kind.SOURCE_TARGET else found.kind.value
         parts = (f"sentence {number}", occasion.heading, kind and f"{kind}-attention")
         heading = " · ".join(part for part in parts if part)
         shown = [line for line in lines if line]
-        figure = heatmap(weights, above, left, heading, shown, found.rows, columns)
+        figure = heatmap(weights, above_labels, left_labels, heading, shown, found.rows, columns)
         name = "-".join([f"sentence-{number}", *kind.split()])
         path = self.folder / occasion.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,7 @@ class Trainer:
             with autocast(self.device, self.precision):
                 loss = self.loss(self.model, batch.to(self.device), self.config.label_smoothing)
             (loss.objective / tokens).backward()
-            losses.append(total([loss]))
+            losses.append(loss)
         limit = self.config.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         self.optimizer.step()
