@@ -13,6 +13,7 @@ from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Softmax
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.window import Full, Normalize, Window
+from nmt.dropout import dropout
 
 
 class Attention(Attend):
@@ -61,7 +62,7 @@ class Attention(Attend):
         weights = self._weights(query, keys, mask, position, causal)  # (...,T,S)
         if record is not None:
             record.append(weights.detach())
-        weights = F.dropout(weights, self.dropout, self.training)
+        weights = dropout(weights, self.dropout, self.training)
         return weights.to(values.dtype) @ values  # (...,T,Dv)
 
     def _weights(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
+from nmt.dropout import Dropout
 from nmt.models.recurrent import Recurrent
 from nmt.models.stack import Stack
 
@@ -74,7 +75,7 @@ class Decoder(nn.Module, ABC):
         self.cells = Stack[Recurrent](cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
         self.attend = attend
         self.self_attend = self_attend
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.readout_width = readout_width
 
     @abstractmethod

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.mask import PAD
+from nmt.dropout import Dropout
 from nmt.errors import UserError
 
 
@@ -25,7 +26,7 @@ class Embedding(nn.Embedding):
     ) -> None:
         super().__init__(vocabulary, width, padding_idx=PAD)
         self.scale = scale
-        self.word_dropout = nn.Dropout(word_dropout)
+        self.word_dropout = Dropout(word_dropout)
         nn.init.normal_(self.weight, std=width**-0.5)
         nn.init.zeros_(self.weight[PAD])
 

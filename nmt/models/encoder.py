@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
+from nmt.dropout import Dropout
 from nmt.models.recurrent import Recurrent
 
 
@@ -48,7 +49,7 @@ class Encoder(nn.Module):
         widths = [input_width] + [self.width] * (num_layers - 1)
         layer = BothWays if bidirectional else OneWay
         self.layers = nn.ModuleList(layer(w, width, cell) for w in widths)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.self_attend = self_attend(self.width) if self_attend else None
 
     def forward(self, x: Tensor, mask: Tensor) -> Encoded:

@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.dropout import Dropout
+
 
 class FeedForward(nn.Module, ABC):
     """W2 f(W1 x + b1) + b2. Vaswani et al. 2017, eq. 2.
@@ -18,7 +20,7 @@ class FeedForward(nn.Module, ABC):
         super().__init__()
         self.W1 = nn.Linear(width, inner)
         self.W2 = nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(...,D) -> (...,D)."""

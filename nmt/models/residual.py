@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from nmt.dropout import Dropout
+
 Norm = Callable[[int], nn.Module]
 
 
@@ -19,7 +21,7 @@ class Residual(nn.Module, ABC):
     def __init__(self, width: int, norm: Norm, dropout: float) -> None:
         super().__init__()
         self.norm = norm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @abstractmethod
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
 from nmt.attention.mask import padding_mask
 from nmt.attention.score import Score
 from nmt.attention.window import Normalize, Window
+from nmt.dropout import Dropout
 from nmt.errors import UserError, at_least, share
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
@@ -144,7 +145,7 @@ class RNN(Seq2Seq):
         self.bridge = bridge(self.encoder.width, decoder_layers * state_width)
         self.start_shape = (decoder_layers, state_width)
         self.output = output_layer(readout, self.target_embedding, tie_output)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def encode(self, source: Tensor) -> Memory:
         """Read source ids (B,S), padded with 0, into the memory of the decoder."""

@@ -20,6 +20,7 @@ from nmt.attention.build import build_attention
 from nmt.attention.mask import padding_mask
 from nmt.attention.score import Score
 from nmt.attention.window import Normalize, Window
+from nmt.dropout import Dropout
 from nmt.errors import at_least, share
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.feed_forward import FeedForward
@@ -125,7 +126,7 @@ class Transformer(Seq2Seq):
             word_dropout,
             scale=width**0.5 if scale_embeddings else 1.0,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.width = width
         self.reads_padding = not padding_mask
         self.positions = positions(width, head_width or width // heads)
