@@ -30,7 +30,13 @@ from nmt.run import CONFIG, RESULT, Translator, build_model
 from nmt.training import checkpoint
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
-from nmt.training.runtime import keep_heap, pick_device, pick_precision, seed_everything
+from nmt.training.runtime import (
+    bound_kernels,
+    keep_heap,
+    pick_device,
+    pick_precision,
+    seed_everything,
+)
 from nmt.training.trainer import Trainer
 
 
@@ -44,6 +50,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     keep_heap()
+    bound_kernels()
     device = pick_device(cfg.device)
     prepared = prepare_data(cfg)
     loader = TrainLoader(prepared, config.max_tokens, cfg.seed)

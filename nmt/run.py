@@ -27,7 +27,13 @@ from nmt.decoding.translate import Decode, Translation, translate, translate_str
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import MODEL, better_first, checkpoints, load_tensors
-from nmt.training.runtime import autocast, keep_heap, pick_device, pick_precision
+from nmt.training.runtime import (
+    autocast,
+    bound_kernels,
+    keep_heap,
+    pick_device,
+    pick_precision,
+)
 
 CONFIG = "config.yaml"
 RESULT = "result.json"
@@ -105,6 +111,7 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     """Load a run's final model, or its best checkpoint while training has not ended."""
     cfg = read_config(run)
     keep_heap()
+    bound_kernels()
     device = pick_device(device_name)
     source, target = (Tokenizer.load(run / "tokenizer", side) for side in ("source", "target"))
     model = build_model(cfg, source, target).to(device)

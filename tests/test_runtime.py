@@ -1,4 +1,7 @@
-"""Device, precision and seeds."""
+"""Device, precision, seeds and memory."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -79,3 +82,37 @@ def test_kernels_whose_result_varies_can_be_refused():
     finally:
         seed_everything(1, CPU, deterministic=False)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+SHAPES = """
+import ctypes, torch
+from nmt.training.runtime import bound_kernels
+
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]
+
+{bound}
+info = ctypes.CDLL(None).mallinfo2
+info.restype = Info
+weight = torch.randn(64, 64, dtype=torch.bfloat16)
+for rows in range(1, 601):
+    torch.nn.functional.linear(torch.randn(rows, 64, dtype=torch.bfloat16), weight)
+    if rows == 300:
+        before = info().h
+print(info().h - before)
+"""
+
+
+def memory_for_300_more_shapes(bound: str) -> int:
+    """Bytes in use by the C library's allocator."""
+    words = [sys.executable, "-c", SHAPES.format(bound=bound)]
+    answer = subprocess.run(words, check=True, capture_output=True, text=True)
+    return int(answer.stdout)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks glibc for its memory")
+def test_memory_does_not_grow_with_the_number_of_shapes():
+    unbound = memory_for_300_more_shapes("")
+    if unbound < 2**24:
+        pytest.skip("this processor's kernels keep no memory")
+    assert memory_for_300_more_shapes("bound_kernels()") < unbound / 10
