@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,11 +23,11 @@ from rich.console import Console
 
 from nmt.attention.luong_dot import LuongDot
 from nmt.attention.scaled_dot import ScaledDot
-from nmt.data.bible import Bible
+from nmt.data.cache import default_cache
 from nmt.decoding.translate import Decode
 from nmt.evaluation.scores import score
 from nmt.report.table import table
-from nmt.run import open_run
+from nmt.run import open_run, read_config
 
 Rows = list[tuple[str | int, ...]]  # the header first
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
@@ -146,10 +147,9 @@ def causal_mask(runs: Path) -> Rows:
 
 def padding_mask(runs: Path) -> Rows:
     """Without the padding mask a sentence's translation depends on its neighbours."""
-    lines = Bible().read().present()["dev"]
-    sources, references = list(lines["source"])[:200], list(lines["target"])[:200]
+    num = 200
     alone = Decode(beam=1, batch_size=1)
-    together = replace(alone, batch_size=len(sources), batch_tokens=10**9)
+    together = replace(alone, batch_size=num, batch_tokens=10**9)
     figure, axes = panels(["translations that change with the batch", "BLEU"])
     rows: Rows = []
     for place, masked in enumerate((True, False)):
@@ -157,9 +157,11 @@ def padding_mask(runs: Path) -> Rows:
         run = Run(
             runs / f"padding_mask-{word}", ["experiment=padding_mask", f"model.padding_mask={word}"]
         )
+        corpus = instantiate(read_config(run.folder).data)
+        sources, references = (side[:num] for side in corpus.lines(default_cache(), "dev"))
         translator = open_run(run.folder, "cpu", "fp32")
         texts = [[best[0].text for best in translator(sources, way)] for way in (alone, together)]
-        changed = sum(a != b for a, b in zip(*texts, strict=True)) / len(sources)
+        changed = sum(a != b for a, b in zip(*texts, strict=True)) / num
         bleu = [score(text, references, "en")["bleu"] for text in texts]
         axes[0].bar(place, 100 * changed, width=0.5)
         axes[1].bar([place - 0.15, place + 0.15], bleu, width=0.3, color=["tab:blue", "tab:orange"])

@@ -8,7 +8,7 @@ runs=${2:-runs/transformer}
 minutes=${3:-5}
 variant() {
     nmt train experiment=multi30k model=transformer_tiny data.dir="$data" data.source=de \
-        data.target=en train.max_minutes="$minutes" train.evaluate_every=100000 "$@"
+        data.target=en optimizer.lr=4e-3 train.max_minutes="$minutes" train.evaluate_every=100000 "$@"
 }
 for attention in bahdanau luong_dot luong_general luong_concat luong_location scaled_dot cosine; do
     variant attention="$attention" hydra.run.dir="$runs/$attention-softmax"
