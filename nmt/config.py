@@ -11,6 +11,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from nmt.data.bible import Bible
 from nmt.data.clean import Clean
 from nmt.data.files import Files
+from nmt.data.greek_nt import GreekNt
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
@@ -18,7 +19,14 @@ from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import above_zero, at_least, one_of, share
 
-CORPORA = {"bible": Bible, "files": Files, "hub": Hub, "kftt": Kftt, "multi30k": Multi30k}
+CORPORA = {
+    "bible": Bible,
+    "files": Files,
+    "greek_nt": GreekNt,
+    "hub": Hub,
+    "kftt": Kftt,
+    "multi30k": Multi30k,
+}
 
 
 @dataclass
