@@ -92,6 +92,7 @@ class Root:
     residual: Any = None
     norm: Any = None
     consistency: Any = None
+    guide: Any = None
     optimizer: Any = None
     schedule: Any = None
     train: Train = field(default_factory=Train)
