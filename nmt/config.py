@@ -8,17 +8,27 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from nmt.alignment.bitext import BitextFiles
+from nmt.alignment.symmetrize import SYMMETRIZATIONS
 from nmt.data.bible import Bible
 from nmt.data.clean import Clean
 from nmt.data.files import Files
+from nmt.data.greek_nt import GreekNt
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
-from nmt.errors import above_zero, at_least, one_of, share
+from nmt.errors import UserError, above_zero, at_least, one_of, share
 
-CORPORA = {"bible": Bible, "files": Files, "hub": Hub, "kftt": Kftt, "multi30k": Multi30k}
+CORPORA = {
+    "bible": Bible,
+    "files": Files,
+    "greek_nt": GreekNt,
+    "hub": Hub,
+    "kftt": Kftt,
+    "multi30k": Multi30k,
+}
 
 
 @dataclass
@@ -82,6 +92,7 @@ class Root:
     residual: Any = None
     norm: Any = None
     consistency: Any = None
+    guide: Any = None
     optimizer: Any = None
     schedule: Any = None
     train: Train = field(default_factory=Train)
@@ -133,6 +144,33 @@ class Translate(Use):
     heatmap_words: bool = False
 
 
+@dataclass
+class Align(BitextFiles, Use):
+    """`nmt align`; the files of `BitextFiles` stand for a test set."""
+
+    data: Any = None  # null: the run's own corpus
+    split: str = "test"  # train, dev or test
+    dev: BitextFiles = field(default_factory=BitextFiles)  # null: the corpus's own gold links
+    hypothesis: bool = False  # align the model's own translations; else the references
+    layer: Any = None  # a number from 1, hops count as layers; null: mean; best: on gold dev
+    head: Any = None  # likewise
+    shift: Any = False  # read a piece's row where it is read, not where it is predicted; or best
+    threshold: float | None = None  # link what has this weight; null: each word's largest
+    reverse: str | None = None  # the run folder of the other direction
+    symmetrize: str = "grow-diag-final-and"  # of two directions, in alignments.txt
+    statistical: bool = False  # a statistical aligner beside it
+    heatmaps: int = 4  # first sentences, drawn
+    output: str | None = None  # folder; null: alignment/<corpus>-<split> in the run folder
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what means nothing."""
+        at_least(0, {"heatmaps": self.heatmaps})
+        one_of(tuple(SYMMETRIZATIONS), {"symmetrize": self.symmetrize})
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1")
+
+
 def register_schema() -> None:
     """Put the schema where the yamls' defaults lists find it."""
     store = ConfigStore.instance()
@@ -143,7 +181,8 @@ def register_schema() -> None:
         store.store(group="schema/data", name=name, node=node)
     store.store(group="schema", name="tokenizer", node=TokenizerConfig)
     store.store(group="schema", name="decode", node=Decode)
-    for name, schema in (("root", Root), ("evaluate", Evaluate), ("translate", Translate)):
+    commands = {"root": Root, "evaluate": Evaluate, "translate": Translate, "align": Align}
+    for name, schema in commands.items():
         store.store(group="schema", name=name, node=schema)
     OmegaConf.register_new_resolver("swept", swept, replace=True)
 

@@ -12,10 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from torch import nn
 
+from nmt.alignment.guide import LinkSource
 from nmt.check import check
 from nmt.config import Train
 from nmt.data.cache import default_cache
 from nmt.data.corpus import Lines
+from nmt.data.guide import Guide
 from nmt.data.loader import Prepared, TrainLoader, prepare
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
@@ -28,6 +30,7 @@ from nmt.report.progress import Progress, clock
 from nmt.report.table import table
 from nmt.run import CONFIG, RESULT, Translator, build_model
 from nmt.training import checkpoint
+from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.runtime import (
@@ -53,9 +56,12 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
     bound_kernels()
     device = pick_device(cfg.device)
     prepared = prepare_data(cfg)
-    loader = TrainLoader(prepared, config.max_tokens, cfg.seed)
+    loader = TrainLoader(prepared, config.max_tokens, cfg.seed, read_guide(cfg, prepared))
     seed_everything(cfg.seed, device, cfg.deterministic)
     translator = new_translator(cfg, prepared, device)
+    loss = build_loss(cfg)
+    if isinstance(loss, Guided):
+        loss.check(translator.model)
     found = checkpoint.checkpoints(run)
     write_start(cfg, run, prepared)
     with (
@@ -71,7 +77,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             model=translator.model,
             optimizer=build_optimizer(cfg.optimizer, translator.model, device),
             schedule=hydra.utils.instantiate(cfg.schedule),
-            loss=build_loss(cfg),
+            loss=loss,
             loader=loader,
             evaluate=DevEvaluation(
                 translator, prepared.dev, quick, config.max_tokens, gallery, logger
@@ -147,10 +153,20 @@ def ended(cfg: DictConfig, run: Path) -> str | None:
 
 def prepare_data(cfg: DictConfig) -> Prepared:
     """Clean, tokenize and encode the corpus, or find it in the cache."""
-    cache = Path(cfg.cache).expanduser() if cfg.cache else default_cache()
     clean: Any = OmegaConf.to_object(cfg.clean)
     tokenizer: Any = OmegaConf.to_object(cfg.tokenizer)
-    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache)
+    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache_folder(cfg))
+
+
+def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
+    """Return the links that guide attention; None: it finds out by itself."""
+    links: LinkSource | None = hydra.utils.instantiate(cfg.guide)
+    return links and links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg))
+
+
+def cache_folder(cfg: DictConfig) -> Path:
+    """Return where prepared corpora are kept."""
+    return Path(cfg.cache).expanduser() if cfg.cache else default_cache()
 
 
 def new_translator(cfg: DictConfig, prepared: Prepared, device: torch.device) -> Translator:
@@ -173,8 +189,13 @@ def build_optimizer(
 
 
 def build_loss(cfg: DictConfig) -> BatchLoss:
-    """Build what is trained for: cross-entropy, with ``consistency=`` of two passes."""
-    return hydra.utils.instantiate(cfg.consistency) if cfg.consistency else batch_loss
+    """Build what is trained for: cross-entropy, with ``consistency=`` of two passes.
+
+    With ``guide=`` one attention is trained towards given links beside it.
+    """
+    loss = hydra.utils.instantiate(cfg.consistency) if cfg.consistency else batch_loss
+    links: LinkSource | None = hydra.utils.instantiate(cfg.guide)
+    return Guided(loss, links.weight, links.layer, links.head) if links else loss
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:

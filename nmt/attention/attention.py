@@ -61,7 +61,7 @@ class Attention(Attend):
             return self._fused(query, keys, values, mask, causal)
         weights = self._weights(query, keys, mask, position, causal)  # (...,T,S)
         if record is not None:
-            record.append(weights.detach())
+            record(weights)
         weights = dropout(weights, self.dropout, self.training)
         return weights.to(values.dtype) @ values  # (...,T,Dv)
 
@@ -112,20 +112,26 @@ def _is_half(x: Tensor) -> bool:
     return x.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(x.device.type)
 
 
-_records: ContextVar[dict[nn.Module, list[Tensor]]] = ContextVar("_records", default={})  # noqa: B039
+Record = Callable[[Tensor], None]
+
+_records: ContextVar[dict[nn.Module, Record]] = ContextVar("_records", default={})  # noqa: B039
 
 
 @contextmanager
-def record_attention(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
+def record_attention(model: nn.Module, detached: bool = True) -> Iterator[dict[str, list[Tensor]]]:
     """The weights of every Attention in the model, for the forwards inside the block.
 
     Gives a dict from module path to the weights (...,T,S) of each of its forwards in their order,
-    before dropout, detached. A target that is decoded step by step has one entry a step, and hops
-    have one entry a hop.
+    before dropout; detached, or with what their gradient needs. A target that is decoded step by
+    step has one entry a step, and hops have one entry a hop.
     """
     attentions = {name: m for name, m in model.named_modules() if isinstance(m, Attention)}
     weights: dict[str, list[Tensor]] = {name: [] for name in attentions}
-    token = _records.set({m: weights[name] for name, m in attentions.items()})
+
+    def recorder(name: str) -> Record:
+        return lambda found: weights[name].append(found.detach() if detached else found)
+
+    token = _records.set({m: recorder(name) for name, m in attentions.items()})
     try:
         yield weights
     finally:

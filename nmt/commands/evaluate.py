@@ -33,13 +33,7 @@ def run(cfg: DictConfig) -> float:
     at_least(0, {"heatmaps": cfg.heatmaps})
     trained = read_config(folder)
     data = cfg.data or trained.data
-    for side in ("source", "target"):
-        if data[side] != trained.data[side]:
-            raise UserError(
-                f"data.{side}={data[side]}: {folder} translates {trained.data.source} to "
-                f"{trained.data.target}. Give data.source={trained.data.source} "
-                f"data.target={trained.data.target}, or another run."
-            )
+    check_languages(folder, trained, data)
     decode = changed(run_decode(trained), cfg.decode)
     cache = Path(cfg.cache).expanduser() if cfg.cache else default_cache()
     lines = hydra.utils.instantiate(data).lines(cache, cfg.split)
@@ -68,6 +62,17 @@ def given_run(cfg: DictConfig) -> Path:
     if OmegaConf.is_missing(cfg, "run"):
         raise UserError("which model? Give run=<folder>, the run folder of a training")
     return Path(cfg.run)
+
+
+def check_languages(folder: Path, trained: DictConfig, data: DictConfig) -> None:
+    """Raise UserError for a corpus of other languages than the run's."""
+    for side in ("source", "target"):
+        if data[side] != trained.data[side]:
+            raise UserError(
+                f"data.{side}={data[side]}: {folder} translates {trained.data.source} to "
+                f"{trained.data.target}. Give data.source={trained.data.source} "
+                f"data.target={trained.data.target}, or another run."
+            )
 
 
 def run_decode(trained: DictConfig) -> Any:

@@ -14,6 +14,7 @@ Commands:
   nmt train       train a model on a corpus, evaluate it, draw where it looks
   nmt translate   translate text with a trained model
   nmt evaluate    score a trained model on a test set
+  nmt align       word alignments out of a trained model's attention
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -50,6 +51,7 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
                                   batches an update
   train.evaluate_every=500        updates from one evaluation on dev, which
                                   writes a checkpoint, to the next
+  guide.weight=0.05               with guide=: how much given links count
   decode.beam=5                   of the search in the test
   seed=2                          of all that is drawn at random
   device=cpu precision=fp32       where and how it is computed; else auto
@@ -103,7 +105,8 @@ RUN/evaluation/<corpus>-<split>.
 
 Keys:
   run=RUN                     the run folder of a training
-  data=CORPUS                 {corpora}; else the run's own
+  data=CORPUS                 {corpora};
+                              else the run's own
   data.dir=FOLDER             and what else the corpus takes: nmt train --help
   split=test                  train, dev or test
   output=FOLDER               where to write
@@ -117,7 +120,49 @@ Examples:
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
   nmt evaluate run=RUN data=files data.source=de data.target=en data.test=[a.de,a.en]"""
 
-COMMANDS = {"train": TRAIN, "translate": TRANSLATE, "evaluate": EVALUATE}
+ALIGN = """\
+nmt align run=RUN [data=CORPUS] [KEY=VALUE ...]
+
+Forces the model of a run folder to write the references of a test set and reads
+its source-target attention as word alignments. Writes alignments.txt (Pharaoh
+format: words count from 0), source.txt and target.txt (the words), result.json
+and heatmaps into RUN/alignment/<corpus>-<split>. Where gold links are given, or
+the corpus has some (greek_nt), it tells the alignment error rate, precision and
+recall.
+
+Keys:
+  run=RUN                     the run folder of a training
+  data=CORPUS                 {corpora};
+                              else the run's own
+  split=test                  train, dev or test
+  source=FILE target=FILE     a text of your own in place of a corpus; also .gz
+  source_words=FILE           the same sentences as words between spaces, which
+  target_words=FILE           are linked; else the words of the text itself
+  detokenize=true             source= and target= hold words: make text of them
+  gold=FILE gold_base=1       gold links, i-j sure and ipj possible, and the
+                              number of the first word: 1, 0 in Pharaoh format
+  gold_flipped=true           where i is a word of the target
+  dev.source=FILE dev.gold=FILE ...   sentences to find the best attention with
+  layer=2 head=3              which attention (hops are layers); null: the mean;
+                              best: the one with the lowest error on dev
+  shift=true                  take a piece's row where it is read, not where it
+                              is predicted (Chen et al. 2020); best: see layer
+  threshold=0.3               link all from this weight on; else each target
+                              word to the source word with the largest
+  reverse=RUN                 a run of the other direction; both are symmetrized
+  symmetrize=intersection     union, grow-diag-final-and: in alignments.txt
+  statistical=true            eflomal on the same text beside it
+  hypothesis=true             align the model's own translations (decode.beam=5)
+  heatmaps=4                  first sentences, drawn with gold links as boxes
+  output=FOLDER               where to write
+  device=cpu precision=fp32   where and how it is computed; else auto
+
+Examples:
+  nmt align run=RUN reverse=RUN2 statistical=true
+  nmt align run=RUN source=test.de.gz target=test.en.gz gold=test.align.gz
+  nmt align run=RUN data=greek_nt layer=best head=best shift=best"""
+
+COMMANDS = {"train": TRAIN, "translate": TRANSLATE, "evaluate": EVALUATE, "align": ALIGN}
 
 
 def command_help(command: str) -> str:

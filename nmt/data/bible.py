@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
 
 from nmt.data.cache import file_digest
+from nmt.data.chapters import held_out
 from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.errors import UserError, at_least
 
@@ -113,14 +113,11 @@ class Bible(Corpus):
             target = read_verses(connection, target_letter)
         finally:
             connection.close()
-        chapters = sorted({place[:2] for place in source})
-        Random(self.split_seed).shuffle(chapters)
-        dev = set(chapters[: self.dev_chapters])
-        test = set(chapters[self.dev_chapters : self.dev_chapters + self.test_chapters])
+        chapters = (place[:2] for place in source)
+        split = held_out(chapters, self.dev_chapters, self.test_chapters, self.split_seed)
         lines: dict[str, list[tuple[str, str]]] = {"train": [], "dev": [], "test": []}
         for chapter, pair in align(source, target):
-            split = "dev" if chapter in dev else "test" if chapter in test else "train"
-            lines[split].append(pair)
+            lines[split[chapter]].append(pair)
         return Splits(*(pairs(*_sides(rows)) if rows else None for rows in lines.values()))
 
     def _versions(self) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from nmt.data.batching import padding_share, token_batches
 from nmt.data.cache import cached, digest
 from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
 from nmt.data.corpus import BLOCK, PAIR, Corpus, Splits, blocks
+from nmt.data.guide import Guide
 from nmt.data.ragged import Ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
 
     source: Tensor  # (B,S)
     target: Tensor  # (B,T+1)
+    guide: Tensor | None = None  # (B,T,S) where each target piece should look; see nmt.data.guide
 
     @property
     def num_pieces(self) -> int:
@@ -36,7 +38,12 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
-        return Batch(*(ids.to(device, non_blocking=True) for ids in self))
+        source, target, guide = self
+        return Batch(
+            source.to(device, non_blocking=True),
+            target.to(device, non_blocking=True),
+            None if guide is None else guide.to(device, non_blocking=True),
+        )
 
 
 @dataclass
@@ -164,15 +171,20 @@ class Ids(NamedTuple):
 class TrainLoader:
     """The batches of train. A batch depends on (seed, epoch, its number) and on nothing before it.
 
-    With subword sampling every epoch cuts all lines anew, and then makes its batches.
+    With subword sampling every epoch cuts all lines anew, and then makes its batches. With a guide
+    batches say where each target piece should look.
     """
 
-    def __init__(self, prepared: Prepared, max_tokens: int, seed: int) -> None:
+    def __init__(
+        self, prepared: Prepared, max_tokens: int, seed: int, guide: Guide | None = None
+    ) -> None:
+        assert guide is None or len(guide) == len(prepared.train)
         self.train = prepared.train
         self.source_tokenizer = prepared.source_tokenizer
         self.target_tokenizer = prepared.target_tokenizer
         self.max_tokens = max_tokens
         self.seed = seed
+        self.guide = guide
         self._best = Ids(
             Ragged.of_column(self.train, "source_ids"), Ragged.of_column(self.train, "target_ids")
         )
@@ -192,7 +204,10 @@ class TrainLoader:
         """The epoch's batches, from number `start` on."""
         ids, batches = self._plan(epoch)
         for rows in batches[start:]:
-            yield Batch(ids.source.padded(rows), ids.target.padded(rows))
+            source, target = ids.source.padded(rows), ids.target.padded(rows)
+            num_pieces = target.size(1) - 1, source.size(1)
+            guide = self.guide.weights(rows, *num_pieces) if self.guide else None
+            yield Batch(source, target, guide)
 
     def padding_share(self, epoch: int = 0) -> float:
         """The share of padding in an epoch, over source and target."""

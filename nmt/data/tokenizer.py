@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import sentencepiece
 
@@ -60,6 +60,13 @@ class TokenizerConfig:
             )
 
 
+class Pieces(NamedTuple):
+    """A line in pieces, and the characters of the line that each stands for: from, to before."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+
 class Tokenizer:
     """A trained SentencePiece model: pad 0, unk 1, bos 2, eos 3."""
 
@@ -74,6 +81,15 @@ class Tokenizer:
     def encode(self, lines: Sequence[str]) -> list[list[int]]:
         """The best segmentation of each line; no bos, no eos."""
         return self.processor.encode(list(lines))
+
+    def encode_with_spans(self, lines: Sequence[str]) -> list[Pieces]:
+        """As `encode`, with the place of each piece in its line.
+
+        A space mark stands for the space, or for nothing. Of the bytes that spell a character, the
+        last one stands for it.
+        """
+        found = self.processor.encode(list(lines), return_type="offset_mapping")
+        return [Pieces(line["ids"], line["offsets"]) for line in found]
 
     def sample(self, lines: Sequence[str], seed: int) -> list[list[int]]:
         """A random segmentation of each line; the same for the same lines and seed."""

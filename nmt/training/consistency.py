@@ -61,7 +61,7 @@ def pair_loss(
     model: Seq2Seq, batch: Batch, smoothing: float, shares: tuple[float, float], weight: float
 ) -> Loss:
     """Sum the loss of two passes over a batch; see :class:`ChunkedPair`."""
-    source, target = (ids.repeat(2, 1) for ids in batch)
+    source, target = (ids.repeat(2, 1) for ids in (batch.source, batch.target))
     features = model.features(source, target[:, :-1]).unflatten(0, (2, -1))  # (2,B,T,R)
     labels = batch.target[:, 1:]  # (B,T)
     keep = labels != PAD

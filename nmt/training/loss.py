@@ -24,6 +24,7 @@ class Loss(NamedTuple):
     smoothed: Tensor  # () cross-entropy with label smoothing, in nats
     likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
+    guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
 
 
 BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
@@ -36,11 +37,13 @@ def total(losses: Sequence[Loss]) -> Loss:
         return torch.stack(parts).detach().double().sum()
 
     passes = [loss.consistency for loss in losses if loss.consistency is not None]
+    guided = [loss.guided for loss in losses if loss.guided is not None]
     return Loss(
         add([loss.objective for loss in losses]),
         add([loss.smoothed for loss in losses]),
         add([loss.likelihood for loss in losses]),
         add(passes) if passes else None,
+        add(guided) if guided else None,
     )
 
 

@@ -171,6 +171,8 @@ class Trainer:
         }
         if loss.consistency is not None:
             metrics["train/consistency"] = loss.consistency.item() / tokens
+        if loss.guided is not None:
+            metrics["train/guided"] = loss.guided.item() / tokens
         self.logger.log(self.position.step, metrics)
         shares = self.limits.shares(self.position, self.num_batches)
         share = max(shares.values(), default=None)

@@ -1,0 +1,143 @@
+"""Word links out of a model's source-target attention."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from nmt.alignment.bitext import Bitext, Side
+from nmt.alignment.links import NONE, Links
+from nmt.alignment.words import members, merge
+from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from nmt.decoding.translate import batches
+from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.models.seq2seq import Kind
+from nmt.run import Translator
+
+BATCH_SIZE, BATCH_PIECES = 64, 4096  # of both sides together, padding included
+
+LinkRule = Callable[[Tensor], Links]
+
+
+class Reading(NamedTuple):
+    """Which of a model's attentions is read, and where; numbers count from 0, None is the mean."""
+
+    layer: int | None = None
+    head: int | None = None
+    shift: bool = False
+
+    def __call__(self, weights: Tensor) -> Tensor:
+        """Weights (L,H,T+1,S) of a target with eos -> (T,S), a row for each piece but eos.
+
+        That is the row in which the piece is predicted or, shifted, the one in which it is read:
+        in a Transformer the row knows the piece itself only then (Chen et al. 2020, section 3).
+        """
+        layers = weights.mean(0) if self.layer is None else weights[self.layer]  # (H,T+1,S)
+        rows = layers.mean(0) if self.head is None else layers[self.head]  # (T+1,S)
+        return rows[1:] if self.shift else rows[:-1]
+
+
+class Shape(NamedTuple):
+    """What a model has to choose from."""
+
+    layers: int  # hops count as layers
+    heads: int
+
+
+@dataclass
+class Encoded:
+    """A side as a model sees it: ids of each line, and the words of its pieces (S,W)."""
+
+    ids: list[list[int]]
+    members: list[Tensor]
+
+
+def encode(tokenizer: Tokenizer, side: Side) -> Encoded:
+    """Cut the lines into pieces and find the words of these. UserError where they do not match."""
+    cut = tokenizer.encode_with_spans(side.lines)
+    found = [
+        members(side.lines[n], pieces.spans, side.word_of(n), len(side.words[n]))
+        for n, pieces in enumerate(cut)
+    ]
+    return Encoded([pieces.ids for pieces in cut], found)
+
+
+def source_target(translator: Translator, source: Tensor, target: Tensor) -> AttentionMap | None:
+    """Force a batch, ids (B,S) and (B,T+1), and return its source-target weights (B,L,H,T,S).
+
+    None: the model has no such attention.
+    """
+    source, target = source.to(translator.device), target.to(translator.device)
+    with translator.evaluating():
+        maps = attention_maps(translator.model, source, target)
+    return next((found for found in maps if found.kind == Kind.SOURCE_TARGET), None)
+
+
+def shape(translator: Translator) -> Shape | None:
+    """Return how many source-target attentions a model has; None: none."""
+    found = source_target(translator, torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]]))
+    return None if found is None else Shape(*found.weights.shape[1:3])
+
+
+def word_weights(
+    translator: Translator, text: Bitext, readings: Sequence[Reading]
+) -> Iterator[tuple[int, list[Tensor]]]:
+    """Force the model on a text and yield, line by line, what each reading gives: (T,S) words.
+
+    In any order, with the number of the line. A source word has the sum of its pieces' weights, a
+    target word the mean of its pieces' rows; what eos got is left out, so that a row may sum to
+    less than 1. A line with an empty side is left out.
+    """
+    source = encode(translator.source_tokenizer, text.source)
+    target = encode(translator.target_tokenizer, text.target)
+    both = zip(source.ids, target.ids, strict=True)
+    lengths = [len(one) + len(other) + 2 if one and other else 0 for one, other in both]
+    for batch in batches(lengths, BATCH_SIZE, BATCH_PIECES):
+        found = source_target(
+            translator,
+            padded([[*source.ids[n], EOS] for n in batch]),
+            padded([[BOS, *target.ids[n], EOS] for n in batch]),
+        )
+        assert found is not None
+        for n, weights in zip(batch, found.weights.float().cpu(), strict=True):
+            cut = weights[:, :, : len(target.ids[n]) + 1, : len(source.ids[n])]  # (L,H,T+1,S)
+            members_of_line = source.members[n], target.members[n]
+            yield n, [merge(reading(cut), *members_of_line) for reading in readings]
+
+
+def padded(rows: list[list[int]]) -> Tensor:
+    """Ids of several lines, padded: (B,S)."""
+    tensors = [torch.tensor(row) for row in rows]
+    return pad_sequence(tensors, batch_first=True, padding_value=PAD)
+
+
+def argmax_links(weights: Tensor) -> Links:
+    """Link each target word to the source word it looked at most: weights (T,S).
+
+    A target word that looked at no source word at all has no link.
+    """
+    if not weights.numel():
+        return NONE
+    best = weights.max(1)
+    rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return frozenset((i, j) for j, (i, weight) in enumerate(rows) if weight > 0)
+
+
+def threshold_links(weights: Tensor, threshold: float) -> Links:
+    """Link what has at least this weight: weights (T,S)."""
+    return frozenset((i, j) for j, i in (weights >= threshold).nonzero().tolist())
+
+
+def attention_links(
+    translator: Translator, text: Bitext, reading: Reading, rule: LinkRule
+) -> tuple[list[Links], list[Tensor]]:
+    """Return the links of each line and the word weights (T,S) they were read from."""
+    links: list[Links] = [NONE] * len(text.source.lines)
+    pairs = zip(text.target.words, text.source.words, strict=True)
+    weights = [torch.zeros(len(target), len(source)) for target, source in pairs]
+    for n, (found,) in word_weights(translator, text, [reading]):
+        links[n], weights[n] = rule(found), found
+    return links, weights

@@ -1,0 +1,76 @@
+"""Both directions of a text: two models' attention, or a statistical aligner's links."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from nmt.alignment.attention import LinkRule
+from nmt.alignment.bitext import Bitext
+from nmt.alignment.choice import Asked
+from nmt.alignment.links import flip
+from nmt.alignment.model import from_attention
+from nmt.alignment.result import Found, both_ways
+from nmt.alignment.statistical import statistical_links
+from nmt.data.corpus import Lines
+from nmt.run import Translator
+
+
+class Direction(NamedTuple):
+    """A model and the run folder it comes from."""
+
+    translator: Translator
+    run: str
+
+
+class FromModels(NamedTuple):
+    """What the attention of a model found, or that of two directions."""
+
+    found: list[Found]
+    chosen: Found  # the symmetrized links, or the only ones
+    weights: list[Tensor]  # (T,S) words, of each line, of the first model
+    readings: list[str]  # which attention it was, in words
+    about: dict[str, Any]  # the same for result.json
+
+
+def from_models(
+    forward: Direction,
+    backward: Direction | None,
+    text: Bitext,
+    dev: Bitext | None,
+    asked: Asked,
+    rule: LinkRule,
+    symmetrize: str,
+) -> FromModels:
+    """Align a text with a model, and with one of the other direction where there is one.
+
+    ``dev`` has gold links, by which the best attention is chosen; UserError as in
+    :func:`nmt.alignment.model.from_attention`.
+    """
+    here, there = arrows(text)
+    one = from_attention(*forward, text, dev, asked, rule)
+    only = Found(f"attention {here}", one.links)
+    readings = [f"attention {here}: {one.reading}"]
+    if backward is None:
+        return FromModels([only], only, one.weights, readings, {"reading": one.about})
+    other = from_attention(*backward, text.flipped(), dev and dev.flipped(), asked, rule)
+    readings.append(f"attention {there}: {other.reading}")
+    flipped = Found(f"attention {there}", [flip(links) for links in other.links])
+    found = both_ways("attention", only, flipped)
+    (chosen,) = (row for row in found if row.aligner == f"attention {symmetrize}")
+    about = {"reading": one.about, "reverse_reading": other.about}
+    return FromModels(found, chosen, one.weights, readings, about)
+
+
+def from_statistics(train: Lines, text: Bitext) -> list[Found]:
+    """Align a text with a statistical aligner that learns from it and from a training text."""
+    forward, backward = (
+        Found(f"eflomal {arrow}", links)
+        for arrow, links in zip(arrows(text), statistical_links(train, text), strict=True)
+    )
+    return both_ways("eflomal", forward, backward)
+
+
+def arrows(text: Bitext) -> tuple[str, str]:
+    """Return the names of the two directions."""
+    source, target = text.source.language, text.target.language
+    return f"{source} → {target}", f"{target} → {source}"

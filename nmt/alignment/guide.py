@@ -1,0 +1,153 @@
+"""Where the links come from that guide attention in training: people, a file, or eflomal."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from datasets import Dataset
+from torch import Tensor
+
+from nmt.alignment.attention import encode
+from nmt.alignment.bitext import Bitext, of_lines, with_aligned
+from nmt.alignment.links import Gold, Links, Size, read_links
+from nmt.alignment.statistical import require_eflomal, statistical_links
+from nmt.alignment.symmetrize import SYMMETRIZATIONS
+from nmt.data.aligned import Aligned
+from nmt.data.corpus import Corpus, Lines
+from nmt.data.guide import Guide
+from nmt.data.loader import Prepared
+from nmt.errors import UserError, above_zero, at_least, one_of
+
+NAME = "the corpus's train split"
+
+
+class LinkSource(ABC):
+    """Links for train, and which attention learns them; see :class:`nmt.training.guided.Guided`.
+
+    Args:
+        weight: λ, what the links count beside the translations.
+        layer: of source-target attention, a number from 1; null: the last but one (Garg et al.
+            2019, section 4.2), or the only one.
+        head: a number from 1; null: the mean of all heads.
+    """
+
+    def __init__(self, weight: float, layer: int | None, head: int | None) -> None:
+        above_zero({"guide.weight": weight})
+        at_least(1, {"guide.layer": layer, "guide.head": head})
+        self.weight = weight
+        self.layer = layer
+        self.head = head
+
+    @abstractmethod
+    def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
+        """Return text with links that has all lines of ``train``, in any order, and maybe more."""
+
+    def guide(self, corpus: Corpus, prepared: Prepared, cache: Path) -> Guide:
+        """Return the links of all lines of train, in pieces.
+
+        UserError where there are none, or where the pieces are drawn anew in every epoch.
+        """
+        if prepared.source_tokenizer.smoothing:
+            raise UserError(
+                "guide=… is about the pieces of the best segmentation, and tokenizer.sample="
+                f"{prepared.source_tokenizer.smoothing} draws others: leave one of them out"
+            )
+        text = self.linked(corpus, prepared.train, cache)
+        both = zip(text.source.lines, text.target.lines, strict=True)
+        number = {pair: n for n, pair in enumerate(both)}
+        sides = zip(prepared.train["source"], prepared.train["target"], strict=True)
+        return in_pieces(chosen(text, [number[pair] for pair in sides]), prepared)
+
+
+class CorpusLinks(LinkSource):
+    """The links that people gave the corpus."""
+
+    def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
+        text = train_text(corpus, cache)
+        aligned = corpus.aligned("train") if isinstance(corpus, Aligned) else None
+        if aligned is None:
+            raise UserError(
+                "guide=gold: this corpus has no links of its own for train. Take data=greek_nt, "
+                "or guide=statistical, or guide=file guide.path=FILE"
+            )
+        return with_aligned(text, aligned)
+
+
+class FileLinks(LinkSource):
+    """The links of a file in Pharaoh format: line n is of line n of the corpus's train split.
+
+    ``base`` is the number of the first word. Words are what stands between spaces, see
+    :func:`nmt.alignment.words.words_of`.
+    """
+
+    def __init__(
+        self, path: str, base: int, weight: float, layer: int | None, head: int | None
+    ) -> None:
+        super().__init__(weight, layer, head)
+        self.path = Path(path)
+        self.base = base
+
+    def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
+        text = train_text(corpus, cache)
+        words = zip(text.source.words, text.target.words, strict=True)
+        sizes: list[Size] = [(len(source), len(target)) for source, target in words]
+        return text._replace(gold=read_links(self.path, self.base, sizes))
+
+
+class StatisticalLinks(LinkSource):
+    """The links that eflomal finds in train, symmetrized; it draws at random, from no seed."""
+
+    def __init__(self, symmetrize: str, weight: float, layer: int | None, head: int | None) -> None:
+        super().__init__(weight, layer, head)
+        one_of(tuple(SYMMETRIZATIONS), {"guide.symmetrize": symmetrize})
+        require_eflomal()
+        self.symmetrize = SYMMETRIZATIONS[symmetrize]
+
+    def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
+        lines = Lines(list(train["source"]), list(train["target"]))
+        text = of_lines(lines, (corpus.source, corpus.target), NAME)
+        found = statistical_links(Lines([], []), text)
+        links = [self.symmetrize(*both) for both in zip(*found, strict=True)]
+        return text._replace(gold=[Gold(one, one) for one in links])
+
+
+def train_text(corpus: Corpus, cache: Path) -> Bitext:
+    """Return the train split as the corpus has it, before cleaning."""
+    return of_lines(corpus.lines(cache, "train"), (corpus.source, corpus.target), NAME)
+
+
+def chosen(text: Bitext, rows: list[int]) -> Bitext:
+    """Return some lines of a text with links, in this order."""
+    assert text.gold is not None
+    source, target = (
+        side._replace(lines=[side.lines[n] for n in rows], words=[side.words[n] for n in rows])
+        for side in (text.source, text.target)
+    )
+    return Bitext(source, target, [text.gold[n] for n in rows])
+
+
+def in_pieces(text: Bitext, prepared: Prepared) -> Guide:
+    """Link all pieces of two linked words with each other."""
+    source = encode(prepared.source_tokenizer, text.source).members
+    target = encode(prepared.target_tokenizer, text.target).members
+    assert text.gold is not None
+    return Guide.of_links(
+        [
+            piece_links(gold.sure, pieces_of(source[n].T), pieces_of(target[n].T))
+            for n, gold in enumerate(text.gold)
+        ]
+    )
+
+
+def pieces_of(share: Tensor) -> list[list[int]]:
+    """Return the pieces of each word; ``share`` (W,S) says how much of a piece is the word's."""
+    found: list[list[int]] = [[] for _ in range(share.size(0))]
+    for word, piece in share.nonzero().tolist():
+        found[word].append(piece)
+    return found
+
+
+def piece_links(
+    links: Links, source: list[list[int]], target: list[list[int]]
+) -> list[tuple[int, int]]:
+    """Return the pieces (target, source) of linked words."""
+    return sorted({(t, s) for i, j in links for t in target[j] for s in source[i]})

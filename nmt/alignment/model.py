@@ -1,0 +1,53 @@
+"""What one model's attention says of a text."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from nmt.alignment.attention import LinkRule, attention_links, shape
+from nmt.alignment.bitext import Bitext
+from nmt.alignment.choice import Asked, best_reading, described
+from nmt.alignment.links import Links
+from nmt.errors import UserError
+from nmt.run import Translator
+
+
+class FromAttention(NamedTuple):
+    """The links of each line, source first in the model's direction."""
+
+    links: list[Links]
+    weights: list[Tensor]  # (T,S) words, of each line
+    reading: str  # which attention it was, in words
+    about: dict[str, Any]  # the same for result.json; numbers count from 1, None is the mean
+
+
+def from_attention(
+    translator: Translator, run: str, text: Bitext, dev: Bitext | None, asked: Asked, rule: LinkRule
+) -> FromAttention:
+    """Force a model on a text and read its links, from the attention that is best on dev.
+
+    UserError for a model without source-target attention, for an attention that it does not have,
+    and where several are asked for and there are no gold links to choose by.
+    """
+    found = shape(translator)
+    if found is None:
+        raise UserError(f"{run} has attention=none: it looks nowhere, so there is nothing to align")
+    readings = asked.readings(found, run)
+    on_dev = None
+    if len(readings) > 1:
+        if dev is None:
+            raise UserError(
+                "best is chosen by gold links of dev sentences, and there are none: give "
+                "dev.source=FILE dev.target=FILE dev.gold=FILE, or numbers for layer, head, shift"
+            )
+        reading, on_dev = best_reading(translator, dev, readings, rule)
+    else:
+        (reading,) = readings
+    links, weights = attention_links(translator, text, reading, rule)
+    layer, head = (None if n is None else n + 1 for n in (reading.layer, reading.head))
+    about = {"layer": layer, "head": head, "shift": reading.shift, **found._asdict()}
+    words = described(reading, found)
+    if on_dev is not None:
+        about |= {"readings": len(readings), "dev_aer": round(on_dev.error, 6)}
+        words += f" (of {len(readings)}, the best on dev: AER {on_dev.error:.2%})"
+    return FromAttention(links, weights, words, about)

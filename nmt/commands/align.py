@@ -1,0 +1,173 @@
+"""nmt align: word alignments out of a trained model's attention, and how good they are."""
+
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.alignment.attention import LinkRule, argmax_links, threshold_links
+from nmt.alignment.bitext import Bitext
+from nmt.alignment.choice import Asked
+from nmt.alignment.directions import Direction, FromModels, from_models, from_statistics
+from nmt.alignment.links import written
+from nmt.alignment.load import load, load_dev, load_source, translated
+from nmt.alignment.result import LINKS, SCORED, Found, row, scores
+from nmt.alignment.statistical import require_eflomal
+from nmt.check import check
+from nmt.commands.errors import reporting_mistakes
+from nmt.commands.evaluate import check_languages, given_run, run_decode
+from nmt.config import Align, changed, register_schema
+from nmt.data.cache import default_cache
+from nmt.data.corpus import Corpus
+from nmt.errors import UserError
+from nmt.evaluation.evaluate import commit, write, write_json
+from nmt.report.console import console
+from nmt.report.gold import draw_alignments
+from nmt.report.table import table
+from nmt.run import RESULT, Translator, open_run, read_config
+from nmt.yamls import config_folder
+
+ALIGNMENTS = "alignments.txt"
+
+
+def main() -> None:
+    """Run `nmt align`."""
+    register_schema()
+    run()
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="align")
+@reporting_mistakes
+def run(cfg: DictConfig) -> float | None:
+    """Write alignments.txt, result.json and pictures; return the alignment error, if any."""
+    folder = given_run(cfg)
+    check(cfg)
+    asked: Align = OmegaConf.to_object(cfg)  # type: ignore[assignment]
+    trained = read_config(folder)
+    if asked.statistical:
+        require_eflomal()
+    check_reverse(asked, folder, trained)
+    material = read_material(cfg, asked, folder, trained)
+    text = material.text
+    output = Path(asked.output or folder / "alignment" / name_of(asked, material.data))
+    output.mkdir(parents=True, exist_ok=True)
+    models = align(asked, folder, material)
+    console().print("\n".join(models.readings), markup=False)
+    found = models.found
+    if asked.statistical:
+        train = hydra.utils.instantiate(trained.data).lines(cache_of(asked), "train")
+        found = [*found, *from_statistics(train, text)]
+    scored = [scores(one, text.gold) for one in found]
+    chosen = scored[found.index(models.chosen)]
+    write_words(output, text, models.chosen)
+    result = settings(cfg, folder, material) | models.about | chosen | {"table": scored}
+    write_json(output / RESULT, result | {"versions": versions(asked), "commit": commit()})
+    links = models.chosen.links
+    draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
+    console().print(table(LINKS if text.gold is None else SCORED, map(row, scored)))
+    console().print(f"{ALIGNMENTS} has: {models.chosen.aligner}\n{output}", markup=False)
+    return chosen.get("aer")
+
+
+class Material(NamedTuple):
+    """What is aligned, and by which model."""
+
+    translator: Translator
+    text: Bitext
+    dev: Bitext | None  # with gold links
+    data: DictConfig
+
+
+def read_material(cfg: DictConfig, asked: Align, folder: Path, trained: DictConfig) -> Material:
+    """Read the text before the model, which takes longer; translate it where that is asked for."""
+    data = chosen_data(cfg, folder, trained)
+    corpus: Corpus = hydra.utils.instantiate(data)
+    where = cache_of(asked), (trained.data.source, trained.data.target)
+    dev = load_dev(asked.dev, corpus, *where)
+    if asked.hypothesis:
+        source = load_source(asked, corpus, asked.split, *where)
+        translator = open_run(folder, asked.device, asked.precision)
+        decode = changed(run_decode(trained), cfg.decode)
+        return Material(translator, translated(translator, source, decode), dev, data)
+    text = load(asked, corpus, asked.split, *where)
+    return Material(open_run(folder, asked.device, asked.precision), text, dev, data)
+
+
+def align(asked: Align, folder: Path, material: Material) -> FromModels:
+    """Align the text by attention, of the run and of the one that goes the other way."""
+    rule: LinkRule = argmax_links
+    if asked.threshold is not None:
+        rule = partial(threshold_links, threshold=asked.threshold)
+    other = None
+    if asked.reverse is not None:
+        translator = open_run(Path(asked.reverse), asked.device, asked.precision)
+        other = Direction(translator, asked.reverse)
+    return from_models(
+        Direction(material.translator, str(folder)),
+        other,
+        material.text,
+        material.dev,
+        Asked(asked.layer, asked.head, asked.shift),
+        rule,
+        asked.symmetrize,
+    )
+
+
+def chosen_data(cfg: DictConfig, folder: Path, trained: DictConfig) -> DictConfig:
+    """Return the corpus asked for, else the run's. UserError for one that does not fit."""
+    if not cfg.data:
+        return trained.data
+    if cfg.source:
+        raise UserError(f"source={cfg.source} and data=… are two texts: leave one of them out")
+    check_languages(folder, trained, cfg.data)
+    return cfg.data
+
+
+def check_reverse(asked: Align, folder: Path, trained: DictConfig) -> None:
+    """Raise UserError where the other run does not translate the other way."""
+    if asked.reverse is None:
+        return
+    other = read_config(Path(asked.reverse)).data
+    if (other.source, other.target) != (trained.data.target, trained.data.source):
+        raise UserError(
+            f"reverse={asked.reverse} translates {other.source} to {other.target}; the other "
+            f"direction of {folder} is {trained.data.target} to {trained.data.source}"
+        )
+
+
+def name_of(asked: Align, data: DictConfig) -> str:
+    """Name the text, for the folder of its results."""
+    corpus = str(data["_target_"]).rsplit(".", 1)[-1].lower()
+    text = Path(asked.source).name.split(".")[0] if asked.source else f"{corpus}-{asked.split}"
+    return f"{text}-hypothesis" if asked.hypothesis else text
+
+
+def settings(cfg: DictConfig, folder: Path, material: Material) -> dict[str, Any]:
+    """Return what was asked for, for result.json."""
+    asked: Any = OmegaConf.to_container(cfg)
+    for key in ("run", "data", "device", "precision", "output", "cache", "heatmaps"):
+        del asked[key]
+    data = OmegaConf.to_container(material.data)
+    sentences = {"sentences": len(material.text.source.lines)}
+    return {"run": str(folder), "data": data, **asked, **sentences}
+
+
+def write_words(output: Path, text: Bitext, found: Found) -> None:
+    """Write the links, and the words that they number, a sentence pair a line."""
+    write(output / ALIGNMENTS, written(found.links))
+    for name, side in (("source.txt", text.source), ("target.txt", text.target)):
+        write(output / name, "".join(f"{' '.join(words)}\n" for words in side.words))
+
+
+def versions(asked: Align) -> dict[str, str]:
+    """Return the versions of what the links depend on."""
+    packages = ["nmt", "torch", "sentencepiece", *["eflomal"] * asked.statistical]
+    return {name: version(name) for name in packages}
+
+
+def cache_of(asked: Align) -> Path:
+    """Return where prepared corpora are."""
+    return Path(asked.cache).expanduser() if asked.cache else default_cache()

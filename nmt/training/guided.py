@@ -1,0 +1,77 @@
+"""Guided attention: one attention learns where to look from given links, beside the translations.
+
+Chen et al. 2016 (arXiv 1607.01628), section 3; Garg et al. 2019 (arXiv 1909.02074), section 4.2.
+"""
+
+import torch
+from torch import Tensor
+
+from nmt.attention.attend import Attend
+from nmt.attention.attention import record_attention
+from nmt.data.loader import Batch
+from nmt.data.tokenizer import BOS, EOS
+from nmt.errors import UserError
+from nmt.evaluation.attention import inside, split
+from nmt.models.seq2seq import Kind, Seq2Seq
+from nmt.training.loss import BatchLoss, Loss
+
+LEAST = 1e-9  # of a weight in a logarithm: sparsemax gives exact zeros
+
+
+class Guided:
+    """The loss of translations, and λ · Σ_t -Σ_s G[t,s] log A[t,s] over the pieces with links.
+
+    A are the weights of one source-target attention, G the batch's ``guide``, whose rows sum to 1
+    (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is).
+
+    layer, head: numbers from 1; None: the last layer but one, and the mean of all heads.
+    """
+
+    def __init__(self, loss: BatchLoss, weight: float, layer: int | None, head: int | None) -> None:
+        self.loss = loss
+        self.weight = weight
+        self.layer = layer
+        self.head = head
+
+    def __call__(self, model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        """Sum the loss of every target piece of a batch, under teacher forcing."""
+        assert batch.guide is not None
+        attend = self.attend(model)
+        with record_attention(attend, detached=False) as recorded:
+            loss = self.loss(model, batch, smoothing)
+        (weights,) = recorded.values()
+        looked = self.weights(weights, batch.guide.size(1))  # (B·passes,T,S)
+        guide = batch.guide.repeat(looked.size(0) // batch.guide.size(0), 1, 1)
+        passes = looked.size(0) / batch.guide.size(0)
+        missed = -(guide * looked.clamp_min(LEAST).log()).sum() / passes  # ()
+        return loss._replace(objective=loss.objective + self.weight * missed, guided=missed)
+
+    def attend(self, model: Seq2Seq) -> Attend:
+        """Return the attention that learns. UserError where there is no such layer."""
+        layers = [one for one in model.attentions()[Kind.SOURCE_TARGET] if inside(one)]
+        if not layers:
+            raise UserError(
+                "guide=… needs attention, and this model has none: choose another attention=, or "
+                "leave guide out"
+            )
+        number = self.layer or max(len(layers) - 1, 1)
+        if number > len(layers):
+            raise UserError(f"guide.layer={number}: the model's decoder has {len(layers)}")
+        return layers[number - 1]
+
+    def weights(self, recorded: list[Tensor], num_queries: int) -> Tensor:
+        """Return the weights (B,T,S) of the head, of the last hop where there are several."""
+        heads = split(recorded, num_queries)[-1]  # (B,H,T,S)
+        if self.head is None:
+            return heads.mean(1)
+        if self.head > heads.size(1):
+            raise UserError(f"guide.head={self.head}: the attention has {heads.size(1)}")
+        return heads[:, self.head - 1]
+
+    def check(self, model: Seq2Seq) -> None:
+        """Raise UserError for a layer or a head that the model does not have."""
+        device = next(model.parameters()).device
+        source, target = torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]])
+        batch = Batch(source, target, torch.ones(1, 1, 1)).to(device)
+        with torch.no_grad():
+            self(model, batch, 0.0)
