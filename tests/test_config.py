@@ -1,6 +1,7 @@
 """Every yaml can be built, and every mistyped word is answered with what there is instead."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ from nmt.run import read_config
 
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
 LANGUAGES = ["data.source=de", "data.target=en"]
-NEEDED = {"data=files": LANGUAGES, "data=hub": [*LANGUAGES, "data.name=a/b"]}
+NEEDED = {
+    "data=files": LANGUAGES,
+    "data=hub": [*LANGUAGES, "data.name=a/b"],
+    "guide=file": ["guide.path=links"],
+}
+PACKAGES = {"guide=statistical": "eflomal"}  # extras
 NEEDED |= {
     f"{group}={name}": ["model=transformer"]
     for group in ("positions", "feed_forward", "residual", "norm")
@@ -38,6 +44,8 @@ def composed(*words: str, config: str = "train"):
 
 @pytest.mark.parametrize("choice", [f"{group}={name}" for group in GROUPS for name in names(group)])
 def test_every_choice_composes_and_builds(choice):
+    if choice in PACKAGES and find_spec(PACKAGES[choice]) is None:
+        pytest.skip(f"{PACKAGES[choice]} is not installed")
     cfg = composed(choice, *NEEDED.get(choice, []), "train.max_steps=1")
 
     rehearse(cfg)

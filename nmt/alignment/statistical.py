@@ -17,7 +17,7 @@ def require_eflomal() -> None:
     """Raise UserError where it is not installed."""
     if find_spec("eflomal") is None:
         raise UserError(
-            "statistical=true needs the PyPI package eflomal, which is not installed: "
+            "the statistical aligner is the PyPI package eflomal, which is not installed: "
             "pip install nmt[align], or pip install eflomal==2.0.0 (it is compiled from C: a "
             "compiler and make have to be there)"
         )

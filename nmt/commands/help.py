@@ -51,7 +51,6 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
                                   batches an update
   train.evaluate_every=500        updates from one evaluation on dev, which
                                   writes a checkpoint, to the next
-  guide.weight=0.05               with guide=: how much given links count
   decode.beam=5                   of the search in the test
   seed=2                          of all that is drawn at random
   device=cpu precision=fp32       where and how it is computed; else auto
