@@ -160,8 +160,10 @@ def prepare_data(cfg: DictConfig) -> Prepared:
 
 def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
     """Return the links that guide attention; None: it finds out by itself."""
-    links: LinkSource | None = hydra.utils.instantiate(cfg.guide)
-    return links and links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg))
+    if not cfg.guide:
+        return None
+    links: LinkSource = hydra.utils.instantiate(cfg.guide)
+    return links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg))
 
 
 def cache_folder(cfg: DictConfig) -> Path:
@@ -194,8 +196,10 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
     With ``guide=`` one attention is trained towards given links beside it.
     """
     loss = hydra.utils.instantiate(cfg.consistency) if cfg.consistency else batch_loss
-    links: LinkSource | None = hydra.utils.instantiate(cfg.guide)
-    return Guided(loss, links.weight, links.layer, links.head) if links else loss
+    if not cfg.guide:
+        return loss
+    links: LinkSource = hydra.utils.instantiate(cfg.guide)
+    return Guided(loss, links.weight, links.layer, links.head)
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
