@@ -6,6 +6,7 @@ checkpoints/          see nmt.training.checkpoint
 model.safetensors     the final model (training has ended)
 metrics.jsonl         every number that was logged      tensorboard/  the same as events
 hypotheses.txt        the test set's translations       result.json   their scores
+sources.txt, references.txt, a line for each line of hypotheses.txt
 heatmaps/             PNG
 """
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from nmt.training.trainer import Trainer
 
-TIMED = ("train/tokens_per_s", "train/epoch")
+TIMED = ("train/tokens_per_s", "train/minutes", "train/epoch")
 
 
 def metrics(run: Path) -> list[dict]:
