@@ -1,11 +1,10 @@
 """The schema of the configuration: every key whose type is fixed."""
 
-import sys
+import re
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from nmt.data.bible import Bible
@@ -18,6 +17,7 @@ from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import above_zero, at_least, one_of, share
 
+LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
 CORPORA = {"bible": Bible, "files": Files, "hub": Hub, "kftt": Kftt, "multi30k": Multi30k}
 
 
@@ -145,16 +145,21 @@ def register_schema() -> None:
     store.store(group="schema", name="decode", node=Decode)
     for name, schema in (("root", Root), ("evaluate", Evaluate), ("translate", Translate)):
         store.store(group="schema", name=name, node=schema)
-    OmegaConf.register_new_resolver("swept", swept, replace=True)
 
 
-def swept(overrides: list[str], number: int) -> str:
-    """Name a run of a sweep by those of its settings for which several values were typed."""
-    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
-    typed = OverridesParser.create().parse_overrides(words)
-    keys = {one.get_key_element() for one in typed if one.is_sweep_override()}
-    named = [one.replace("/", "_") for one in overrides if one.partition("=")[0] in keys]
-    return ",".join(named) or str(number)
+def swept(overrides: list[str], fixed: list[str], number: int) -> str:
+    """Name a run of a sweep by those of its settings that are not the same in all of its runs.
+
+    By its number where there are none, and where the name is too long for a folder.
+    """
+    named = [one for one in overrides if one.partition("=")[0] not in fixed]
+    typed = [re.sub(r"^\++(\w+@)?", "", one).replace("/", "_") for one in named]
+    name = ",".join(typed)
+    return name if 0 < len(name.encode()) <= LONGEST_NAME else str(number)
+
+
+# Here, since processes that launchers start import this file and nothing else calls them.
+OmegaConf.register_new_resolver("swept", swept, replace=True)
 
 
 def changed(decode: Decode, changes: DictConfig) -> Decode:

@@ -8,6 +8,7 @@ metrics.jsonl         every number that was logged      tensorboard/  the same a
 hypotheses.txt        the test set's translations       result.json   their scores
 sources.txt, references.txt, a line for each line of hypotheses.txt
 heatmaps/             PNG
+failure.txt           why a run of a sweep failed
 """
 
 from collections.abc import Iterable, Iterator, Sized
@@ -32,6 +33,7 @@ from nmt.training.runtime import autocast, keep_heap, pick_device, pick_precisio
 
 CONFIG = "config.yaml"
 RESULT = "result.json"
+FAILURE = "failure.txt"
 
 
 @dataclass

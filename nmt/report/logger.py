@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from torch.utils.tensorboard.summary import hparams
@@ -97,7 +97,7 @@ def keep_until(path: Path, step: int) -> None:
     os.replace(new, path)
 
 
-def read_metrics(folder: Path) -> list[dict[str, float | None]]:
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Read the lines of a run that are whole; the last of one that was killed may not be."""
     path = folder / METRICS
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
