@@ -133,6 +133,20 @@ class Translate(Use):
     heatmap_words: bool = False
 
 
+@dataclass
+class Compare:
+    """`nmt compare`."""
+
+    folders: list[str] = field(default_factory=list)  # of runs, or above them
+    baseline: str | None = None  # name of a variant; null: the first
+    allow: list[str] = field(default_factory=list)  # to differ: data, test, tokenizer, …
+    output: str | None = None  # folder; null: comparison/ in what was named
+    sentences: list[int] = field(default_factory=list)  # of the atlas, from 1; none: by themselves
+    num_sentences: int = 4  # where none are named: those whose translations differ most
+    device: str = "auto"  # of the atlas
+    precision: str = "auto"
+
+
 def register_schema() -> None:
     """Put the schema where the yamls' defaults lists find it."""
     store = ConfigStore.instance()
@@ -143,7 +157,8 @@ def register_schema() -> None:
         store.store(group="schema/data", name=name, node=node)
     store.store(group="schema", name="tokenizer", node=TokenizerConfig)
     store.store(group="schema", name="decode", node=Decode)
-    for name, schema in (("root", Root), ("evaluate", Evaluate), ("translate", Translate)):
+    schemas = {"root": Root, "evaluate": Evaluate, "translate": Translate, "compare": Compare}
+    for name, schema in schemas.items():
         store.store(group="schema", name=name, node=schema)
 
 

@@ -23,6 +23,7 @@ from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show, write, write_json
 from nmt.report.gallery import Gallery, spread
+from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
@@ -264,19 +265,4 @@ def conclude(
     }
     write_json(run / RESULT, result)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    logger.hparams(position.step, settings(config), columns(result))
-
-
-def columns(result: dict[str, Any]) -> dict[str, float]:
-    """Return the columns of TensorBoard's HParams that are measured, by their names there."""
-    tested = result["tested_weights"]
-    found = {f"test/{name}": result[name] for name in ("bleu", "chrf", "ter", "bleu_tok_lc")}
-    found["test/sentences_per_s"] = result["sentences_per_s"]
-    found["final/dev_perplexity"] = tested["perplexity"]
-    if "entropy" in tested:
-        found["final/entropy"] = tested["entropy"]
-    found["final/minutes"] = result["seconds"] / 60
-    found["final/tokens_per_s"] = result["tokens_per_s"]
-    found["final/parameters"] = result["parameters"]
-    found["final/peak_memory_mb"] = result["peak_memory_bytes"] / 2**20
-    return found
+    logger.hparams(position.step, settings(config), measured(result))

@@ -14,6 +14,7 @@ Commands:
   nmt train       train a model on a corpus, evaluate it, draw where it looks
   nmt translate   translate text with a trained model
   nmt evaluate    score a trained model on a test set
+  nmt compare     say which of several trained variants is better, and how surely
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -58,7 +59,8 @@ Options:
   resume=RUN             go on with an interrupted run; RUN is its folder
   hydra.run.dir=FOLDER   the run folder
   -m                     every combination of the values between commas, each run
-                         in a folder named for them below hydra.sweep.dir=FOLDER
+                         in a folder named for them below hydra.sweep.dir=FOLDER;
+                         the same words again skip the runs that are finished
   --config-dir FOLDER    with yamls of your own: FOLDER/attention/mine.yaml is
                          attention=mine
   --cfg job              print the configuration and stop
@@ -117,7 +119,29 @@ Examples:
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
   nmt evaluate run=RUN data=files data.source=de data.target=en data.test=[a.de,a.en]"""
 
-COMMANDS = {"train": TRAIN, "translate": TRANSLATE, "evaluate": EVALUATE}
+COMPARE = """\
+nmt compare FOLDER [FOLDER ...] [KEY=VALUE ...]
+
+Compares the runs in and below folders: a row for each variant, over its seeds.
+Prints scores with p-values, and cost; writes Markdown, CSV, LaTeX, JSON and a
+page of HTML with plots and the attention of the same sentences under each.
+
+Keys:
+  baseline=NAME               the variant that the others are held against, by
+                              its name or a part that no other has; else the first
+  allow=[budget,data]         what may differ, and is marked: data, test,
+                              tokenizer, budget, signature
+  sentences=[3,17]            whose attention is drawn; else those whose
+                              translations differ most
+  num_sentences=4             how many, where none are named; 0: none
+  output=FOLDER               where to write; else FOLDER/comparison
+  device=cpu precision=fp32   where and how attention is computed; else auto
+
+Examples:
+  nmt compare runs/sweep/2026-01-31_12-00-00 baseline=none
+  nmt compare runs/rnn runs/transformer allow=[budget] output=report"""
+
+COMMANDS = {"train": TRAIN, "translate": TRANSLATE, "evaluate": EVALUATE, "compare": COMPARE}
 
 
 def command_help(command: str) -> str:

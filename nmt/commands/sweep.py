@@ -12,8 +12,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.errors import in_words
+from nmt.comparison.runs import read_run, run_folders
 from nmt.errors import UserError
 from nmt.report.console import console
+from nmt.report.hparams import write_columns
+from nmt.report.logger import EVENTS
 from nmt.run import CONFIG, FAILURE, RESULT, read_config
 from nmt.settings import settings
 
@@ -43,10 +46,11 @@ def fixed_keys(words: list[str]) -> str:
 
 
 def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
-    """Return the best dev score of one run of a sweep; not a number: it failed.
+    """Return the best dev score of one run of a sweep; the worst there can be: it failed.
 
-    A finished run is not trained again. Why a run failed is left in its folder, the first line in
-    short, and below it the traceback where the mistake is not the user's.
+    Not nan, at which Optuna's sweeper ends. A finished run is not trained again. Why a run failed
+    is left in its folder: the first line says it in short, and below it stands the traceback where
+    the mistake is not the user's.
     """
     failure = run / FAILURE
     try:
@@ -63,7 +67,7 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         run.mkdir(parents=True, exist_ok=True)
         failure.write_text(f"{summary}\n{trace and chr(10) + trace}", encoding="utf-8")
         print(f"nmt: {run.name}: {summary}", file=sys.stderr)
-        return float("nan")
+        return float("inf" if cfg.train.watch == "loss" else "-inf")
 
 
 def finished(cfg: DictConfig, run: Path) -> float | None:
@@ -90,8 +94,15 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
     return result["best_dev"][cfg.train.watch]
 
 
-def report_failures() -> None:
-    """Name the failed runs of the sweeps that have ended: UserError where there are any."""
+def conclude() -> None:
+    """Give TensorBoard the columns of the sweeps that have ended, and name the runs that failed.
+
+    UserError where there are any.
+    """
+    for sweep in ended:
+        done = [run.settings for run in map(read_run, run_folders(sweep)) if not run.why]
+        if done:
+            write_columns(sweep / EVENTS, done)
     failed = [file.parent for sweep in ended for file in sorted(sweep.glob(f"*/{FAILURE}"))]
     ended.clear()
     if failed:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.check import explain
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.sweep import attempt, fixed_keys, report_failures
+from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
 from nmt.errors import UserError
 from nmt.experiment import ended, train
@@ -39,7 +39,7 @@ def main() -> None:
     sys.argv[1:] = [*words, fixed_keys(words)]
     register_schema()
     new_run()
-    report_failures()
+    conclude()
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
