@@ -1,11 +1,10 @@
 """The schema of the configuration: every key whose type is fixed."""
 
-import sys
+import re
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
 from nmt.alignment.bitext import BitextFiles
@@ -21,6 +20,7 @@ from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, above_zero, at_least, one_of, share
 
+LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
 CORPORA = {
     "bible": Bible,
     "files": Files,
@@ -171,6 +171,20 @@ class Align(BitextFiles, Use):
             raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1")
 
 
+@dataclass
+class Compare:
+    """`nmt compare`."""
+
+    folders: list[str] = field(default_factory=list)  # of runs, or above them
+    baseline: str | None = None  # name of a variant; null: the first
+    allow: list[str] = field(default_factory=list)  # to differ: data, test, tokenizer, …
+    output: str | None = None  # folder; null: comparison/ in what was named
+    sentences: list[int] = field(default_factory=list)  # of the atlas, from 1; none: by themselves
+    num_sentences: int = 4  # where none are named: those whose translations differ most
+    device: str = "auto"  # of the atlas
+    precision: str = "auto"
+
+
 def register_schema() -> None:
     """Put the schema where the yamls' defaults lists find it."""
     store = ConfigStore.instance()
@@ -181,19 +195,30 @@ def register_schema() -> None:
         store.store(group="schema/data", name=name, node=node)
     store.store(group="schema", name="tokenizer", node=TokenizerConfig)
     store.store(group="schema", name="decode", node=Decode)
-    commands = {"root": Root, "evaluate": Evaluate, "translate": Translate, "align": Align}
-    for name, schema in commands.items():
+    schemas = {
+        "root": Root,
+        "evaluate": Evaluate,
+        "translate": Translate,
+        "align": Align,
+        "compare": Compare,
+    }
+    for name, schema in schemas.items():
         store.store(group="schema", name=name, node=schema)
-    OmegaConf.register_new_resolver("swept", swept, replace=True)
 
 
-def swept(overrides: list[str], number: int) -> str:
-    """Name a run of a sweep by those of its settings for which several values were typed."""
-    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
-    typed = OverridesParser.create().parse_overrides(words)
-    keys = {one.get_key_element() for one in typed if one.is_sweep_override()}
-    named = [one.replace("/", "_") for one in overrides if one.partition("=")[0] in keys]
-    return ",".join(named) or str(number)
+def swept(overrides: list[str], fixed: list[str], number: int) -> str:
+    """Name a run of a sweep by those of its settings that are not the same in all of its runs.
+
+    By its number where there are none, and where the name is too long for a folder.
+    """
+    named = [one for one in overrides if one.partition("=")[0] not in fixed]
+    typed = [re.sub(r"^\++(\w+@)?", "", one).replace("/", "_") for one in named]
+    name = ",".join(typed)
+    return name if 0 < len(name.encode()) <= LONGEST_NAME else str(number)
+
+
+# Here, since processes that launchers start import this file and nothing else calls them.
+OmegaConf.register_new_resolver("swept", swept, replace=True)
 
 
 def changed(decode: Decode, changes: DictConfig) -> Decode:

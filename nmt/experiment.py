@@ -25,17 +25,21 @@ from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show, write, write_json
 from nmt.report.gallery import Gallery, spread
-from nmt.report.logger import Logger
+from nmt.report.hparams import measured
+from nmt.report.logger import Logger, read_metrics
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
 from nmt.run import CONFIG, RESULT, Translator, build_model
+from nmt.settings import settings
 from nmt.training import checkpoint
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.runtime import (
     bound_kernels,
+    forget_peak_memory,
     keep_heap,
+    peak_memory,
     pick_device,
     pick_precision,
     seed_everything,
@@ -55,6 +59,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
     keep_heap()
     bound_kernels()
     device = pick_device(cfg.device)
+    forget_peak_memory(device)
     prepared = prepare_data(cfg)
     loader = TrainLoader(prepared, config.max_tokens, cfg.seed, read_guide(cfg, prepared))
     seed_everything(cfg.seed, device, cfg.deterministic)
@@ -73,15 +78,16 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             translator, decode, sentences, run / "heatmaps", config.heatmap_words, logger
         )
         quick = replace(decode, beam=config.dev_beam, n_best=1)
+        evaluation = DevEvaluation(
+            translator, prepared.dev, quick, config.max_tokens, gallery, logger
+        )
         trainer = Trainer(
             model=translator.model,
             optimizer=build_optimizer(cfg.optimizer, translator.model, device),
             schedule=hydra.utils.instantiate(cfg.schedule),
             loss=loss,
             loader=loader,
-            evaluate=DevEvaluation(
-                translator, prepared.dev, quick, config.max_tokens, gallery, logger
-            ),
+            evaluate=evaluation,
             logger=logger,
             progress=progress,
             config=config,
@@ -100,6 +106,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
         finish(translator, run, config)
         gallery.draw_references(trainer.position.step)
         result = test(translator, prepared, replace(decode, n_best=1), run, console)
+        result["tested_weights"] = evaluation.forced()
         conclude(cfg, run, trainer, result, logger)
     console.print(f"\nrun folder  {run}", markup=False)
     best = trainer.position.best
@@ -263,8 +270,13 @@ def test(
 def conclude(
     cfg: DictConfig, run: Path, trainer: Trainer, result: dict[str, Any], logger: Logger
 ) -> None:
-    """Write result.json, and the run's row in TensorBoard's HParams."""
+    """Write result.json, and the run's row in TensorBoard's HParams.
+
+    ``dev`` is of the last evaluation (empty: training ended without one), ``best_dev`` the best of
+    all, ``tested_weights`` what the tested weights have on dev under teacher forcing.
+    """
     position = trainer.position
+    logged = [line["dev/bleu"] for line in read_metrics(run) if line.get("dev/bleu") is not None]
     result = {
         **result,
         "seed": cfg.seed,
@@ -274,19 +286,10 @@ def conclude(
         "tokens_per_s": round(position.tokens / position.update_seconds, 1),
         "padding_share": round(trainer.loader.padding_share(), 4),
         "dev": position.dev,
-        "best_dev": {trainer.config.watch: position.best},
+        "best_dev": {"bleu": max(logged, default=None), trainer.config.watch: position.best},
+        "peak_memory_bytes": peak_memory(trainer.device),
         "decode": OmegaConf.to_container(cfg.decode),
     }
     write_json(run / RESULT, result)
-    metrics = {f"test/{name}": result[name] for name in ("bleu", "chrf", "ter", "bleu_tok_lc")}
-    logger.hparams(position.step, flat(OmegaConf.to_container(cfg, resolve=True)), metrics)
-
-
-def flat(settings: Any, prefix: str = "") -> dict[str, object]:
-    """Flatten nested settings to ``model.dropout``: 0.2; parts shared by name stay in one place."""
-    if not isinstance(settings, dict):
-        return {prefix: settings}
-    found: dict[str, object] = {}
-    for key, value in settings.items():
-        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return found
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    logger.hparams(position.step, settings(config), measured(result))

@@ -6,7 +6,9 @@ checkpoints/          see nmt.training.checkpoint
 model.safetensors     the final model (training has ended)
 metrics.jsonl         every number that was logged      tensorboard/  the same as events
 hypotheses.txt        the test set's translations       result.json   their scores
+sources.txt, references.txt, a line for each line of hypotheses.txt
 heatmaps/             PNG
+failure.txt           why a run of a sweep failed
 """
 
 from collections.abc import Iterable, Iterator, Sized
@@ -37,6 +39,7 @@ from nmt.training.runtime import (
 
 CONFIG = "config.yaml"
 RESULT = "result.json"
+FAILURE = "failure.txt"
 
 
 @dataclass

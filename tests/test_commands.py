@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from nmt.training.trainer import Trainer
 
-TIMED = ("train/tokens_per_s", "train/epoch")
+TIMED = ("train/tokens_per_s", "train/minutes", "train/epoch")
 
 
 def metrics(run: Path) -> list[dict]:
@@ -185,14 +185,17 @@ def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, 
 
     assert answer.code == 1
     runs = sorted(path.name for path in Path("grid").iterdir() if path.is_dir())
+    failed, *others = runs
     assert runs == [
+        "attention=luong_dot,model.decoder_width=12",
         "attention=luong_dot,model.decoder_width=16",
         "attention=none,model.decoder_width=12",
         "attention=none,model.decoder_width=16",
     ]
-    assert all((Path("grid") / run / "result.json").is_file() for run in runs)
-    assert "nmt: attention=luong_dot,model.decoder_width=12: " in answer.err
-    assert answer.err.endswith("not come about: attention=luong_dot,model.decoder_width=12\n")
+    assert all((Path("grid") / run / "result.json").is_file() for run in others)
+    assert files(Path("grid") / failed) == ["failure.txt"]
+    assert f"nmt: {failed}: {(Path('grid') / failed / 'failure.txt').read_text()}" in answer.err
+    assert answer.err.endswith(f"says why: {failed}\n")
     heatmaps = [run for run in runs if (Path("grid") / run / "heatmaps").exists()]
     assert heatmaps == ["attention=luong_dot,model.decoder_width=16"]
 

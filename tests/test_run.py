@@ -18,7 +18,8 @@ SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 def test_what_lies_in_a_run_folder(smoke):
     assert sorted(path.name for path in smoke.iterdir()) == [
         *("checkpoints", "config.yaml", "heatmaps", "hypotheses.txt", "metrics.jsonl"),
-        *("model.safetensors", "result.json", "tensorboard", "tokenizer"),
+        *("model.safetensors", "references.txt", "result.json", "sources.txt"),
+        *("tensorboard", "tokenizer"),
     ]
     assert files(smoke / "tokenizer") == ["source.model", "target.model"]
     steps = [name for name in files(smoke / "checkpoints") if "/" not in name]
@@ -37,10 +38,16 @@ def test_the_result_says_what_was_measured_how_and_with_what(smoke):
     assert result["parameters"] > 0
     assert result["seconds"] > 0
     assert result["tokens_per_s"] > 0
+    assert 2**20 < result["peak_memory_bytes"] < 2**36
+    assert result["tested_weights"].keys() == {"loss", "perplexity", "entropy"}
+    logged = [json.loads(line) for line in (smoke / "metrics.jsonl").read_text().splitlines()]
+    bleu = max(line["dev/bleu"] for line in logged if "dev/bleu" in line)
+    assert result["best_dev"] == {"bleu": bleu}
     assert result["versions"]["torch"] == version("torch")
     assert result["seed"] == 1
     assert result["commit"] is None or re.match(r"[0-9a-f]{7,}", result["commit"])
-    assert result["sentences"] == len((smoke / "hypotheses.txt").read_text().split("\n")) - 1
+    for name in ("hypotheses.txt", "sources.txt", "references.txt"):
+        assert result["sentences"] == len((smoke / name).read_bytes().split(b"\n")) - 1
 
 
 def test_the_configuration_is_resolved_and_names_no_cache(smoke, cache):

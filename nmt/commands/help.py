@@ -15,6 +15,7 @@ Commands:
   nmt translate   translate text with a trained model
   nmt evaluate    score a trained model on a test set
   nmt align       word alignments out of a trained model's attention
+  nmt compare     say which of several trained variants is better, and how surely
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -59,7 +60,8 @@ Options:
   resume=RUN             go on with an interrupted run; RUN is its folder
   hydra.run.dir=FOLDER   the run folder
   -m                     every combination of the values between commas, each run
-                         in a folder named for them below hydra.sweep.dir=FOLDER
+                         in a folder named for them below hydra.sweep.dir=FOLDER;
+                         the same words again skip the runs that are finished
   --config-dir FOLDER    with yamls of your own: FOLDER/attention/mine.yaml is
                          attention=mine
   --cfg job              print the configuration and stop
@@ -161,7 +163,35 @@ Examples:
   nmt align run=RUN source=test.de.gz target=test.en.gz gold=test.align.gz
   nmt align run=RUN data=greek_nt layer=best head=best shift=best"""
 
-COMMANDS = {"train": TRAIN, "translate": TRANSLATE, "evaluate": EVALUATE, "align": ALIGN}
+COMPARE = """\
+nmt compare FOLDER [FOLDER ...] [KEY=VALUE ...]
+
+Compares the runs in and below folders: a row for each variant, over its seeds.
+Prints scores with p-values, and cost; writes Markdown, CSV, LaTeX, JSON and a
+page of HTML with plots and the attention of the same sentences under each.
+
+Keys:
+  baseline=NAME               the variant that the others are held against, by
+                              its name or a part that no other has; else the first
+  allow=[budget,data]         what may differ, and is marked: data, test,
+                              tokenizer, budget, signature
+  sentences=[3,17]            whose attention is drawn; else those whose
+                              translations differ most
+  num_sentences=4             how many, where none are named; 0: none
+  output=FOLDER               where to write; else FOLDER/comparison
+  device=cpu precision=fp32   where and how attention is computed; else auto
+
+Examples:
+  nmt compare runs/sweep/2026-01-31_12-00-00 baseline=none
+  nmt compare runs/rnn runs/transformer allow=[budget] output=report"""
+
+COMMANDS = {
+    "train": TRAIN,
+    "translate": TRANSLATE,
+    "evaluate": EVALUATE,
+    "align": ALIGN,
+    "compare": COMPARE,
+}
 
 
 def command_help(command: str) -> str:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.check import explain
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
 from nmt.errors import UserError
 from nmt.experiment import ended, train
@@ -26,8 +27,6 @@ from nmt.yamls import config_folder
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
-refused: list[str] = []  # runs of a sweep that their settings made impossible
-
 
 def main() -> None:
     """Run `nmt train`."""
@@ -36,12 +35,11 @@ def main() -> None:
     if resumed:
         go_on(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
         return
-    sys.argv[1:] = [as_choice(word) for word in words]
+    words = [as_choice(word) for word in words]
+    sys.argv[1:] = [*words, fixed_keys(words)]
     register_schema()
-    refused.clear()
     new_run()
-    if refused:
-        raise UserError(f"{len(refused)} of the runs did not come about: {'; '.join(refused)}")
+    conclude()
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
@@ -49,19 +47,16 @@ def main() -> None:
 def new_run(cfg: DictConfig) -> float:
     """Train in the folder that Hydra made; return the best dev score, for sweepers."""
     run = Path(HydraConfig.get().runtime.output_dir)
-    try:
-        if (run / CONFIG).exists():
-            raise UserError(
-                f"{run} holds a run already: `nmt train resume={as_typed(run)}` goes on with it, "
-                "hydra.run.dir=<folder> begins another elsewhere"
-            )
-        return train_in(cfg, run)
-    except UserError as error:
-        if HydraConfig.get().mode != RunMode.MULTIRUN:
-            raise
-        print(f"nmt: {run.name}: {error}", file=sys.stderr)  # the other runs are worth having
-        refused.append(run.name)
-        return float("nan")
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
+        return attempt(cfg, run, lambda: train_in(cfg, run, again))
+    again = f"nmt train resume={as_typed(run)}"
+    if (run / CONFIG).exists():
+        raise UserError(
+            f"{run} holds a run already: `{again}` goes on with it, "
+            "hydra.run.dir=<folder> begins another elsewhere"
+        )
+    return train_in(cfg, run, again)
 
 
 def as_choice(word: str) -> str:
@@ -83,18 +78,20 @@ def go_on(run: Path, overrides: list[str]) -> None:
             markup=False,
         )
     else:
-        train_in(cfg, run)
+        train_in(cfg, run, f"nmt train resume={as_typed(run)}")
 
 
-def train_in(cfg: DictConfig, run: Path) -> float:
-    """Train in a folder, which does not stay where nothing came of it."""
+def train_in(cfg: DictConfig, run: Path, again: str) -> float:
+    """Train in a folder, which does not stay where nothing came of it.
+
+    ``again`` is what to type to go on after an interrupt.
+    """
     try:
         return train(cfg, run, console())
     except KeyboardInterrupt:
         if not (run / CONFIG).exists():
             raise
-        command = f"nmt train resume={as_typed(run)}"
-        print(f"nmt: interrupted; to go on: {command}", file=sys.stderr)
+        print(f"nmt: interrupted; to go on: {again}", file=sys.stderr)
         sys.exit(130)
     except torch.OutOfMemoryError as error:
         raise UserError(

@@ -12,24 +12,28 @@ import torch
 from rich.console import Console
 
 from nmt.data.corpus import Lines
-from nmt.decoding.translate import Decode
+from nmt.decoding.translate import Decode, one_line
 from nmt.evaluation.scores import Scores, score
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
 from nmt.run import Translator
 
+HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
 PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
 
 
 def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
 
-    Writes ``hypotheses.txt`` into the folder.
+    Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt`` and ``references.txt``:
+    line n of each is of sentence n.
     """
     started = time.monotonic()
     found = translator(lines.source, decode)
     seconds = time.monotonic() - started
     hypotheses = [translations[0].text for translations in found]
-    write(folder / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+    write_lines(folder / HYPOTHESES, hypotheses)
+    write_lines(folder / SOURCES, lines.source)
+    write_lines(folder / REFERENCES, lines.target)
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     return {
         **scores,
@@ -46,7 +50,7 @@ def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path)
 
 def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, num: int) -> None:
     """Print the scores with their signatures, and some translations beside source and reference."""
-    hypotheses = (folder / "hypotheses.txt").read_text(encoding="utf-8").split("\n")
+    hypotheses = lines_of(folder / HYPOTHESES)
     num = min(num, len(lines.source))
     places = [(2 * k + 1) * len(lines.source) // (2 * num) for k in range(num)]
     samples = sample_rows(
@@ -58,6 +62,16 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
     console.print(table(SAMPLES, samples))
     scores = Scores(**{key: result[key] for key in Scores.__annotations__})
     console.print(table(SCORES, score_rows(scores)))
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write one sentence a line; a line end within a sentence becomes a space."""
+    write(path, "".join(f"{one_line(line)}\n" for line in lines))
+
+
+def lines_of(path: Path) -> list[str]:
+    r"""Read what :func:`write_lines` wrote, split at \n alone, not at U+2028 and its like."""
+    return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
 
 
 def write(path: Path, text: str) -> None:

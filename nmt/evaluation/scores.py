@@ -36,7 +36,7 @@ def score(hypotheses: list[str], references: list[str], target_language: str) ->
     """
     assert len(hypotheses) == len(references) > 0
     language = primary(target_language)
-    tokenizer = TOKENIZERS.get(language, "13a")
+    tokenizer = bleu_tokenizer(target_language)
     metrics = {
         "bleu": BLEU(tokenize=tokenizer),
         "chrf": CHRF(),
@@ -62,6 +62,11 @@ def score(hypotheses: list[str], references: list[str], target_language: str) ->
             "bleu_tok_lc": signature.replace("tok:none", f"tok:moses-{version('sacremoses')}"),
         },
     )
+
+
+def bleu_tokenizer(target_language: str) -> str:
+    """Name the tokenizer that sacreBLEU has for a language."""
+    return TOKENIZERS.get(primary(target_language), "13a")
 
 
 def moses(lines: list[str], language: str) -> list[str]:

@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
+
+from nmt.settings import Setting
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -52,20 +54,19 @@ class Logger:
         self.events.add_text("config", "\n".join(f"    {line}" for line in yaml.splitlines()), 0)
 
     def hparams(
-        self, step: int, values: Mapping[str, object], metrics: Mapping[str, float]
+        self, step: int, values: Mapping[str, Setting], metrics: Mapping[str, float]
     ) -> None:
-        """The row of this run in the HParams tab: flat settings and what came out, at the end.
+        """The row of this run in the HParams tab: its settings and what came out, at the end.
 
         Written into the run's own events. SummaryWriter.add_hparams would begin a second run in a
-        folder below, which the other tabs then show beside this one.
+        folder below, which the other tabs then show beside this one. Which columns there are is
+        not written here: TensorBoard takes the columns of one run for those of all.
         """
-        simple = {
-            k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()
-        }
         writer = self.events.file_writer
         assert writer, "closed already"
-        for summary in hparams(simple, dict(metrics)):
-            writer.add_summary(summary)
+        _, start, end = hparams(dict(values), dict(metrics))
+        writer.add_summary(start)
+        writer.add_summary(end)
         for name, value in metrics.items():
             self.events.add_scalar(name, value, step)
 
@@ -94,3 +95,10 @@ def keep_until(path: Path, step: int) -> None:
     new = path.with_suffix(".new")
     new.write_text("".join(kept), encoding="utf-8")
     os.replace(new, path)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Read the lines of a run that are whole; the last of one that was killed may not be."""
+    path = folder / METRICS
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]

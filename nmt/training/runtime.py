@@ -1,8 +1,12 @@
 """The machine: device, precision, seeds, memory."""
 
 import ctypes
+import gc
 import os
+import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -98,3 +102,31 @@ def seed_everything(seed: int, device: torch.device, deterministic: bool) -> Non
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = False
         torch.set_float32_matmul_precision("high")
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to measure :func:`peak_memory` anew, as far as the system lets a process do that.
+
+    What earlier runs of the same process freed is given back first; Linux then forgets the peak.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+        with suppress(OSError):  # proc(5): 5 resets the peak resident set
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes in use since :func:`forget_peak_memory`.
+
+    On a GPU what torch had allocated there, elsewhere the resident set of the whole process.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -167,6 +167,7 @@ class Trainer:
             "train/grad_norm": sum(update.grad_norm.item() for update in recent) / len(recent),
             "train/lr": self.optimizer.param_groups[0]["lr"],
             "train/tokens_per_s": tokens / sum(update.seconds for update in recent),
+            "train/minutes": self.position.seconds / 60,
             "train/epoch": self.position.epoch + self.position.batch / self.num_batches,
         }
         if loss.consistency is not None:

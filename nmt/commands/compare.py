@@ -1,0 +1,83 @@
+"""nmt compare: from the runs of a sweep to a report."""
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.check import check
+from nmt.commands.errors import reporting_mistakes
+from nmt.comparison.atlas import Wish, atlas
+from nmt.comparison.comparison import compare, default_output
+from nmt.comparison.report import write_report
+from nmt.comparison.runs import find_runs
+from nmt.comparison.terminal import print_comparison
+from nmt.config import Compare, register_schema
+from nmt.errors import UserError, at_least
+from nmt.report.console import console
+from nmt.yamls import config_folder
+
+LISTS = ("folders", "allow", "sentences")
+TEXTS = ("baseline", "output")
+
+
+def main() -> None:
+    """Run `nmt compare`."""
+    sys.argv[1:] = as_settings(sys.argv[1:])
+    register_schema()
+    run()
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="compare")
+@reporting_mistakes
+def run(cfg: DictConfig) -> None:
+    """Compare the runs in and below folders, print the tables and write the report."""
+    check(cfg)
+    options: Compare = OmegaConf.to_object(cfg)  # type: ignore[assignment]
+    at_least(0, {"num_sentences": options.num_sentences})
+    if not options.folders:
+        raise UserError("which runs? Name their folder: nmt compare runs/sweep/...")
+    folders = [Path(folder) for folder in options.folders]
+    comparison = compare(find_runs(folders), options.baseline, options.allow)
+    wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
+    pages, notes = atlas(comparison, wish)
+    comparison.notes += notes
+    output = Path(options.output) if options.output else default_output(folders)
+    write_report(comparison, pages, output)
+    print_comparison(comparison)
+    console().print(f"\n{output / 'index.html'}", markup=False)
+
+
+def as_settings(words: list[str]) -> list[str]:
+    """Write folders as a setting, and quote what Hydra's grammar would take for something else.
+
+    A folder may have = in its name, as the runs of a sweep do; a variant has commas too.
+    """
+    keys = {key.name for key in fields(Compare)}
+    folders: list[str] = []
+    rest: list[str] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key in keys:
+            rest.append(f"{key}={quoted(key, value)}")
+        elif not word.startswith("-") and (not equals or Path(word).exists()):
+            folders.append(quote(word))
+        else:
+            rest.append(word)
+    return [*rest, f"folders=[{','.join(folders)}]"] if folders else rest
+
+
+def quoted(key: str, value: str) -> str:
+    """Quote a text; put a list that was typed without brackets into them."""
+    if key in LISTS and not value.startswith("["):
+        return f"[{value}]"
+    plain = key in TEXTS and value != "null" and not value.startswith(("'", '"'))
+    return quote(value) if plain else value
+
+
+def quote(text: str) -> str:
+    """Write a text as Hydra reads it whole."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

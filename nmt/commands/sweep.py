@@ -1,0 +1,113 @@
+"""The runs of a sweep: each is begun, gone on with or skipped; none is the end of the others."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.commands.errors import in_words
+from nmt.comparison.runs import read_run, run_folders
+from nmt.errors import UserError
+from nmt.report.console import console
+from nmt.report.hparams import write_columns
+from nmt.report.logger import EVENTS
+from nmt.run import CONFIG, FAILURE, RESULT, read_config
+from nmt.settings import settings
+
+ended: list[Path] = []  # folders of the sweeps of this process
+
+
+class Ended(Callback):
+    """Tells this process, which launches the runs wherever they run, where a sweep has been."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Keep the folder. Hydra hides what is raised here, so nothing is done with it yet."""
+        ended.append(Path(config.hydra.sweep.dir))
+
+
+def fixed_keys(words: list[str]) -> str:
+    """Tell Hydra, in a word, which of the typed settings are the same in every run of a sweep.
+
+    The others name the run folders, see `nmt.config.swept`. It goes with the runs to other
+    processes and machines, which see nothing of what was typed.
+    """
+    written = [word for word in words if "=" in word and not word.startswith("-")]
+    typed = OverridesParser.create().parse_overrides(written)
+    keys = [one.get_key_element() for one in typed if not one.is_sweep_override()]
+    own = [key for key in keys if not key.startswith("hydra")]
+    quoted = ",".join(f"'{key}'" for key in own)
+    return f"hydra.job.config.override_dirname.exclude_keys=[{quoted}]"
+
+
+def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
+    """Return the best dev score of one run of a sweep; the worst there can be: it failed.
+
+    Not nan, at which Optuna's sweeper ends. A finished run is not trained again. Why a run failed
+    is left in its folder: the first line says it in short, and below it stands the traceback where
+    the mistake is not the user's.
+    """
+    failure = run / FAILURE
+    try:
+        failure.unlink(missing_ok=True)
+        best = finished(cfg, run)
+        if best is None:
+            return train()
+        console().print(f"{run} has ended already", markup=False)
+        return best
+    except Exception as error:
+        message = in_words(error)
+        trace = "" if message else "".join(traceback.format_exception(error))
+        summary = message or traceback.format_exception_only(error)[-1].strip()
+        run.mkdir(parents=True, exist_ok=True)
+        failure.write_text(f"{summary}\n{trace and chr(10) + trace}", encoding="utf-8")
+        print(f"nmt: {run.name}: {summary}", file=sys.stderr)
+        return float("inf" if cfg.train.watch == "loss" else "-inf")
+
+
+def finished(cfg: DictConfig, run: Path) -> float | None:
+    """Return the best dev score of a run that has ended; None: it is still to be trained.
+
+    UserError where the folder holds a run with other settings.
+    """
+    if not (run / CONFIG).exists():
+        return None
+    theirs, ours = (
+        settings(OmegaConf.to_container(one, resolve=True))  # type: ignore[arg-type]
+        for one in (read_config(run), cfg)
+    )
+    different = sorted(k for k in theirs.keys() | ours.keys() if theirs.get(k) != ours.get(k))
+    if different:
+        key = different[0]
+        raise UserError(
+            f"{run} holds a run with other settings: {key}={theirs.get(key)}, and now "
+            f"{ours.get(key)}. Give the words it was begun with, or another hydra.sweep.dir"
+        )
+    if not (run / RESULT).is_file():
+        return None
+    result = json.loads((run / RESULT).read_text(encoding="utf-8"))
+    return result["best_dev"][cfg.train.watch]
+
+
+def conclude() -> None:
+    """Give TensorBoard the columns of the sweeps that have ended, and name the runs that failed.
+
+    UserError where there are any.
+    """
+    for sweep in ended:
+        done = [run.settings for run in map(read_run, run_folders(sweep)) if not run.why]
+        if done:
+            write_columns(sweep / EVENTS, done)
+    failed = [file.parent for sweep in ended for file in sorted(sweep.glob(f"*/{FAILURE}"))]
+    ended.clear()
+    if failed:
+        names = "; ".join(run.name for run in failed)
+        raise UserError(
+            f"{len(failed)} of the runs in {failed[0].parent} failed, and {FAILURE} in the folder "
+            f"of each says why: {names}"
+        )

@@ -1,0 +1,94 @@
+"""What must be the same in runs that are compared: data, test set, tokenizer, budget, scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nmt.comparison.runs import Run
+from nmt.comparison.variants import Variant
+from nmt.errors import UserError, one_of
+
+SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
+BUDGET = ("max_steps", "max_minutes", "max_epochs", "patience", "max_tokens", "accumulate")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that has to be the same, by the name that `allow=` has for it."""
+
+    name: str
+    read: Callable[[Run], dict[str, object]]  # what it is in a run, by key; None: not known
+
+
+def below(*prefixes: str) -> Callable[[Run], dict[str, object]]:
+    """Return the settings at and below keys."""
+    starts = tuple(f"{prefix}." for prefix in prefixes)
+    return lambda run: {
+        key: value
+        for key, value in run.settings.items()
+        if key in prefixes or key.startswith(starts)
+    }
+
+
+def scored_on(run: Run) -> dict[str, object]:
+    """Return what was translated, and the fingerprint of its sources and references."""
+    return {"split": run.result.get("split"), "sources.txt and references.txt": run.test_set}
+
+
+def budget(run: Run) -> dict[str, object]:
+    """Return how long was trained on how much a batch; what is not limited has no limit."""
+    return {f"train.{key}": run.settings.get(f"train.{key}", "none") for key in BUDGET}
+
+
+def signature(run: Run) -> dict[str, object]:
+    """Return the signatures of the scores."""
+    found = run.result.get("signatures", {})
+    return {f"the signature of {name}": found.get(name) for name in SCORES}
+
+
+CONDITIONS = (
+    Condition("data", below("data", "clean")),
+    Condition("test", scored_on),
+    Condition("tokenizer", below("tokenizer")),
+    Condition("budget", budget),
+    Condition("signature", signature),
+)
+
+
+def require_same(runs: list[Run], allow: list[str]) -> None:
+    """Refuse runs that differ in a condition that is not allowed to: UserError that names it."""
+    for name in allow:
+        one_of(tuple(condition.name for condition in CONDITIONS), {"allow": name})
+    for condition in CONDITIONS:
+        if condition.name in allow:
+            continue
+        for run in runs[1:]:
+            found = difference(condition, runs[0], run)
+            if found:
+                key, first, other = found
+                raise UserError(
+                    f"the runs differ in {condition.name}: {key} is {first} in {runs[0].folder} "
+                    f"and {other} in {run.folder}. Leave some out, or give "
+                    f"allow=[{','.join([*allow, condition.name])}] to have them marked"
+                )
+
+
+def difference(condition: Condition, one: Run, other: Run) -> tuple[str, object, object] | None:
+    """Return the first key in which two runs differ, and both values.
+
+    A key that one has not is "none" there; what is not known of one fits everything.
+    """
+    ours, theirs = condition.read(one), condition.read(other)
+    for key in {**ours, **theirs}:
+        first, second = ours.get(key, "none"), theirs.get(key, "none")
+        if first is not None and second is not None and first != second:
+            return key, first, second
+    return None
+
+
+def deviations(variant: Variant, baseline: Variant) -> list[str]:
+    """Say in words in which conditions a variant differs from the baseline."""
+    return [
+        f"{condition.name}: {found[0]} is {found[1]}, and {found[2]} in the baseline"
+        for condition in CONDITIONS
+        if (found := difference(condition, variant.runs[0], baseline.runs[0]))
+    ]

@@ -1,0 +1,110 @@
+"""BLEU by the length of the source (Bahdanau et al. 2015, fig. 2), with confidence bands."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sacrebleu.metrics.bleu import BLEU
+
+from nmt.comparison.variants import Variant
+from nmt.data.language import SPACELESS, primary
+
+WIDTHS = (1, 2, 5, 10, 20, 50, 100)  # of a bucket
+MAX_BUCKETS = 8
+MIN_SENTENCES = 30  # of a bucket
+SAMPLES = 1000  # of the bootstrap
+BAND = (2.5, 97.5)  # percentiles
+SEED = 12345  # sacreBLEU's
+
+
+class Bucket(NamedTuple):
+    """The sentences of about a length."""
+
+    shortest: int
+    longest: int
+    places: np.ndarray  # (N,) of the sentences, from 0
+    length: float  # their mean
+
+    @property
+    def label(self) -> str:
+        """Write its lengths."""
+        same = self.shortest == self.longest
+        return str(self.shortest) if same else f"{self.shortest}–{self.longest}"
+
+
+class Band(NamedTuple):
+    """A score and what it would be for 95 of 100 choices of as many such sentences."""
+
+    score: float
+    low: float
+    high: float
+
+
+def source_lengths(sources: list[str], language: str) -> np.ndarray:
+    """Count the words of each source, (N,); the characters where words are not written apart."""
+    if primary(language) in SPACELESS:
+        return np.array([len("".join(line.split())) for line in sources])
+    return np.array([len(line.split()) for line in sources])
+
+
+def buckets(lengths: np.ndarray) -> list[Bucket]:
+    """Sort sentences by length: up to 8 buckets of a round width, of 30 sentences at least.
+
+    A bucket with fewer goes with its neighbour; the last takes all that is longer.
+    """
+    most = float(np.percentile(lengths, 99))
+    width = next((width for width in WIDTHS if most <= width * MAX_BUCKETS), WIDTHS[-1])
+    ends = [width * (k + 1) for k in range(MAX_BUCKETS - 1)]
+    bounds: list[tuple[int, int]] = []
+    first = 0
+    for end in [*ends, int(lengths.max())]:
+        if ((lengths >= first) & (lengths <= end)).sum() >= MIN_SENTENCES:
+            bounds.append((first, end))
+            first = end + 1
+    start = bounds.pop()[0] if bounds else 0
+    bounds.append((start, int(lengths.max())))  # with what is left over
+    found = [np.flatnonzero((lengths >= low) & (lengths <= high)) for low, high in bounds]
+    return [
+        Bucket(max(low, int(lengths.min())), high, places, float(lengths[places].mean()))
+        for (low, high), places in zip(bounds, found, strict=True)
+    ]
+
+
+def counts(hypotheses: list[str], references: list[str], tokenizer: str) -> np.ndarray:
+    """Return what BLEU counts in each sentence, (N,10): 4 matches, 4 n-grams, both lengths."""
+    metric = BLEU(tokenize=tokenizer, effective_order=True)  # else it warns; counts are the same
+    scores = [
+        metric.sentence_score(hypothesis, [reference])
+        for hypothesis, reference in zip(hypotheses, references, strict=True)
+    ]
+    return np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in scores])
+
+
+def bleu(summed: np.ndarray) -> float:
+    """Return the BLEU of summed counts, (10,)."""
+    numbers = [int(number) for number in summed]
+    found = BLEU.compute_bleu(
+        numbers[:4], numbers[4:8], numbers[8], numbers[9], smooth_method="exp"
+    )
+    return found.score
+
+
+def band(counted: list[np.ndarray]) -> Band:
+    """Return the mean BLEU of several runs over the same sentences, each (N,10), with its band."""
+    draw = np.random.default_rng(SEED)
+    num = len(counted[0])
+    drawn = draw.multinomial(num, np.full(num, 1 / num), size=SAMPLES)  # (SAMPLES,N)
+    sampled = np.mean([[bleu(row) for row in drawn @ one] for one in counted], axis=0)
+    low, high = np.percentile(sampled, BAND)
+    return Band(float(np.mean([bleu(one.sum(0)) for one in counted])), float(low), float(high))
+
+
+def by_length(
+    variant: Variant, found: list[Bucket], references: list[str], tokenizer: str
+) -> list[Band]:
+    """Return the score of a variant in each bucket: the mean over its runs. Empty: no texts."""
+    counted = [
+        counts(run.hypotheses, references, tokenizer)
+        for run in variant.runs
+        if run.hypotheses is not None and run.references == references
+    ]
+    return [band([one[b.places] for one in counted]) for b in found] if counted else []

@@ -1,0 +1,111 @@
+"""What is measured of a run, and of a variant: one list, which every table is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+from nmt.comparison.runs import Run
+from nmt.comparison.variants import Variant
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a run: its name in files, its heading in tables, its unit."""
+
+    name: str
+    heading: str
+    digits: int
+    read: Callable[[Run], Any]  # None: not measured
+    meaning: str
+
+
+class Statistic(NamedTuple):
+    """A measure over the runs of a variant that have it."""
+
+    mean: float
+    deviation: float | None  # of the sample; None: one run has no deviation
+    number: int
+
+
+def result(*keys: str, unit: float = 1) -> Callable[[Run], float | None]:
+    """Return what reads a number of result.json in units of ``unit``."""
+
+    def read(run: Run) -> float | None:
+        value: Any = run.result
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value / unit if isinstance(value, int | float) else None
+
+    return read
+
+
+QUALITY = (
+    Measure("bleu", "BLEU", 2, result("bleu"), "of the test set, by sacreBLEU"),
+    Measure("chrf", "chrF", 2, result("chrf"), "of the test set, by sacreBLEU"),
+    Measure("ter", "TER", 2, result("ter"), "of the test set, by sacreBLEU; lower is better"),
+    Measure(
+        "bleu_tok_lc",
+        "BLEU lc",
+        2,
+        result("bleu_tok_lc"),
+        "BLEU of lower-cased Moses tokens, as the older literature has it",
+    ),
+)
+DEV = (
+    Measure("best_dev_bleu", "dev BLEU", 2, result("best_dev", "bleu"), "the best of training"),
+    Measure(
+        "dev_perplexity",
+        "dev ppl",
+        2,
+        result("tested_weights", "perplexity"),
+        "perplexity of a piece of dev under the tested weights; lower is better",
+    ),
+    Measure(
+        "attention_entropy",
+        "entropy",
+        2,
+        result("tested_weights", "entropy"),
+        "of source-target attention on dev, in nats: 0 is one piece alone",
+    ),
+    Measure(
+        "alignment_error",
+        "AER",
+        3,
+        lambda run: run.alignment.get("aer"),
+        "alignment error rate against a gold standard; lower is better",
+    ),
+)
+COST = (
+    Measure("parameters", "parameters", 0, result("parameters"), "trained numbers"),
+    Measure(
+        "tokens_per_s", "tokens/s", 0, result("tokens_per_s"), "target pieces a second of training"
+    ),
+    Measure(
+        "minutes", "minutes", 1, result("seconds", unit=60), "of training, evaluations included"
+    ),
+    Measure(
+        "sentences_per_s",
+        "sent./s",
+        1,
+        result("sentences_per_s"),
+        "translated a second in the test",
+    ),
+    Measure(
+        "peak_memory_mb",
+        "MiB",
+        0,
+        result("peak_memory_bytes", unit=2**20),
+        "the most memory in use: the process's on a CPU, torch's own on a GPU",
+    ),
+)
+MEASURES = (*QUALITY, *DEV, *COST)
+
+
+def statistic(measure: Measure, variant: Variant) -> Statistic | None:
+    """Return mean and standard deviation over the runs that have a measure; None: none has."""
+    values = [float(v) for run in variant.runs if (v := measure.read(run)) is not None]
+    if not values:
+        return None
+    deviation = stdev(values) if len(values) > 1 else None
+    return Statistic(mean(values), deviation, len(values))

@@ -1,0 +1,69 @@
+"""A comparison as one page of HTML that needs nothing else: no script, every image inside."""
+
+import base64
+import io
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from nmt.comparison.atlas import Page, drawn_runs
+from nmt.comparison.comparison import Comparison
+from nmt.comparison.plots import Plot
+from nmt.comparison.tables import Grid, different, footnotes, grids, legend
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+
+
+def to_html(comparison: Comparison, plots: list[Plot], pages: list[Page]) -> str:
+    """Return the page; every text in it is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        title="Comparison",
+        grids=grids(comparison),
+        different=different(comparison),
+        footnotes=footnotes(comparison),
+        plots=[
+            {"title": one.title, "caption": one.caption, "image": svg_uri(one)} for one in plots
+        ],
+        pages=[
+            {"number": one.number, "image": png_uri(one), "texts": texts(comparison, one)}
+            for one in pages
+        ],
+        legend=legend(),
+        signatures=comparison.signatures,
+    )
+
+
+def texts(comparison: Comparison, page: Page) -> Grid:
+    """Return what the variants wrote for a sentence, below source and reference."""
+    shown = drawn_runs(comparison)
+    first = shown[0][1]
+    assert first.references
+    rows = [["source", page.source], ["reference", first.references[page.number - 1]]]
+    rows += [
+        [variant.name, run.hypotheses[page.number - 1]]
+        for variant, run in shown
+        if run.hypotheses is not None
+    ]
+    return Grid("", [f"sentence {page.number}", ""], rows, text_columns=2)
+
+
+def png_uri(page: Page) -> str:
+    """Return a page of the atlas as a data URI."""
+    data = io.BytesIO()
+    Image.fromarray(page.image).convert("RGB").quantize(128).save(data, "PNG", optimize=True)
+    return data_uri("image/png", data.getvalue())
+
+
+def svg_uri(plot: Plot) -> str:
+    """Return a plot as a data URI."""
+    data = io.BytesIO()
+    plot.figure.savefig(data, format="svg")
+    return data_uri("image/svg+xml", data.getvalue())
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """Return the content of an image where its address would be."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

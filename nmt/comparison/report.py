@@ -1,0 +1,53 @@
+"""The folder of a comparison: every form of the report, the figures, TensorBoard's events."""
+
+from pathlib import Path
+
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from nmt.comparison.atlas import Page, save
+from nmt.comparison.comparison import Comparison
+from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
+from nmt.comparison.page import to_html
+from nmt.comparison.plots import Plot, plots
+from nmt.errors import UserError
+from nmt.evaluation.evaluate import write, write_json
+from nmt.report.heatmap import pixels
+from nmt.report.hparams import write_columns
+from nmt.report.logger import EVENTS
+from nmt.run import CONFIG
+
+FIGURES = "figures"
+
+
+def write_report(comparison: Comparison, pages: list[Page], output: Path) -> None:
+    """Write the report. UserError where the folder is a run's own."""
+    if (output / CONFIG).exists():
+        raise UserError(f"output={output} is a run folder: name another")
+    figures = output / FIGURES
+    figures.mkdir(parents=True, exist_ok=True)
+    found = plots(comparison)
+    for plot in found:
+        for kind in ("png", "svg"):
+            plot.figure.savefig(figures / f"{plot.name}.{kind}")
+    save(pages, figures)
+    listed = [(plot.title, f"{FIGURES}/{plot.name}.png") for plot in found]
+    listed += [(f"Sentence {p.number}", f"{FIGURES}/sentence-{p.number}.png") for p in pages]
+    write(output / "comparison.md", to_markdown(comparison, listed))
+    write(output / "comparison.csv", to_csv(comparison))
+    write(output / "comparison.tex", to_latex(comparison))
+    write_json(output / "comparison.json", to_json(comparison))
+    write(output / "index.html", to_html(comparison, found, pages))
+    write_events(comparison, found, pages, output / EVENTS)
+
+
+def write_events(
+    comparison: Comparison, found: list[Plot], pages: list[Page], folder: Path
+) -> None:
+    """Write the figures where TensorBoard shows them, and the columns of its HParams."""
+    runs = [run.settings for variant in comparison.variants for run in variant.runs]
+    write_columns(folder, runs)
+    with SummaryWriter(str(folder)) as writer:
+        for plot in found:
+            writer.add_image(f"comparison/{plot.name}", pixels(plot.figure), dataformats="HWC")
+        for one in pages:
+            writer.add_image(f"atlas/sentence-{one.number}", one.image, dataformats="HWC")

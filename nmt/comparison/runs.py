@@ -1,0 +1,161 @@
+"""Run folders as a comparison reads them: what came out, or why nothing did."""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nmt.errors import UserError
+from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES, lines_of
+from nmt.report.logger import read_metrics
+from nmt.run import CONFIG, FAILURE, RESULT
+from nmt.settings import Setting, settings
+
+ALIGNMENT = Path("alignment") / RESULT
+
+
+@dataclass
+class Run:
+    """A run folder. ``why`` says why there is no result; where it is empty, there is one."""
+
+    folder: Path
+    settings: dict[str, Setting]  # empty: it ended before its configuration was written
+    result: dict[str, Any]
+    why: str = ""
+
+    @property
+    def seed(self) -> int:
+        """What its random numbers came from; -1: not known."""
+        return int(self.settings.get("seed", -1))
+
+    @cached_property
+    def hypotheses(self) -> list[str] | None:
+        """The translations; None: they are not there."""
+        return self._lines(HYPOTHESES)
+
+    @cached_property
+    def references(self) -> list[str] | None:
+        """What they are scored against; None: as before."""
+        return self._lines(REFERENCES)
+
+    @cached_property
+    def sources(self) -> list[str] | None:
+        """What was translated; None: as before."""
+        return self._lines(SOURCES)
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was logged while it trained, a step a line."""
+        return read_metrics(self.folder)
+
+    @cached_property
+    def test_set(self) -> str | None:
+        """A fingerprint of sources and references; None: an older run, which did not keep them."""
+        if self.sources is None or self.references is None:
+            return None
+        text = "\n".join([*self.sources, "", *self.references])
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
+
+    @cached_property
+    def alignment(self) -> dict[str, Any]:
+        """What was measured of its alignments; empty: nothing."""
+        return read_json(self.folder / ALIGNMENT) if (self.folder / ALIGNMENT).is_file() else {}
+
+    def _lines(self, name: str) -> list[str] | None:
+        path = self.folder / name
+        return lines_of(path) if path.is_file() else None
+
+
+def find_runs(folders: list[Path]) -> list[Run]:
+    """Return the runs in and below folders, each once, in the order of names with numbers in them.
+
+    UserError for a folder that is not there or has none.
+    """
+    found: dict[Path, Run] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: there is no such folder")
+        below = run_folders(folder)
+        if not below:
+            raise UserError(f"{folder}: there is no run in it. `nmt train` makes one")
+        for run in below:
+            if run.resolve() not in found:
+                found[run.resolve()] = read_run(run)
+    return list(found.values())
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """Return the run folders in and below a folder; what is inside a run is not looked through."""
+    found: list[Path] = []
+    for place, names, files in os.walk(folder):
+        if CONFIG in files or FAILURE in files:
+            found.append(Path(place))
+            names.clear()
+    return sorted(found, key=lambda path: natural(str(path)))
+
+
+def natural(text: str) -> list[str | float]:
+    """Return a key that sorts seed=2 before seed=10: text and numbers in turn."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [float(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def read_run(folder: Path) -> Run:
+    """Read one run folder. What is wrong with it is in its ``why``."""
+    known: dict[str, Setting] = {}
+    try:
+        known = read_settings(folder / CONFIG)
+        result = read_json(folder / RESULT) if (folder / RESULT).is_file() else {}
+    except UserError as error:
+        return Run(folder, known, {}, str(error))
+    run = Run(folder, known, result)
+    run.why = why_not(run)
+    return run
+
+
+def read_settings(path: Path) -> dict[str, Setting]:
+    """Read the settings of a run; none where its configuration was not written."""
+    if not path.is_file():
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(config, dict) or "model" not in config:
+        raise UserError(f"{path.name} is not the configuration of a run")
+    return settings(config)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file. UserError where it holds no object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name} does not hold a result")
+    return content
+
+
+def why_not(run: Run) -> str:
+    """Say why a run cannot be compared; empty: it can."""
+    failure = run.folder / FAILURE
+    if failure.is_file():
+        lines = failure.read_text(encoding="utf-8").splitlines() or ["it is not said why"]
+        return f"failed: {lines[0]}"
+    if not run.result:
+        steps = [line["step"] for line in run.metrics]
+        return f"unfinished: step {steps[-1]:,}" if steps else "unfinished: no step was logged"
+    if not isinstance(run.result.get("bleu"), int | float):
+        return f"{RESULT} has no BLEU"
+    if run.hypotheses is not None and run.references is not None:
+        numbers = len(run.hypotheses), len(run.references)
+        if numbers[0] != numbers[1]:
+            return f"{HYPOTHESES} has {numbers[0]:,} lines and {REFERENCES} {numbers[1]:,}"
+    return ""

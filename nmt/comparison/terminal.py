@@ -1,0 +1,42 @@
+"""A comparison on the terminal: tables that fit a hundred columns."""
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nmt.comparison.comparison import Comparison
+from nmt.comparison.tables import Grid, footnotes, grids
+
+WIDTH = 100  # columns
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the tables and what has to be said beside them to standard output."""
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    width = min(WIDTH, console.width)
+    for grid in grids(comparison):
+        console.print(drawn(grid), width=width)
+    for line in footnotes(comparison):
+        console.print(Text(line), width=width)
+
+
+def drawn(grid: Grid) -> Table:
+    """Return a table whose first column, and whose text at the end, is folded; nothing else is."""
+    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    last = len(grid.header) - 1
+    for place, heading in enumerate(grid.header):
+        text = place < grid.text_columns
+        table.add_column(
+            Text(heading),
+            justify="left" if text else "right",
+            no_wrap=not text,
+            overflow="fold",
+            ratio=1 if text and place == last else None,
+        )
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    return table

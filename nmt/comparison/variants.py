@@ -1,0 +1,143 @@
+"""Variants: the runs that differ in nothing but their seed, named by what they differ in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nmt.check import PARTS
+from nmt.comparison.runs import Run
+from nmt.errors import UserError
+from nmt.settings import Setting, shared_part
+
+Identity = dict[str, Setting]
+
+
+@dataclass
+class Variant:
+    """Runs of the same settings with different seeds, the lowest seed first."""
+
+    name: str
+    short: str  # its name without the keys, which stand above
+    identity: Identity
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its runs."""
+        return [run.seed for run in self.runs]
+
+    def of_seed(self, seed: int) -> Run | None:
+        """Return the run of a seed."""
+        return next((run for run in self.runs if run.seed == seed), None)
+
+
+class Naming:
+    """Names settings by those of their keys that are not the same in all of them.
+
+    What a part's name implies is not named beside it: with ``attention=bahdanau`` its width is, if
+    all that have bahdanau have the same. Those differences are in :attr:`differing`.
+    """
+
+    def __init__(self, identities: Sequence[Identity]) -> None:
+        keys = dict.fromkeys(key for identity in identities for key in identity)
+        self.differing = [k for k in keys if len({value_of(one, k) for one in identities}) > 1]
+        told = [
+            key
+            for key in self.differing
+            if not any(implies(part, key, identities) for part in self.above(key))
+        ]
+        self.keys = sorted(told, key=lambda key: "." in key)  # parts before their keys
+        self.keys = self.keys or ["model", "attention"]
+
+    def above(self, key: str) -> list[str]:
+        """Return the differing parts that a key belongs to; a Transformer has no cell, as it is."""
+        parts = [part for part in self.differing if key.startswith(f"{part}.")]
+        return [*parts, "model"] if key in PARTS and "model" in self.differing else parts
+
+    def name(self, identity: Identity) -> str:
+        """Return `attention=bahdanau, model.dropout=0.1`."""
+        return ", ".join(f"{key}={value_of(identity, key)}" for key in self.keys)
+
+    def short(self, identity: Identity) -> str:
+        """Return `bahdanau, 0.1`."""
+        return ", ".join(str(value_of(identity, key)) for key in self.keys)
+
+    @property
+    def heading(self) -> str:
+        """Return `attention, model.dropout`."""
+        return ", ".join(self.keys)
+
+
+def value_of(identity: Identity, key: str) -> Setting:
+    """Return what stands at a key: where a part is shared, what it is shared with; else "none"."""
+    return identity.get(key, identity.get(shared_part(key), "none"))
+
+
+def implies(part: str, key: str, identities: Sequence[Identity]) -> bool:
+    """Tell whether the settings agree on a key wherever they agree on a part."""
+    pairs = {(value_of(one, part), value_of(one, key)) for one in identities}
+    return len(pairs) == len({first for first, _ in pairs})
+
+
+def identify(runs: list[Run]) -> list[Identity]:
+    """Return the settings of each run but the seed, and, where they differ, what it was scored by.
+
+    The test set's text and the signatures are no settings; runs that were let through with
+    different ones must still not be one variant.
+    """
+    scored = [
+        {"test set": run.test_set, "signature": run.result.get("signatures", {}).get("bleu")}
+        for run in runs
+    ]
+    several = [
+        key
+        for key in ("test set", "signature")
+        if len({one[key] for one in scored if one[key] is not None}) > 1
+    ]
+    return [
+        {key: value for key, value in run.settings.items() if key != "seed"}
+        | {key: str(one[key]) for key in several if one[key] is not None}
+        for run, one in zip(runs, scored, strict=True)
+    ]
+
+
+def group(runs: list[Run], identities: list[Identity], naming: Naming) -> list[Variant]:
+    """Sort runs into variants. UserError where two runs have the same settings and seed."""
+    found: dict[frozenset[tuple[str, Setting]], Variant] = {}
+    for run, identity in zip(runs, identities, strict=True):
+        key = frozenset(identity.items())
+        new = Variant(naming.name(identity), naming.short(identity), identity)
+        variant = found.setdefault(key, new)
+        same = variant.of_seed(run.seed)
+        if same:
+            raise UserError(
+                f"{same.folder} and {run.folder} have the same settings and the same seed, "
+                f"{run.seed}: they are one run made twice. Leave one out"
+            )
+        variant.runs.append(run)
+    for variant in found.values():
+        variant.runs.sort(key=lambda run: run.seed)
+    return list(found.values())
+
+
+def choose(variants: list[Variant], baseline: str | None) -> Variant:
+    """Return the variant that the others are held against; None: the first.
+
+    It is named in full, or by one of its settings or its value where no other variant has it:
+    `none` for `attention=none`. UserError where no variant is named so, or several are.
+    """
+    if baseline is None:
+        return variants[0]
+    wanted = baseline.replace(" ", "")
+    names = [variant.name.replace(" ", "") for variant in variants]
+    exact = [one for one, name in zip(variants, names, strict=True) if name == wanted]
+    some = [
+        one
+        for one, name in zip(variants, names, strict=True)
+        if any(wanted in (word, word.partition("=")[2]) for word in name.split(","))
+    ]
+    found = exact or some
+    if len(found) == 1:
+        return found[0]
+    told = "several variants are named so" if found else "no variant is named so"
+    listed = "; ".join(variant.name for variant in found or variants)
+    raise UserError(f"baseline={baseline}: {told}. There are: {listed}")

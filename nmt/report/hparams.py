@@ -1,0 +1,64 @@
+"""TensorBoard's HParams over several runs: which columns its table and parallel coordinates have.
+
+Each run writes its own row (`nmt.report.logger.Logger.hparams`). The columns are written once, for
+all of them: the settings that differ, with their types and values, and what was measured.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorboard.plugins.hparams import summary_v2 as hp
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from nmt.settings import Setting
+
+# What was measured: the tag in TensorBoard, the heading, and where it stands in result.json.
+MEASURED = (
+    ("test/bleu", "BLEU", ("bleu",), 1),
+    ("test/chrf", "chrF", ("chrf",), 1),
+    ("test/ter", "TER", ("ter",), 1),
+    ("test/bleu_tok_lc", "BLEU lc", ("bleu_tok_lc",), 1),
+    ("test/sentences_per_s", "sentences/s", ("sentences_per_s",), 1),
+    ("final/dev_perplexity", "dev perplexity", ("tested_weights", "perplexity"), 1),
+    ("final/entropy", "entropy", ("tested_weights", "entropy"), 1),
+    ("final/minutes", "minutes", ("seconds",), 60),
+    ("final/tokens_per_s", "tokens/s", ("tokens_per_s",), 1),
+    ("final/parameters", "parameters", ("parameters",), 1),
+    ("final/peak_memory_mb", "memory (MiB)", ("peak_memory_bytes",), 2**20),
+)
+ALWAYS = ("model", "attention", "seed")  # settings with a column though they do not differ
+
+
+def measured(result: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers of a run's row by their tags, as far as it has them."""
+    found: dict[str, float] = {}
+    for tag, _, keys, unit in MEASURED:
+        value: Any = result
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None:
+            found[tag] = value / unit
+    return found
+
+
+def write_columns(folder: Path, runs: Sequence[dict[str, Setting]]) -> None:
+    """Write the columns of the table over runs, by their settings, into a folder's events."""
+    keys = list(dict.fromkeys(key for run in runs for key in run))
+    shown = [k for k in keys if k in ALWAYS or len({run.get(k) for run in runs}) > 1]
+    columns = [column(key, [run[key] for run in runs if key in run]) for key in shown]
+    metrics = [hp.Metric(tag, display_name=heading) for tag, heading, _, _ in MEASURED]
+    summary = hp.hparams_config_pb(columns, metrics)
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    with SummaryWriter(str(folder)) as writer:
+        assert writer.file_writer
+        writer.file_writer.add_summary(summary)
+
+
+def column(key: str, values: list[Setting]) -> hp.HParam:
+    """Describe a setting: numbers have an interval, words the list of those there are."""
+    numbers = [float(value) for value in values if not isinstance(value, str)]
+    if len(numbers) == len(values):
+        return hp.HParam(key, hp.RealInterval(min(numbers), max(numbers)))
+    return hp.HParam(key, hp.Discrete({str(value) for value in values}))

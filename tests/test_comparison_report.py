@@ -1,0 +1,199 @@
+"""The report: what it prints, the page of HTML, the figures, the atlas, TensorBoard's events."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import files, mistake, nmt
+from comparison_runs import DOT, NONE, RESULT, configured, text, write_run
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from nmt.commands.compare import as_settings
+from nmt.comparison.atlas import page, words
+from nmt.comparison.comparison import compare
+from nmt.comparison.disagreement import sentences
+from nmt.comparison.plots import label, plots, style
+from nmt.comparison.runs import find_runs
+from nmt.data.corpus import Lines
+from nmt.errors import UserError
+
+PLOTS = ["bleu_by_length", "dev_bleu_by_minute", "dev_bleu_by_step", "entropy", "quality_by_speed"]
+ATTACK = '<script>alert("1")</script> & co'
+
+
+def test_tables_fit_a_hundred_columns_whatever_the_names(tmp_path):
+    long = configured(DOT, model__dropout=0.123456789, optimizer__lr=0.000123456)
+    write_run(tmp_path / "a", configured(), RESULT)
+    write_run(tmp_path / "b", long, {**RESULT, "bleu": 19.123})
+    write_run(tmp_path / "c", None)
+    (tmp_path / "c" / "failure.txt").write_text("x" * 300)
+
+    answer = nmt("compare", tmp_path, "num_sentences=0")
+
+    assert answer.code == 0, answer.err
+    assert max(map(len, answer.out.splitlines())) <= 100
+    for heading in ("BLEU", "p boot.", "p rand.", "chrF", "TER", "tokens/s", "minutes", "MiB"):
+        assert heading in answer.out
+    assert "20.00" in answer.out
+    assert "4,960,000" in answer.out
+
+
+def test_what_people_wrote_is_text_in_the_page_and_nothing_is_loaded(tmp_path):
+    lines = [ATTACK, *text(0)[1:]]
+    write_run(tmp_path / "a", configured(), RESULT, lines)
+    write_run(tmp_path / "b", configured(NONE, model__dropout=ATTACK), RESULT)
+    write_run(tmp_path / "c", None)
+    (tmp_path / "c" / "failure.txt").write_text(ATTACK)
+
+    answer = nmt("compare", tmp_path, "sentences=[1]")
+
+    assert answer.code == 0, answer.err
+    html = (tmp_path / "comparison" / "index.html").read_text()
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; co") >= 4
+    assert re.findall(r'src="(.{10})', html) == ["data:image"] * html.count("<img")
+    assert "http" not in re.sub(r"data:[^\"]*", "", html)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("allow=bugdet", ["allow=bugdet", "budget"]),
+        ("baseline=x, y=2", ["baseline=x, y=2", "attention=bahdanau"]),
+        ("sentences=99", ["sentences=[99]", "1 to 40"]),
+        ("num_sentences=-1", ["num_sentences=-1"]),
+        ("nowhere", ["nowhere", "no such folder"]),
+        ("bsaeline=x", ["bsaeline", "baseline"]),
+        ("output={run}", ["is a run folder"]),
+    ],
+)
+def test_mistakes_of_compare_are_told(word, told, tmp_path):
+    run = write_run(tmp_path / "runs" / "attention=bahdanau", configured(), RESULT)
+
+    message = mistake(nmt("compare", tmp_path / "runs", word.format(run=run)))
+
+    assert all(part in message for part in told), message
+    assert not (tmp_path / "runs" / "comparison").exists()
+
+
+def test_runs_have_to_be_named():
+    assert "nmt compare runs/" in mistake(nmt("compare"))
+
+
+def test_folders_with_an_equals_sign_are_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a=1,b=it's").mkdir()
+
+    found = as_settings(["a=1,b=it's", "x", "baseline=a=1, b=2", "allow=data,test", "device=cpu"])
+
+    assert found == [
+        *("baseline='a=1, b=2'", "allow=[data,test]", "device=cpu"),
+        "folders=['a=1,b=it\\'s','x']",
+    ]
+
+
+def test_a_variant_looks_the_same_in_every_plot_and_like_no_other():
+    looks = [tuple(style(place).items()) for place in range(32)]
+
+    assert len(set(looks)) == 32
+    assert label("attention=bahdanau, model.dropout=0.25, seed=1") == (
+        "attention=bahdanau\nmodel.dropout=0.25, seed=1"
+    )
+
+
+def test_plots_are_drawn_of_what_there_is(tmp_path):
+    run = write_run(tmp_path / "a", configured(), RESULT)
+    found = plots(compare(find_runs([tmp_path]), None, []))
+    assert sorted(plot.name for plot in found) == PLOTS
+
+    (run / "metrics.jsonl").unlink()
+    (run / "sources.txt").unlink()
+    found = plots(compare(find_runs([tmp_path]), None, []))
+    assert [plot.name for plot in found] == ["quality_by_speed"]
+
+
+def test_sentences_are_those_that_differ_most_or_those_that_are_named():
+    sources = [f"one two three four five six {number}" for number in range(30)]
+    same = list(sources)
+    other = list(sources)
+    other[7], other[20] = "nothing alike", "one two three four five six"
+    other[9] = "and so on" * 99
+    lines = Lines(sources, sources)
+
+    assert sentences([], 2, lines, [same, other], "en") == [8, 21]
+    assert sentences([9, 3], 2, lines, [same, other], "en") == [9, 3]
+    with pytest.raises(UserError, match="1 to 30"):
+        sentences([31], 2, lines, [same, other], "en")
+
+
+def test_panels_are_put_in_rows_below_the_text():
+    panels = [np.zeros((50, width, 4), np.uint8) for width in (900, 1200, 800)]
+
+    image = page("sentence 3", ["source"], panels)
+
+    head = words("sentence 3", ["source"], image.shape[1] / 110)
+    assert image.shape == (len(head) + 100, 900 + 1200 + 48, 4)
+    assert (image[-1, 10, 0], image[-1, 1500, 0]) == (0, 255)
+
+
+@pytest.fixture(scope="module")
+def two(tiny, tmp_path_factory) -> Path:
+    """A sweep over two attentions, through the command."""
+    folder = tmp_path_factory.mktemp("two") / "grid"
+    grid = ["attention=none,bahdanau", "-m", f"hydra.sweep.dir={folder}"]
+    answer = nmt("train", *tiny, "train.heatmaps=0", "model.heads=1", *grid)
+    assert answer.code == 0, answer.err
+    return folder
+
+
+def test_from_a_sweep_to_a_report(two):
+    answer = nmt("compare", two, "baseline=none", "sentences=1,3")
+
+    assert answer.code == 0, answer.err
+    rows = [line.split() for line in answer.out.splitlines()]
+    assert ["attention", "seeds", "BLEU"] in [row[:3] for row in rows]
+    assert {"bahdanau", "none"} <= {row[0] for row in rows if row}
+    report = two / "comparison"
+    names = [name for name in files(report) if not name.startswith("tensorboard/")]
+    assert names == sorted(
+        [
+            *("comparison.csv", "comparison.json", "comparison.md", "comparison.tex"),
+            *("figures", "index.html", "tensorboard"),
+            *(f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")),
+            *("figures/sentence-1.png", "figures/sentence-3.png"),
+        ]
+    )
+    found = json.loads((report / "comparison.json").read_text())
+    assert found["baseline"] == "attention=none"
+    assert found["variants"][0]["p"].keys() == {"bootstrap", "randomisation"}
+    measures = found["variants"][0]["measures"]
+    assert measures["attention_entropy"]["mean"] > 0
+    assert "attention_entropy" not in found["variants"][1]["measures"], "none attends to nothing"
+    with Image.open(report / "figures" / "sentence-1.png") as image:
+        assert image.width > 1000, "two panels"
+    html = (report / "index.html").read_text()
+    assert html.count("<img") == html.count('src="data:image') == len(PLOTS) + 2
+
+
+def test_tensorboard_has_the_figures_and_the_columns_of_its_hparams(two):
+    assert nmt("compare", two, "num_sentences=1").code == 0
+    assert nmt("compare", two, "num_sentences=1").code == 0, "twice into one folder"
+
+    events = EventAccumulator(str(two / "comparison" / "tensorboard")).Reload()
+    images = events.Tags()["images"]
+    assert [f"comparison/{name}" for name in PLOTS] == sorted(images)[1:]
+    assert all(len(events.Images(name)) == 1 for name in images)
+    for folder in (two / "comparison" / "tensorboard", two / "tensorboard"):
+        events = EventAccumulator(str(folder)).Reload()
+        content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
+        experiment = HParamsPluginData.FromString(content).experiment
+        columns = {info.name for info in experiment.hparam_infos}
+        assert columns == {"model", "attention", "attention.width", "seed"} - {"attention.width"}
+        assert experiment.metric_infos[0].display_name == "BLEU"
+        own = EventAccumulator(str(two / "attention=none" / "tensorboard")).Reload()
+        logged = {info.name.tag for info in experiment.metric_infos} - {"final/entropy"}
+        assert logged <= set(own.Tags()["scalars"])

@@ -1,0 +1,46 @@
+"""The settings of a run in the words they are typed with."""
+
+import pytest
+from choices import CONFIGS
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from nmt.config import register_schema
+from nmt.settings import settings
+
+
+def of(*words: str) -> dict:
+    register_schema()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return settings(OmegaConf.to_container(compose("train", list(words)), resolve=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["attention=bahdanau"], {"attention": "bahdanau", "cell": "lstm", "order": "luong"}),
+        (["attention=none", "seed=3"], {"attention": "none", "seed": 3}),
+        (["model.dropout=0.25", "cell=gru"], {"model.dropout": 0.25, "cell": "gru"}),
+        (["model=transformer_tiny"], {"model": "transformer", "cell": "none", "norm": "layer"}),
+        (["model=transformer", "residual=post"], {"residual": "post"}),
+        (["consistency=rdrop"], {"consistency": "rdrop", "consistency.weight": 5.0}),
+        (["window=local_m"], {"window": "local_m"}),
+        (["order=bahdanau", "optimizer=adamw"], {"order": "bahdanau", "optimizer": "adamw"}),
+        (
+            ["model=transformer", "+attention@model.self_attention=luong_dot"],
+            {"attention": "scaled_dot", "model.self_attention": "luong_dot"},
+        ),
+    ],
+)
+def test_parts_have_the_names_of_their_yamls(words, expected):
+    found = of(*words)
+
+    assert expected.items() <= found.items()
+
+
+def test_a_shared_part_is_named_once_and_what_is_only_shown_not_at_all():
+    found = of("model=transformer", "train.heatmaps=7", "cache=/tmp/x")
+
+    assert not any(key.startswith(("model.self_attention", "model.positions")) for key in found)
+    assert not {"cache", "train.heatmaps", "train.log_every"} & found.keys()
+    assert "train.max_minutes" not in found, "null"

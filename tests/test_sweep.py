@@ -1,0 +1,109 @@
+"""Sweeps: what they name their runs, skip, go on with, and say of those that failed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command import files, mistake, nmt
+
+from nmt.commands.sweep import fixed_keys
+from nmt.commands.train import as_choice
+from nmt.config import swept
+from nmt.training.trainer import Trainer
+
+
+@pytest.mark.parametrize(
+    ("words", "run", "name"),
+    [
+        (["a=1,2", "b=3"], ["a=2", "b=3"], "a=2"),
+        (["a=1", "b=3"], ["a=1", "b=3"], "7"),
+        (["a=x/y,z", "b=choice(1,2)"], ["a=x/y", "b=1"], "a=x_y,b=1"),
+        (["+c=1,2"], ["+c=2"], "c=2"),
+        ([], ["lr=0.1"], "lr=0.1"),  # the space of a sweeper, which nobody typed
+        (["a=1,2"], ["a=" + 300 * "x"], "7"),
+        (
+            ["model.self_attention=cosine,luong_dot"],
+            ["+attention@model.self_attention=luong_dot"],
+            "model.self_attention=luong_dot",
+        ),
+    ],
+)
+def test_a_run_is_named_by_what_is_not_the_same_in_all(words, run, name):
+    word = fixed_keys([as_choice(word) for word in words])
+    fixed = word.partition("=")[2].strip("[]").replace("'", "").split(",")
+
+    assert swept(run, fixed, 7) == name
+
+
+def stop(monkeypatch, error: BaseException, step: int, run: Path) -> None:
+    """Raise in the middle of one of the trainings."""
+    real = Trainer.train_step
+
+    def train_step(self, work):
+        if self.position.step == step and self.run.name == run.name:
+            raise error
+        return real(self, work)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+
+
+@pytest.fixture
+def grid(tiny, tmp_path, monkeypatch) -> list[str]:
+    """The words of a sweep over two widths in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in tiny if "_width" not in word]
+    widths = ["model.embedding_width=8", "model.encoder_width=8", "model.decoder_width=12,16"]
+    return [*words, *widths, "attention=bahdanau", "-m", "hydra.sweep.dir=grid"]
+
+
+RUNS = [Path("grid/model.decoder_width=12"), Path("grid/model.decoder_width=16")]
+
+
+def test_a_sweep_started_again_skips_what_is_finished_and_resumes_the_rest(grid, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop(patch, KeyboardInterrupt(), step=3, run=RUNS[1])
+        answer = nmt("train", *grid)
+    assert answer.code == 130
+    assert answer.err.endswith("to go on: the same words, with hydra.sweep.dir=grid\n")
+    assert [(run / "result.json").exists() for run in RUNS] == [True, False]
+    before = {name: os.stat(RUNS[0] / name).st_mtime_ns for name in files(RUNS[0])}
+
+    answer = nmt("train", *grid)
+
+    assert answer.code == 0, answer.err
+    assert "decoder_width=12 has ended already" in answer.err
+    assert "goes on at step 2" in answer.err
+    assert {name: os.stat(RUNS[0] / name).st_mtime_ns for name in files(RUNS[0])} == before
+    assert json.loads((RUNS[1] / "result.json").read_text())["steps"] == 4
+
+
+def test_a_failed_run_says_why_and_is_tried_again(grid, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop(patch, RuntimeError("out of luck"), step=1, run=RUNS[0])
+        answer = nmt("train", *grid)
+    assert answer.code == 1
+    assert "nmt: 1 of the runs in grid failed, and failure.txt" in answer.err
+    assert answer.err.endswith("says why: model.decoder_width=12\n")
+    summary, empty, *trace = (RUNS[0] / "failure.txt").read_text().splitlines()
+    assert (summary, empty, trace[0]) == (
+        *("RuntimeError: out of luck", ""),
+        "Traceback (most recent call last):",
+    )
+    assert (RUNS[1] / "result.json").exists()
+
+    answer = nmt("train", *grid)
+
+    assert answer.code == 0, answer.err
+    assert all((run / "result.json").exists() for run in RUNS)
+    assert not (RUNS[0] / "failure.txt").exists()
+
+
+def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
+    assert nmt("train", *grid).code == 0
+
+    message = mistake(nmt("train", *grid, "model.dropout=0.5"))
+
+    assert message.startswith("model.decoder_width=12: ")
+    assert "holds a run with other settings: model.dropout=0.15, and now 0.5" in message
+    assert "2 of the runs in grid failed" in message
