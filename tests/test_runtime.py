@@ -1,11 +1,20 @@
 """Device, precision and seeds."""
 
+import os
+
 import pytest
 import torch
 
 from nmt.errors import UserError
 from nmt.training import runtime
-from nmt.training.runtime import autocast, pick_device, pick_precision, seed_everything
+from nmt.training.runtime import (
+    autocast,
+    forget_peak_memory,
+    peak_memory,
+    pick_device,
+    pick_precision,
+    seed_everything,
+)
 
 CPU = torch.device("cpu")
 
@@ -79,3 +88,19 @@ def test_kernels_whose_result_varies_can_be_refused():
     finally:
         seed_everything(1, CPU, deterministic=False)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="the system does not forget a peak"
+)
+def test_the_peak_of_an_earlier_run_is_not_that_of_a_later_one():
+    size = 300 * 2**20
+    forget_peak_memory(CPU)
+    before = peak_memory(CPU)
+    block = torch.ones(size // 4)
+    assert peak_memory(CPU) >= before + 0.9 * size
+    del block
+
+    forget_peak_memory(CPU)
+
+    assert peak_memory(CPU) < before + 0.2 * size
