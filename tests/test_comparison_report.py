@@ -69,6 +69,7 @@ def test_what_people_wrote_is_text_in_the_page_and_nothing_is_loaded(tmp_path):
         ("nowhere", ["nowhere", "no such folder"]),
         ("bsaeline=x", ["bsaeline", "baseline"]),
         ("output={run}", ["is a run folder"]),
+        ("output={run}/result.json", ["is a file"]),
     ],
 )
 def test_mistakes_of_compare_are_told(word, told, tmp_path):

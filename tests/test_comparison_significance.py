@@ -41,6 +41,12 @@ def test_p_is_that_of_sacrebleus_command(option, place, tmp_path):
     assert 0 < found["c"][place] < 1
 
 
+def test_no_difference_is_no_evidence():
+    lines = worse(0, 3)
+
+    assert set(p_values(lines, {"same": list(lines)}, REFERENCES, "13a")["same"]) == {1.0}
+
+
 def test_equal_seeds_are_paired_and_the_largest_p_is_reported(tmp_path):
     for seed, share in ((1, 2), (2, 9), (3, 4)):
         result = {**RESULT, "seed": seed}

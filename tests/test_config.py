@@ -58,6 +58,10 @@ def test_the_other_commands_compose(config):
     check(composed("run=somewhere", config=config))
 
 
+def test_compare_composes():
+    check(composed("folders=[a,b]", "allow=[budget]", "sentences=[3]", config="compare"))
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -1,5 +1,6 @@
 """Device, precision, seeds and memory."""
 
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,14 @@ import torch
 
 from nmt.errors import UserError
 from nmt.training import runtime
-from nmt.training.runtime import autocast, pick_device, pick_precision, seed_everything
+from nmt.training.runtime import (
+    autocast,
+    forget_peak_memory,
+    peak_memory,
+    pick_device,
+    pick_precision,
+    seed_everything,
+)
 
 CPU = torch.device("cpu")
 
@@ -116,3 +124,19 @@ def test_memory_does_not_grow_with_the_number_of_shapes():
     if unbound < 2**24:
         pytest.skip("this processor's kernels keep no memory")
     assert memory_for_300_more_shapes("bound_kernels()") < unbound / 10
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="the system does not forget a peak"
+)
+def test_the_peak_of_an_earlier_run_is_not_that_of_a_later_one():
+    size = 300 * 2**20
+    forget_peak_memory(CPU)
+    before = peak_memory(CPU)
+    block = torch.ones(size // 4)
+    assert peak_memory(CPU) >= before + 0.9 * size
+    del block
+
+    forget_peak_memory(CPU)
+
+    assert peak_memory(CPU) < before + 0.2 * size

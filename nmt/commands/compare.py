@@ -11,7 +11,7 @@ from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.comparison.atlas import Wish, atlas
 from nmt.comparison.comparison import compare, default_output
-from nmt.comparison.report import write_report
+from nmt.comparison.report import require_free, write_report
 from nmt.comparison.runs import find_runs
 from nmt.comparison.terminal import print_comparison
 from nmt.config import Compare, register_schema
@@ -40,11 +40,13 @@ def run(cfg: DictConfig) -> None:
     if not options.folders:
         raise UserError("which runs? Name their folder: nmt compare runs/sweep/...")
     folders = [Path(folder) for folder in options.folders]
-    comparison = compare(find_runs(folders), options.baseline, options.allow)
+    runs = find_runs(folders)
+    output = Path(options.output) if options.output else default_output(folders)
+    require_free(output)
+    comparison = compare(runs, options.baseline, options.allow)
     wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
     pages, notes = atlas(comparison, wish)
     comparison.notes += notes
-    output = Path(options.output) if options.output else default_output(folders)
     write_report(comparison, pages, output)
     print_comparison(comparison)
     console().print(f"\n{output / 'index.html'}", markup=False)

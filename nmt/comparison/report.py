@@ -19,10 +19,16 @@ from nmt.run import CONFIG
 FIGURES = "figures"
 
 
-def write_report(comparison: Comparison, pages: list[Page], output: Path) -> None:
-    """Write the report. UserError where the folder is a run's own."""
+def require_free(output: Path) -> None:
+    """Raise UserError for a folder that is a run's own, or no folder."""
     if (output / CONFIG).exists():
         raise UserError(f"output={output} is a run folder: name another")
+    if output.exists() and not output.is_dir():
+        raise UserError(f"output={output} is a file: name a folder")
+
+
+def write_report(comparison: Comparison, pages: list[Page], output: Path) -> None:
+    """Write the report into a folder."""
     figures = output / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
     found = plots(comparison)

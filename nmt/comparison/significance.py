@@ -22,15 +22,23 @@ def p_values(
     """Test the BLEU of other translations of the same sentences against the baseline's.
 
     As `sacrebleu references -i baseline other --paired-bs` and `--paired-ar` do, with its seed
-    (12345, or the environment's SACREBLEU_SEED).
+    (12345, or the environment's SACREBLEU_SEED). But where two have the same BLEU p is 1:
+    sacreBLEU counts larger differences alone, and gives these its smallest p.
     """
     systems: list[tuple[str, Sequence[str]]] = [("baseline", baseline), *others.items()]
     found: list[list[float]] = []
     for test in ("bs", "ar"):
         metrics = {"BLEU": BLEU(tokenize=tokenizer)}
         _, scores = PairedTest(systems, metrics, [references], test)()
-        found.append([one.p_value for one in scores["BLEU"][1:] if isinstance(one, Result)])  # type: ignore[misc]
+        first, *rest = [one for one in scores["BLEU"] if isinstance(one, Result)]
+        found.append([1.0 if one.score == first.score else p_of(one) for one in rest])
     return {name: PValues(*pair) for name, *pair in zip(others, *found, strict=True)}
+
+
+def p_of(result: Result) -> float:
+    """Return the p of a system that was tested."""
+    assert result.p_value is not None
+    return result.p_value
 
 
 def p_by_seed(
