@@ -1,6 +1,7 @@
 """Runs become variants, variants rows; what cannot be compared is refused or marked."""
 
 import json
+from pathlib import Path
 
 import pytest
 from comparison_runs import DOT, NONE, RESULT, SIGNATURES, configured, text, write_run
@@ -146,6 +147,21 @@ def test_allowing_what_there_is_not_is_told(tmp_path):
         compare(find_runs([tmp_path]), None, ["bugdet"])
 
 
+def write_alignment(run: Path, name: str, result: str) -> None:
+    folder = run / "alignment" / name
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(result)
+
+
+def test_alignment_errors_of_different_texts_are_not_mixed(tmp_path):
+    for seed, aligned in ((1, "bible-test"), (2, "news-test")):
+        run = write_run(tmp_path / aligned, configured(seed=seed), RESULT)
+        write_alignment(run, aligned, '{"aer": 0.25}')
+    with pytest.raises(UserError, match="differ in alignment: the aligned text is bible-test"):
+        compare(find_runs([tmp_path]), None, [])
+    compare(find_runs([tmp_path]), None, ["alignment"])
+
+
 def test_what_was_not_measured_is_blank_and_never_zero(tmp_path):
     scores = ("bleu", "chrf", "ter", "bleu_tok_lc", "signatures")
     write_run(tmp_path / "new", configured(), RESULT)
@@ -153,8 +169,9 @@ def test_what_was_not_measured_is_blank_and_never_zero(tmp_path):
     for name in ("hypotheses", "references", "sources"):
         (old / f"{name}.txt").unlink()
     (old / "metrics.jsonl").unlink()
-    (tmp_path / "new" / "alignment").mkdir()
-    (tmp_path / "new" / "alignment" / "result.json").write_text('{"aer": 0.25}')
+    write_alignment(tmp_path / "new", "bible-test", '{"aer": 0.25}')
+    write_alignment(tmp_path / "new", "bible-dev", '{"aer": 0.75}')
+    write_alignment(tmp_path / "new", "news-test", '{"links": 3}')
 
     found = compare(find_runs([tmp_path]), None, [])
 

@@ -174,7 +174,7 @@ Keys:
   baseline=NAME               the variant that the others are held against, by
                               its name or a part that no other has; else the first
   allow=[budget,data]         what may differ, and is marked: data, test,
-                              tokenizer, budget, signature
+                              tokenizer, budget, signature, alignment
   sentences=[3,17]            whose attention is drawn; else those whose
                               translations differ most
   num_sentences=4             how many, where none are named; 0: none

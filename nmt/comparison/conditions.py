@@ -45,12 +45,18 @@ def signature(run: Run) -> dict[str, object]:
     return {f"the signature of {name}": found.get(name) for name in SCORES}
 
 
+def aligned(run: Run) -> dict[str, object]:
+    """Return the name of the text whose alignment was scored."""
+    return {"the aligned text": run.alignment.get("text")}
+
+
 CONDITIONS = (
     Condition("data", below("data", "clean")),
     Condition("test", scored_on),
     Condition("tokenizer", below("tokenizer")),
     Condition("budget", budget),
     Condition("signature", signature),
+    Condition("alignment", aligned),
 )
 
 

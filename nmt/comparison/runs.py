@@ -17,7 +17,7 @@ from nmt.report.logger import read_metrics
 from nmt.run import CONFIG, FAILURE, RESULT
 from nmt.settings import Setting, settings
 
-ALIGNMENT = Path("alignment") / RESULT
+ALIGNMENTS = "alignment"  # a folder for each text, see `nmt align`
 
 
 @dataclass
@@ -64,8 +64,21 @@ class Run:
 
     @cached_property
     def alignment(self) -> dict[str, Any]:
-        """What was measured of its alignments; empty: nothing."""
-        return read_json(self.folder / ALIGNMENT) if (self.folder / ALIGNMENT).is_file() else {}
+        """What was measured of its alignments against gold links; empty: nothing.
+
+        Of several texts that of the test set; empty where that cannot be told.
+        """
+        found = {
+            path.parent.name: content
+            for path in sorted((self.folder / ALIGNMENTS).glob(f"*/{RESULT}"))
+            if "aer" in (content := read_json(path))
+        }
+        if len(found) > 1:
+            found = {name: content for name, content in found.items() if name.endswith("-test")}
+        if len(found) != 1:
+            return {}
+        ((name, content),) = found.items()
+        return {**content, "text": name}
 
     def _lines(self, name: str) -> list[str] | None:
         path = self.folder / name
