@@ -241,6 +241,8 @@ def test_help_names_keys_that_exist(command):
     if command == "train":
         chosen = ("data=bible", "data=multi30k", "data=files", "model=transformer")
         configs = [composed(one) for one in chosen]
+    elif command == "compare":
+        configs = [composed(config="compare")]
     else:
         configs = [
             composed(f"data={corpus}", config="evaluate") for corpus in ("multi30k", "files")
