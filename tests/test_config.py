@@ -247,7 +247,7 @@ def test_help_names_keys_that_exist(command):
         configs = [
             composed(f"data={corpus}", config="evaluate") for corpus in ("multi30k", "files")
         ]
-        configs += [composed(config=config) for config in ("translate", "align", "compare")]
+        configs += [composed(config=config) for config in ("translate", "align")]
 
     known = {key for cfg in configs for key in keys(cfg)} | {"experiment", "hydra.run.dir"}
 
