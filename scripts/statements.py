@@ -164,12 +164,15 @@ def padding_mask(runs: Path) -> Rows:
         changed = sum(a != b for a, b in zip(*texts, strict=True)) / num
         bleu = [score(text, references, "en")["bleu"] for text in texts]
         axes[0].bar(place, 100 * changed, width=0.5)
-        axes[1].bar([place - 0.15, place + 0.15], bleu, width=0.3, color=["tab:blue", "tab:orange"])
+        ways = (("alone", -0.15, "tab:blue"), ("in one batch", 0.15, "tab:orange"))
+        for (way, shift, color), one in zip(ways, bleu, strict=True):
+            axes[1].bar(place + shift, one, 0.3, color=color, label=way if masked else None)
         rows.append((label, f"{changed:.0%}", *(f"{one:.2f}" for one in bleu)))
     axes[0].set_ylabel("%")
     for one in axes:
         one.set_xticks([0, 1], ["padding mask", "no padding mask"])
-    axes[1].set_title("BLEU: each sentence alone, and all in one batch", fontsize=10)
+        one.set_axisbelow(True)
+    axes[1].set_ylim(top=1.3 * max(axes[1].get_ylim()))
     finish(figure, axes, "padding-mask")
     return [("", "translations that change", "BLEU alone", "BLEU in one batch"), *rows]
 
