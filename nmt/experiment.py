@@ -15,7 +15,7 @@ from torch import nn
 from nmt.alignment.guide import LinkSource
 from nmt.check import check
 from nmt.config import Train
-from nmt.data.cache import default_cache
+from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.guide import Guide
 from nmt.data.loader import Prepared, TrainLoader, prepare
@@ -162,7 +162,7 @@ def prepare_data(cfg: DictConfig) -> Prepared:
     """Clean, tokenize and encode the corpus, or find it in the cache."""
     clean: Any = OmegaConf.to_object(cfg.clean)
     tokenizer: Any = OmegaConf.to_object(cfg.tokenizer)
-    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache_folder(cfg))
+    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache_folder(cfg.cache))
 
 
 def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
@@ -170,12 +170,7 @@ def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
     if not cfg.guide:
         return None
     links: LinkSource = hydra.utils.instantiate(cfg.guide)
-    return links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg))
-
-
-def cache_folder(cfg: DictConfig) -> Path:
-    """Return where prepared corpora are kept."""
-    return Path(cfg.cache).expanduser() if cfg.cache else default_cache()
+    return links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg.cache))
 
 
 def new_translator(cfg: DictConfig, prepared: Prepared, device: torch.device) -> Translator:

@@ -20,6 +20,7 @@ import hydra.utils
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
 from yaml import YAMLError
 
 from nmt.check import check
@@ -27,6 +28,7 @@ from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
+from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import MODEL, better_first, checkpoints, load_tensors
 from nmt.training.runtime import (
@@ -75,6 +77,11 @@ class Translator:
                 self.device,
                 chunk,
             )
+
+    def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
+        """Force the model on a batch and return where it looked; see :func:`attention_maps`."""
+        with self.evaluating():
+            return attention_maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from command import nmt
 
-pytest.register_assert_rewrite("model_laws")
+pytest.register_assert_rewrite("loss_laws", "model_laws")
 
 COUNTED = ["eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben"]
 COUNTS = ["one", "two", "three", "four", "five", "six", "seven"]

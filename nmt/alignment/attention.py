@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from nmt.alignment.bitext import Bitext, Side
 from nmt.alignment.links import NONE, Links
 from nmt.alignment.words import members, merge
-from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer
-from nmt.decoding.translate import batches
-from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.data.tokenizer import BOS, EOS, Tokenizer
+from nmt.decoding.translate import batches, padded
+from nmt.evaluation.attention import AttentionMap
 from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 
@@ -70,9 +69,7 @@ def source_target(translator: Translator, source: Tensor, target: Tensor) -> Att
 
     None: the model has no such attention.
     """
-    source, target = source.to(translator.device), target.to(translator.device)
-    with translator.evaluating():
-        maps = attention_maps(translator.model, source, target)
+    maps = translator.attention(source, target)
     return next((found for found in maps if found.kind == Kind.SOURCE_TARGET), None)
 
 
@@ -106,12 +103,6 @@ def word_weights(
             cut = weights[:, :, : len(target.ids[n]) + 1, : len(source.ids[n])]  # (L,H,T+1,S)
             members_of_line = source.members[n], target.members[n]
             yield n, [merge(reading(cut), *members_of_line) for reading in readings]
-
-
-def padded(rows: list[list[int]]) -> Tensor:
-    """Ids of several lines, padded: (B,S)."""
-    tensors = [torch.tensor(row) for row in rows]
-    return pad_sequence(tensors, batch_first=True, padding_value=PAD)
 
 
 def argmax_links(weights: Tensor) -> Links:

@@ -7,17 +7,15 @@ from datasets import Dataset
 from torch import Tensor
 
 from nmt.alignment.attention import encode
-from nmt.alignment.bitext import Bitext, of_lines, with_aligned
-from nmt.alignment.links import Gold, Links, Size, read_links
+from nmt.alignment.bitext import Bitext, BitextFiles, of_lines
+from nmt.alignment.links import Links, sure_only
+from nmt.alignment.load import load
 from nmt.alignment.statistical import require_eflomal, statistical_links
 from nmt.alignment.symmetrize import SYMMETRIZATIONS
-from nmt.data.aligned import Aligned
 from nmt.data.corpus import Corpus, Lines
 from nmt.data.guide import Guide
 from nmt.data.loader import Prepared
 from nmt.errors import UserError, above_zero, at_least, one_of
-
-NAME = "the corpus's train split"
 
 
 class LinkSource(ABC):
@@ -62,14 +60,13 @@ class CorpusLinks(LinkSource):
     """The links that people gave the corpus."""
 
     def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
-        text = train_text(corpus, cache)
-        aligned = corpus.aligned("train") if isinstance(corpus, Aligned) else None
-        if aligned is None:
+        text = train_text(BitextFiles(), corpus, cache)
+        if text.gold is None:
             raise UserError(
                 "guide=gold: this corpus has no links of its own for train. Take data=greek_nt, "
                 "or guide=statistical, or guide=file guide.path=FILE"
             )
-        return with_aligned(text, aligned)
+        return text
 
 
 class FileLinks(LinkSource):
@@ -83,14 +80,10 @@ class FileLinks(LinkSource):
         self, path: str, base: int, weight: float, layer: int | None, head: int | None
     ) -> None:
         super().__init__(weight, layer, head)
-        self.path = Path(path)
-        self.base = base
+        self.files = BitextFiles(gold=path, gold_base=base)
 
     def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
-        text = train_text(corpus, cache)
-        words = zip(text.source.words, text.target.words, strict=True)
-        sizes: list[Size] = [(len(source), len(target)) for source, target in words]
-        return text._replace(gold=read_links(self.path, self.base, sizes))
+        return train_text(self.files, corpus, cache)
 
 
 class StatisticalLinks(LinkSource):
@@ -104,15 +97,15 @@ class StatisticalLinks(LinkSource):
 
     def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
         lines = Lines(list(train["source"]), list(train["target"]))
-        text = of_lines(lines, (corpus.source, corpus.target), NAME)
+        text = of_lines(lines, (corpus.source, corpus.target), "the corpus's train split")
         found = statistical_links(Lines([], []), text)
         links = [self.symmetrize(*both) for both in zip(*found, strict=True)]
-        return text._replace(gold=[Gold(one, one) for one in links])
+        return text._replace(gold=[sure_only(one) for one in links])
 
 
-def train_text(corpus: Corpus, cache: Path) -> Bitext:
-    """Return the train split as the corpus has it, before cleaning."""
-    return of_lines(corpus.lines(cache, "train"), (corpus.source, corpus.target), NAME)
+def train_text(files: BitextFiles, corpus: Corpus, cache: Path) -> Bitext:
+    """Return the train split as the corpus has it, before cleaning, with links if there are any."""
+    return load(files, corpus, "train", cache, (corpus.source, corpus.target))
 
 
 def chosen(text: Bitext, rows: list[int]) -> Bitext:

@@ -45,7 +45,12 @@ def flip_gold(gold: Gold) -> Gold:
 
 def pharaoh(links: Links) -> str:
     """Return a line in Pharaoh format, ordered by target word."""
-    return " ".join(f"{i}-{j}" for i, j in sorted(links, key=lambda link: (link[1], link[0])))
+    return " ".join(f"{i}-{j}" for i, j in sorted(links, key=by_target))
+
+
+def by_target(link: tuple[int, int]) -> tuple[int, int]:
+    """Order links as Moses walks over them: by target word, then by source word."""
+    return link[1], link[0]
 
 
 def written(sentences: Iterable[Links]) -> str:

@@ -6,7 +6,7 @@ the source's model and `backward` from the other direction's; both hold (source 
 
 from collections.abc import Callable
 
-from nmt.alignment.links import Links
+from nmt.alignment.links import Links, by_target
 
 NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
@@ -53,11 +53,6 @@ def grow_diag_final_and(forward: Links, backward: Links) -> Links:
             if link[0] not in sources and link[1] not in targets:
                 take(link)
     return frozenset(links)
-
-
-def by_target(link: tuple[int, int]) -> tuple[int, int]:
-    """Order links as Moses walks over them: by target word, then by source word."""
-    return link[1], link[0]
 
 
 SYMMETRIZATIONS: dict[str, Callable[[Links, Links], Links]] = {

@@ -18,9 +18,9 @@ from nmt.alignment.result import LINKS, SCORED, Found, row, scores
 from nmt.alignment.statistical import require_eflomal
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.evaluate import check_languages, given_run, run_decode
+from nmt.commands.evaluate import check_languages, given_run, run_decode, split_name
 from nmt.config import Align, changed, register_schema
-from nmt.data.cache import default_cache
+from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import commit, write, write_json
@@ -58,7 +58,7 @@ def run(cfg: DictConfig) -> float | None:
     console().print("\n".join(models.readings), markup=False)
     found = models.found
     if asked.statistical:
-        train = hydra.utils.instantiate(trained.data).lines(cache_of(asked), "train")
+        train = hydra.utils.instantiate(trained.data).lines(cache_folder(asked.cache), "train")
         found = [*found, *from_statistics(train, text)]
     scored = [scores(one, text.gold) for one in found]
     chosen = scored[found.index(models.chosen)]
@@ -85,7 +85,7 @@ def read_material(cfg: DictConfig, asked: Align, folder: Path, trained: DictConf
     """Read the text before the model, which takes longer; translate it where that is asked for."""
     data = chosen_data(cfg, folder, trained)
     corpus: Corpus = hydra.utils.instantiate(data)
-    where = cache_of(asked), (trained.data.source, trained.data.target)
+    where = cache_folder(asked.cache), (trained.data.source, trained.data.target)
     dev = load_dev(asked.dev, corpus, *where)
     if asked.hypothesis:
         source = load_source(asked, corpus, asked.split, *where)
@@ -140,8 +140,8 @@ def check_reverse(asked: Align, folder: Path, trained: DictConfig) -> None:
 
 def name_of(asked: Align, data: DictConfig) -> str:
     """Name the text, for the folder of its results."""
-    corpus = str(data["_target_"]).rsplit(".", 1)[-1].lower()
-    text = Path(asked.source).name.split(".")[0] if asked.source else f"{corpus}-{asked.split}"
+    source = asked.source and Path(asked.source).name.split(".")[0]
+    text = source or split_name(data, asked.split)
     return f"{text}-hypothesis" if asked.hypothesis else text
 
 
@@ -166,8 +166,3 @@ def versions(asked: Align) -> dict[str, str]:
     """Return the versions of what the links depend on."""
     packages = ["nmt", "torch", "sentencepiece", *["eflomal"] * asked.statistical]
     return {name: version(name) for name in packages}
-
-
-def cache_of(asked: Align) -> Path:
-    """Return where prepared corpora are."""
-    return Path(asked.cache).expanduser() if asked.cache else default_cache()

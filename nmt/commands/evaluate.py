@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.config import changed, register_schema
-from nmt.data.cache import default_cache
+from nmt.data.cache import cache_folder
 from nmt.errors import UserError, at_least
 from nmt.evaluation.evaluate import evaluate, show, write_json
 from nmt.report.console import console
@@ -35,11 +35,9 @@ def run(cfg: DictConfig) -> float:
     data = cfg.data or trained.data
     check_languages(folder, trained, data)
     decode = changed(run_decode(trained), cfg.decode)
-    cache = Path(cfg.cache).expanduser() if cfg.cache else default_cache()
-    lines = hydra.utils.instantiate(data).lines(cache, cfg.split)
+    lines = hydra.utils.instantiate(data).lines(cache_folder(cfg.cache), cfg.split)
     translator = open_run(folder, cfg.device, cfg.precision)
-    corpus = str(data["_target_"]).rsplit(".", 1)[-1].lower()
-    output = Path(cfg.output or folder / "evaluation" / f"{corpus}-{cfg.split}")
+    output = Path(cfg.output or folder / "evaluation" / split_name(data, cfg.split))
     output.mkdir(parents=True, exist_ok=True)
     result = evaluate(translator, lines, decode, output)
     settings = {
@@ -73,6 +71,12 @@ def check_languages(folder: Path, trained: DictConfig, data: DictConfig) -> None
                 f"{trained.data.target}. Give data.source={trained.data.source} "
                 f"data.target={trained.data.target}, or another run."
             )
+
+
+def split_name(data: DictConfig, split: str) -> str:
+    """Name a split of a corpus, for the folder of what was made of it."""
+    corpus = str(data["_target_"]).rsplit(".", 1)[-1].lower()
+    return f"{corpus}-{split}"
 
 
 def run_decode(trained: DictConfig) -> Any:

@@ -8,17 +8,16 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from nmt.alignment.attention import source_target
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.disagreement import sentences
 from nmt.comparison.runs import Run
 from nmt.comparison.variants import Variant
 from nmt.data.corpus import Lines
-from nmt.data.loader import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Decode, source_ids
 from nmt.errors import UserError
-from nmt.evaluation.attention import AttentionMap, attention_maps
-from nmt.models.seq2seq import Kind
+from nmt.evaluation.attention import AttentionMap
 from nmt.report.heatmap import DPI, GAP, MIN_WIDTH, draw_title, heatmap, height, pixels
 from nmt.run import Translator, open_run
 
@@ -108,7 +107,8 @@ def panel(name: str, translator: Translator, run: Run, number: int) -> np.ndarra
         translator.source_tokenizer, [run.sources[number - 1]], Decode().max_source
     )
     (target,) = translator.target_tokenizer.encode([text])
-    found = source_target(translator, source, target)
+    ids = torch.tensor([source]), torch.tensor([[BOS, *target, EOS]])
+    found = source_target(translator, *ids) if source else None
     if found is None:
         return words(name, [text, "(attends to nothing)"], MIN_WIDTH)
     weights = found.weights[0].float().cpu().mean((0, 1))  # (T,S)
@@ -116,19 +116,6 @@ def panel(name: str, translator: Translator, run: Run, number: int) -> np.ndarra
     above = translator.source_tokenizer.pieces(source)
     left = translator.target_tokenizer.pieces([*target, EOS])
     return pixels(heatmap(weights, above, left, heading, [text]))
-
-
-def source_target(
-    translator: Translator, source: list[int], target: list[int]
-) -> AttentionMap | None:
-    """Record the attention of the target at the source; None: there is none, or no source."""
-    if not source:
-        return None
-    batch = Batch(torch.tensor([source]), torch.tensor([[BOS, *target, EOS]]))
-    batch = batch.to(translator.device)
-    with translator.evaluating():
-        maps = attention_maps(translator.model, batch.source, batch.target)
-    return next((one for one in maps if one.kind == Kind.SOURCE_TARGET), None)
 
 
 def averaged(found: AttentionMap) -> str:

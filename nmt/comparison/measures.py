@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nmt.comparison.runs import Run
 from nmt.comparison.variants import Variant
+from nmt.report.hparams import number
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,7 @@ class Statistic(NamedTuple):
 
 def result(*keys: str, unit: float = 1) -> Callable[[Run], float | None]:
     """Return what reads a number of result.json in units of ``unit``."""
-
-    def read(run: Run) -> float | None:
-        value: Any = run.result
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return value / unit if isinstance(value, int | float) else None
-
-    return read
+    return lambda run: number(run.result, keys, unit)
 
 
 QUALITY = (

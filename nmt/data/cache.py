@@ -18,6 +18,11 @@ def default_cache() -> Path:
     return Path(os.environ.get("NMT_CACHE") or "~/.cache/nmt").expanduser()
 
 
+def cache_folder(given: str | None) -> Path:
+    """Where prepared corpora are kept: the folder that is given, else `default_cache`."""
+    return Path(given).expanduser() if given else default_cache()
+
+
 def digest(*parts: object) -> str:
     """32 hex digits that change when any of `parts` (what json can write) does."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)

@@ -123,8 +123,7 @@ def search(
     model: Translator, sources: list[list[int]], decode: Decode, device: torch.device | str
 ) -> list[list[Hypothesis]]:
     """The hypotheses of a batch of sources, see `beam_search`."""
-    rows = [torch.tensor(ids) for ids in sources]
-    source = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)  # (B,S)
+    source = padded(sources)  # (B,S)
     length = torch.tensor([len(ids) for ids in sources])  # (B,)
     max_length = (decode.max_ratio * length).long() + decode.max_extra
     memory = model.encode(source.to(device))
@@ -140,6 +139,12 @@ def search(
         bos=BOS,
         eos=EOS,
     )
+
+
+def padded(rows: list[list[int]]) -> Tensor:
+    """Ids of several lines side by side, padded on the right: (B,S)."""
+    tensors = [torch.tensor(ids) for ids in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD)
 
 
 def batches(lengths: list[int], max_rows: int, max_tokens: int) -> Iterator[list[int]]:

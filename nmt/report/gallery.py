@@ -9,10 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nmt.data.loader import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Decode, source_ids
-from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.evaluation.attention import AttentionMap
 from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import heatmap, pixels
 from nmt.report.logger import Logger
@@ -129,10 +128,7 @@ class Gallery:
         )
         if not source:
             return
-        batch = Batch(torch.tensor([source]), torch.tensor([[BOS, *target, EOS]]))
-        batch = batch.to(translator.device)
-        with translator.evaluating():
-            maps = attention_maps(translator.model, batch.source, batch.target)
+        maps = translator.attention(torch.tensor([source]), torch.tensor([[BOS, *target, EOS]]))
         pieces = translator.target_tokenizer.pieces
         axes = {
             "source": Axis(translator.source_tokenizer.pieces(source), translator.source_language),

@@ -32,14 +32,16 @@ ALWAYS = ("model", "attention", "seed")  # settings with a column though they do
 
 def measured(result: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of a run's row by their tags, as far as it has them."""
-    found: dict[str, float] = {}
-    for tag, _, keys, unit in MEASURED:
-        value: Any = result
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is not None:
-            found[tag] = value / unit
-    return found
+    found = {tag: number(result, keys, unit) for tag, _, keys, unit in MEASURED}
+    return {tag: value for tag, value in found.items() if value is not None}
+
+
+def number(result: dict[str, Any], keys: Sequence[str], unit: float) -> float | None:
+    """Return what stands at nested keys of result.json in units of ``unit``; None: no number."""
+    value: Any = result
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value / unit if isinstance(value, int | float) else None
 
 
 def write_columns(folder: Path, runs: Sequence[dict[str, Setting]]) -> None:

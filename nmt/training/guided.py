@@ -41,8 +41,8 @@ class Guided:
             loss = self.loss(model, batch, smoothing)
         (weights,) = recorded.values()
         looked = self.weights(weights, batch.guide.size(1))  # (B·passes,T,S)
-        guide = batch.guide.repeat(looked.size(0) // batch.guide.size(0), 1, 1)
-        passes = looked.size(0) / batch.guide.size(0)
+        passes = looked.size(0) // batch.guide.size(0)
+        guide = batch.guide.repeat(passes, 1, 1)
         missed = -(guide * looked.clamp_min(LEAST).log()).sum() / passes  # ()
         return loss._replace(objective=loss.objective + self.weight * missed, guided=missed)
 

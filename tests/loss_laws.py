@@ -1,0 +1,27 @@
+"""What both losses that compute their own gradients promise."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def half_is_for_products(
+    loss: Callable[..., Tensor],
+    leaves: tuple[Tensor, ...],
+    *,
+    rtol: float,
+    gradient_rtol: float,
+    gradient_atol: float,
+) -> None:
+    """Under autocast, values and gradients stay float32 and near those without it."""
+    exact = loss(*leaves)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = loss(*leaves)
+    assert coarse.dtype == torch.float32
+    torch.testing.assert_close(coarse, exact, rtol=rtol, atol=0.0)
+    ours = torch.autograd.grad(coarse, leaves)
+    theirs = torch.autograd.grad(exact, leaves)
+    for gradient, other in zip(ours, theirs, strict=True):
+        assert gradient.dtype == torch.float32
+        torch.testing.assert_close(gradient, other, rtol=gradient_rtol, atol=gradient_atol)
