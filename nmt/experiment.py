@@ -23,7 +23,8 @@ from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
-from nmt.evaluation.evaluate import evaluate, show, write, write_json
+from nmt.evaluation.evaluate import evaluate, show
+from nmt.files import write, write_json
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics

@@ -23,7 +23,8 @@ from nmt.config import Align, changed, register_schema
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import commit, write, write_json
+from nmt.evaluation.evaluate import commit
+from nmt.files import write, write_json
 from nmt.report.console import console
 from nmt.report.gold import draw_alignments
 from nmt.report.table import table

@@ -11,7 +11,8 @@ from nmt.commands.errors import reporting_mistakes
 from nmt.config import changed, register_schema
 from nmt.data.cache import cache_folder
 from nmt.errors import UserError, at_least
-from nmt.evaluation.evaluate import evaluate, show, write_json
+from nmt.evaluation.evaluate import evaluate, show
+from nmt.files import write_json
 from nmt.report.console import console
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.run import RESULT, open_run, read_config

@@ -10,7 +10,7 @@ from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.page import to_html
 from nmt.comparison.plots import Plot, plots
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import write, write_json
+from nmt.files import write, write_json
 from nmt.report.heatmap import pixels
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS

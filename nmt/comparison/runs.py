@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES, lines_of
+from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
+from nmt.files import lines_of
 from nmt.report.logger import read_metrics
 from nmt.run import CONFIG, FAILURE, RESULT
 from nmt.settings import Setting, settings

@@ -1,6 +1,5 @@
 """A test set under a model: translations, scores, and the files that keep them."""
 
-import json
 import platform
 import subprocess
 import time
@@ -14,6 +13,7 @@ from rich.console import Console
 from nmt.data.corpus import Lines
 from nmt.decoding.translate import Decode, one_line
 from nmt.evaluation.scores import Scores, score
+from nmt.files import lines_of, write
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
 from nmt.run import Translator
 
@@ -67,23 +67,6 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
 def write_lines(path: Path, lines: list[str]) -> None:
     """Write one sentence a line; a line end within a sentence becomes a space."""
     write(path, "".join(f"{one_line(line)}\n" for line in lines))
-
-
-def lines_of(path: Path) -> list[str]:
-    r"""Read what :func:`write_lines` wrote, split at \n alone, not at U+2028 and its like."""
-    return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file beside its place, then rename it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that people can read."""
-    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def describe(device: torch.device) -> str:

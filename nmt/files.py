@@ -1,0 +1,58 @@
+"""Files that appear whole or not at all, and that are still there after the power has failed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from nmt.data.cache import file_digest
+
+SUMS = "SHA256SUMS"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file beside its place, then rename it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file that people can read."""
+    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def lines_of(path: Path) -> list[str]:
+    r"""Read lines, split at \n alone, not at U+2028 and its like."""
+    return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    found = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(found)
+    finally:
+        os.close(found)
+
+
+def write_sums(folder: Path) -> None:
+    """Write what the files of a folder hold now into SHA256SUMS, for `sha256sum -c` too."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
+    write(folder / SUMS, "".join(f"{file_digest(file)}  {file.name}\n" for file in files))
+
+
+def damage(folder: Path) -> str | None:
+    """Say what is not as SHA256SUMS has it; None: all is, or there is no such file."""
+    sums = folder / SUMS
+    if not sums.is_file():
+        return None
+    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        if Path(name).name != name or not (folder / name).is_file():
+            return f"{name} is missing"
+        if file_digest(folder / name) != digest:
+            return f"{name} is not what was written"
+    return None
