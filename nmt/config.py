@@ -39,6 +39,8 @@ class Train:
     accumulate: int = 1  # batches an update
     label_smoothing: float = 0.1
     clip_norm: float | None = 1.0  # of the gradient; null: none
+    max_skipped: int = 10  # updates in a row whose loss or gradient is not finite: the end
+    split_batches: bool = False  # halve a batch that the device has no memory for
     ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
     # The end is where the first of these is reached.
     max_steps: int | None = None  # updates
@@ -59,7 +61,7 @@ class Train:
         """Raise UserError, with key and value, for what cannot be trained with."""
         at_least(1, self._settings("max_tokens", "accumulate", "max_steps", "max_epochs"))
         at_least(1, self._settings("patience", "evaluate_every", "log_every", "dev_beam"))
-        at_least(1, self._settings("keep_last"))
+        at_least(1, self._settings("keep_last", "max_skipped"))
         at_least(0, self._settings("keep_best", "heatmaps"))
         above_zero(self._settings("max_minutes", "clip_norm"))
         share(self._settings("label_smoothing"))

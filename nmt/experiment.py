@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from nmt.training import checkpoint
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
+from nmt.training.room import checkpoint_room, only_one
 from nmt.training.runtime import (
     bound_kernels,
     forget_peak_memory,
@@ -45,14 +47,15 @@ from nmt.training.runtime import (
     pick_precision,
     seed_everything,
 )
+from nmt.training.signals import Signals
 from nmt.training.trainer import Trainer
 
 
-def train(cfg: DictConfig, run: Path, console: Console) -> float:
+def train(cfg: DictConfig, run: Path, console: Console, signals: Signals) -> float:
     """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev score.
 
     UserError for a configuration that cannot be built, before any data is read, and for data that
-    cannot be used, before anything is written.
+    cannot be used, before anything is written. Stop where ``signals`` ask for it.
     """
     rehearse(cfg)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
@@ -68,12 +71,12 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
     loss = build_loss(cfg)
     if isinstance(loss, Guided):
         loss.check(translator.model)
-    found = checkpoint.checkpoints(run)
-    write_start(cfg, run, prepared)
-    with (
-        Logger(run, found[-1].position.step if found else 0) as logger,
-        Progress(console) as progress,
-    ):
+    with ExitStack() as until:
+        until.enter_context(only_one(run))
+        progress = until.enter_context(Progress(console))
+        found = checkpoint.repaired(run, progress.say)
+        write_start(cfg, run, prepared)
+        logger = until.enter_context(Logger(run, found[-1].position.step if found else 0))
         sentences = spread(prepared.dev["source"], prepared.dev["target"], config.heatmaps)
         gallery = Gallery(
             translator, decode, sentences, run / "heatmaps", config.heatmap_words, logger
@@ -95,6 +98,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             device=device,
             precision=translator.precision,
             run=run,
+            signals=signals,
         )
         introduce(console, prepared, trainer, run)
         if found:
@@ -104,7 +108,7 @@ def train(cfg: DictConfig, run: Path, console: Console) -> float:
             logger.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")
-        finish(translator, run, config)
+        finish(translator, run, config, progress.say)
         gallery.draw_references(trainer.position.step)
         result = test(translator, prepared, replace(decode, n_best=1), run, console)
         result["tested_weights"] = evaluation.forced()
@@ -218,6 +222,7 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
     """Print what is going to be trained, on what."""
     console.print(table(("train pairs", "number", "share"), shares(prepared)))
     loader, model = trainer.loader, trainer.model
+    size = checkpoint.size(model, trainer.optimizer, ema=trainer.ema is not None)
     splits = f"{len(prepared.train):,} train, {len(prepared.dev):,} dev"
     if prepared.test is not None:
         splits += f", {len(prepared.test):,} test pairs"
@@ -226,7 +231,8 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
         f"{len(prepared.target_tokenizer):,} pieces\n"
         f"{loader.num_batches(0):,} batches an epoch, {loader.padding_share():.1%} padding\n"
         f"{num_parameters(model):,} parameters on {trainer.device} in "
-        f"{str(trainer.precision).removeprefix('torch.')}\n{run}",
+        f"{str(trainer.precision).removeprefix('torch.')}\n"
+        f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",
         markup=False,
     )
 
@@ -241,9 +247,9 @@ def num_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def finish(translator: Translator, run: Path, config: Train) -> None:
+def finish(translator: Translator, run: Path, config: Train, warn: Callable[[str], None]) -> None:
     """Make the final model, the mean of the best or the last checkpoints, and keep it."""
-    found = checkpoint.checkpoints(run)
+    found = checkpoint.measured(checkpoint.repaired(run, warn))
     if config.average == "best":
         chosen = checkpoint.better_first(found, config.watch)[: max(config.keep_best, 1)]
     else:
@@ -277,6 +283,7 @@ def conclude(
         **result,
         "seed": cfg.seed,
         "steps": position.step,
+        "skipped_updates": position.skipped,
         "seconds": round(position.seconds, 3),
         "tokens": position.tokens,
         "tokens_per_s": round(position.tokens / position.update_seconds, 1),

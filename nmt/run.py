@@ -9,8 +9,11 @@ hypotheses.txt        the test set's translations       result.json   their scor
 sources.txt, references.txt, a line for each line of hypotheses.txt
 heatmaps/             PNG
 failure.txt           why a run of a sweep failed
+not_finite.tsv        the sentences of the update that ended a training that diverged
+lock                  held while a process trains here
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +32,15 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.files import damage
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.checkpoint import MODEL, better_first, checkpoints, load_tensors
+from nmt.training.checkpoint import (
+    MODEL,
+    Checkpoint,
+    better_first,
+    checkpoints,
+    load_tensors,
+)
 from nmt.training.runtime import (
     autocast,
     bound_kernels,
@@ -127,12 +137,21 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     model = build_model(cfg, source, target).to(device)
     path = run / MODEL
     if not path.is_file():
-        found = better_first(checkpoints(run), cfg.train.watch)
-        if not found:
-            raise UserError(
-                f"{run} has neither {MODEL} nor a checkpoint: its training has not got far"
-            )
-        path = found[0].weights
+        path = best_checkpoint(run, cfg.train.watch).weights
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
     return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)
+
+
+def best_checkpoint(run: Path, watch: str) -> Checkpoint:
+    """Return the best whole checkpoint, the newest where none was measured on dev.
+
+    UserError where there is none.
+    """
+    found = checkpoints(run)
+    for one in [*better_first(found, watch), *found[::-1]]:
+        harm = damage(one.folder)
+        if not harm:
+            return one
+        logging.getLogger(__name__).warning("%s is damaged (%s): left out", one.folder, harm)
+    raise UserError(f"{run} has neither {MODEL} nor a checkpoint: its training has not got far")

@@ -1,6 +1,9 @@
 """What is written comes back; what is not whole, or of another model, does not."""
 
+import errno
 import json
+import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +13,18 @@ from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
 from torch import Tensor, nn
 
 from nmt.errors import UserError
+from nmt.files import damage
 from nmt.training import checkpoint
-from nmt.training.checkpoint import Checkpoint, Position, average, checkpoints, prune, save
+from nmt.training.checkpoint import (
+    Checkpoint,
+    Position,
+    average,
+    better_first,
+    checkpoints,
+    prune,
+    repaired,
+    save,
+)
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -53,7 +66,7 @@ def save_dots(run: Path, bleus: list[float]) -> list[nn.Module]:
 
 
 def full_disk() -> None:
-    raise OSError("no space left on device")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def steps(run: Path) -> list[int]:
@@ -109,6 +122,7 @@ def test_a_checkpoint_holds_tensors_and_json_alone(tmp_path):
     written = save(tmp_path, model, optimizer, Position(step=500))
     assert written.folder == tmp_path / "checkpoints" / "step-0000500"
     assert sorted(path.name for path in written.folder.iterdir()) == [
+        "SHA256SUMS",
         "model.safetensors",
         "optimizer.safetensors",
         "random.safetensors",
@@ -118,11 +132,12 @@ def test_a_checkpoint_holds_tensors_and_json_alone(tmp_path):
 
 
 def test_a_checkpoint_that_is_not_whole_is_not_there(tmp_path, monkeypatch):
+    """A process that ends in the middle leaves a folder of another name."""
     save_dots(tmp_path, [1.0])
     model, position = dot(2)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "random_states", full_disk)
-        with pytest.raises(OSError, match="no space"):
+        patch.setattr(checkpoint, "random_states", interrupt)
+        with pytest.raises(KeyboardInterrupt):
             save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
     partial_one = tmp_path / "checkpoints" / "step-0000002.partial"
     assert partial_one.is_dir()
@@ -132,6 +147,90 @@ def test_a_checkpoint_that_is_not_whole_is_not_there(tmp_path, monkeypatch):
     save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
     assert not partial_one.exists()
     assert steps(tmp_path) == [1, 3]
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, monkeypatch):
+    save_dots(tmp_path, [1.0])
+    model, position = dot(2)
+    monkeypatch.setattr(checkpoint, "random_states", full_disk)
+    with pytest.raises(UserError, match=r"step-0000002 cannot be written: No space left on device"):
+        save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
+    assert damage(checkpoints(tmp_path)[0].folder) is None
+
+
+FILES = ["model.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["bit", "torn", "gone"])
+def test_what_the_disk_has_changed_is_set_aside(kind, name, tmp_path):
+    save_dots(tmp_path, [1.0, 2.0, 3.0])
+    file = tmp_path / "checkpoints" / "step-0000003" / name
+    content = file.read_bytes()
+    if kind == "bit":
+        middle = len(content) // 2
+        file.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    elif kind == "torn":
+        file.write_bytes(content[:-1])
+    else:
+        file.unlink()
+    warnings: list[str] = []
+
+    found = repaired(tmp_path, warnings.append)
+
+    assert [one.position.step for one in found] == steps(tmp_path) == [1, 2]
+    assert len(warnings) == 1
+    assert name in warnings[0]
+    assert (tmp_path / "checkpoints" / "step-0000003.damaged").is_dir()
+
+
+def test_a_checkpoint_can_be_written_over(tmp_path):
+    """A run that was stopped at a step, and measures there when it goes on."""
+    save_dots(tmp_path, [1.0])
+    model, position = dot(1, bleu=5.0)
+    save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    (found,) = checkpoints(tmp_path)
+    assert found.position.dev["bleu"] == 5.0
+    assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_exchange_that_was_interrupted_is_put_right(there, tmp_path):
+    save_dots(tmp_path, [1.0, 2.0])
+    place = tmp_path / "checkpoints" / "step-0000002"
+    old = place.with_name("step-0000002.old")
+    shutil.copytree(place, old)
+    if not there:
+        shutil.rmtree(place)
+    assert [one.position.step for one in repaired(tmp_path, print)] == [1, 2]
+    assert not old.exists()
+
+
+def test_what_was_not_measured_is_kept_as_long_as_it_is_the_newest(tmp_path):
+    save_dots(tmp_path, [2.0, 9.0])
+    for step in (3, 4):
+        model, _ = dot(step)
+        save(tmp_path, model, torch.optim.SGD(model.parameters()), Position(step))
+        prune(tmp_path, keep_last=1, keep_best=1, watch="bleu")
+        assert steps(tmp_path) == [2, step]
+    assert [one.position.step for one in better_first(checkpoints(tmp_path), "bleu")] == [2]
+
+
+@pytest.mark.parametrize("ema", [False, True])
+def test_the_size_is_that_of_the_files_but_for_their_headers(ema, tmp_path):
+    model = small_rnn(decoder_width=64)
+    optimizer = torch.optim.Adam(model.parameters())
+    expected = checkpoint.size(model, optimizer, ema)
+    learn(model, optimizer, 1)
+    average = dict(checkpoint.parameters(model)) if ema else None
+    folder = save(tmp_path, model, optimizer, Position(step=1), average).folder
+    taken = sum(file.stat().st_size for file in folder.iterdir())
+    assert expected <= taken < 1.3 * expected
 
 
 def test_there_may_be_none(tmp_path):

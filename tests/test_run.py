@@ -17,7 +17,7 @@ SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 
 def test_what_lies_in_a_run_folder(smoke):
     assert sorted(path.name for path in smoke.iterdir()) == [
-        *("checkpoints", "config.yaml", "heatmaps", "hypotheses.txt", "metrics.jsonl"),
+        *("checkpoints", "config.yaml", "heatmaps", "hypotheses.txt", "lock", "metrics.jsonl"),
         *("model.safetensors", "references.txt", "result.json", "sources.txt"),
         *("tensorboard", "tokenizer"),
     ]

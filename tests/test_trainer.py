@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from nmt.report.progress import Progress
 from nmt.run import Translator
 from nmt.training.checkpoint import average, checkpoints, optimizer_tensors
 from nmt.training.consistency import RDrop, SimCut
-from nmt.training.loss import BatchLoss, batch_loss
+from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
+from nmt.training.signals import Stop
 from nmt.training.trainer import Trainer, Work
 
 CPU = torch.device("cpu")
@@ -67,6 +69,7 @@ class Bench:
         lr: float = 0.01,
         max_tokens: int = 80,
         run: str = "run",
+        step: int = 0,  # where the run stands
         loss: BatchLoss = batch_loss,
         make_model: Callable[..., Seq2Seq] = small_rnn,
         **model: Any,
@@ -83,7 +86,7 @@ class Bench:
             loss=loss,
             loader=TrainLoader(self.prepared, max_tokens, seed=1),
             evaluate=evaluate or (lambda step: self.dev(new)),
-            logger=self.until.enter_context(Logger(folder)),
+            logger=self.until.enter_context(Logger(folder, step)),
             progress=Progress(Console(quiet=True)),
             config=config,
             device=CPU,
@@ -155,6 +158,7 @@ def test_an_update_is_the_same_however_it_is_cut_into_batches(loss, make_model, 
         before = [p.detach().clone() for p in trainer.model.parameters()]
         batches = [batch(prepared, list(rows)) for rows in cut]
         update = trainer.train_step(Work(batches, 0, len(batches)))
+        assert update
         assert update.tokens == trainer.position.tokens == sum(lengths) - 8
         assert loss is batch_loss or update.loss.consistency > 0
         moved.append([p - b for p, b in zip(trainer.model.parameters(), before, strict=True)])
@@ -175,6 +179,7 @@ def test_the_gradient_is_cut_to_its_norm(bench, prepared):
         )
         before = [p.detach().clone() for p in trainer.model.parameters()]
         update = trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1))
+        assert update
         moves = [p - b for p, b in zip(trainer.model.parameters(), before, strict=True)]
         norms.append(
             (update.grad_norm.item(), torch.cat([m.flatten() for m in moves]).norm().item())
@@ -258,11 +263,91 @@ def test_a_better_evaluation_gives_patience_back(bench):
     assert trainer.position.step == 5  # equal is not better
 
 
-def test_a_loss_that_is_none_ends_training_in_words(bench):
-    trainer = bench.trainer(Train(max_steps=9, log_every=2), make_optimizer=torch.optim.SGD)
-    torch.nn.init.constant_(trainer.model.output.bias, float("nan"))
-    with pytest.raises(UserError, match=r"the loss is nan at step 2\. Lower optimizer\.lr"):
+def spoil(trainer: Trainer, *steps: int) -> None:
+    """Make the gradient of these updates infinite."""
+    bias = trainer.model.output.bias
+    bias.register_hook(lambda grad: grad / 0 if trainer.position.step in steps else grad)
+
+
+def test_an_update_that_is_not_finite_is_left_out_and_counted(bench):
+    config = Train(max_steps=6, log_every=1)
+    spoiled, free = bench.trainer(config, run="spoiled"), bench.trainer(config, run="free")
+    moments = []
+    for trainer in (spoiled, free):
+        trainer.optimizer.register_step_post_hook(
+            lambda *_, t=trainer: moments.append(t.position.step)
+        )
+    spoil(spoiled, 2, 4)
+    spoiled.fit()
+    assert moments == [1, 3, 5, 6]
+    assert all(p.isfinite().all() for p in spoiled.model.parameters())
+    assert metrics(spoiled, "train/skipped") == {2: 1, 3: 1, 4: 2, 5: 2, 6: 2}
+    assert list(metrics(spoiled, "train/loss")) == [1, 3, 5, 6]  # absent, not zero
+    assert all(isfinite(loss) for loss in metrics(spoiled, "train/loss").values())
+    free.fit()
+    assert metrics(free, "train/skipped") == {}
+
+
+def test_updates_in_a_row_that_are_not_finite_end_training(bench):
+    trainer = bench.trainer(Train(max_steps=9, max_skipped=3, evaluate_every=2))
+    spoil(trainer, 2, 4, 5, 6)
+    told = r"step 6 loss or gradient is not finite, as in 3 updates in a row.*Lower optimizer\.lr"
+    with pytest.raises(UserError, match=told):
         trainer.fit()
+    lines = (trainer.run / "not_finite.tsv").read_text().splitlines()
+    sources = list(bench.prepared.train["source"])
+    targets = list(bench.prepared.train["target"])
+    assert lines
+    assert {tuple(line.split("\t")) for line in lines} <= set(zip(sources, targets, strict=True))
+    *_, last = checkpoints(trainer.run)
+    assert last.position.step == 6
+    assert same(last.model(), dict(trainer.model.named_parameters()))
+
+
+def out_of_memory(rows: int) -> BatchLoss:
+    """A loss whose device has memory for so many sentences."""
+
+    def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        found = batch_loss(model, batch, smoothing)
+        if len(batch.source) > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return found
+
+    return loss
+
+
+def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
+    trainer = bench.trainer(Train(max_steps=1), loss=out_of_memory(4))
+    whole = batch(prepared, list(range(8)))
+    sizes = f"8 sentences, {whole.source.size(1)} source and {whole.target.size(1) - 1} target"
+    with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
+        trainer.train_step(Work([whole], 0, 1))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_batches_are_halved_until_they_fit(rows, bench, prepared):
+    """The gradient is the same, that of the first halves of a pass that failed included."""
+    moved = []
+    for loss in (batch_loss, out_of_memory(rows)):
+        trainer = bench.trainer(
+            Train(max_steps=1, split_batches=True, clip_norm=None),
+            make_optimizer=torch.optim.SGD,
+            lr=1.0,
+            dropout=0.0,
+            loss=loss,
+        )
+        batches = [batch(prepared, [0]), batch(prepared, list(range(1, 8)))]
+        update = trainer.train_step(Work(batches, 0, 2))
+        assert update
+        moved.append([update.loss.likelihood, *trainer.model.parameters()])
+    for one, other in zip(*moved, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_sentence_that_does_not_fit_ends_training(bench, prepared):
+    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=out_of_memory(0))
+    with pytest.raises(UserError, match="a batch of 1 sentences"):
+        trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1))
 
 
 def test_a_training_without_an_end_is_refused(bench):
@@ -335,6 +420,35 @@ def test_a_moving_average_and_two_passes_go_on_bit_for_bit(loss, make_model, ben
     assert same(whole.ema.average, second.ema.average)
     assert not same(second.ema.average, dict(second.model.named_parameters()))
     assert whole.position.dev == second.position.dev
+
+
+@pytest.mark.parametrize("step", [3, 4, 6, 9])
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(step, bench):
+    """Between two lines of metrics, at an evaluation, between both, and at the end."""
+    config = Train(max_steps=9, evaluate_every=4, log_every=3, ema=0.9)
+    make = partial(bench.trainer, config, dropout=0.3)
+    whole = make(run="whole")
+    whole.fit()
+
+    first = make(run="parts")
+    first.optimizer.register_step_pre_hook(lambda *_: ask_to_stop(first, step))
+    with pytest.raises(Stop, match=f"SIGTERM: stopped at step {step}"):
+        first.fit()
+    *_, last = checkpoints(first.run)
+    assert last.position.step == step
+    second = make(run="parts", step=step)
+    second.resume(last)
+    second.fit()
+
+    assert same(whole.model.state_dict(), second.model.state_dict())
+    assert whole.position.dev == second.position.dev
+    for name in ("train/loss", "train/nll", "train/grad_norm", "train/lr", "train/epoch"):
+        assert metrics(whole, name) == metrics(second, name)
+
+
+def ask_to_stop(trainer: Trainer, step: int) -> None:
+    if trainer.position.step == step:
+        trainer.signals.asked = "SIGTERM"
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

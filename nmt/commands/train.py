@@ -1,5 +1,6 @@
 """nmt train: a new run, several of them, or one that goes on."""
 
+import errno
 import re
 import shlex
 import sys
@@ -22,9 +23,11 @@ from nmt.errors import UserError
 from nmt.experiment import ended, train
 from nmt.report.console import console
 from nmt.run import CONFIG, read_config
+from nmt.training.signals import Signals, Stop
 from nmt.yamls import config_folder
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
 
@@ -87,16 +90,24 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
     ``again`` is what to type to go on after an interrupt.
     """
     try:
-        return train(cfg, run, console())
-    except KeyboardInterrupt:
+        with Signals() as signals:
+            return train(cfg, run, console(), signals)
+    except (Stop, KeyboardInterrupt) as end:
+        stopped = isinstance(end, Stop)
         if not (run / CONFIG).exists():
-            raise
-        print(f"nmt: interrupted; to go on: {again}", file=sys.stderr)
-        sys.exit(130)
+            raise KeyboardInterrupt from end  # nothing to go on with
+        print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
+        sys.exit(0 if stopped else 130)
     except torch.OutOfMemoryError as error:
         raise UserError(
-            "the device has too little memory. Halve train.max_tokens and double "
-            "train.accumulate: the updates stay the same"
+            "the device has too little memory to translate: lower decode.batch_size, "
+            "decode.batch_tokens or decode.beam"
+        ) from error
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise UserError(
+            f"{run}: {error.strerror}. What was written stays; where there is room again: {again}"
         ) from error
     finally:
         remove_empty(run)

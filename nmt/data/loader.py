@@ -36,6 +36,16 @@ class Batch(NamedTuple):
         """How many target pieces there are to predict: all but bos and padding."""
         return int((self.target[:, 1:] != PAD).sum())
 
+    def halves(self) -> list["Batch"]:
+        """The same sentences in two batches; one alone stays one."""
+        half = -(-len(self.source) // 2)
+        rows = [slice(half), slice(half, None)][: len(self.source)]
+        source, target, guide = self
+        return [
+            Batch(source[some], target[some], None if guide is None else guide[some])
+            for some in rows
+        ]
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
         source, target, guide = self
@@ -208,6 +218,14 @@ class TrainLoader:
             num_pieces = target.size(1) - 1, source.size(1)
             guide = self.guide.weights(rows, *num_pieces) if self.guide else None
             yield Batch(source, target, guide)
+
+    def sentences(self, batches: list[Batch]) -> list[tuple[str, str]]:
+        """The text of batches: source and target of each pair."""
+        return [
+            (self.source_tokenizer.decode(source), self.target_tokenizer.decode(target))
+            for batch in batches
+            for source, target in zip(batch.source.tolist(), batch.target.tolist(), strict=True)
+        ]
 
     def padding_share(self, epoch: int = 0) -> float:
         """The share of padding in an epoch, over source and target."""

@@ -70,6 +70,11 @@ class Logger:
         for name, value in metrics.items():
             self.events.add_scalar(name, value, step)
 
+    def flush(self) -> None:
+        """Wait until what was logged is on the disk."""
+        self.events.flush()
+        os.fsync(self.metrics.fileno())
+
     def close(self) -> None:
         self.metrics.close()
         self.events.close()

@@ -1,6 +1,7 @@
 """What a person sees while training runs: a bar at a terminal, plain lines elsewhere."""
 
 from collections.abc import Mapping
+from math import nan
 from typing import Any, Self
 
 from rich.console import Console
@@ -37,9 +38,10 @@ class Progress:
         self, step: int, seconds: float, share: float | None, metrics: Mapping[str, float]
     ) -> None:
         """Show where training stands; ``share`` of its budget is used (None: it has no end)."""
+        loss, speed = metrics.get("train/loss", nan), metrics.get("train/tokens_per_s", nan)
         line = (
-            f"step {step:,}  loss {metrics['train/loss']:.3f}  lr {metrics['train/lr']:.2e}  "
-            f"{metrics['train/tokens_per_s']:,.0f} tokens/s  {clock(seconds)}"
+            f"step {step:,}  loss {loss:.3f}  lr {metrics['train/lr']:.2e}  "
+            f"{speed:,.0f} tokens/s  {clock(seconds)}"
         )
         if share:
             line += f"  left {clock(seconds / share - seconds)}"

@@ -2,21 +2,23 @@
 
 Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors``, ``state.json``
 and, where one is kept, the moving average of the weights in ``ema.safetensors``: nothing that
-executes when it is loaded.
+executes when it is loaded. ``SHA256SUMS`` tells whether the disk still has what was written.
 """
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nmt.errors import UserError
+from nmt.files import damage, sync, write_sums
 
 FOLDER = "checkpoints"
 MODEL, AVERAGE = "model.safetensors", "ema.safetensors"
@@ -32,10 +34,13 @@ class Position:
     seconds: float = 0.0  # of training so far, evaluation included
     update_seconds: float = 0.0  # of those, in updates
     tokens: int = 0  # target pieces so far
-    dev: dict[str, float] = field(default_factory=dict)  # what was measured here
+    dev: dict[str, float] = field(default_factory=dict)  # what was measured here; empty: nothing
     best: float | None = None  # of the watched dev metric so far
     bad_evaluations: int = 0  # in a row without a better one
     schedule: dict[str, float] = field(default_factory=dict)
+    tally: dict[str, float] = field(default_factory=dict)  # since the last line of metrics
+    skipped: int = 0  # updates whose loss or gradient was not finite
+    skipped_in_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,27 @@ def checkpoints(run: Path) -> list[Checkpoint]:
     return [Checkpoint.read(folder) for folder in sorted((run / FOLDER).glob("step-*[0-9]"))]
 
 
+def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
+    """Return the whole checkpoints of a run that goes on, oldest first.
+
+    Those that the disk has changed are set aside, with a warning; what an interrupted exchange of
+    folders has left is put back.
+    """
+    for old in sorted((run / FOLDER).glob("step-*.old")):
+        place = old.with_suffix("")
+        if place.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(place)
+    for folder in sorted((run / FOLDER).glob("step-*[0-9]")):
+        if found := damage(folder):
+            aside = folder.with_name(folder.name + ".damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+            warn(f"{folder} is damaged ({found}): set aside as {aside.name}")
+    return checkpoints(run)
+
+
 def save(
     run: Path,
     model: nn.Module,
@@ -83,36 +109,84 @@ def save(
     position: Position,
     ema: dict[str, Tensor] | None = None,
 ) -> Checkpoint:
-    """Write a checkpoint beside its place, then rename it: it is there whole or not at all."""
+    """Write a checkpoint beside its place, then rename it: it is there whole or not at all.
+
+    UserError where the disk does not take it; the checkpoints before stay as they are.
+    """
     place = run / FOLDER / f"step-{position.step:07d}"
     for left_over in place.parent.glob("*.partial"):
         shutil.rmtree(left_over)
     partial = place.with_name(place.name + ".partial")
-    partial.mkdir(parents=True)
-    save_tensors(model, partial / MODEL)
-    if ema:
-        save_file(ema, partial / AVERAGE)
-    save_file(optimizer_tensors(optimizer), partial / "optimizer.safetensors")
-    save_file(random_states(), partial / "random.safetensors")
-    (partial / "state.json").write_text(json.dumps(asdict(position), indent=2))
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+    try:
+        partial.mkdir(parents=True)
+        write_checkpoint(partial, model, optimizer, position, ema)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{place} cannot be written: {reason}. The checkpoints before it are as they were; "
+            f"where there is room again: nmt train resume={run}"
+        ) from error
+    exchange(partial, place)
     return Checkpoint(place, position)
 
 
+def write_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    ema: dict[str, Tensor] | None,
+) -> None:
+    """Write the files of a checkpoint, and wait until they are on the disk."""
+    save_file(parameters(model), folder / MODEL)
+    if ema:
+        save_file(ema, folder / AVERAGE)
+    save_file(optimizer_tensors(optimizer), folder / "optimizer.safetensors")
+    save_file(random_states(), folder / "random.safetensors")
+    (folder / "state.json").write_text(json.dumps(asdict(position), indent=2))
+    for file in folder.iterdir():
+        sync(file)
+    write_sums(folder)
+
+
+def exchange(partial: Path, place: Path) -> None:
+    """Put a folder in its place; at each moment one of both is whole, see :func:`repaired`."""
+    old = place.with_name(place.name + ".old")
+    if place.exists():
+        place.rename(old)
+    partial.rename(place)
+    sync(place.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def measured(found: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Return those that were measured on dev; others were written when a signal came."""
+    return [checkpoint for checkpoint in found if checkpoint.position.dev]
+
+
 def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
-    """Sort by what was measured on dev, the best first: ``bleu`` is good high, ``loss`` low."""
+    """Sort what was measured on dev, the best first: ``bleu`` is good high, ``loss`` low."""
     sign = 1 if watch == "loss" else -1
-    return sorted(kept, key=lambda c: (sign * c.position.dev[watch], c.position.step))
+    return sorted(measured(kept), key=lambda c: (sign * c.position.dev[watch], c.position.step))
 
 
 def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:
     """Delete what is neither among the last nor among the best; the newest always stays."""
     found = checkpoints(run)
-    kept = found[-max(keep_last, 1) :] + better_first(found, watch)[:keep_best]
+    kept = [*found[-1:], *measured(found)[-max(keep_last, 1) :]]
+    kept += better_first(found, watch)[:keep_best]
     for checkpoint in found:
         if checkpoint not in kept:
             shutil.rmtree(checkpoint.folder)
+
+
+def size(model: nn.Module, optimizer: torch.optim.Optimizer, ema: bool) -> int:
+    """Return about how many bytes a checkpoint takes; of the optimizer, what Adam keeps."""
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    kept = optimizer_tensors(optimizer)
+    state = sum(t.numel() * t.element_size() for t in kept.values()) if kept else 2 * weights
+    return weights * (2 if ema else 1) + state
 
 
 def average(chosen: list[Checkpoint]) -> dict[str, Tensor]:
@@ -124,12 +198,18 @@ def average(chosen: list[Checkpoint]) -> dict[str, Tensor]:
     return {name: (tensor / len(chosen)).float() for name, tensor in mean.items()}
 
 
+def parameters(model: nn.Module) -> dict[str, Tensor]:
+    """Return the model's parameters, each once though it may have several names."""
+    return {name: p.detach().contiguous() for name, p in model.named_parameters()}
+
+
 def save_tensors(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters, each once though it may have several names."""
-    tensors = {name: p.detach().contiguous() for name, p in model.named_parameters()}
+    """Write the model's parameters beside their place, then rename the file."""
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial)
+    save_file(parameters(model), partial)
+    sync(partial)
     partial.replace(path)
+    sync(path.parent)
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:

@@ -3,18 +3,19 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nmt.config import Train
 from nmt.data.loader import Batch, TrainLoader
 from nmt.errors import UserError
+from nmt.files import write
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
@@ -24,6 +25,10 @@ from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
+from nmt.training.signals import Signals, Stop
+from nmt.training.tally import Tally, Update
+
+NOT_FINITE = "not_finite.tsv"
 
 
 class Work(NamedTuple):
@@ -34,20 +39,12 @@ class Work(NamedTuple):
     batch: int
 
 
-class Update(NamedTuple):
-    """What one update saw."""
-
-    loss: Loss  # summed over its target pieces
-    tokens: int
-    grad_norm: Tensor  # () before clipping
-    seconds: float
-
-
 @dataclass
 class Trainer:
     """Trains a model until a limit is reached; every evaluation on dev writes a checkpoint.
 
-    ``evaluate`` measures on dev at an update: at least ``loss`` and ``bleu``.
+    ``evaluate`` measures on dev at an update: at least ``loss`` and ``bleu``. When ``signals`` ask
+    for it, a checkpoint is written after the step and training ends with Stop.
     """
 
     model: Seq2Seq
@@ -62,6 +59,7 @@ class Trainer:
     device: torch.device
     precision: torch.dtype
     run: Path
+    signals: Signals = field(default_factory=Signals)
 
     def __post_init__(self) -> None:
         """Stand at the beginning. UserError for a training without an end."""
@@ -70,6 +68,7 @@ class Trainer:
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.num_batches = self.loader.num_batches(0)  # about as many in every epoch
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
+        self.tally = Tally()
 
     def resume(self, last: Checkpoint) -> None:
         """Stand where a checkpoint stood."""
@@ -78,27 +77,34 @@ class Trainer:
             self.ema.restore(last.ema())
         self.position = replace(last.position)
         self.schedule.restore(last.position.schedule)
+        self.tally = Tally.restored(last.position.tally)
 
     def fit(self) -> str:
         """Train to a limit, evaluate what is reached, and say which limit it was."""
         start = time.monotonic() - self.position.seconds
         position, config = self.position, self.config
-        recent: list[Update] = []
         self.model.train()
         work = self.work()
+        self.signals.patient = True
         while not (reached := self.limits.reached(position, self.num_batches)):
-            recent.append(self.train_step(next(work)))
+            update = self.train_step(next(work))
+            if update:
+                self.tally.add(update)
             position.seconds = time.monotonic() - start
             evaluate = position.step % config.evaluate_every == 0
             if evaluate or position.step % config.log_every == 0:
-                self.report(recent)
-                recent = []
+                self.report()
             if evaluate:
                 self.measure(start)
-        if recent:
-            self.report(recent)
+            if self.signals.asked:
+                self.stop(self.signals.asked)
+        if self.tally.updates:
+            self.report()
         if not position.dev:
             self.measure(start)
+        self.signals.patient = False
+        if self.signals.asked:
+            self.stop(self.signals.asked)
         return reached
 
     def work(self) -> Iterator[Work]:
@@ -119,11 +125,12 @@ class Trainer:
                     batches = []
             start = 0
 
-    def train_step(self, work: Work) -> Update:
-        """Update the model once.
+    def train_step(self, work: Work) -> Update | None:
+        """Update the model once and return what was seen; None: the update was left out.
 
         The gradient is that of the loss summed over all target pieces of the update and divided by
-        their number, however they are spread over batches.
+        their number, however they are spread over batches. Where it is not finite the update is
+        left out and counted.
         """
         started = time.monotonic()
         position = self.position
@@ -133,51 +140,101 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * self.schedule(position.step, progress)
         tokens = sum(batch.num_pieces for batch in work.batches)
-        losses: list[Loss] = []
-        for batch in work.batches:
-            with autocast(self.device, self.precision):
-                loss = self.loss(self.model, batch.to(self.device), self.config.label_smoothing)
-            (loss.objective / tokens).backward()
-            losses.append(loss)
+        loss = total(self.gradients(work.batches, tokens))
         limit = self.config.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        self.optimizer.step()
+        finite = isfinite(loss.objective.item()) and isfinite(norm.item())
+        if finite:
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        position.epoch, position.batch = work.epoch, work.batch
+        if not finite:
+            self.skip(work)
+            return None
         if self.ema:
             self.ema.update(position.step)
-        position.epoch, position.batch = work.epoch, work.batch
+        position.skipped_in_row = 0
         position.tokens += tokens
         seconds = time.monotonic() - started
         position.update_seconds += seconds
-        return Update(total(losses), tokens, norm, seconds)
+        return Update(loss, tokens, norm, seconds)
 
-    def report(self, recent: list[Update]) -> None:
-        """Log the means over the updates since the last report. UserError where loss is none."""
-        tokens = sum(update.tokens for update in recent)
-        loss = total([update.loss for update in recent])
-        objective = loss.objective.item() / tokens
-        if not isfinite(objective):
-            raise UserError(
-                f"training has diverged: the loss is {objective} at step {self.position.step}. "
-                "Lower optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
-            )
-        metrics = {
-            "train/loss": loss.smoothed.item() / tokens,
-            "train/nll": loss.likelihood.item() / tokens,
-            "train/grad_norm": sum(update.grad_norm.item() for update in recent) / len(recent),
+    def gradients(self, batches: list[Batch], tokens: int) -> list[Loss]:
+        """Add up the gradients of batches, halved where the device has too little memory.
+
+        UserError where they may not be halved, or cannot be.
+        """
+        try:
+            return [self.gradient(batch, tokens) for batch in batches]
+        except torch.OutOfMemoryError as error:
+            largest = max(batches, key=lambda batch: batch.source.numel() + batch.target.numel())
+            if not self.config.split_batches or len(largest.source) == 1:
+                raise UserError(self.too_large(largest)) from error
+        # Here, where nothing holds the tensors of the failed pass any longer.
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self.gradients([half for batch in batches for half in batch.halves()], tokens)
+
+    def gradient(self, batch: Batch, tokens: int) -> Loss:
+        """Add the gradient of one batch."""
+        with autocast(self.device, self.precision):
+            loss = self.loss(self.model, batch.to(self.device), self.config.label_smoothing)
+        (loss.objective / tokens).backward()
+        return loss
+
+    def too_large(self, batch: Batch) -> str:
+        """Say which batch the device has no memory for, and the ways out."""
+        sentences, source = batch.source.shape
+        return (
+            f"step {self.position.step}: the device has too little memory for a batch of "
+            f"{sentences} sentences, {source} source and {batch.target.size(1) - 1} target pieces "
+            f"each. Halve train.max_tokens={self.config.max_tokens} and double train.accumulate="
+            f"{self.config.accumulate}, which leaves the updates the same, or go on with "
+            "train.split_batches=true"
+        )
+
+    def skip(self, work: Work) -> None:
+        """Count an update that was left out. UserError where there are too many of them in a row.
+
+        The weights are those of the last update that was done, and are kept in a checkpoint.
+        """
+        position = self.position
+        position.skipped += 1
+        position.skipped_in_row += 1
+        if position.skipped_in_row < self.config.max_skipped:
+            return
+        sentences = self.loader.sentences(work.batches)
+        write(self.run / NOT_FINITE, "".join(f"{one}\t{other}\n" for one, other in sentences))
+        self.keep()
+        raise UserError(
+            f"training has diverged: at step {position.step} loss or gradient is not finite, as in "
+            f"{position.skipped_in_row} updates in a row. Its sentences are in "
+            f"{self.run / NOT_FINITE} (the first: {sentences[0][0][:60]}); the last good weights "
+            "are kept. Lower optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
+        )
+
+    def stop(self, signal: str) -> NoReturn:
+        """Write a checkpoint where there is none of this step, and end with Stop."""
+        if not self.position.dev:
+            self.keep()
+        raise Stop(f"{signal}: stopped at step {self.position.step:,}")
+
+    def report(self) -> None:
+        """Log the means over the updates since the last report."""
+        position = self.position
+        metrics = self.tally.metrics() | {
             "train/lr": self.optimizer.param_groups[0]["lr"],
-            "train/tokens_per_s": tokens / sum(update.seconds for update in recent),
-            "train/minutes": self.position.seconds / 60,
-            "train/epoch": self.position.epoch + self.position.batch / self.num_batches,
+            "train/minutes": position.seconds / 60,
+            "train/epoch": position.epoch + position.batch / self.num_batches,
         }
-        if loss.consistency is not None:
-            metrics["train/consistency"] = loss.consistency.item() / tokens
-        if loss.guided is not None:
-            metrics["train/guided"] = loss.guided.item() / tokens
-        self.logger.log(self.position.step, metrics)
-        shares = self.limits.shares(self.position, self.num_batches)
+        if position.skipped:
+            metrics["train/skipped"] = position.skipped
+        self.tally = Tally()
+        self.logger.log(position.step, metrics)
+        shares = self.limits.shares(position, self.num_batches)
         share = max(shares.values(), default=None)
-        self.progress.show(self.position.step, self.position.seconds, share, metrics)
+        self.progress.show(position.step, position.seconds, share, metrics)
 
     def measure(self, start: float) -> None:
         """Evaluate on dev and write a checkpoint; ``start`` is when training would have begun."""
@@ -191,7 +248,13 @@ class Trainer:
         position.best = now if better else best
         position.bad_evaluations = 0 if better else position.bad_evaluations + 1
         position.seconds = time.monotonic() - start
-        ema = self.ema.average if self.ema else None
-        save(self.run, self.model, self.optimizer, position, ema)
-        prune(self.run, self.config.keep_last, self.config.keep_best, watch)
+        self.keep()
         self.progress.measured(position.step, position.dev, better)
+
+    def keep(self) -> None:
+        """Write a checkpoint, and delete those that are no longer wanted."""
+        self.position.tally = self.tally.state()
+        self.logger.flush()
+        ema = self.ema.average if self.ema else None
+        save(self.run, self.model, self.optimizer, self.position, ema)
+        prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)

@@ -1,0 +1,61 @@
+"""One training a folder, and room on its disk."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nmt.config import Train
+from nmt.errors import UserError
+
+LOCK = "lock"
+
+
+@contextmanager
+def only_one(run: Path) -> Iterator[None]:
+    """Hold a run folder. UserError where another process does.
+
+    The system lets go of it when the process ends, however it ends.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"another process is training in {run}: wait for it or stop it, or give another "
+            "hydra.run.dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def checkpoint_room(folder: Path, size: int, config: Train) -> str:
+    """Say how much the checkpoints of ``size`` bytes will take. UserError where there is less.
+
+    ``folder`` is where they are. While one is written it is one more than are kept.
+    """
+    number = max(config.keep_last, 1) + config.keep_best + 1
+    there = sum(file.stat().st_size for file in folder.glob("*/*"))
+    free = shutil.disk_usage(folder.parent).free
+    if number * size > free + there:
+        raise UserError(
+            f"{folder.parent} has {in_bytes(free)} of room, and {number} checkpoints take "
+            f"{in_bytes(number * size)}: make room, lower train.keep_last and train.keep_best, or "
+            "give another hydra.run.dir"
+        )
+    return f"checkpoints take up to {in_bytes(number * size)}; {in_bytes(free)} are free"
+
+
+def in_bytes(number: int) -> str:
+    """Write 1234567 as 1.2 MB."""
+    size, unit = float(number), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,0 +1,78 @@
+"""What the updates since the last line of metrics have seen, to be logged as one mean."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.training.loss import Loss
+
+
+class Update(NamedTuple):
+    """What one update saw."""
+
+    loss: Loss  # summed over its target pieces
+    tokens: int
+    grad_norm: Tensor  # () before clipping
+    seconds: float
+
+
+@dataclass
+class Tally:
+    """Sums over updates, in float64 and in their order, so that they are the same after a resume.
+
+    They stay on the device until they are asked for.
+    """
+
+    sums: dict[str, Tensor] = field(default_factory=dict)  # (), of what is logged as a mean
+    updates: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def add(self, update: Update) -> None:
+        """Take in an update."""
+        values = {
+            name: value.detach().double()
+            for name, value in (update.loss._asdict() | {"grad_norm": update.grad_norm}).items()
+            if value is not None
+        }
+        self.sums = {
+            name: value + self.sums[name].to(value.device) if name in self.sums else value
+            for name, value in values.items()
+        }
+        self.updates += 1
+        self.tokens += update.tokens
+        self.seconds += update.seconds
+
+    def metrics(self) -> dict[str, float]:
+        """Return the means: losses in nats a target piece, the norm of the gradient an update."""
+        if not self.updates:
+            return {}
+        sums = {name: value.item() for name, value in self.sums.items()}
+        logged = {
+            "train/loss": sums["smoothed"] / self.tokens,
+            "train/nll": sums["likelihood"] / self.tokens,
+            "train/grad_norm": sums["grad_norm"] / self.updates,
+        }
+        for name in ("consistency", "guided"):
+            if name in sums:
+                logged[f"train/{name}"] = sums[name] / self.tokens
+        return logged | {"train/tokens_per_s": self.tokens / self.seconds}
+
+    def state(self) -> dict[str, float]:
+        """Return what :meth:`restored` takes; empty: nothing was added."""
+        counts = {"updates": self.updates, "tokens": self.tokens, "seconds": self.seconds}
+        sums = {f"sum.{name}": value.item() for name, value in self.sums.items()}
+        return sums | counts if self.updates else {}
+
+    @classmethod
+    def restored(cls, state: dict[str, float]) -> "Tally":
+        """Go on from a kept state."""
+        sums = {
+            name.removeprefix("sum."): torch.tensor(value, dtype=torch.float64)
+            for name, value in state.items()
+            if name.startswith("sum.")
+        }
+        counts = int(state.get("updates", 0)), int(state.get("tokens", 0))
+        return cls(sums, *counts, state.get("seconds", 0.0))
