@@ -2,14 +2,17 @@
 
 import io
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from random import Random
 from typing import NamedTuple, Self
 
 import sentencepiece
+from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
+from nmt.data.sampling import Sampler
 from nmt.errors import UserError, at_least
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -93,21 +96,15 @@ class Tokenizer:
 
     def sample(self, lines: Sequence[str], seed: int) -> list[list[int]]:
         """A random segmentation of each line; the same for the same lines and seed."""
-        drawn: list[list[int]] = []
+        random = Random(seed)
+        return [self.sampler(line, random) for line in lines]
 
-        def draw() -> None:
-            for line in lines:
-                ids = self.processor.encode(
-                    line, enable_sampling=True, alpha=self.smoothing, nbest_size=-1
-                )
-                drawn.append(ids)
-
-        # SentencePiece has one random generator a thread, which takes the seed at its first use.
-        sentencepiece.set_random_generator_seed(seed)
-        thread = threading.Thread(target=draw)
-        thread.start()
-        thread.join()
-        return drawn
+    @cached_property
+    def sampler(self) -> Sampler:
+        """What draws segmentations."""
+        kind = ModelProto.FromString(self.model).trainer_spec.model_type
+        name = TrainerSpec.ModelType.Name(kind).lower()
+        return Sampler(self.processor, name, self.smoothing)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text; pad, bos and eos say nothing."""

@@ -1,0 +1,120 @@
+"""Commands in processes of their own, which can be killed: one Python imports torch, then forks.
+
+A test speaks to :class:`Forked`; run as a program, this file is the Python that forks.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+TIMEOUT = 120.0  # seconds until a process that does not end is given up
+
+
+class Ended(NamedTuple):
+    """How a process ended."""
+
+    code: int  # negative: by this signal
+    err: str
+    seconds: float
+
+
+class Forked(AbstractContextManager["Forked"]):
+    """The Python that forks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def __exit__(self, *error: object) -> None:
+        self.python.communicate()
+
+    def nmt(
+        self,
+        *words: object,
+        send: signal.Signals | None = None,
+        after: float = 0.0,
+        once: Path | None = None,
+    ) -> Ended:
+        """Run `nmt WORDS`, and ``send`` a signal so many seconds after ``once`` there is a file."""
+        asked = {
+            "words": [str(word) for word in words],
+            "folder": str(self.folder),
+            "signal": send,
+            "after": after,
+            "once": once and str(once),
+        }
+        assert self.python.stdin
+        assert self.python.stdout
+        self.python.stdin.write(json.dumps(asked) + "\n")
+        self.python.stdin.flush()
+        return Ended(*json.loads(self.python.stdout.readline()))
+
+
+def serve() -> None:
+    """Fork for every line that is asked."""
+    from nmt import experiment  # noqa: F401  what takes long is imported once
+    from nmt.__main__ import main
+    from nmt.commands import train  # noqa: F401
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        started = time.monotonic()
+        errors = Path(asked["folder"]) / "stderr.txt"
+        child = os.fork()
+        if not child:
+            os.chdir(asked["folder"])
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.dup2(0, 1)
+            os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+            sys.argv = ["nmt", *asked["words"]]
+            code = 1
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        status = wait(child, asked, started)
+        seconds = time.monotonic() - started
+        print(json.dumps([os.waitstatus_to_exitcode(status), errors.read_text(), seconds]))
+        sys.stdout.flush()
+
+
+def wait(child: int, asked: dict, started: float) -> int:
+    """Wait for the end of a process, and send it the signal on the way."""
+    waits_for, sent = asked["once"], not asked["signal"]
+    since = started
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+        now = time.monotonic()
+        if waits_for and Path(waits_for).exists():
+            waits_for, since = None, now
+        if not sent and not waits_for and now >= since + asked["after"]:
+            os.kill(child, asked["signal"])
+            sent = True
+        if now > started + TIMEOUT:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,182 @@
+"""Runs that are killed, stopped and out of room: what they end with when they have gone on."""
+
+import json
+import random
+import resource
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import nmt
+from forked import Forked
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+KILLS = 20
+CLOCK = ("train/tokens_per_s", "train/minutes")  # what a clock says is not repeated
+COMMON = [
+    *("train.max_steps=48", "train.evaluate_every=4", "train.log_every=3", "train.accumulate=2"),
+    *("train.keep_last=2", "train.keep_best=2", "train.patience=8", "train.ema=0.9"),
+    *("model.dropout=0.2", "tokenizer.kind=unigram", "tokenizer.sample=0.2", "schedule=plateau"),
+    *("data.source=de", "data.target=en", "train.max_minutes=null"),
+]
+MODELS = {
+    "rnn": ["attention=bahdanau", "order.input_feed=true"],
+    "transformer": ["model=transformer_tiny", "model.width=16", "model.feed_forward_width=16"],
+}
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    with Forked(tmp_path_factory.mktemp("forked")) as python:
+        yield python
+
+
+def words(tiny: list[str], model: str) -> list[str]:
+    """A training of a few seconds with everything that has a state."""
+    sizes = ("model.embedding_width", "model.encoder_width", "model.decoder_width", "tokenizer.b")
+    some = [word for word in tiny if model == "rnn" or not word.startswith(sizes[:3])]
+    return [*some, *MODELS[model], *COMMON]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def whole(request, forked, tiny) -> tuple[list[str], Path, float, float]:
+    """What to type, a run that nothing happened to, how long it took, and until its first line."""
+    typed = words(tiny, request.param)
+    run = forked.folder / request.param
+    assert forked.nmt("train", *typed, f"hydra.run.dir={run}-warm").code == 0  # fills the cache
+    answer = forked.nmt("train", *typed, f"hydra.run.dir={run}")
+    assert answer.code == 0, answer.err
+    metrics = run / "metrics.jsonl"
+    start = answer.seconds - (run / "result.json").stat().st_mtime + metrics_birth(run)
+    return typed, run, answer.seconds, max(start, 0.1)
+
+
+def metrics_birth(run: Path) -> float:
+    """When training began, by the clock of the files."""
+    return (run / "tokenizer").stat().st_mtime
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in CLOCK} for line in lines]
+
+
+def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows."""
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    names = [name for name in events.Tags()["scalars"] if name not in CLOCK]
+    return {name: [(one.step, one.value) for one in events.Scalars(name)] for name in names}
+
+
+def tensors(run: Path) -> dict[str, bytes]:
+    """Every tensor file, byte for byte."""
+    return {
+        str(file.relative_to(run)): file.read_bytes() for file in sorted(run.rglob("*.safetensors"))
+    }
+
+
+def assert_equal(run: Path, other: Path) -> None:
+    """Both runs ended alike, bit for bit."""
+    assert tensors(run) == tensors(other)
+    assert metrics(run) == metrics(other)
+    shown = [
+        {name: found for name, found in scalars(one).items() if not name.startswith("result/")}
+        for one in (run, other)
+    ]
+    assert shown[0] == shown[1]
+    for name in ("hypotheses.txt", "config.yaml"):
+        assert (run / name).read_bytes() == (other / name).read_bytes()
+    results = [json.loads((one / "result.json").read_text()) for one in (run, other)]
+    for key in ("bleu", "chrf", "dev", "best_dev", "tested_weights", "tokens", "steps"):
+        assert results[0][key] == results[1][key]
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(whole, forked):
+    typed, undisturbed, seconds, start = whole
+    run = undisturbed.with_name(undisturbed.name + "-killed")
+    moment = random.Random(7)
+    kills = 0
+    while kills < KILLS:
+        begun = (run / "config.yaml").exists()
+        command = [f"resume={run}"] if begun else [*typed, f"hydra.run.dir={run}"]
+        after = moment.uniform(0.3 * start, start + (seconds - start) / 8)
+        answer = forked.nmt("train", *command, send=signal.SIGKILL, after=after)
+        if answer.code == 0:
+            break
+        assert answer.code == -signal.SIGKILL, answer.err
+        kills += 1
+    if not (run / "result.json").exists():
+        answer = forked.nmt("train", f"resume={run}")
+        assert answer.code == 0, answer.err
+    assert kills >= KILLS // 2
+    assert_equal(run, undisturbed)
+    left = [p.name for p in run.rglob("*") if p.suffix in (".partial", ".old", ".damaged")]
+    assert left == []
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
+    typed, undisturbed, seconds, start = whole
+    run = undisturbed.with_name(f"{undisturbed.name}-{name}")
+    answer = forked.nmt(
+        "train",
+        *typed,
+        f"hydra.run.dir={run}",
+        send=signal.Signals[name],
+        once=run / "checkpoints",
+        after=(seconds - start) / 4,
+    )
+    assert answer.code == 0, answer.err
+    assert f"nmt: {name}: stopped at step " in answer.err
+    assert f"to go on: nmt train resume={run}" in answer.err
+    assert "Traceback" not in answer.err
+    assert not (run / "result.json").exists()
+    answer = forked.nmt("train", f"resume={run}")
+    assert answer.code == 0, answer.err
+    assert_equal(run, undisturbed)
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_taken(whole, forked):
+    _, undisturbed, *_ = whole
+    run = undisturbed.with_name(undisturbed.name + "-damaged")
+    shutil.copytree(undisturbed, run)
+    (run / "result.json").unlink()
+    last = max((run / "checkpoints").iterdir())
+    file = last / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:-8] + bytes(8))
+
+    answer = forked.nmt("train", f"resume={run}")
+
+    assert answer.code == 0, answer.err
+    assert f"{last.name} is damaged (optimizer.safetensors is not what was written)" in " ".join(
+        answer.err.split()
+    )
+    shutil.rmtree(last.with_name(last.name + ".damaged"))
+    assert_equal(run, undisturbed)
+
+
+def test_a_disk_without_room_ends_a_run_that_then_goes_on(tiny, tmp_path):
+    """No file may grow beyond a size that the first checkpoint's does not have."""
+    run = tmp_path / "run"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, hard))
+    try:
+        answer = nmt("train", *tiny, f"hydra.run.dir={run}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert answer.code == 1, answer.err
+    assert "Traceback" not in answer.err
+    assert "File too large" in answer.err
+    assert f"resume={run}" in answer.err
+    assert nmt("train", f"resume={run}").code == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    answer = nmt("train", *tiny, f"hydra.run.dir={tmp_path}/file/run")
+    assert answer.code == 1
+    assert "Traceback" not in answer.err
+    assert f"{tmp_path}/file" in answer.err
