@@ -206,7 +206,7 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
     if not cfg.guide:
         return loss
     links: LinkSource = hydra.utils.instantiate(cfg.guide)
-    return Guided(loss, links.weight, links.layer, links.head)
+    return Guided(loss, links.weight, links.layer, links.head, links.shift)
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:

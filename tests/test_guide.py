@@ -63,13 +63,13 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("head", [1, None])
-def test_the_loss_is_the_cross_entropy_of_the_weights_with_the_links(name, head):
+@pytest.mark.parametrize(("head", "shift"), [(1, False), (None, False), (1, True)])
+def test_the_loss_is_the_cross_entropy_of_the_weights_with_the_links(name, head, shift):
     model, row = MODELS[name]
     model.eval()
     batch = make_batch()
     assert batch.guide is not None
-    loss = Guided(batch_loss, 0.25, layer=None, head=head)(model, batch, 0.1)
+    loss = Guided(batch_loss, 0.25, None, head, shift)(model, batch, 0.1)
 
     plain = batch_loss(model, batch, 0.1)
     maps = attention_maps(model, batch.source, batch.target)
@@ -77,10 +77,10 @@ def test_the_loss_is_the_cross_entropy_of_the_weights_with_the_links(name, head)
     looked = weights.mean(1) if head is None else weights[:, head - 1]
     expected = 0.0
     for b in range(B):
-        for t in range(T):
+        for t in range(T - shift):
             for s in range(S):
                 if batch.guide[b, t, s]:
-                    expected -= batch.guide[b, t, s].item() * math.log(looked[b, t, s])
+                    expected -= batch.guide[b, t, s].item() * math.log(looked[b, t + shift, s])
     assert loss.guided is not None
     torch.testing.assert_close(loss.guided, torch.tensor(expected))
     torch.testing.assert_close(loss.objective, plain.objective + 0.25 * loss.guided)

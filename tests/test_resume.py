@@ -48,7 +48,6 @@ def whole(request, forked, tiny) -> tuple[list[str], Path, float, float]:
     assert forked.nmt("train", *typed, f"hydra.run.dir={run}-warm").code == 0  # fills the cache
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
-    metrics = run / "metrics.jsonl"
     start = answer.seconds - (run / "result.json").stat().st_mtime + metrics_birth(run)
     return typed, run, answer.seconds, max(start, 0.1)
 

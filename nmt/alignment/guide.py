@@ -26,14 +26,16 @@ class LinkSource(ABC):
         layer: of source-target attention, a number from 1; null: the last but one (Garg et al.
             2019, section 4.2), or the only one.
         head: a number from 1; null: the mean of all heads.
+        shift: the links of a piece are learned where it is read, one step after it is predicted.
     """
 
-    def __init__(self, weight: float, layer: int | None, head: int | None) -> None:
+    def __init__(self, weight: float, layer: int | None, head: int | None, shift: bool) -> None:
         above_zero({"guide.weight": weight})
         at_least(1, {"guide.layer": layer, "guide.head": head})
         self.weight = weight
         self.layer = layer
         self.head = head
+        self.shift = shift
 
     @abstractmethod
     def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
@@ -77,9 +79,15 @@ class FileLinks(LinkSource):
     """
 
     def __init__(
-        self, path: str, base: int, weight: float, layer: int | None, head: int | None
+        self,
+        path: str,
+        base: int,
+        weight: float,
+        layer: int | None,
+        head: int | None,
+        shift: bool,
     ) -> None:
-        super().__init__(weight, layer, head)
+        super().__init__(weight, layer, head, shift)
         self.files = BitextFiles(gold=path, gold_base=base)
 
     def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
@@ -89,8 +97,10 @@ class FileLinks(LinkSource):
 class StatisticalLinks(LinkSource):
     """The links that eflomal finds in train, symmetrized; it draws at random, from no seed."""
 
-    def __init__(self, symmetrize: str, weight: float, layer: int | None, head: int | None) -> None:
-        super().__init__(weight, layer, head)
+    def __init__(
+        self, symmetrize: str, weight: float, layer: int | None, head: int | None, shift: bool
+    ) -> None:
+        super().__init__(weight, layer, head, shift)
         one_of(tuple(SYMMETRIZATIONS), {"guide.symmetrize": symmetrize})
         require_eflomal()
         self.symmetrize = SYMMETRIZATIONS[symmetrize]

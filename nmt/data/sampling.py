@@ -10,7 +10,7 @@ import re
 from bisect import bisect
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import exp, log
 from random import Random
 from typing import Any, NamedTuple
@@ -104,7 +104,7 @@ class Sampler:
         while True:
             pairs = [
                 (-self.scores[both], place)
-                for place, both in enumerate(map("".join, zip(parts, parts[1:], strict=False)))
+                for place, both in enumerate(map("".join, pairwise(parts)))
                 if both in self.scores and random.random() >= self.smoothing
             ]
             if not pairs:

@@ -4,6 +4,7 @@ Chen et al. 2016 (arXiv 1607.01628), section 3; Garg et al. 2019 (arXiv 1909.020
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.attend import Attend
@@ -25,13 +26,23 @@ class Guided:
     (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is).
 
     layer, head: numbers from 1; None: the last layer but one, and the mean of all heads.
+    shift: A[t+1] learns G[t], the links of the piece that is read there (Chen et al. 2020, section
+        3), not of the one to come, which has to be guessed.
     """
 
-    def __init__(self, loss: BatchLoss, weight: float, layer: int | None, head: int | None) -> None:
+    def __init__(
+        self,
+        loss: BatchLoss,
+        weight: float,
+        layer: int | None,
+        head: int | None,
+        shift: bool = False,
+    ) -> None:
         self.loss = loss
         self.weight = weight
         self.layer = layer
         self.head = head
+        self.shift = shift
 
     def __call__(self, model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
         """Sum the loss of every target piece of a batch, under teacher forcing."""
@@ -43,6 +54,8 @@ class Guided:
         looked = self.weights(weights, batch.guide.size(1))  # (B·passes,T,S)
         passes = looked.size(0) // batch.guide.size(0)
         guide = batch.guide.repeat(passes, 1, 1)
+        if self.shift:
+            guide = F.pad(guide[:, :-1], (0, 0, 1, 0))
         missed = -(guide * looked.clamp_min(LEAST).log()).sum() / passes  # ()
         return loss._replace(objective=loss.objective + self.weight * missed, guided=missed)
 
