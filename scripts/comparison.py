@@ -88,9 +88,10 @@ def alignment(settings: Settings) -> str:
     folder = settings.runs / "alignment"
     task = ["data=greek_nt", f"train.max_steps={settings.updates}"]
     task.append(f"train.evaluate_every={-(-settings.updates // 2)}")
-    for name, guide in (("free", "guide=none"), ("guided", "guide=gold")):
-        sweep(folder / name / "rnn", settings, *task, guide, f"attention={SCORES}")
-        words = [*task, guide, *TRANSFORMER, "attention=scaled_dot"]
+    guided = ["guide=gold", "guide.shift=true", "guide.weight=1"]
+    for name, guide in (("guided", guided), ("free", ["guide=none"])):
+        sweep(folder / name / "rnn", settings, *task, *guide, f"attention={SCORES}")
+        words = [*task, *guide, *TRANSFORMER, "attention=scaled_dot"]
         sweep(folder / name / "transformer", settings, *words)
     found = sorted(place.parent for place in folder.glob("*/*/*/result.json"))
     rows = [links(run, statistical=run == found[0]) for run in found]
