@@ -57,6 +57,31 @@ def spelling(numbers, tiny, tmp_path_factory) -> Path:
     return run
 
 
+def test_training_cleans_and_counts_and_evaluation_keeps(tiny, numbers, tmp_path):
+    """The lines above that are UTF-8, in all three splits."""
+    lines = [line for line in STRANGE if b"\xff" not in line and b"\xc3" not in line]
+    source, target = (numbers / f"train.{side}" for side in ("de", "en"))
+    (tmp_path / "train.de").write_bytes(source.read_bytes() + text([*lines, b"eins " * 200_000]))
+    (tmp_path / "train.en").write_bytes(target.read_bytes() + text([*lines[::-1], b"one"]))
+    held = [line for line in lines if len(line) < 10_000]
+    for name in ("dev.de", "dev.en", "test.de", "test.en"):
+        (tmp_path / name).write_bytes(text(held))
+    files = [f"data.{s}=[{tmp_path}/{s}.de,{tmp_path}/{s}.en]" for s in ("train", "dev", "test")]
+    words = [word for word in tiny if not word.startswith("tokenizer.")]
+    run = tmp_path / "run"
+
+    answer = nmt("train", *words, *files, "tokenizer.size=290", f"hydra.run.dir={run}")
+
+    assert answer.code == 0, answer.err
+    table = [" ".join(line.split()[:-1]) for line in answer.err.splitlines()]
+    for count in ("read 114", "a side is empty 6", "a control character 2", "over 80 pieces 1"):
+        assert count in table
+    for name in ("hypotheses.txt", "sources.txt", "references.txt"):
+        content = (run / name).read_bytes().decode()
+        assert len(content.splitlines()) == content.count("\n") == len(held)
+    assert "\u200fאחת\u200e \u202eeins\u202c" in (run / "sources.txt").read_text().splitlines()
+
+
 def text(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
