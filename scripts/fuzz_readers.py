@@ -74,7 +74,7 @@ def subjects() -> list[Subject]:
     for compression in ("none", "snappy", "zstd"):
         sink = io.BytesIO()
         table = pa.table({"source": SOURCE, "target": TARGET})
-        pyarrow.parquet.write_table(table, sink, compression=compression, row_group_size=20)
+        pyarrow.parquet.write_table(table, sink, compression=compression)
         found.append(Subject(f"{compression}.parquet", sink.getvalue(), read_corpus))
     return found
 
@@ -115,7 +115,7 @@ def read_corpus(path: Path) -> None:
 def damaged(content: bytes, draw: random.Random) -> bytes:
     """One to four things happen to the bytes."""
     data = bytearray(content)
-    for _ in range(draw.randint(1, 4)):
+    for _ in range(draw.choice([1, 1, 1, 2, 4])):
         place = draw.randrange(len(data) + 1)
         size = draw.choice([1, 1, 2, 8, 64])
         match draw.randrange(6):
@@ -126,7 +126,8 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
             case 2:
                 del data[place : place + size]
             case 3:
-                data[place:place] = draw.randbytes(size)
+                text = draw.randbytes(size)
+                data[place:place] = text if draw.random() < 0.5 else text.hex().encode()
             case 4:
                 data[place:place] = data[place : place + size] * draw.choice([1, 2, 500])
             case _:
@@ -187,8 +188,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the first round")
-    parser.add_argument("--rounds", type=int, help="how many; each reads every file once")
-    parser.add_argument("--minutes", type=float, help="at most; without limits 1")
+    parser.add_argument("--rounds", type=int, help="how many; in each every file is damaged once")
+    parser.add_argument("--minutes", type=float, help="at most; 1 where --rounds is not given")
     given = parser.parse_args()
     minutes = 1.0 if given.rounds is None and given.minutes is None else given.minutes
     sys.exit(1 if fuzz(given.seed, given.first, given.rounds, minutes) else 0)

@@ -137,6 +137,18 @@ def test_marks_of_bytes_and_line_ends_say_nothing(trained, tmp_path, stdin, same
     assert not answer.err
 
 
+def test_a_pipe_is_a_file_to_translate(trained):
+    """nmt translate input=<(zcat text.gz)."""
+    reading, writing = os.pipe()
+    os.write(writing, b"eins\nzwei\n")
+    os.close(writing)
+    try:
+        answer = nmt("translate", f"run={trained}", f"input=/dev/fd/{reading}")
+    finally:
+        os.close(reading)
+    assert answer == nmt("translate", f"run={trained}", stdin=b"eins\nzwei\n")
+
+
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
 def test_a_file_that_ends_too_early_is_translated_up_to_there(trained, tmp_path, ending):
     draw = random.Random(1)
