@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import zstandard
@@ -256,6 +258,16 @@ def test_an_interrupt_while_waiting_for_text_ends_without_a_traceback(trained):
 
     assert err == b"nmt: interrupted\n"
     assert process.returncode == 130
+
+
+def test_an_interrupt_while_the_command_starts_is_as_quiet(monkeypatch):
+    class Slow(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "nmt.command", Slow("nmt.command"))
+
+    assert nmt("translate") == (130, "", "nmt: interrupted\n")
 
 
 def test_an_interrupt_leaves_no_half_written_file(trained, tmp_path):
