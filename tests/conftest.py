@@ -49,6 +49,15 @@ def tiny(numbers) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def trained(tiny, tmp_path_factory) -> Path:
+    """The run folder of such a training."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    answer = nmt("train", *tiny, f"hydra.run.dir={run}")
+    assert answer.code == 0, answer.err
+    return run
+
+
+@pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> Path:
     """The run folder of `nmt train experiment=smoke`."""
     run = tmp_path_factory.mktemp("smoke") / "run"

@@ -16,7 +16,9 @@ TRAIN = [
     ("dev", "set"),
     ("dev", "another translation"),
     ("test", "set"),
-    ("c", "z"),
+    ("n\0ll", "n"),
+    ("q", "\x92"),
+    ("c\t\u2028\x85", "z\u200f"),  # white space, and a mark of direction
 ]
 HELD_OUT = [pairs(["dev", "a"], ["set", "y"]), pairs(["test"], ["set"])]
 
@@ -28,15 +30,16 @@ def kept(clean: Clean) -> list[tuple[str, str]]:
 
 def test_text_is_cleaned_and_counted_by_reason() -> None:
     train, report = clean_text(pairs(*zip(*TRAIN, strict=True)), HELD_OUT, Clean())
-    assert list(train["source"]) == ["a", "dev", "c"]
-    assert list(train["target"]) == ["x", "another translation", "z"]
+    assert list(train["source"]) == ["a", "dev", "c\t\u2028\x85"]
+    assert list(train["target"]) == ["x", "another translation", "z\u200f"]
     assert report.rows() == [
-        ("read", 9, 1.0),
-        ("a side is empty", 2, 2 / 9),
-        ("source equals target", 1, 1 / 9),
-        ("also in dev or test", 2, 2 / 9),
-        ("duplicate", 1, 1 / 9),
-        ("kept", 3, 3 / 9),
+        ("read", 11, 1.0),
+        ("a side is empty", 2, 2 / 11),
+        ("a control character", 2, 2 / 11),
+        ("source equals target", 1, 1 / 11),
+        ("also in dev or test", 2, 2 / 11),
+        ("duplicate", 1, 1 / 11),
+        ("kept", 3, 3 / 11),
     ]
 
 
@@ -44,7 +47,10 @@ def test_each_rule_but_emptiness_can_be_switched_off() -> None:
     assert ("Jakob", "Jakob") in kept(Clean(drop_equal=False))
     assert ("test", "set") in kept(Clean(drop_held_out=False))
     assert ("a", "x ") in kept(Clean(drop_duplicates=False))
-    everything = Clean(drop_equal=False, drop_held_out=False, drop_duplicates=False)
+    assert ("n\0ll", "n") in kept(Clean(drop_control=False))
+    everything = Clean(
+        drop_control=False, drop_equal=False, drop_held_out=False, drop_duplicates=False
+    )
     assert kept(everything) == [pair for pair in TRAIN if pair[0] and pair[1].strip()]
 
 

@@ -34,14 +34,6 @@ def interrupt_after(monkeypatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "train_step", train_step)
 
 
-@pytest.fixture(scope="module")
-def trained(tiny, tmp_path_factory) -> Path:
-    run = tmp_path_factory.mktemp("trained") / "run"
-    answer = nmt("train", *tiny, f"hydra.run.dir={run}")
-    assert answer.code == 0, answer.err
-    return run
-
-
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch:
@@ -206,6 +198,7 @@ def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, 
     [
         (["data.train=[{f}/train.de,nowhere]"], ["nowhere", "no such file"]),
         (["data.train=[{f}/train.de,{t}/empty]"], ["empty"]),
+        (["data.train=[{f}/train.de,{t}]"], ["material is a folder"]),
         (["data.train=[{f}/train.de,{f}/dev.en]"], ["train.de has 98", "dev.en has 6"]),
         (["data.train=[{f}/train.de,{t}/latin]"], ["latin, line 2", "UTF-8"]),
         (["tokenizer.size=1000"], ["tokenizer.size=1000", "at most"]),
@@ -269,6 +262,7 @@ def test_translate_draws_each_sentence(trained, tmp_path):
     ("words", "told"),
     [
         (["input=nowhere"], ["nowhere: no such file"]),
+        (["input=."], [". is a folder"]),
         (["output=nowhere/out"], ["output=nowhere/out", "cannot be written"]),
         (["output=."], ["output=.", "folder"]),
         (["heatmap=/proc/nowhere"], ["/proc/nowhere"]),
@@ -286,16 +280,6 @@ def test_mistakes_of_translate_are_told(words, told, trained, tmp_path, monkeypa
 
     assert all(part in message for part in told), message
     assert files(tmp_path) == []
-
-
-def test_what_is_no_utf_8_is_told_with_its_line(trained, tmp_path):
-    bad = b"eins\n\xff\n"
-    (tmp_path / "in").write_bytes(bad)
-
-    assert "standard input, line 2" in mistake(nmt("translate", f"run={trained}", stdin=bad))
-    words = [f"run={trained}", f"input={tmp_path}/in", f"output={tmp_path}/out"]
-    assert "in, line 2" in mistake(nmt("translate", *words))
-    assert files(tmp_path) == ["in"]
 
 
 def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_path):

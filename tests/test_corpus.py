@@ -3,11 +3,14 @@
 import gzip
 import json
 import lzma
+import os
 import socket
 import sqlite3
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import zstandard
 from datasets import Dataset, Features, Translation
@@ -20,7 +23,7 @@ from nmt.data.corpus import Lines, Splits
 from nmt.data.files import Files
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
-from nmt.data.lines import read_lines
+from nmt.data.lines import read_lines, stream_lines
 from nmt.data.multi30k import Multi30k
 from nmt.data.table import Columns, read_table
 from nmt.errors import UserError
@@ -320,11 +323,14 @@ def test_compressed_files_may_have_parts_and_must_be_whole(
     path = tmp_path / f"text{ending}"
     path.write_bytes(compress(b"one\n") + compress(b"two\n"))
     assert read_lines(path) == ["one", "two"]
+    assert list(stream_lines(path)) == [b"one\n", b"two\n"]
     whole = compress(" ".join(GERMAN * 50).encode())
     for damaged in (whole[:-9], whole[:20] + bytes(8) + whole[28:]):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=rf"text\{ending} cannot be read"):
             read_lines(path)
+        with pytest.raises(UserError, match=rf"text\{ending} cannot be read"):
+            list(stream_lines(path))
 
 
 def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
@@ -358,7 +364,12 @@ def test_tables_with_named_columns(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed"),
-        ("t.csv", b'a,"b\n', r"t\.csv: no CSV"),
+        ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2: no CSV"),
+        ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2: no CSV \(new-line character"),
+        ("t.csv", b"source,target\n", r"t\.csv is empty but for its header"),
+        ("t.jsonl", b'{"source": "\\ud83d", "target": ""}\n', "record 1: .* half of a character"),
+        ("t.jsonl", b"[" * 100_000 + b"\n", "line 1: no JSON"),
+        ("t.jsonl", b"1" * 5000 + b"\n", "line 1: no JSON"),
         ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', r"t\.jsonl, line 2: no JSON"),
         ("t.jsonl", b"[1]\n", "line 1: not an object"),
         ("t.jsonl", b'{"source": "a", "target": 3}\n', "record 1: column 'target' is no text"),
@@ -383,6 +394,20 @@ def test_parquet_columns_must_hold_text(tmp_path: Path) -> None:
     Dataset.from_dict({"de": [1, 2], "en": ENGLISH[:2]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(UserError, match="column 'de' is no text but int64"):
         read_table(tmp_path / "t.parquet", Columns("de", "en"))
+
+
+def test_parquet_must_be_utf_8(tmp_path: Path) -> None:
+    broken = pa.array([b"schoen", b"sch\xf6n"]).view(pa.string())
+    table = pa.table({"de": broken, "en": pa.array(ENGLISH[:2])})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"t\.parquet cannot be read: .*UTF8"):
+        read_table(tmp_path / "t.parquet", Columns("de", "en"))
+
+
+def test_a_cell_may_be_as_long_as_a_line(tmp_path: Path) -> None:
+    long = "ein Hund " * 100_000
+    write(tmp_path / "t.csv", [f'"{long}",a dog'])
+    assert columns(read_table(tmp_path / "t.csv", Columns("de", "en"))) == ([long], ["a dog"])
 
 
 def test_files_refuses_wrong_pairs(tmp_path: Path) -> None:
@@ -464,6 +489,55 @@ def test_a_corpus_is_read_once_and_found_by_its_content(
     write(tmp_path / "one" / "t.de", [*GERMAN[:-1], "sechs"])
     changed = corpus("one").load(cache)
     assert "sechs" in [line for split in changed for line in columns(split).source]
+
+
+@pytest.mark.parametrize("name", ["t.de", "t.en"])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    files = [write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)]
+    read = Files.read
+
+    def read_while_written(self: Files) -> Splits:
+        splits = read(self)
+        write(tmp_path / name, ["other", *GERMAN[1:]])
+        return splits
+
+    monkeypatch.setattr(Files, "read", read_while_written)
+    corpus = Files("de", "en", test=files)
+    with pytest.raises(UserError, match=rf"{name} changed while it was read"):
+        corpus.load(tmp_path / "cache")
+    assert not list((tmp_path / "cache" / "corpora").iterdir())
+
+
+def test_a_key_stands_for_the_files_as_they_were_first_seen(tmp_path: Path) -> None:
+    corpus = Files(
+        "de", "en", test=[write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)]
+    )
+    key = corpus.key()
+    write(tmp_path / "t.de", ["other", *GERMAN[1:]])
+    assert corpus.key() == key
+    with pytest.raises(UserError, match=r"t\.de changed"):
+        corpus.load(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_a_line_of_dev_and_test_is_a_sentence(tmp_path: Path, split: str) -> None:
+    files = [
+        write(tmp_path / "t.de", [GERMAN[0], "x" * 10_001]),
+        write(tmp_path / "t.en", ENGLISH[:2]),
+    ]
+    with pytest.raises(UserError, match=rf"{split}, line 2 has 10,001 characters.*begins: xxx"):
+        Files("de", "en", **{split: files}).load(tmp_path / "cache")
+    assert Files("de", "en", train=files, dev_size=0, test_size=0).load(tmp_path / "cache").train
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder: name a file in it"):
+        Files("de", "en", test=[str(tmp_path), str(tmp_path)]).key()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe is no regular file"):
+        Files("de", "en", test=[str(tmp_path / "pipe")]).key()
 
 
 def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_where_the_package_is_absent_its_way_in_is_told(monkeypatch):
 
     monkeypatch.setattr(greek_nt, "distribution", absent)
     with pytest.raises(UserError, match=r"pip install --no-deps .* bible-alignments==0\.4\.2"):
-        GreekNt().content()
+        GreekNt().paths()
 
 
 def test_where_the_package_is_damaged_the_file_is_named(corpus):

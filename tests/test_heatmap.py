@@ -26,6 +26,7 @@ SENTENCES = {
     "hi": "▁कुत्ता ▁बगीचे ▁में ▁सो ▁रहा ▁है । </s>",
     "ar": "▁كلب ▁ينام ▁في ▁الحديقة . </s>",
     "odd": "▁$5 ▁a_b$ ▁\\frac{1}{2} ▁^ ▁🐶 ▁𓀀 ▁\t <0xE3> </s>",
+    "marks": "▁\0 \x1b[31m ▁a\u2028b \x85 \u200f\u200e \u202eab\u202c \ufeff \u200b \ufffd ▁▅ </s>",
 }
 
 
@@ -121,6 +122,12 @@ def test_long_titles_are_wrapped_and_complete():
     )
     (title,) = boxes(figure.texts)
     assert title.x1 < pixels(figure).shape[1]
+
+
+def test_an_endless_line_is_cut_above_the_picture():
+    pixels(draw(["a"], ["b"], lines=["x " * 5_000_000]))
+    figure = draw(["a"], ["b"], lines=["x" * 10_000])
+    assert figure.texts[0].get_text().replace("\n", "") == "Sentence 3" + "x" * 2000 + "…"
 
 
 def test_what_no_font_has_is_written_as_its_number():

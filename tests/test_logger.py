@@ -122,3 +122,8 @@ def test_markdown_of_samples():
         "|  | hypothesis | a dog |",
         "|  | reference | the dog |",
     ]
+
+
+def test_samples_are_cells_whatever_the_text_holds():
+    rows = sample_rows([3], ["a\nb\x1b[31m"], ["c\u2028d"], ["e" * 3000])
+    assert [row[2] for row in rows] == ["a b [31m", "c d", "e" * 2000 + "…"]

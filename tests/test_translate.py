@@ -123,10 +123,10 @@ def test_too_long_lines_are_cut_with_a_warning(caplog):
 def test_a_line_end_in_a_translation_stays_on_its_line():
     class Breaks(Letters):
         def decode(self, ids):
-            return "a\nb\r\nc"
+            return "a\nb\r\nc\u2028d\x85e\tf\x0cg\x00h\u200f"
 
     (found,) = translate(Copy(), Letters(), Breaks(), ["x"], Decode(), "cpu")
-    assert found[0].text == "a b  c"
+    assert found[0].text == "a b  c d e f g h\u200f"
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -17,7 +17,7 @@ from nmt.errors import UserError
 Links = frozenset[tuple[int, int]]  # (source word, target word), counted from 0
 Size = tuple[int, int]  # the numbers of a sentence pair's words
 
-LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
+LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 NONE: Links = frozenset()
 
 

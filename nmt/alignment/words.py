@@ -9,6 +9,7 @@ from sacrebleu.metrics.bleu import BLEU
 from torch import Tensor
 
 from nmt.data.language import SPACELESS, primary
+from nmt.data.text import shortened
 from nmt.errors import UserError
 from nmt.evaluation.scores import TOKENIZERS, moses
 
@@ -52,7 +53,7 @@ def word_of_characters(text: str, words: Sequence[str], place: str) -> list[int]
     if found is None:
         raise UserError(
             f"{place}: these are not the words of the text; words: "
-            f"{shortened(' '.join(words))}; text: {shortened(text)}"
+            f"{shortened(' '.join(words), 50)}; text: {shortened(text, 50)}"
         )
     return found
 
@@ -90,11 +91,6 @@ def roughly(text: str, words: Sequence[str]) -> list[int] | None:
 def plain(text: str) -> str:
     """Text without differences of case and compatibility."""
     return unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
-
-
-def shortened(text: str, most: int = 50) -> str:
-    """Return the beginning of a text, for a message."""
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def members(

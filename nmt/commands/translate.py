@@ -14,7 +14,7 @@ from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
 from nmt.config import changed, register_schema
-from nmt.data.lines import read_lines
+from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.evaluation.attention import attends
@@ -38,7 +38,7 @@ def run(cfg: DictConfig) -> None:
     decode = changed(run_decode(read_config(folder)), cfg.decode)
     decode = replace(decode, n_best=cfg.n_best)
     interactive = cfg.input is None and sys.stdin.isatty()
-    lines = read_lines(Path(cfg.input)) if cfg.input else standard_input()
+    lines = Repaired(input_lines(cfg.input))
     with output(cfg.output) as file:
         translator = open_run(folder, cfg.device, cfg.precision)
         if cfg.heatmap and not attends(translator.model):
@@ -55,6 +55,8 @@ def run(cfg: DictConfig) -> None:
                 file.flush()
             if cfg.heatmap:
                 draw(cfg, translator, decode, Drawn(number, line), translations[0])
+    if lines.num_broken:
+        print(repaired(lines), file=sys.stderr)
 
 
 def with_translations(
@@ -72,17 +74,21 @@ def with_translations(
         yield held.pop(0), translations
 
 
-def standard_input() -> Iterator[str]:
-    r"""Yield the lines of standard input, UTF-8, split at \n. UserError for one that is not."""
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"standard input, line {number}: invalid UTF-8 ({error.reason}); convert the text "
-                "first, for instance with iconv"
-            ) from error
-        yield text.removesuffix("\n").removesuffix("\r")
+def input_lines(path: str | None) -> Iterable[bytes]:
+    """Return the lines of a file, read as they are asked for; None: of standard input."""
+    if path is None:
+        return sys.stdin.buffer
+    require_readable(Path(path))
+    return stream_lines(Path(path))
+
+
+def repaired(lines: Repaired) -> str:
+    """Return the warning that not all of the text could be read."""
+    lines_were = "1 line was" if lines.num_broken == 1 else f"{lines.num_broken:,} lines were"
+    return (
+        f"nmt: {lines_were} not UTF-8, the first is line {lines.first_broken:,}: what could not be "
+        "read was translated as U+FFFD. Convert the text first, for instance with iconv"
+    )
 
 
 @contextmanager

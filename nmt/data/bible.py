@@ -14,7 +14,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.cache import file_digest
 from nmt.data.chapters import held_out
 from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.errors import UserError, at_least
@@ -102,7 +101,10 @@ class Bible(Corpus):
         at_least(0, held)
         versions = self._versions()
         chapters = self.dev_chapters, self.test_chapters, self.split_seed
-        return [file_digest(database()), versions, chapters]
+        return [versions, chapters]
+
+    def paths(self) -> list[Path]:
+        return [database()]
 
     def read(self) -> Splits:
         source_letter, target_letter = self._versions()

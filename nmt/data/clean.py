@@ -10,10 +10,11 @@ from hashlib import blake2b
 import numpy as np
 from datasets import Dataset
 
-from nmt.data.corpus import blocks
+from nmt.data.corpus import lines_of
+from nmt.data.text import has_control
 from nmt.errors import UserError, at_least
 
-EMPTY, EQUAL = "a side is empty", "source equals target"
+EMPTY, CONTROL, EQUAL = "a side is empty", "a control character", "source equals target"
 HELD_OUT, DUPLICATE = "also in dev or test", "duplicate"
 
 
@@ -24,6 +25,7 @@ class Clean:
     max_pieces: int = 100  # on either side
     max_ratio: float = 4.0  # of the longer to the shorter side …
     ratio_from: int = 10  # … where the longer one has more pieces than this
+    drop_control: bool = True  # pairs with control characters, see nmt.data.text
     drop_duplicates: bool = True
     drop_equal: bool = True
     drop_held_out: bool = True
@@ -64,13 +66,15 @@ class CleaningReport:
 def clean_text(
     train: Dataset, held_out: Iterable[Dataset], clean: Clean
 ) -> tuple[Dataset, CleaningReport]:
-    """Takes out what the text alone tells: empty, equal sides, in `held_out`, duplicate."""
+    """Takes out what the text alone tells: empty, garbled, equal, in `held_out`, duplicate."""
     held = {_key(*pair) for split in held_out for pair in _text(split)}
     earlier: set[bytes] = set()
 
     def reason(source: str, target: str) -> str | None:
         if not source or not target:
             return EMPTY
+        if clean.drop_control and (has_control(source) or has_control(target)):
+            return CONTROL
         if clean.drop_equal and source == target:
             return EQUAL
         key = _key(source, target)
@@ -81,7 +85,7 @@ def clean_text(
         earlier.add(key)
         return None
 
-    dropped: dict[str, int] = {EMPTY: 0, EQUAL: 0, HELD_OUT: 0, DUPLICATE: 0}
+    dropped: dict[str, int] = {EMPTY: 0, CONTROL: 0, EQUAL: 0, HELD_OUT: 0, DUPLICATE: 0}
     kept: list[int] = []
     for index, (source, target) in enumerate(_text(train)):
         why = reason(source, target)
@@ -106,9 +110,8 @@ def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> 
 
 
 def _text(split: Dataset) -> Iterable[tuple[str, str]]:
-    for block in blocks(split):
-        for source, target in zip(block["source"], block["target"], strict=True):
-            yield source.strip(), target.strip()
+    for source, target in lines_of(split):
+        yield source.strip(), target.strip()
 
 
 def _key(source: str, target: str) -> bytes:

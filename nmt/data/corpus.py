@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Self, cast
 
@@ -11,12 +12,16 @@ import pyarrow as pa
 from datasets import Dataset, DatasetDict, Features, Value
 from pyarrow.compute import fill_null  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.cache import cached, code_digest, digest
+from nmt.data.cache import cached, code_digest, digest, file_digest
+from nmt.data.text import shortened
 from nmt.errors import UserError
 
 datasets.disable_progress_bars()
 
 BLOCK = 10_000
+# Characters of a line of dev and test, on either side: what is longer is no sentence, and neither
+# TER nor a forward over it comes to an end.
+LONGEST = 10_000
 PAIR = Features({"source": Value("string"), "target": Value("string")})
 
 
@@ -30,6 +35,18 @@ class Splits(NamedTuple):
     def present(self) -> dict[str, Dataset]:
         """The splits that there are, by name."""
         return {name: split for name, split in self._asdict().items() if split is not None}
+
+    def check(self) -> None:
+        """UserError for a line of dev or test with more than LONGEST characters."""
+        for name in self.present().keys() - {"train"}:
+            for number, pair in enumerate(lines_of(self.present()[name]), start=1):
+                longest = max(pair, key=len)
+                if len(longest) > LONGEST:
+                    raise UserError(
+                        f"{name}, line {number:,} has {len(longest):,} characters, and a sentence "
+                        f"of dev or test has at most {LONGEST:,}: split it on both sides, or take "
+                        f"the pair out. It begins: {shortened(longest.strip(), 50)}"
+                    )
 
     def save(self, folder: Path) -> None:
         """Writes them as Arrow files."""
@@ -60,7 +77,11 @@ class Corpus(ABC):
 
     @abstractmethod
     def content(self) -> object:
-        """All that decides what `read` gives (digests of files, options), as json can write it."""
+        """All that decides what `read` gives beside `paths`, as json can write it."""
+
+    def paths(self) -> list[Path]:
+        """The files that `read` reads. UserError where one is not there."""
+        return []
 
     @abstractmethod
     def read(self) -> Splits:
@@ -68,13 +89,31 @@ class Corpus(ABC):
 
     def key(self) -> str:
         """The corpus's name in the cache."""
-        kind = type(self).__qualname__
-        return digest(kind, self.source, self.target, self.content(), code_digest())
+        kind, content = type(self).__qualname__, self.content()
+        files = [(path.name, self._digests[path]) for path in self.paths()]
+        return digest(kind, self.source, self.target, content, files, code_digest())
+
+    @cached_property
+    def _digests(self) -> dict[Path, str]:
+        """The files as they were when they were first looked at: what the key stands for."""
+        return {path: file_digest(path) for path in self.paths()}
 
     def load(self, cache: Path) -> Splits:
-        """The splits, memory-mapped from `cache`, where they are put if they are not there yet."""
-        folder = cache / "corpora" / self.key()
-        return Splits.load(cached(folder, lambda partial: self.read().save(partial)))
+        """The splits, memory-mapped from `cache`, where they are put if they are not there yet.
+
+        UserError, and nothing in the cache, for a file that changes meanwhile and for a line of dev
+        or test that is no sentence.
+        """
+
+        def build(partial: Path) -> None:
+            splits = self.read()
+            for path, before in self._digests.items():
+                if file_digest(path) != before:
+                    raise UserError(f"{path} changed while it was read: start again when it rests")
+            splits.check()
+            splits.save(partial)
+
+        return Splits.load(cached(cache / "corpora" / self.key(), build))
 
     def lines(self, cache: Path, split: str = "test") -> Lines:
         """The raw text of one split, for evaluation. UserError where there is no such split."""
@@ -82,6 +121,12 @@ class Corpus(ABC):
         if split not in splits:
             raise UserError(f"the corpus has no split {split!r}; it has {', '.join(splits)}")
         return Lines(list(splits[split]["source"]), list(splits[split]["target"]))
+
+
+def lines_of(split: Dataset) -> Iterator[tuple[str, str]]:
+    """The pairs of a split one by one."""
+    for block in blocks(split):
+        yield from zip(block["source"], block["target"], strict=True)
 
 
 def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from nmt.data.cache import file_digest
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.lines import read_pair, require_file
 from nmt.data.table import Columns, read_table
@@ -27,19 +26,15 @@ class Files(Corpus):
 
     def content(self) -> object:
         at_least(0, {"data.dev_size": self.dev_size, "data.test_size": self.test_size})
-        named = {"train": self.train, "dev": self.dev, "test": self.test}
-        files = {split: self._paths(split, paths) for split, paths in named.items() if paths}
-        if not files:
-            raise UserError(
-                "data=files needs data.train=[SOURCE,TARGET] or data.train=[TABLE] "
-                "(for evaluation alone data.test=…)"
-            )
-        digests = {
-            split: [(path.name, file_digest(path)) for path in paths]
-            for split, paths in files.items()
-        }
+        num_files = {split: len(paths) for split, paths in self._given().items()}
         cut = self.dev_size, self.test_size, self.split_seed
-        return [digests, self.source_column, self.target_column, cut]
+        return [num_files, self.source_column, self.target_column, cut]
+
+    def paths(self) -> list[Path]:
+        found = [Path(path).expanduser() for paths in self._given().values() for path in paths]
+        for path in found:
+            require_file(path)
+        return found
 
     def read(self) -> Splits:
         train, dev, test = (
@@ -53,15 +48,21 @@ class Files(Corpus):
             train, test = self._cut("test", train, self.test_size)
         return Splits(train, dev, test)
 
-    def _paths(self, split: str, paths: list[str]) -> list[Path]:
-        if len(paths) > 2:
+    def _given(self) -> dict[str, list[str]]:
+        """The files of each split as they were typed."""
+        named = {"train": self.train, "dev": self.dev, "test": self.test}
+        given = {split: paths for split, paths in named.items() if paths}
+        if not given:
             raise UserError(
-                f"data.{split} has {len(paths)} files: give [SOURCE,TARGET] or one table"
+                "data=files needs data.train=[SOURCE,TARGET] or data.train=[TABLE] "
+                "(for evaluation alone data.test=…)"
             )
-        found = [Path(path).expanduser() for path in paths]
-        for path in found:
-            require_file(path)
-        return found
+        for split, paths in given.items():
+            if len(paths) > 2:
+                raise UserError(
+                    f"data.{split} has {len(paths)} files: give [SOURCE,TARGET] or one table"
+                )
+        return given
 
     def _read(self, paths: list[str]) -> Dataset:
         first, *second = (Path(path).expanduser() for path in paths)

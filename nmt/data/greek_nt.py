@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.aligned import AlignedWords
-from nmt.data.cache import file_digest
 from nmt.data.chapters import held_out
 from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.data.lines import read_bytes, read_lines
@@ -67,8 +66,10 @@ class GreekNt(Corpus):
                 f"data.source={self.source} data.target={self.target}: greek_nt has {GREEK} and "
                 f"{ENGLISH}, in either direction"
             )
-        digests = [file_digest(package_file(n)) for n in (GREEK_FILE, ENGLISH_FILE, LINKS_FILE)]
-        return [digests, self.dev_chapters, self.test_chapters, self.split_seed]
+        return [self.dev_chapters, self.test_chapters, self.split_seed]
+
+    def paths(self) -> list[Path]:
+        return [package_file(name) for name in (GREEK_FILE, ENGLISH_FILE, LINKS_FILE)]
 
     def read(self) -> Splits:
         def sides(verses: list[Verse]) -> tuple[list[str], list[str]]:

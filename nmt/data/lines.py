@@ -1,11 +1,16 @@
 """Files of text, one sentence a line."""
 
 import gzip
+import io
 import lzma
 import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-import zstandard
+import pyarrow as pa
 from datasets import Dataset
 
 from nmt.data.corpus import pairs
@@ -15,8 +20,17 @@ COMPRESSED = (".gz", ".xz", ".zst")
 
 
 def require_file(path: Path) -> None:
-    """UserError where `path` is no file."""
+    """UserError where `path` is no file that can be read twice."""
+    require_readable(path)
     if not path.is_file():
+        raise UserError(f"{path} is no regular file: write what it gives to a file and name that")
+
+
+def require_readable(path: Path) -> None:
+    """UserError where `path` is not there or is a folder; a pipe may be read."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file in it")
+    if not path.exists():
         raise UserError(f"{path}: no such file")
 
 
@@ -54,21 +68,62 @@ def read_lines(path: Path) -> list[str]:
 def read_bytes(path: Path) -> bytes:
     """What a file holds once decompressed. UserError where it is missing or damaged."""
     require_file(path)
-    decompress = {".gz": gzip.decompress, ".xz": lzma.decompress, ".zst": _unzstd}
+    with opened(path) as file:
+        return file.read()
+
+
+def stream_lines(path: Path) -> Iterator[bytes]:
+    r"""Yields what `read_bytes` gives line by line, each with its \n; the file may be a pipe.
+
+    UserError where it is damaged, behind the last line that could be read.
+    """
+    require_readable(path)
+    with opened(path) as file:
+        yield from file
+
+
+@dataclass
+class Repaired:
+    r"""A line of text for each \n-line of bytes, whatever they are: U+FFFD is put for no UTF-8.
+
+    A byte-order mark and \r before \n are taken off.
+    """
+
+    lines: Iterable[bytes]
+    num_broken: int = 0  # of the lines given so far, those with U+FFFD put in
+    first_broken: int = 0  # the number of the first of them, from 1
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in enumerate(self.lines, start=1):
+            encoding = "utf-8-sig" if number == 1 else "utf-8"
+            try:
+                text = line.decode(encoding)
+            except UnicodeDecodeError:
+                text = line.decode(encoding, errors="replace")
+                self.num_broken += 1
+                self.first_broken = self.first_broken or number
+            yield text.removesuffix("\n").removesuffix("\r")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file for its bytes once decompressed. UserError where it is damaged."""
+    openers: dict[str, Callable[[Path], BinaryIO]] = {
+        ".gz": gzip.open,  # pyright: ignore[reportAssignmentType]
+        ".xz": lzma.open,  # pyright: ignore[reportAssignmentType]
+        ".zst": _open_zst,
+    }
     try:
-        content = path.read_bytes()
-        return decompress[path.suffix](content) if path.suffix in decompress else content
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+        with openers.get(path.suffix.lower(), _open_plain)(path) as file:
+            yield file
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def _unzstd(data: bytes) -> bytes:
-    """All frames of a .zst file, as gzip and lzma decompress all of theirs."""
-    frames: list[bytes] = []
-    while data:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        frames.append(frame.decompress(data))
-        if not frame.eof:
-            raise EOFError("the file ends too early")
-        data = frame.unused_data
-    return b"".join(frames)
+def _open_plain(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _open_zst(path: Path) -> BinaryIO:
+    # Arrow's, since zstandard's own reader takes a file that ends too early for a whole one.
+    return io.BufferedReader(pa.input_stream(path.open("rb"), compression="zstd"))

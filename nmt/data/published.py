@@ -4,7 +4,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.data.cache import file_digest
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.hub import Hub
 from nmt.data.lines import COMPRESSED, read_pair
@@ -33,13 +32,17 @@ class Published(Corpus):
         self._check()
         if self.dir is None:
             return self.hub().content()
-        return [file_digest(path) for pair in self._paths(self.dir) for path in pair]
+        return None
+
+    def paths(self) -> list[Path]:
+        self._check()
+        return [path for pair in self._pairs() for path in pair]
 
     def read(self) -> Splits:
         self._check()
         if self.dir is None:
             return self.hub().read()
-        return Splits(*(read_pair(*pair) for pair in self._paths(self.dir)))
+        return Splits(*(read_pair(*pair) for pair in self._pairs()))
 
     def _check(self) -> None:
         for side, language in (("source", self.source), ("target", self.target)):
@@ -48,10 +51,13 @@ class Published(Corpus):
         if self.source == self.target:
             raise UserError(f"data.source and data.target are both {self.source}")
 
-    def _paths(self, folder: str) -> list[tuple[Path, Path]]:
-        place = Path(folder).expanduser()
+    def _pairs(self) -> list[tuple[Path, Path]]:
+        """The files of train, dev and test; none where they come from the hub."""
+        if self.dir is None:
+            return []
+        place = Path(self.dir).expanduser()
         if not place.is_dir():
-            raise UserError(f"data.dir={folder}: no such folder")
+            raise UserError(f"data.dir={self.dir}: no such folder")
         return [
             (_find(place, f"{name}.{self.source}"), _find(place, f"{name}.{self.target}"))
             for name in self.files()

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from datasets import Dataset
 from nmt.data.corpus import arrow_pairs, pairs
 from nmt.data.lines import COMPRESSED, read_lines
 from nmt.errors import UserError
+
+SURROGATE = re.compile(r"[\ud800-\udfff]")  # \u escapes of JSON can name them
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,14 @@ def read_table(path: Path, columns: Columns) -> Dataset:
 
 def _parquet(path: Path, columns: Columns) -> Dataset:
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = columns.find(file.schema_arrow.names, str(path))
+            table = file.read(columns=list(names))
+        table.validate(full=True)  # that the text is UTF-8, too
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not len(table):
         raise UserError(f"{path} is empty")
-    names = columns.find(table.column_names, str(path))
     for name in names:
         if not pa.types.is_string(table[name].type) and not pa.types.is_large_string(
             table[name].type
@@ -92,24 +98,29 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(read_lines(path), 1):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: no JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:  # numbers and nesting without end, too
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+            raise UserError(f"{path}, line {number}: no JSON ({reason})") from None
         if not isinstance(record, dict):
             raise UserError(f"{path}, line {number}: not an object with named columns")
         yield record
 
 
 def _csv(path: Path) -> list[list[str]]:
+    csv.field_size_limit(sys.maxsize)
+    rows = csv.reader((f"{line}\n" for line in read_lines(path)), strict=True)
     try:
-        return list(csv.reader((f"{line}\n" for line in read_lines(path)), strict=True))
+        return list(rows)
     except csv.Error as error:
-        raise UserError(f"{path}: no CSV ({error})") from None
+        raise UserError(f"{path}, line {rows.line_num}: no CSV ({error})") from None
 
 
 def _delimited(rows: list[list[str]], columns: Columns, path: Path) -> Dataset:
     names = rows[0] if columns.header(rows[0]) else ["source", "target"]
     body = rows[1:] if columns.header(rows[0]) else rows
     first = len(rows) - len(body) + 1
+    if not body:
+        raise UserError(f"{path} is empty but for its header")
     for number, row in enumerate(body, first):
         if len(row) < len(names):
             raise UserError(
@@ -128,5 +139,10 @@ def _side_by_side(records: Iterable[dict[str, Any]], columns: Columns, path: Pat
         for name, side in ((source, sources), (target, targets)):
             if not isinstance(record[name], str):
                 raise UserError(f"{path}, record {number}: column '{name}' is no text")
+            if SURROGATE.search(record[name]):
+                raise UserError(
+                    f"{path}, record {number}: column '{name}' has half of a character "
+                    "(a surrogate without its other half)"
+                )
             side.append(record[name])
     return pairs(sources, targets)

@@ -21,6 +21,8 @@ KINDS = ("unigram", "bpe", "char", "word")
 SAMPLED_KINDS = ("unigram", "bpe")
 NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
 
+MAX_LINE = 1 << 16  # bytes; what is longer is no sentence, and is not learned from
+
 
 @dataclass
 class TokenizerConfig:
@@ -147,7 +149,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
             unk_id=UNK,
             bos_id=BOS,
             eos_id=EOS,
-            max_sentence_length=1 << 16,  # bytes; longer lines are no sentences
+            max_sentence_length=MAX_LINE,
             num_threads=4,  # not the machine's number: the sums of EM depend on it
             minloglevel=2,
         )
@@ -163,5 +165,11 @@ def _explain(message: str, config: TokenizerConfig) -> str:
         return (
             f"tokenizer.size={config.size}: the single characters of the training text need at "
             f"least {least[1]}; give more, or lower tokenizer.character_coverage"
+        )
+    if "sentences_.empty()" in message:
+        return (
+            f"tokenizer.kind={config.kind} has no text to learn from: lines longer than "
+            f"{MAX_LINE:,} bytes and lines with U+2585 (▅) are not learned from, and no other is "
+            "there"
         )
     return f"SentencePiece could not train tokenizer.kind={config.kind}: {message}"

@@ -1,20 +1,28 @@
 """Text to text: tokenize, search in batches, detokenize; the order of the lines is kept."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from nmt.decoding.search import Hypothesis, beam_search
 from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
+
+SPACES = re.compile(" +")
+# Of a longer line only so many characters for each token of max_source are cut into tokens: 10 MB
+# take BPE 12 s. SentencePiece's longest pieces have 16; what it does not know may have more.
+PIECE_CHARACTERS = 64
+# A chunk of a stream ends here if not before: constant memory whatever the lines are.
+CHUNK_CHARACTERS = 1 << 22
 
 
 @dataclass
@@ -100,23 +108,52 @@ def translate_stream(
     device: torch.device | str,
     chunk: int = 1024,
 ) -> Iterator[list[Translation]]:
-    """`translate` for any number of lines in constant memory: `chunk` lines are read at a time.
+    """`translate` for any number of lines in constant memory: `chunk` lines are read at a time,
+    fewer where they are long.
 
     Exactly one list of translations for each line, in order. With chunk=1 a line is answered
     before the next is read, as a terminal needs it.
     """
-    lines = iter(lines)
-    while read := list(islice(lines, chunk)):
+    for read in chunks(lines, chunk):
         yield from translate(model, source_tokenizer, target_tokenizer, read, decode, device)
 
 
+def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
+    """Lines some at a time: `most_lines`, fewer where they are long.
+
+    Where reading fails, what could be read comes first.
+    """
+    held: list[str] = []
+    num_characters = 0
+    try:
+        for line in lines:
+            held.append(line)
+            num_characters += len(line)
+            if len(held) == most_lines or num_characters > CHUNK_CHARACTERS:
+                yield held
+                held, num_characters = [], 0
+    except UserError:
+        yield held
+        raise
+    if held:
+        yield held
+
+
 def source_ids(tokenizer: Tokenizer, lines: list[str], max_source: int) -> list[list[int]]:
-    """The rows a model reads: tokens, at most `max_source`, and eos; empty for an empty line."""
-    sources = tokenizer.encode(lines)
-    too_long = sum(len(ids) > max_source for ids in sources)
+    """The rows a model reads: tokens, at most `max_source`, and eos; empty for white space."""
+    most = max_source * PIECE_CHARACTERS
+    texts = [beginning(line, most + 1) if line.strip() else "" for line in lines]
+    sources = tokenizer.encode(texts)
+    rows = zip(texts, sources, strict=True)
+    too_long = sum(len(text) > most or len(ids) > max_source for text, ids in rows)
     if too_long:
         log.warning("%d lines were cut at %d tokens (decode.max_source)", too_long, max_source)
     return [[*ids[:max_source], EOS] if ids else [] for ids in sources]
+
+
+def beginning(line: str, most: int) -> str:
+    """A line, or that many characters of it, runs of spaces being one as they are in tokens."""
+    return line if len(line) <= most else SPACES.sub(" ", line.strip(" "))[:most]
 
 
 def search(
@@ -157,11 +194,6 @@ def batches(lengths: list[int], max_rows: int, max_tokens: int) -> Iterator[list
         num = max(1, min(max_rows, max_tokens // lengths[places[0]]))
         yield places[:num]
         places = places[num:]
-
-
-def one_line(text: str) -> str:
-    """Text on one line: a model with byte fallback can produce a line end."""
-    return text.replace("\r", " ").replace("\n", " ")
 
 
 @contextmanager

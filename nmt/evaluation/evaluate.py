@@ -11,7 +11,8 @@ import torch
 from rich.console import Console
 
 from nmt.data.corpus import Lines
-from nmt.decoding.translate import Decode, one_line
+from nmt.data.text import one_line
+from nmt.decoding.translate import Decode
 from nmt.evaluation.scores import Scores, score
 from nmt.files import lines_of, write
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
@@ -65,7 +66,7 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
-    """Write one sentence a line; a line end within a sentence becomes a space."""
+    """Write one sentence a line, see :func:`one_line`."""
     write(path, "".join(f"{one_line(line)}\n" for line in lines))
 
 

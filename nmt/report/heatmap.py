@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.text import Text as RichText
 from torch import Tensor
 
+from nmt.data.text import shortened
 from nmt.report.fonts import drawable, families
+from nmt.report.table import SHOWN
 
 DPI = 110
 GAP = 0.12  # inches around things
@@ -166,14 +168,14 @@ def draw_names(figure: Figure, rows: Sequence[str], columns: Sequence[str]) -> N
 
 
 def draw_title(figure: Figure, heading: str, lines: Sequence[str], inches: float) -> Text:
-    """The heading and the lines, each wrapped; wide characters count twice."""
+    """The heading and the lines, at most SHOWN characters each, wrapped; wide ones count twice."""
     size = 9
     columns = int(inches / (0.61 * size * POINT))
     console = Console(width=columns)
     wrapped = [
         part.plain.rstrip()
         for line in (heading, *lines)
-        for part in RichText(drawable(line)).wrap(console, columns)
+        for part in RichText(drawable(shortened(line, SHOWN))).wrap(console, columns)
     ]
     text = "\n".join(wrapped)
     return figure.text(0, 1, text, va="top", fontsize=size, family=families(), parse_math=False)

@@ -6,9 +6,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from nmt.data.text import one_line, shortened
 from nmt.evaluation.scores import Scores
 
 Cell = str | int | float
+SHOWN = 2000  # characters of a line, in a table and above a picture
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str | None = None) -> Table:
@@ -56,17 +58,20 @@ def sample_rows(
     references: Sequence[str],
 ) -> list[tuple[str, str, str]]:
     """Three lines a sentence, so that they can be compared word by word; the header is SAMPLES."""
-    return [
-        row
-        for number, source, hypothesis, reference in zip(
-            numbers, sources, hypotheses, references, strict=True
-        )
-        for row in (
+    rows: list[tuple[str, str, str]] = []
+    for number, *sides in zip(numbers, sources, hypotheses, references, strict=True):
+        source, hypothesis, reference = map(shown, sides)
+        rows += [
             (str(number), "source", source),
             ("", "hypothesis", hypothesis),
             ("", "reference", reference),
-        )
-    ]
+        ]
+    return rows
+
+
+def shown(line: str) -> str:
+    """A line as people are shown it: no control characters, not endless."""
+    return shortened(one_line(line), SHOWN)
 
 
 SAMPLES = ("sentence", "", "text")
