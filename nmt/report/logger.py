@@ -29,9 +29,7 @@ class Logger:
         path = folder / METRICS
         keep_until(path, step)
         self.metrics = path.open("a", encoding="utf-8")
-        self.events = SummaryWriter(
-            str(folder / EVENTS), purge_step=step + 1 if step else None, flush_secs=10
-        )
+        self.events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1, flush_secs=10)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there."""
