@@ -43,6 +43,15 @@ def test_text_is_cleaned_and_counted_by_reason() -> None:
     ]
 
 
+def test_an_endless_line_is_counted_before_it_is_cut_into_pieces() -> None:
+    clean = Clean(max_pieces=10)
+    text = pairs(["a", "x" * 641, "y" * 640], ["b", "c", "z"])
+    train, report = clean_text(text, [], clean)
+    assert len(train) == 2
+    clean_lengths(np.array([[1, 1], [40, 1]]), clean, report)
+    assert report.rows()[-3:-1] == [("over 10 pieces", 2, 2 / 3), ("ratio over 4", 0, 0.0)]
+
+
 def test_each_rule_but_emptiness_can_be_switched_off() -> None:
     assert ("Jakob", "Jakob") in kept(Clean(drop_equal=False))
     assert ("test", "set") in kept(Clean(drop_held_out=False))

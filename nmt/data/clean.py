@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from nmt.data.corpus import lines_of
 from nmt.data.text import has_control
+from nmt.data.tokenizer import PIECE_CHARACTERS
 from nmt.errors import UserError, at_least
 
 EMPTY, CONTROL, EQUAL = "a side is empty", "a control character", "source equals target"
@@ -34,6 +35,11 @@ class Clean:
         """UserError for limits that no pair could keep."""
         at_least(1, {"clean.max_pieces": self.max_pieces, "clean.max_ratio": self.max_ratio})
         at_least(0, {"clean.ratio_from": self.ratio_from})
+
+    @property
+    def too_long(self) -> str:
+        """What is said of pairs over `max_pieces`."""
+        return f"over {self.max_pieces} pieces"
 
 
 @dataclass
@@ -66,7 +72,7 @@ class CleaningReport:
 def clean_text(
     train: Dataset, held_out: Iterable[Dataset], clean: Clean
 ) -> tuple[Dataset, CleaningReport]:
-    """Takes out what the text alone tells: empty, garbled, equal, in `held_out`, duplicate."""
+    """Takes out what the text alone tells: empty, garbled, equal, endless, held out, double."""
     held = {_key(*pair) for split in held_out for pair in _text(split)}
     earlier: set[bytes] = set()
 
@@ -77,6 +83,8 @@ def clean_text(
             return CONTROL
         if clean.drop_equal and source == target:
             return EQUAL
+        if max(len(source), len(target)) > clean.max_pieces * PIECE_CHARACTERS:
+            return clean.too_long
         key = _key(source, target)
         if clean.drop_held_out and key in held:
             return HELD_OUT
@@ -92,7 +100,7 @@ def clean_text(
         if why is None:
             kept.append(index)
         else:
-            dropped[why] += 1
+            dropped[why] = dropped.get(why, 0) + 1
     report = CleaningReport(len(train), dropped)
     report.require_some()
     return train.select(kept), report
@@ -103,7 +111,8 @@ def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> 
     longer, shorter = lengths.max(1), lengths.min(1)
     too_long = longer > clean.max_pieces
     unlike = ~too_long & (longer > clean.ratio_from) & (longer > clean.max_ratio * shorter)
-    report.dropped[f"over {clean.max_pieces} pieces"] = int(too_long.sum())
+    earlier = report.dropped.get(clean.too_long, 0)
+    report.dropped[clean.too_long] = earlier + int(too_long.sum())
     report.dropped[f"ratio over {clean.max_ratio:g}"] = int(unlike.sum())
     report.require_some()
     return np.flatnonzero(~(too_long | unlike))

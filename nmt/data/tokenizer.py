@@ -21,6 +21,9 @@ KINDS = ("unigram", "bpe", "char", "word")
 SAMPLED_KINDS = ("unigram", "bpe")
 NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
 
+# More than a piece has: SentencePiece makes pieces of 16, and one of what it does not know. A line
+# with more characters for each piece that may be is not cut into pieces: 10 MB take BPE 20 s.
+PIECE_CHARACTERS = 64
 MAX_LINE = 1 << 16  # bytes; what is longer is no sentence, and is not learned from
 
 

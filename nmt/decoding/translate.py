@@ -11,16 +11,13 @@ import torch
 from torch import Tensor
 
 from nmt.data.text import one_line
-from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
 from nmt.decoding.search import Hypothesis, beam_search
 from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
 
 SPACES = re.compile(" +")
-# Of a longer line only so many characters for each token of max_source are cut into tokens: 10 MB
-# take BPE 12 s. SentencePiece's longest pieces have 16; what it does not know may have more.
-PIECE_CHARACTERS = 64
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
 CHUNK_CHARACTERS = 1 << 22
 
