@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nmt.data.corpus import Lines
 from nmt.decoding.translate import Decode, one_line
+from nmt.errors import UserError
 from nmt.evaluation.scores import Scores, score
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
 from nmt.run import Translator
@@ -71,7 +72,10 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 def lines_of(path: Path) -> list[str]:
     r"""Read what :func:`write_lines` wrote, split at \n alone, not at U+2028 and its like."""
-    return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    try:
+        return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no UTF-8 text: {error.reason}") from error
 
 
 def write(path: Path, text: str) -> None:
