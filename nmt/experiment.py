@@ -205,7 +205,20 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
-    """Write what explains the run before it has learned anything."""
+    """Write what explains the run before it has learned anything.
+
+    UserError where it has, and from another text: its pieces would be others.
+    """
+    for side, tokenizer in (
+        ("source", prepared.source_tokenizer),
+        ("target", prepared.target_tokenizer),
+    ):
+        path = run / "tokenizer" / f"{side}.model"
+        if checkpoint.checkpoints(run) and path.read_bytes() != tokenizer.model:
+            raise UserError(
+                f"{path} is not what the corpus gives now: its text is another, or sentencepiece "
+                f"is. Put the text back (data.dir=, data.train=), or begin again: from={run}"
+            )
     run.mkdir(parents=True, exist_ok=True)
     write(run / CONFIG, OmegaConf.to_yaml(stored(cfg)))
     prepared.source_tokenizer.save(run / "tokenizer", "source")

@@ -25,6 +25,7 @@ from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.yamls import config_folder
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
+PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
 
@@ -143,9 +144,11 @@ def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
             raise UserError(f"{override}: beside resume= there are only settings, KEY=VALUE")
         if key in ("train", "decode"):
             raise UserError(f"{override}: when a run goes on, give one key, such as decode.beam=1")
-        if key.split(".")[0] not in CHANGEABLE or key in FIXED:
+        changeable = key.split(".")[0] in CHANGEABLE or key in PLACES
+        if not changeable or key in FIXED:
             raise UserError(
                 f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can, but "
-                f"for {' and '.join(FIXED)}. For another experiment start a new run."
+                f"for {' and '.join(FIXED)}, and where files of data are. For another experiment "
+                "start a new run."
             )
     return with_values(cfg, overrides)
