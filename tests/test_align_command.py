@@ -120,6 +120,7 @@ def test_two_directions_are_symmetrized(runs, numbers, gold, tmp_path):
     names = ["de → en", "en → de", "intersection", "union", "grow-diag-final-and"]
     assert [row["aligner"] for row in result["table"]] == [f"attention {name}" for name in names]
     assert result["aligner"] == "attention union"
+    assert (tmp_path / "both" / result["reverse"]).resolve() == back
     assert result["table"][0]["links"] == result_of(tmp_path / "there")["links"]
     lines = answer.err.splitlines()
     assert all(len(line) <= 100 for line in lines if "attention" in line or "%" in line)

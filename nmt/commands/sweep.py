@@ -90,7 +90,10 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
         )
     if not (run / RESULT).is_file():
         return None
-    return read_json(run / RESULT)["best_dev"][cfg.train.watch]
+    best = read_json(run / RESULT).get("best_dev")
+    if not isinstance(best, dict) or not isinstance(best.get(cfg.train.watch), int | float):
+        raise UserError(f"{run / RESULT} has no best_dev: remove it, and the run is finished anew")
+    return best[cfg.train.watch]
 
 
 def conclude() -> None:
