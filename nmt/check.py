@@ -22,6 +22,7 @@ from omegaconf.errors import (
 )
 
 from nmt.errors import UserError
+from nmt.settings import shared_part
 
 SCORE = {"query_width", "key_width", "value_width"}
 # What the program itself gives to the parts, by the part's name.
@@ -42,6 +43,25 @@ GIVEN = {
     "residual": {"width", "norm", "dropout"},
     "norm": {"width"},
     "optimizer": {"params"},
+}
+# What may stand at the key of a part: classes of these, or of these modules.
+KINDS = {
+    "data": ("nmt.data.corpus.Corpus",),
+    "model": ("nmt.models.seq2seq.Seq2Seq",),
+    "cell": ("nmt.models.recurrent.Recurrent",),
+    "bridge": ("nmt.models.bridge.Bridge",),
+    "order": ("nmt.models.decoder.Decoder",),
+    "attention": ("nmt.attention.score.Score", "nmt.attention.none.FixedContext"),
+    "normalize": ("nmt.attention",),
+    "window": ("nmt.attention.window.Window",),
+    "positions": ("nmt.models.positions.Positions",),
+    "feed_forward": ("nmt.models.feed_forward.FeedForward",),
+    "residual": ("nmt.models.residual.Residual",),
+    "norm": ("nmt.models.norm",),
+    "consistency": ("nmt.training.consistency",),
+    "guide": ("nmt.alignment.guide.LinkSource",),
+    "optimizer": ("torch.optim.Optimizer",),
+    "schedule": ("nmt.training.schedule.Schedule",),
 }
 # Parts that some models have and others have not.
 PARTS = ("cell", "bridge", "order", "positions", "feed_forward", "residual", "norm")
@@ -64,7 +84,11 @@ def check(cfg: DictConfig) -> None:
     for key in cfg:
         if not OmegaConf.is_missing(cfg, key) and not OmegaConf.is_interpolation(cfg, str(key)):
             check_schema(cfg[key], str(key))
-    OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    content: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    for part, value in content.items():
+        built = isinstance(value, dict) and "_target_" in value
+        if part in KINDS and value and not built:
+            raise UserError(f"{part} has no _target_, which says what is built: choose {part}=…")
     check_parts(cfg)
     for path in targets(cfg):
         check_target(path, OmegaConf.select(cfg, path))
@@ -129,17 +153,30 @@ def check_target(path: str, node: DictConfig) -> None:
 def find_class(path: str, name: str) -> type:
     """Return the class that ``_target_`` names.
 
-    Only our classes and torch's optimizers are built: a configuration may come with a run folder
-    from anywhere, and must not call what it likes.
+    Only parts are built, our own and torch's optimizers, each in its place: a configuration may
+    come with a run folder from anywhere, and must not call what it likes.
     """
+    part = shared_part(path)
+    if part not in KINDS:
+        raise UserError(f"{path}._target_={name}: nothing is built there")
     try:
         target = pydoc.locate(name) if name.startswith(("nmt.", "torch.optim.")) else None
     except pydoc.ErrorDuringImport as error:
         raise UserError(f"{path}._target_={name}: {error}") from error
-    ours = isinstance(target, type) and f"{target.__module__}.".startswith(("nmt.", "torch.optim."))
-    if not isinstance(target, type) or not ours:
-        raise UserError(f"{path}._target_={name} is no class of nmt or torch.optim")
+    if not isinstance(target, type) or inspect.isabstract(target) or not is_kind(part, target):
+        raise UserError(f"{path}._target_={name} is no class of nmt or torch.optim for {part}")
     return target
+
+
+def is_kind(part: str, target: type) -> bool:
+    """Tell whether a class is one of those that may stand at the key of a part."""
+    kinds = ((kind, pydoc.locate(kind)) for kind in KINDS[part])
+    return any(
+        issubclass(target, kind)
+        if isinstance(kind, type)
+        else f"{target.__module__}.".startswith(f"{name}.")
+        for name, kind in kinds
+    )
 
 
 def fits(value: Any, annotation: Any) -> bool:
@@ -149,7 +186,10 @@ def fits(value: Any, annotation: Any) -> bool:
     kinds = kinds_of(annotation)
     if type(value) in WORDS:
         return type(value) in kinds or (type(value) is int and float in kinds)
-    return any(kind not in WORDS for kind in kinds)
+    lists = [kind for kind in kinds if get_origin(kind) in (list, tuple)]
+    if isinstance(value, list):
+        return any(all(fits(item, get_args(kind)[0]) for item in value) for kind in lists)
+    return any(kind not in WORDS and kind not in lists for kind in kinds)
 
 
 def in_words(key: str, annotation: Any) -> str:
@@ -176,6 +216,9 @@ def targets(cfg: DictConfig) -> list[str]:
                 found.append(path)
             for key, child in value.items():
                 walk(child, f"{path}.{key}" if path else str(key))
+        elif isinstance(value, list):
+            for number, child in enumerate(value):
+                walk(child, f"{path}.{number}")
 
     walk(OmegaConf.to_container(cfg), "")
     return found

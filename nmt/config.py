@@ -18,7 +18,7 @@ from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
-from nmt.errors import UserError, above_zero, at_least, one_of, share
+from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
 
 LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
 CORPORA = {
@@ -63,6 +63,8 @@ class Train:
         at_least(1, self._settings("patience", "evaluate_every", "log_every", "dev_beam"))
         at_least(1, self._settings("keep_last", "max_skipped"))
         at_least(0, self._settings("keep_best", "heatmaps"))
+        at_most(2**24, self._settings("max_tokens"))
+        at_most(1024, self._settings("dev_beam"))
         above_zero(self._settings("max_minutes", "clip_norm"))
         share(self._settings("label_smoothing"))
         if self.ema is not None:

@@ -18,6 +18,13 @@ def at_least(least: float, settings: Mapping[str, float | None]) -> None:
             raise UserError(f"{key}={value}: must be at least {least:g}")
 
 
+def at_most(most: float, settings: Mapping[str, float | None]) -> None:
+    """Raise UserError for the first of the settings, by key, that is larger; null passes."""
+    for key, value in settings.items():
+        if value is not None and not value <= most:
+            raise UserError(f"{key}={value}: must be at most {most:,}")
+
+
 def above_zero(settings: Mapping[str, float | None]) -> None:
     """Raise UserError for the first of the settings, by key, that is 0 or negative; null passes."""
     for key, value in settings.items():

@@ -31,7 +31,7 @@ from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
-from nmt.run import CONFIG, RESULT, Translator, build_model
+from nmt.run import CONFIG, RESULT, Translator, build_model, stored
 from nmt.settings import settings
 from nmt.training import checkpoint
 from nmt.training.guided import Guided
@@ -210,10 +210,22 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
-    """Write what explains the run before it has learned anything."""
+    """Write what explains the run before it has learned anything.
+
+    UserError where it has, and from another text: its pieces would be others.
+    """
+    for side, tokenizer in (
+        ("source", prepared.source_tokenizer),
+        ("target", prepared.target_tokenizer),
+    ):
+        path = run / "tokenizer" / f"{side}.model"
+        if checkpoint.checkpoints(run) and path.read_bytes() != tokenizer.model:
+            raise UserError(
+                f"{path} is not what the corpus gives now: its text is another, or sentencepiece "
+                f"is. Put the text back (data.dir=, data.train=), or begin again: from={run}"
+            )
     run.mkdir(parents=True, exist_ok=True)
-    anywhere = OmegaConf.merge(cfg, {"cache": None})  # a path of this machine
-    write(run / CONFIG, OmegaConf.to_yaml(anywhere, resolve=True))
+    write(run / CONFIG, OmegaConf.to_yaml(stored(cfg)))
     prepared.source_tokenizer.save(run / "tokenizer", "source")
     prepared.target_tokenizer.save(run / "tokenizer", "target")
 
@@ -292,6 +304,7 @@ def conclude(
         "best_dev": {"bleu": max(logged, default=None), trainer.config.watch: position.best},
         "peak_memory_bytes": peak_memory(trainer.device),
         "decode": OmegaConf.to_container(cfg.decode),
+        "config": stored(cfg),
     }
     write_json(run / RESULT, result)
     config: Any = OmegaConf.to_container(cfg, resolve=True)

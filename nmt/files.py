@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.data.cache import file_digest
+from nmt.errors import UserError
 
 SUMS = "SHA256SUMS"
 
@@ -26,7 +27,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def lines_of(path: Path) -> list[str]:
     r"""Read lines, split at \n alone, not at U+2028 and its like."""
-    return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    try:
+        return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no UTF-8 text: {error.reason}") from error
 
 
 def sync(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A run folder: what a training leaves, and a translator made of it.
 
-config.yaml           the resolved configuration
+config.yaml           the resolved configuration, and the format of the folder
 tokenizer/            SentencePiece models
 checkpoints/          see nmt.training.checkpoint
 model.safetensors     the final model (training has ended)
@@ -18,23 +18,26 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra.utils
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
-from yaml import YAMLError
 
-from nmt.check import check
+from nmt.check import check, explain
 from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
+from nmt.foreign import FORMAT, read_yaml, refuse_links, without_format
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import (
+    AVERAGE,
     MODEL,
     Checkpoint,
     better_first,
@@ -48,6 +51,7 @@ from nmt.training.runtime import (
     pick_device,
     pick_precision,
 )
+from nmt.training.tensors import check_tensors
 
 CONFIG = "config.yaml"
 RESULT = "result.json"
@@ -111,20 +115,87 @@ def build_model(cfg: DictConfig, source: Sized, target: Sized) -> Seq2Seq:
     return make(source_vocabulary=len(source), target_vocabulary=len(target))
 
 
-def read_config(run: Path) -> DictConfig:
-    """Read the configuration of a run folder. UserError where it is none."""
+def stored(cfg: DictConfig) -> dict[str, Any]:
+    """Return a configuration as a run folder keeps it: resolved, and of no machine."""
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {"format": FORMAT, **content, "cache": None}
+
+
+def stored_config(run: Path) -> dict[str, Any]:
+    """Read the configuration of a run folder, which may be of an older nmt, as plain values.
+
+    UserError where the folder is no run, or holds what was not written by a run.
+    """
     path = run / CONFIG
     if not path.is_file():
         reason = "it has no config.yaml" if run.is_dir() else "there is no such folder"
         raise UserError(f"{run} is not a run folder: {reason}. `nmt train` makes one.")
-    try:
-        cfg = OmegaConf.merge(OmegaConf.structured(Root), OmegaConf.load(path))
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if not isinstance(cfg, DictConfig) or not cfg.model:
-        raise UserError(f"{path} is not the configuration of a run: it has no model")
-    check(cfg)
+    refuse_links(run)
+    return without_format(read_yaml(path), path)
+
+
+def read_config(run: Path) -> DictConfig:
+    """Read the configuration of a run folder. UserError where it cannot be used here."""
+    return as_config(stored_config(run), run / CONFIG)
+
+
+def as_config(content: dict[str, Any], path: Path) -> DictConfig:
+    """Make a configuration of what a file holds. UserError, with the file, where it is none."""
+    with of_file(path):
+        cfg = OmegaConf.merge(OmegaConf.structured(Root), content)
+        assert isinstance(cfg, DictConfig)
+        check(cfg)
+        if not cfg.model or not cfg.data:
+            raise UserError("it is not the configuration of a run, which has model and data")
+        OmegaConf.to_object(cfg)  # checks the values of the typed parts
     return cfg
+
+
+@contextmanager
+def of_file(path: Path) -> Iterator[None]:
+    """Name the file in what turns out to be wrong with its settings inside the block."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: {explain(error)}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except InstantiationException as error:  # around what a part's class raised
+        if isinstance(error.__cause__, UserError):
+            raise UserError(f"{path}: {error.__cause__}") from error
+        raise
+
+
+def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
+    """Read the tokenizers of a run, source and target. UserError where they are none."""
+    folder = run / "tokenizer"
+    try:
+        source, target = (Tokenizer.load(folder, side) for side in ("source", "target"))
+    except RuntimeError as error:
+        raise UserError(f"{folder} has a model that is none of SentencePiece: {error}") from error
+    if not len(source) or not len(target):
+        raise UserError(f"{folder} has a SentencePiece model that is empty")
+    return source, target
+
+
+def check_weights(cfg: DictConfig, run: Path, files: Iterable[Path]) -> None:
+    """Raise UserError where files do not hold the weights of a run's model.
+
+    The model is built without memory, so that a configuration with absurd sizes asks for none.
+    """
+    source, target = load_tokenizers(run)
+    with of_file(run / CONFIG), torch.device("meta"):
+        model = build_model(cfg, source, target)
+    for path in files:
+        check_tensors(model, path)
+
+
+def check_checkpoints(cfg: DictConfig, run: Path) -> None:
+    """Raise UserError where a whole checkpoint of a run is not of its model."""
+    whole = [one for one in checkpoints(run) if not damage(one.folder)]
+    found = [one.folder / name for one in whole for name in (MODEL, AVERAGE)]
+    if found:
+        check_weights(cfg, run, (path for path in found if path.name == MODEL or path.is_file()))
 
 
 def open_run(run: Path, device_name: str, precision: str) -> Translator:
@@ -133,11 +204,12 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     keep_heap()
     bound_kernels()
     device = pick_device(device_name)
-    source, target = (Tokenizer.load(run / "tokenizer", side) for side in ("source", "target"))
-    model = build_model(cfg, source, target).to(device)
     path = run / MODEL
     if not path.is_file():
         path = best_checkpoint(run, cfg.train.watch).weights
+    check_weights(cfg, run, [path])
+    source, target = load_tokenizers(run)
+    model = build_model(cfg, source, target).to(device)
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
     return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 from command import nmt
+from number_language import corpus_words, write_numbers
 
 pytest.register_assert_rewrite("loss_laws", "model_laws")
-
-COUNTED = ["eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben"]
-COUNTS = ["one", "two", "three", "four", "five", "six", "seven"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,26 +20,17 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def numbers(tmp_path_factory) -> Path:
-    """Files of a language that a small model reads and writes fast: train.de, train.en, dev.de …"""
+    """Files of the language of numbers: train.de, train.en, dev.de …"""
     folder = tmp_path_factory.mktemp("numbers")
-    digits = [(i, j, k) for i in range(7) for j in range(7) for k in range(7) if i != k]
-    for name, rows in (("dev", digits[::49]), ("test", digits[5::49]), ("train", digits[1::3])):
-        for language, words in (("de", COUNTED), ("en", COUNTS)):
-            lines = [" ".join(words[digit] for digit in row) for row in rows]
-            (folder / f"{name}.{language}").write_text("\n".join(lines) + "\n")
+    write_numbers(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny(numbers) -> list[str]:
     """The words of a training that takes a second."""
-    files = [
-        f"data.{split}=[{numbers}/{split}.de,{numbers}/{split}.en]"
-        for split in ("train", "dev", "test")
-    ]
     return [
-        *("data=files", "data.source=de", "data.target=en", *files),
-        *("tokenizer.size=34", "tokenizer.byte_fallback=false"),
+        *corpus_words(numbers),
         *("model.embedding_width=8", "model.encoder_width=8", "model.decoder_width=16"),
         *("train.max_tokens=128", "train.max_steps=4", "train.evaluate_every=2"),
         *("train.log_every=1", "train.heatmaps=1", "decode.beam=2", "decode.max_ratio=1"),

@@ -71,7 +71,7 @@ def test_align_writes_links_words_and_pictures(runs, numbers):
     assert all({j for _, j in line} == {0, 1, 2} for line in links), "argmax: each target word once"
     result = result_of(folder)
     assert result["links"] == 18
-    assert result["run"] == str(runs[0])
+    assert result["run"] == "../.."
     assert result["reading"]["layer"] is None
     assert not any(name in result for name in SCORES)
     with Image.open(folder / "heatmaps" / "sentence-1.png") as picture:
@@ -120,6 +120,7 @@ def test_two_directions_are_symmetrized(runs, numbers, gold, tmp_path):
     names = ["de → en", "en → de", "intersection", "union", "grow-diag-final-and"]
     assert [row["aligner"] for row in result["table"]] == [f"attention {name}" for name in names]
     assert result["aligner"] == "attention union"
+    assert (tmp_path / "both" / result["reverse"]).resolve() == back
     assert result["table"][0]["links"] == result_of(tmp_path / "there")["links"]
     lines = answer.err.splitlines()
     assert all(len(line) <= 100 for line in lines if "attention" in line or "%" in line)

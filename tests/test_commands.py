@@ -289,7 +289,7 @@ def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_pat
 
     assert answer.code == 0, answer.err
     result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert result["run"] == str(trained)
+    assert (tmp_path / "out" / result["run"]).resolve() == trained
     assert result["data"]["test"] == [f"{numbers}/dev.de", f"{numbers}/dev.en"]
     assert result["sentences"] == len(
         (tmp_path / "out" / "hypotheses.txt").read_text().splitlines()

@@ -46,14 +46,16 @@ def test_what_people_wrote_is_text_in_the_page_and_nothing_is_loaded(tmp_path):
     lines = [ATTACK, *text(0)[1:]]
     write_run(tmp_path / "a", configured(), RESULT, lines)
     write_run(tmp_path / "b", configured(NONE, model__dropout=ATTACK), RESULT)
-    write_run(tmp_path / "c", None)
-    (tmp_path / "c" / "failure.txt").write_text(ATTACK)
+    for name in ("c", '<script>alert("name")'):
+        write_run(tmp_path / name, None)
+        (tmp_path / name / "failure.txt").write_text(ATTACK)
 
     answer = nmt("compare", tmp_path, "sentences=[1]")
 
     assert answer.code == 0, answer.err
     html = (tmp_path / "comparison" / "index.html").read_text()
     assert "<script" not in html
+    assert "&lt;script&gt;alert(&#34;name&#34;)" in html
     assert html.count("&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; co") >= 4
     assert re.findall(r'src="(.{10})', html) == ["data:image"] * html.count("<img")
     assert "http" not in re.sub(r"data:[^\"]*", "", html)

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import yaml
-from command import files, nmt
+from command import files, mistake, nmt
 
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
@@ -106,3 +108,76 @@ def test_a_damaged_configuration_is_told_with_its_path(tmp_path):
 
     with pytest.raises(UserError, match=r"config\.yaml"):
         read_config(tmp_path)
+
+
+def test_a_run_says_which_format_it_has_and_older_ones_load(smoke, tmp_path):
+    content = yaml.safe_load((smoke / "config.yaml").read_text())
+    assert content.pop("format") == 1
+    shutil.copytree(smoke, tmp_path / "run")
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(content))
+
+    assert open_run(tmp_path / "run", "cpu", "fp32")
+    assert read_config(tmp_path / "run") == read_config(smoke)
+
+
+def test_a_run_of_a_newer_format_is_refused_with_what_to_do(smoke, tmp_path):
+    text = (smoke / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text.replace("format: 1", "format: 2"))
+
+    assert "made by a newer nmt" in mistake(nmt("translate", f"run={tmp_path}"))
+
+
+def test_nobody_sets_the_format(tiny):
+    assert "format" in mistake(nmt("train", *tiny, "format=2"))
+
+
+def test_a_run_works_wherever_it_is_moved(tiny, numbers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train.heatmaps=0", "hydra.run.dir=here/run"]
+    assert nmt("train", *tiny, *words).code == 0
+    before = nmt("translate", "run=here/run", stdin=b"eins zwei drei\n").out
+    Path("there").mkdir()
+    Path("here/run").rename("there/moved")
+    shutil.copytree(numbers, "there/numbers")
+    monkeypatch.chdir("there")
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "there" / "cache"))
+
+    assert nmt("translate", "run=moved", stdin=b"eins zwei drei\n").out == before
+    answer = nmt("evaluate", "run=moved", "heatmaps=0")
+    assert answer.code == 0, answer.err
+    places = [
+        f"data.{split}=[numbers/{split}.de,numbers/{split}.en]"
+        for split in ("train", "dev", "test")
+    ]
+    answer = nmt("train", "resume=moved", "train.max_steps=6", *places)
+    assert answer.code == 0, answer.err
+    assert "goes on at step 4" in answer.err
+    assert json.loads(Path("moved/result.json").read_text())["steps"] == 6
+
+
+def test_a_run_does_not_go_on_with_the_pieces_of_another_text(tiny, numbers, tmp_path):
+    run = tmp_path / "run"
+    assert nmt("train", *tiny, "train.heatmaps=0", f"hydra.run.dir={run}").code == 0
+    files_before = {name: (run / name).stat().st_mtime_ns for name in files(run)}
+    other = tmp_path / "other"
+    other.write_text((numbers / "train.de").read_text().replace("eins", "null"))
+
+    words = [f"data.train=[{other},{numbers}/train.en]", "train.max_steps=6"]
+    message = mistake(nmt("train", f"resume={run}", *words))
+
+    assert "source.model is not what the corpus gives" in message
+    assert {name: (run / name).stat().st_mtime_ns for name in files(run)} == files_before
+
+
+def test_no_file_of_a_run_names_a_place_of_this_machine(smoke, tmp_path):
+    run = Path(shutil.copytree(smoke, tmp_path / "run"))
+    assert nmt("evaluate", f"run={run}", "heatmaps=1").code == 0
+    assert nmt("align", f"run={run}", "heatmaps=1").code == 0
+
+    places = [str(place).encode() for place in (smoke, run, tmp_path, Path.home(), Path.cwd())]
+    for path in (path for path in run.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        assert not [place for place in places if len(place) > 1 and place in content], path
+    evaluated = run / "evaluation" / "bible-test"
+    result = json.loads((evaluated / "result.json").read_text())
+    assert (evaluated / result["run"]).resolve() == run

@@ -164,7 +164,7 @@ def test_stream_reads_no_further_than_its_chunk():
     [
         ({"beam": 0}, "decode.beam=0: must be at least 1"),
         ({"batch_size": 0}, "decode.batch_size=0"),
-        ({"length_penalty": -0.5}, "decode.length_penalty=-0.5: must not be negative"),
+        ({"length_penalty": -0.5}, "decode.length_penalty=-0.5: must be at least 0"),
         ({"beam": 2, "n_best": 5}, "add decode.beam=5"),
     ],
 )

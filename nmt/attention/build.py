@@ -11,7 +11,7 @@ from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Softmax
 from nmt.attention.window import Full, Normalize, Window
-from nmt.errors import UserError, at_least
+from nmt.errors import UserError, at_least, at_most
 
 
 def build_attention(
@@ -37,6 +37,7 @@ def build_attention(
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
     at_least(1, {"model.head_width": head_width})
+    at_most(1024, {"model.heads": heads, "model.hops": hops})
     if project and _makes(score, FixedContext):
         raise UserError(
             "attention=none has no meaning in a Transformer or in an RNN's self-attention, where a "

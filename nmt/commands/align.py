@@ -1,5 +1,6 @@
 """nmt align: word alignments out of a trained model's attention, and how good they are."""
 
+import os
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +65,7 @@ def run(cfg: DictConfig) -> float | None:
     scored = [scores(one, text.gold) for one in found]
     chosen = scored[found.index(models.chosen)]
     write_words(output, text, models.chosen)
-    result = settings(cfg, folder, material) | models.about | chosen | {"table": scored}
+    result = settings(cfg, folder, output, material) | models.about | chosen | {"table": scored}
     write_json(output / RESULT, result | {"versions": versions(asked), "commit": commit()})
     links = models.chosen.links
     draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
@@ -146,14 +147,16 @@ def name_of(asked: Align, data: DictConfig) -> str:
     return f"{text}-hypothesis" if asked.hypothesis else text
 
 
-def settings(cfg: DictConfig, folder: Path, material: Material) -> dict[str, Any]:
-    """Return what was asked for, for result.json."""
+def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) -> dict[str, Any]:
+    """Return what was asked for, for result.json; runs are named as they lie from there."""
     asked: Any = OmegaConf.to_container(cfg)
     for key in ("run", "data", "device", "precision", "output", "cache", "heatmaps"):
         del asked[key]
     data = OmegaConf.to_container(material.data)
     sentences = {"sentences": len(material.text.source.lines)}
-    return {"run": str(folder), "data": data, **asked, **sentences}
+    if asked["reverse"] is not None:
+        asked["reverse"] = os.path.relpath(asked["reverse"], output)
+    return {"run": os.path.relpath(folder, output), "data": data, **asked, **sentences}
 
 
 def write_words(output: Path, text: Bitext, found: Found) -> None:

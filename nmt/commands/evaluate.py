@@ -1,5 +1,6 @@
 """nmt evaluate: the scores of a trained model on any test set."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def run(cfg: DictConfig) -> float:
     output.mkdir(parents=True, exist_ok=True)
     result = evaluate(translator, lines, decode, output)
     settings = {
-        "run": str(folder),
+        "run": os.path.relpath(folder, output),  # both may move, together
         "data": OmegaConf.to_container(data),
         "split": cfg.split,
         "seed": trained.seed,

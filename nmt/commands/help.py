@@ -58,6 +58,8 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
 
 Options:
   resume=RUN             go on with an interrupted run; RUN is its folder
+  from=RUN               begin a new run as that one was; RUN may be its result.json,
+                         and KEY=VALUE words change single values
   hydra.run.dir=FOLDER   the run folder
   -m                     every combination of the values between commas, each run
                          in a folder named for them below hydra.sweep.dir=FOLDER;

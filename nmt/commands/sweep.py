@@ -1,6 +1,5 @@
 """The runs of a sweep: each is begun, gone on with or skipped; none is the end of the others."""
 
-import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.commands.errors import in_words
 from nmt.comparison.runs import read_run, run_folders
 from nmt.errors import UserError
+from nmt.foreign import read_json
 from nmt.report.console import console
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
@@ -90,8 +90,10 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
         )
     if not (run / RESULT).is_file():
         return None
-    result = json.loads((run / RESULT).read_text(encoding="utf-8"))
-    return result["best_dev"][cfg.train.watch]
+    best = read_json(run / RESULT).get("best_dev")
+    if not isinstance(best, dict) or not isinstance(best.get(cfg.train.watch), int | float):
+        raise UserError(f"{run / RESULT} has no best_dev: remove it, and the run is finished anew")
+    return best[cfg.train.watch]
 
 
 def conclude() -> None:

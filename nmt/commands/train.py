@@ -12,21 +12,22 @@ import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
-from nmt.check import explain
+from nmt.commands.again import repeated
+from nmt.commands.changes import with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
 from nmt.errors import UserError
 from nmt.experiment import ended, train
 from nmt.report.console import console
-from nmt.run import CONFIG, read_config
+from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.training.signals import Signals, Stop
 from nmt.yamls import config_folder
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
+PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
@@ -34,9 +35,15 @@ FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, th
 def main() -> None:
     """Run `nmt train`."""
     words = sys.argv[1:]
-    resumed = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    resumed, repeats = given(words, "resume="), given(words, "from=")
+    others = [word for word in words if not word.startswith(("resume=", "from="))]
+    if resumed and repeats:
+        raise UserError("resume= goes on with a run and from= begins one: leave one of them out")
     if resumed:
-        go_on(Path(resumed[-1]), [word for word in words if not word.startswith("resume=")])
+        go_on(Path(resumed[-1]), others)
+        return
+    if repeats:
+        begin(*repeated(Path(repeats[-1]), others))
         return
     words = [as_choice(word) for word in words]
     sys.argv[1:] = [*words, fixed_keys(words)]
@@ -53,6 +60,11 @@ def new_run(cfg: DictConfig) -> float:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
         return attempt(cfg, run, lambda: train_in(cfg, run, again))
+    return begin(cfg, run)
+
+
+def begin(cfg: DictConfig, run: Path) -> float:
+    """Train in a new folder. UserError where it holds a run."""
     again = f"nmt train resume={as_typed(run)}"
     if (run / CONFIG).exists():
         raise UserError(
@@ -60,6 +72,11 @@ def new_run(cfg: DictConfig) -> float:
             "hydra.run.dir=<folder> begins another elsewhere"
         )
     return train_in(cfg, run, again)
+
+
+def given(words: list[str], prefix: str) -> list[str]:
+    """Return what stands behind a prefix in the words that have it."""
+    return [word.removeprefix(prefix) for word in words if word.startswith(prefix)]
 
 
 def as_choice(word: str) -> str:
@@ -73,6 +90,7 @@ def as_choice(word: str) -> str:
 def go_on(run: Path, overrides: list[str]) -> None:
     """Go on with a run, or say that it has ended."""
     cfg = resumed_config(run, overrides)
+    check_checkpoints(cfg, run)
     limit = ended(cfg, run)
     if limit:
         console().print(
@@ -137,14 +155,11 @@ def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
             raise UserError(f"{override}: beside resume= there are only settings, KEY=VALUE")
         if key in ("train", "decode"):
             raise UserError(f"{override}: when a run goes on, give one key, such as decode.beam=1")
-        if key.split(".")[0] not in CHANGEABLE or key in FIXED:
+        changeable = key.split(".")[0] in CHANGEABLE or key in PLACES
+        if not changeable or key in FIXED:
             raise UserError(
                 f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can, but "
-                f"for {' and '.join(FIXED)}. For another experiment start a new run."
+                f"for {' and '.join(FIXED)}, and where files of data are. For another experiment "
+                "start a new run."
             )
-    try:
-        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(overrides))
-    except OmegaConfBaseException as error:
-        raise UserError(explain(error)) from error
-    assert isinstance(merged, DictConfig)
-    return merged
+    return with_values(cfg, overrides)

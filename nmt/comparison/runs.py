@@ -1,7 +1,6 @@
 """Run folders as a comparison reads them: what came out, or why nothing did."""
 
 import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -9,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
 from nmt.files import lines_of
+from nmt.foreign import read_json, refuse_links
 from nmt.report.logger import read_metrics
-from nmt.run import CONFIG, FAILURE, RESULT
+from nmt.run import CONFIG, FAILURE, RESULT, stored_config
 from nmt.settings import Setting, settings
 
+TEXTS = ("split", "device", "precision")  # of a result, where it has them
 ALIGNMENTS = "alignment"  # a folder for each text, see `nmt align`
 
 
@@ -72,7 +71,7 @@ class Run:
         found = {
             path.parent.name: content
             for path in sorted((self.folder / ALIGNMENTS).glob(f"*/{RESULT}"))
-            if "aer" in (content := read_json(path))
+            if isinstance((content := read_json(path)).get("aer"), int | float)
         }
         if len(found) > 1:
             found = {name: content for name, content in found.items() if name.endswith("-test")}
@@ -124,37 +123,34 @@ def read_run(folder: Path) -> Run:
     """Read one run folder. What is wrong with it is in its ``why``."""
     known: dict[str, Setting] = {}
     try:
-        known = read_settings(folder / CONFIG)
-        result = read_json(folder / RESULT) if (folder / RESULT).is_file() else {}
+        refuse_links(folder)
+        known = read_settings(folder) if (folder / CONFIG).is_file() else {}
+        result = read_result(folder / RESULT) if (folder / RESULT).is_file() else {}
+        run = Run(folder, known, result)
+        run.why = why_not(run)
     except UserError as error:
-        return Run(folder, known, {}, str(error))
-    run = Run(folder, known, result)
-    run.why = why_not(run)
+        return Run(folder, known, {}, str(error).removeprefix(f"{folder}{os.sep}"))
     return run
 
 
-def read_settings(path: Path) -> dict[str, Setting]:
-    """Read the settings of a run; none where its configuration was not written."""
-    if not path.is_file():
-        return {}
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(config, dict) or "model" not in config:
-        raise UserError(f"{path.name} is not the configuration of a run")
-    return settings(config)
+def read_settings(folder: Path) -> dict[str, Setting]:
+    """Read the settings of a run. UserError for a seed that is none, by which runs are sorted."""
+    found = settings(stored_config(folder))
+    if not isinstance(found.get("seed", 0), int):
+        raise UserError(f"{folder / CONFIG} is of no run: seed={found['seed']}")
+    return found
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file. UserError where it holds no object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path.name} does not hold a result")
-    return content
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result.json. UserError for what results are told apart by and is no text."""
+    result = read_json(path)
+    signatures = result.get("signatures", {})
+    if not isinstance(signatures, dict):
+        raise UserError(f"{path} is of no run: signatures={signatures}")
+    for key, value in {**{key: result.get(key) for key in TEXTS}, **signatures}.items():
+        if not isinstance(value, str | None):
+            raise UserError(f"{path} is of no run: {key}={value}")
+    return result
 
 
 def why_not(run: Run) -> str:

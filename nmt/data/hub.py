@@ -33,6 +33,10 @@ class Hub(Corpus):
     stream: bool = False  # fetch the two columns alone (Parquet), for datasets with pictures
 
     def content(self) -> object:
+        if "/" not in self.name:  # else it may be a loader of the library, of pickles for one
+            raise UserError(
+                f"data.name={self.name}: give owner/dataset, or a folder, such as ./{self.name}"
+            )
         splits = self.train, self.dev, self.test
         columns = self.source_column, self.target_column
         return [self.name, self.config, self.folder, self.revision, splits, columns, self.stream]

@@ -13,7 +13,7 @@ import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
 from nmt.data.sampling import Sampler
-from nmt.errors import UserError, at_least
+from nmt.errors import UserError, at_least, at_most
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
@@ -55,6 +55,7 @@ class TokenizerConfig:
             if value not in known:
                 raise UserError(f"tokenizer.{key}={value}: there are {', '.join(known)}")
         at_least(1, {"tokenizer.size": self.size, "tokenizer.max_lines": self.max_lines})
+        at_most(1_000_000, {"tokenizer.size": self.size})
         if self.sample and self.kind not in SAMPLED_KINDS:
             raise UserError(
                 f"tokenizer.sample={self.sample}: kind={self.kind} cuts text in one way only; "

@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
 from nmt.decoding.search import Hypothesis, beam_search
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least, at_most
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,16 @@ class Decode:
 
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what cannot be searched with."""
-        for key in ("beam", "n_best", "max_source", "batch_size", "batch_tokens"):
-            if getattr(self, key) < 1:
-                raise UserError(f"decode.{key}={getattr(self, key)}: must be at least 1.")
-        for key in ("length_penalty", "max_ratio", "max_extra"):
-            if getattr(self, key) < 0:
-                raise UserError(f"decode.{key}={getattr(self, key)}: must not be negative.")
+        for least, most, keys in (
+            (1, 1024, ("beam", "n_best")),
+            (1, 65_536, ("max_source", "batch_size")),
+            (1, 2**24, ("batch_tokens",)),
+            (0, 100, ("length_penalty", "max_ratio")),
+            (0, 65_536, ("max_extra",)),
+        ):
+            settings = {f"decode.{key}": getattr(self, key) for key in keys}
+            at_least(least, settings)
+            at_most(most, settings)
         if self.n_best > self.beam:
             raise UserError(
                 f"decode.n_best={self.n_best} needs a beam at least as wide, and decode.beam is "

@@ -11,13 +11,14 @@ from nmt.attention.mask import padding_mask
 from nmt.attention.score import Score
 from nmt.attention.window import Normalize, Window
 from nmt.dropout import Dropout
-from nmt.errors import UserError, at_least, share
+from nmt.errors import UserError, share
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import Recurrent
 from nmt.models.seq2seq import Kind, Seq2Seq
+from nmt.models.sizes import check_sizes
 
 
 class RNN(Seq2Seq):
@@ -78,15 +79,14 @@ class RNN(Seq2Seq):
         window: Callable[[int], Window],
     ) -> None:
         super().__init__()
-        sizes = {
-            "embedding_width": embedding_width,
-            "encoder_width": encoder_width,
-            "encoder_layers": encoder_layers,
-            "decoder_width": decoder_width,
-            "decoder_layers": decoder_layers,
-            "readout_width": readout_width,
-        }
-        at_least(1, {f"model.{name}": size for name, size in sizes.items()})
+        check_sizes(
+            embedding_width=embedding_width,
+            encoder_width=encoder_width,
+            encoder_layers=encoder_layers,
+            decoder_width=decoder_width,
+            decoder_layers=decoder_layers,
+            readout_width=readout_width,
+        )
         dropouts = {
             "dropout": dropout,
             "word_dropout": word_dropout,

@@ -27,6 +27,7 @@ from nmt.models.feed_forward import FeedForward
 from nmt.models.positions import Positions
 from nmt.models.residual import Norm, Residual
 from nmt.models.seq2seq import Kind, Seq2Seq
+from nmt.models.sizes import check_sizes
 from nmt.models.stack import Stack
 from nmt.models.transformer_layers import DecoderLayer, EncoderLayer
 
@@ -103,14 +104,14 @@ class Transformer(Seq2Seq):
         window: Callable[[int], Window],
     ) -> None:
         super().__init__()
-        sizes = {
-            "width": width,
-            "feed_forward_width": feed_forward_width,
-            "encoder_layers": encoder_layers,
-            "decoder_layers": decoder_layers,
-            "heads": heads,
-        }
-        at_least(1, {f"model.{name}": size for name, size in sizes.items()})
+        at_least(1, {"model.heads": heads})
+        check_sizes(
+            width=width,
+            feed_forward_width=feed_forward_width,
+            encoder_layers=encoder_layers,
+            decoder_layers=decoder_layers,
+            head_width=head_width,
+        )
         dropouts = {
             "dropout": dropout,
             "word_dropout": word_dropout,

@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from nmt.errors import UserError
 from nmt.settings import Setting
 
 METRICS = "metrics.jsonl"
@@ -94,7 +95,7 @@ def keep_until(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    kept = [lines[i] for i, found in enumerate(parsed(path, lines)) if found["step"] <= step]
     new = path.with_suffix(".new")
     new.write_text("".join(kept), encoding="utf-8")
     os.replace(new, path)
@@ -104,4 +105,20 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Read the lines of a run that are whole; the last of one that was killed may not be."""
     path = folder / METRICS
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    return parsed(path, lines)
+
+
+def parsed(path: Path, lines: list[str]) -> list[dict[str, Any]]:
+    """Read the lines that are whole, the first ones. UserError for one that nobody logged."""
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.endswith("\n"):
+            break
+        try:
+            one = json.loads(line)
+        except (ValueError, RecursionError):
+            one = None
+        if not isinstance(one, dict) or type(one.get("step")) is not int:
+            raise UserError(f"{path}, line {number} is no line of a log: remove it")
+        found.append(one)
+    return found

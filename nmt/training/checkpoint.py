@@ -8,17 +8,21 @@ executes when it is loaded. ``SHA256SUMS`` tells whether the disk still has what
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nmt.check import fits
 from nmt.errors import UserError
 from nmt.files import damage, sync, write_sums
+from nmt.foreign import read_json
+from nmt.training.tensors import check_tensors, read_tensors
 
 FOLDER = "checkpoints"
 MODEL, AVERAGE = "model.safetensors", "ema.safetensors"
@@ -53,7 +57,7 @@ class Checkpoint:
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":
         """Read where training stood, not the tensors."""
-        return cls(folder, Position(**json.loads((folder / "state.json").read_text())))
+        return cls(folder, read_position(folder / "state.json"))
 
     @property
     def weights(self) -> Path:
@@ -63,7 +67,7 @@ class Checkpoint:
 
     def model(self) -> dict[str, Tensor]:
         """Read the tensors that were measured on dev."""
-        return load_file(self.weights)
+        return read_tensors(self.weights)
 
     def ema(self) -> dict[str, Tensor] | None:
         """Read the moving average of the weights; None: there is none."""
@@ -72,13 +76,47 @@ class Checkpoint:
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Put model, optimizer and random states back to where they stood."""
         load_tensors(model, self.folder / MODEL)
-        load_optimizer(optimizer, load_file(self.folder / "optimizer.safetensors"))
-        load_random_states(load_file(self.folder / "random.safetensors"))
+        self._load("optimizer.safetensors", partial(load_optimizer, optimizer))
+        self._load("random.safetensors", load_random_states)
+
+    def _load(self, name: str, load: Callable[[dict[str, Tensor]], None]) -> None:
+        tensors = read_tensors(self.folder / name)
+        try:
+            load(tensors)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(f"{self.folder / name} is not of this training: {error}") from error
+
+
+def read_position(path: Path) -> Position:
+    """Read a state.json. UserError where it is none."""
+    content = read_json(path)
+    types = {one.name: one.type for one in fields(Position)}
+    for key, value in content.items():
+        numbers = list(value.values()) if isinstance(value, dict) else []
+        if (
+            key not in types
+            or not fits(value, types[key])
+            or not all(fits(number, float) for number in numbers)
+        ):
+            raise UserError(f"{path}: {key}={value} is nothing that a training counts")
+        if type(value) is int and value < 0:
+            raise UserError(f"{path}: {key}={value}: must be at least 0")
+    return Position(**content)
 
 
 def checkpoints(run: Path) -> list[Checkpoint]:
-    """Return the checkpoints of a run folder, oldest first."""
-    return [Checkpoint.read(folder) for folder in sorted((run / FOLDER).glob("step-*[0-9]"))]
+    """Return the checkpoints of a run folder, oldest first, but for those without a position.
+
+    UserError for a position that was written, and that no training has.
+    """
+    found: list[Checkpoint] = []
+    for folder in sorted((run / FOLDER).glob("step-*[0-9]")):
+        try:
+            found.append(Checkpoint.read(folder))
+        except (OSError, UserError):
+            if not damage(folder):
+                raise
+    return found
 
 
 def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
@@ -168,7 +206,11 @@ def measured(found: Iterable[Checkpoint]) -> list[Checkpoint]:
 def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
     """Sort what was measured on dev, the best first: ``bleu`` is good high, ``loss`` low."""
     sign = 1 if watch == "loss" else -1
-    return sorted(measured(kept), key=lambda c: (sign * c.position.dev[watch], c.position.step))
+    kept = measured(kept)
+    for one in kept:
+        if watch not in one.position.dev:
+            raise UserError(f"{one.folder / 'state.json'} has no {watch} of dev")
+    return sorted(kept, key=lambda c: (sign * c.position.dev[watch], c.position.step))
 
 
 def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:
@@ -214,14 +256,8 @@ def save_tensors(model: nn.Module, path: Path) -> None:
 
 def load_tensors(model: nn.Module, path: Path) -> None:
     """Read what :func:`save_tensors` wrote. UserError where it is of another model."""
-    tensors = load_file(path)
-    parameters = dict(model.named_parameters())
-    wrong = sorted(parameters.keys() ^ tensors.keys()) or [
-        name for name, p in parameters.items() if p.shape != tensors[name].shape
-    ]
-    if wrong:
-        raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
-    put(model, tensors)
+    check_tensors(model, path)
+    put(model, read_tensors(path))
 
 
 def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -242,10 +278,13 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_tensors` gave."""
+    """Put back what :func:`optimizer_tensors` gave. ValueError for what is of other parameters."""
     state: dict[int, dict[str, Tensor]] = {}
+    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
     for key, tensor in tensors.items():
         number, name = key.split(".", 1)
+        if not 0 <= int(number) < len(shapes) or tensor.shape not in ((), shapes[int(number)]):
+            raise ValueError(f"{key} has the shape {tuple(tensor.shape)}")
         state.setdefault(int(number), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 

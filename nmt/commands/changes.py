@@ -1,0 +1,39 @@
+"""Other values in the configuration of a run, which is resolved: its parts are chosen already."""
+
+from collections.abc import Iterator
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt.check import explain, targets
+from nmt.errors import UserError
+from nmt.settings import shared_part
+from nmt.yamls import config_folder
+
+
+def is_choice(cfg: DictConfig, key: str) -> bool:
+    """Tell whether a key is that of a part, or of several settings, and not of one value."""
+    return (config_folder() / key).is_dir() or isinstance(OmegaConf.select(cfg, key), DictConfig)
+
+
+def with_values(cfg: DictConfig, words: list[str]) -> DictConfig:
+    """Return a run's configuration with the values of KEY=VALUE words.
+
+    UserError for a key that is not there, and for a value of another type.
+    """
+    try:
+        wide = [one for word in words for one in everywhere(cfg, word)]
+        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(wide))
+    except OmegaConfBaseException as error:
+        raise UserError(explain(error)) from error
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def everywhere(cfg: DictConfig, word: str) -> Iterator[str]:
+    """Yield a word for every place that has what it changes: model.attention is the attention."""
+    yield word
+    part, _, rest = word.partition(".")
+    for path in targets(cfg):
+        if path != part and shared_part(path) == part and OmegaConf.select(cfg, path) == cfg[part]:
+            yield f"{path}.{rest}"
