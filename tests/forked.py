@@ -47,7 +47,10 @@ class Forked(AbstractContextManager["Forked"]):
         after: float = 0.0,
         once: Path | None = None,
     ) -> Ended:
-        """Run `nmt WORDS`, and ``send`` a signal so many seconds after ``once`` there is a file."""
+        """Run `nmt WORDS`, and ``send`` a signal so many seconds after it began.
+
+        Or after ``once`` it has put something into that folder.
+        """
         asked = {
             "words": [str(word) for word in words],
             "folder": str(self.folder),
@@ -100,13 +103,13 @@ def serve() -> None:
 def wait(child: int, asked: dict, started: float) -> int:
     """Wait for the end of a process, and send it the signal on the way."""
     waits_for, sent = asked["once"], not asked["signal"]
-    since = started
+    since, before = started, content(waits_for)
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return status
         now = time.monotonic()
-        if waits_for and Path(waits_for).exists():
+        if waits_for and content(waits_for) > before:
             waits_for, since = None, now
         if not sent and not waits_for and now >= since + asked["after"]:
             os.kill(child, asked["signal"])
@@ -114,6 +117,11 @@ def wait(child: int, asked: dict, started: float) -> int:
         if now > started + TIMEOUT:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.002)
+
+
+def content(folder: str | None) -> int:
+    """How much is in a folder."""
+    return len(os.listdir(folder)) if folder and Path(folder).exists() else 0
 
 
 if __name__ == "__main__":

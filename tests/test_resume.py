@@ -41,14 +41,14 @@ def words(tiny: list[str], model: str) -> list[str]:
 
 @pytest.fixture(scope="module", params=MODELS)
 def whole(request, forked, tiny) -> tuple[list[str], Path, float, float]:
-    """What to type, a run that nothing happened to, its seconds, and those before it trained."""
+    """What to type, a run that nothing happened to, its seconds before and in training."""
     typed = words(tiny, request.param)
     run = forked.folder / request.param
     assert forked.nmt("train", *typed, f"hydra.run.dir={run}-warm").code == 0  # fills the cache
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
     trained = (run / "result.json").stat().st_mtime - (run / "tokenizer").stat().st_mtime
-    return typed, run, answer.seconds, answer.seconds - trained
+    return typed, run, answer.seconds - trained, trained
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
@@ -84,23 +84,20 @@ def assert_equal(run: Path, other: Path) -> None:
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(whole, forked):
-    typed, undisturbed, seconds, start = whole
+    typed, undisturbed, start, trained = whole
     run = undisturbed.with_name(undisturbed.name + "-killed")
     moment = random.Random(7)
-    kills = 0
-    while kills < KILLS:
+    for number in range(KILLS + 1):
         begun = (run / "config.yaml").exists()
         command = [f"resume={run}"] if begun else [*typed, f"hydra.run.dir={run}"]
-        after = moment.uniform(0.3 * start, start + (seconds - start) / 8)
-        answer = forked.nmt("train", *command, send=signal.SIGKILL, after=after)
-        if answer.code == 0:
-            break
-        assert answer.code == -signal.SIGKILL, answer.err
-        kills += 1
-    if not (run / "result.json").exists():
-        answer = forked.nmt("train", f"resume={run}")
-        assert answer.code == 0, answer.err
-    assert kills >= KILLS // 2
+        how: dict[str, Any] = {}
+        if number < KILLS // 5:  # before it trains
+            how = {"send": signal.SIGKILL, "after": moment.uniform(0, start)}
+        elif number < KILLS:
+            after = moment.uniform(0, trained / 10)
+            how = {"send": signal.SIGKILL, "after": after, "once": run / "tensorboard"}
+        answer = forked.nmt("train", *command, **how)
+        assert answer.code == (-signal.SIGKILL if how else 0), (number, answer.err)
     assert_equal(run, undisturbed)
     left = [p.name for p in run.rglob("*") if p.suffix in (".partial", ".old", ".damaged")]
     assert left == []
@@ -108,7 +105,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(wh
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
 def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
-    typed, undisturbed, seconds, start = whole
+    typed, undisturbed, _, trained = whole
     run = undisturbed.with_name(f"{undisturbed.name}-{name}")
     answer = forked.nmt(
         "train",
@@ -116,7 +113,7 @@ def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
         f"hydra.run.dir={run}",
         send=signal.Signals[name],
         once=run / "checkpoints",
-        after=(seconds - start) / 4,
+        after=trained / 4,
     )
     assert answer.code == 0, answer.err
     assert f"nmt: {name}: stopped at step " in answer.err

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import sentencepiece
-from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
+from sentencepiece import sentencepiece_model_pb2 as protos
 
 from nmt.data.sampling import Sampler
 from nmt.errors import UserError, at_least, at_most
@@ -108,8 +108,9 @@ class Tokenizer:
     @cached_property
     def sampler(self) -> Sampler:
         """What draws segmentations."""
-        kind = ModelProto.FromString(self.model).trainer_spec.model_type
-        name = TrainerSpec.ModelType.Name(kind).lower()
+        made: Any = protos  # by protobuf, at run time
+        kind = made.ModelProto.FromString(self.model).trainer_spec.model_type
+        name = made.TrainerSpec.ModelType.Name(kind).lower()
         return Sampler(self.processor, name, self.smoothing)
 
     def decode(self, ids: Sequence[int]) -> str:
