@@ -15,8 +15,8 @@ setup: .venv/ready
 train: setup  ## make train ARGS="attention=bahdanau seed=2"
 	$(BIN)/nmt train $(ARGS)
 
-test: setup
-	$(BIN)/python -m pytest $(ARGS)
+test: setup  ## a process a core, each with one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check
