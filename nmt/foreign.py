@@ -17,7 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from nmt.errors import UserError
 
 FORMAT = 1  # of the run folders that are written; 0: before formats had numbers
-LARGEST = 2**20  # bytes of a configuration; one has five thousand
+LARGEST = 2**17  # bytes of a configuration; one has five thousand
+DEEPEST = 50  # of a configuration's values in values; one has five
 
 
 def refuse_links(folder: Path) -> None:
@@ -46,7 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file of plain values. UserError where it holds no mapping, or repeats by alias.
+    """Read a YAML file of plain values. UserError where it holds no mapping, or takes for ever.
 
     A few aliases of aliases would stand for more values than memory holds.
     """
@@ -54,10 +55,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is larger than any configuration ({LARGEST:,} bytes)")
     try:
         text = path.read_text(encoding="utf-8")
-        aliases = [one for one in yaml.parse(text) if isinstance(one, yaml.AliasEvent)]
-        if aliases:
-            line = aliases[0].start_mark.line + 1
-            raise UserError(f"{path}, line {line}: *{aliases[0].anchor} repeats another value")
+        depth = 0
+        for event in yaml.parse(text):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise UserError(
+                    f"{path}, line {event.start_mark.line + 1}: a value is nested too deep, or "
+                    "repeats another by *alias: write out what a run has"
+                )
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error

@@ -147,7 +147,7 @@ def test_absurd_sizes_are_told_before_memory_is_taken(words, told):
         ("config.yaml", b"- a\n- b\n"),
         ("config.yaml", b"model: !!python/object/apply:os.system ['touch executed']"),
         ("config.yaml", BOMB.encode()),
-        ("config.yaml", b"a: " + 2**20 * b"x"),
+        ("config.yaml", b"a: " + 2**17 * b"x"),
         ("tokenizer/source.model", b"garbage"),
         ("tokenizer/source.model", b""),
         ("model.safetensors", b""),
