@@ -59,7 +59,11 @@ def test_auto_is_bf16_where_the_processor_multiplies_it(flags, expected, monkeyp
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert pick_precision("auto", CPU) is expected
     assert pick_precision("fp32", CPU) is torch.float32
-    assert pick_precision("bf16", CPU) is torch.bfloat16
+    if expected is torch.bfloat16:
+        assert pick_precision("bf16", CPU) is torch.bfloat16
+    else:
+        with pytest.raises(UserError, match="precision=bf16: this processor"):
+            pick_precision("bf16", CPU)
 
 
 def test_an_unknown_precision_is_refused():

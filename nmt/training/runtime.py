@@ -36,6 +36,11 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     Weights, optimizer, sums, softmax and loss are float32 in either case.
     """
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if name == "bf16" and device.type == "cpu" and not computes_bf16(device):
+        raise UserError(
+            "precision=bf16: this processor has no products in bf16 (AVX512-BF16 or AMX); "
+            "take precision=auto"
+        )
     if name in known:
         return known[name]
     if name != "auto":
