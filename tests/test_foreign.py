@@ -15,6 +15,7 @@ from comparison_runs import RESULT, configured, write_run
 from safetensors.torch import load_file, save_file
 
 from nmt.errors import UserError
+from nmt.files import write_sums
 from nmt.run import open_run, read_config
 
 unpickled: list[str] = []
@@ -192,6 +193,7 @@ def cut(path: Path) -> None:
 def test_a_run_does_not_go_on_with_tensors_of_another(name, damage, run):
     path = last(run) / f"{name}.safetensors"
     damage(path)
+    write_sums(path.parent)  # else the disk is to blame
 
     answer = nmt("train", f"resume={run}", "train.max_steps=6")
 
@@ -217,6 +219,7 @@ def test_a_run_does_not_go_on_with_tensors_of_another(name, damage, run):
 )
 def test_a_run_does_not_go_on_from_what_nobody_wrote(name, content, run):
     (run / name).write_text(content)
+    write_sums(last(run))
 
     message = mistake(nmt("train", f"resume={run}", "train.max_steps=6"))
 
