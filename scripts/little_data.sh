@@ -7,19 +7,18 @@ data=$(realpath "$1")
 runs=${2:-runs/little-data}
 updates=${3:-3000}
 variant() {
-    nmt train experiment=multi30k_transformer data.dir="$data" schedule=linear \
+    nmt train experiment=multi30k_transformer data.dir="$data" \
         train.max_steps="$updates" train.label_smoothing=0 train.keep_last=1 "${@:2}" \
         hydra.run.dir="$runs/$1"
 }
 variant plain
 variant smoothing train.label_smoothing=0.1
-variant subword-sampling tokenizer=unigram tokenizer.sample=0.3
-variant unigram tokenizer=unigram
+variant subword-sampling tokenizer.sample=0.3
 variant word-dropout model.word_dropout=0.1
 variant average-of-five train.keep_last=5
 variant ema train.ema=0.999
 variant rdrop consistency=rdrop
 variant simcut consistency=simcut
 variant early-stopping train.patience=3
-variant all train.label_smoothing=0.1 tokenizer=unigram tokenizer.sample=0.3 \
+variant all train.label_smoothing=0.1 tokenizer.sample=0.3 \
     model.word_dropout=0.1 train.ema=0.999 consistency=rdrop
