@@ -290,6 +290,7 @@ def conclude(
     all, ``tested_weights`` what the tested weights have on dev under teacher forcing.
     """
     position = trainer.position
+    seconds = position.update_seconds  # none where all updates were left out
     logged = [line["dev/bleu"] for line in read_metrics(run) if line.get("dev/bleu") is not None]
     result = {
         **result,
@@ -298,7 +299,7 @@ def conclude(
         "skipped_updates": position.skipped,
         "seconds": round(position.seconds, 3),
         "tokens": position.tokens,
-        "tokens_per_s": round(position.tokens / position.update_seconds, 1),
+        **({"tokens_per_s": round(position.tokens / seconds, 1)} if seconds else {}),
         "padding_share": round(trainer.loader.padding_share(), 4),
         "dev": position.dev,
         "best_dev": {"bleu": max(logged, default=None), trainer.config.watch: position.best},
