@@ -97,8 +97,7 @@ def alignment(settings: Settings) -> str:
     rows = [links(run, statistical=run == found[0]) for run in found]
     statistical = [[one["aligner"], "", *rates(one)] for one in aligned(found[0])["table"][1:]]
     header = ("aligner", "attention that is read", "AER %", "precision %", "recall %")
-    by_attention = compared(folder, "attention=cosine,guide=none")
-    return f"{markdown(header, statistical + rows)}\n\n{by_attention}"
+    return markdown(header, [*statistical, *rows])
 
 
 def links(run: Path, statistical: bool) -> list[Cell]:
@@ -107,7 +106,8 @@ def links(run: Path, statistical: bool) -> list[Cell]:
         best = ("layer=best", "head=best", "shift=best", "heatmaps=2")
         nmt("align", f"run='{run}'", *best, f"statistical={str(statistical).lower()}")
     found = aligned(run)
-    name = f"{run.parents[1].name}, {run.parent.name}, {run.name}"
+    what = run.name if "attention" in run.name else f"{run.parent.name} {run.name}"
+    name = f"{run.parents[1].name}: {what.removeprefix('attention=')}"
     layer, head = (found[key] or "mean" for key in ("layer", "head"))
     read = f"layer {layer}, head {head}" + ", shifted" * found["shift"]
     return [name, read, *rates(found)]
@@ -125,7 +125,7 @@ def aligned(run: Path) -> dict[str, Any]:
 
 def result_of_alignment(run: Path) -> Path:
     """Return the file in which nmt align writes it."""
-    return run / "alignment" / "greek_nt-test" / "result.json"
+    return run / "alignment" / "greeknt-test" / "result.json"
 
 
 STUDIES: dict[str, Callable[[Settings], str]] = {
