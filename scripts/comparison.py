@@ -108,8 +108,9 @@ def links(run: Path, statistical: bool) -> list[Cell]:
     found = aligned(run)
     what = run.name if "attention" in run.name else f"{run.parent.name} {run.name}"
     name = f"{run.parents[1].name}: {what.removeprefix('attention=')}"
-    layer, head = (found[key] or "mean" for key in ("layer", "head"))
-    read = f"layer {layer}, head {head}" + ", shifted" * found["shift"]
+    reading = found["reading"]
+    layer, head = (reading[key] or "mean" for key in ("layer", "head"))
+    read = f"layer {layer}, head {head}" + ", shifted" * reading["shift"]
     return [name, read, *rates(found)]
 
 
