@@ -62,6 +62,7 @@ def test_a_transformer_goes_through_everything_and_goes_on(tmp_path, monkeypatch
     words = [
         "experiment=smoke",
         "model=transformer_tiny",
+        *("model.encoder_layers=2", "model.decoder_layers=2", "model.width=32"),
         "train.heatmaps=1",
         "decode.max_ratio=0.5",
     ]
