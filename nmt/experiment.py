@@ -75,7 +75,7 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals) -> flo
         until.enter_context(only_one(run))
         progress = until.enter_context(Progress(console))
         found = checkpoint.repaired(run, progress.say)
-        write_start(cfg, run, prepared)
+        write_start(cfg, run, prepared, goes_on=bool(found))
         logger = until.enter_context(Logger(run, found[-1].position.step if found else 0))
         sentences = spread(prepared.dev["source"], prepared.dev["target"], config.heatmaps)
         gallery = Gallery(
@@ -209,25 +209,24 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
     return Guided(loss, links.weight, links.layer, links.head, links.shift)
 
 
-def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
+def write_start(cfg: DictConfig, run: Path, prepared: Prepared, goes_on: bool) -> None:
     """Write what explains the run before it has learned anything.
 
     UserError where it has, and from another text: its pieces would be others.
     """
-    for side, tokenizer in (
-        ("source", prepared.source_tokenizer),
-        ("target", prepared.target_tokenizer),
-    ):
-        path = run / "tokenizer" / f"{side}.model"
-        if checkpoint.checkpoints(run) and path.read_bytes() != tokenizer.model:
+    folder = run / "tokenizer"
+    tokenizers = {"source": prepared.source_tokenizer, "target": prepared.target_tokenizer}
+    for side, tokenizer in tokenizers.items():
+        path = folder / f"{side}.model"
+        if goes_on and path.read_bytes() != tokenizer.model:
             raise UserError(
                 f"{path} is not what the corpus gives now: its text is another, or sentencepiece "
                 f"is. Put the text back (data.dir=, data.train=), or begin again: from={run}"
             )
-    run.mkdir(parents=True, exist_ok=True)
     write(run / CONFIG, OmegaConf.to_yaml(stored(cfg)))
-    prepared.source_tokenizer.save(run / "tokenizer", "source")
-    prepared.target_tokenizer.save(run / "tokenizer", "target")
+    if not goes_on:
+        for side, tokenizer in tokenizers.items():
+            tokenizer.save(folder, side)
 
 
 def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,25 @@ from nmt.errors import UserError
 SUMS = "SHA256SUMS"
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file beside its place, then rename it."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Name the file to write in the block, beside its place, where it comes once it is whole."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    sync(partial)
-    partial.replace(path)
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
     sync(path.parent)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that appears whole."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

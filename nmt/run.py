@@ -37,12 +37,12 @@ from nmt.files import damage
 from nmt.foreign import FORMAT, read_yaml, refuse_links, without_format
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import (
-    AVERAGE,
     MODEL,
     Checkpoint,
     better_first,
     checkpoints,
     load_tensors,
+    unless_damaged,
 )
 from nmt.training.runtime import (
     autocast,
@@ -178,24 +178,25 @@ def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
     return source, target
 
 
-def check_weights(cfg: DictConfig, run: Path, files: Iterable[Path]) -> None:
-    """Raise UserError where files do not hold the weights of a run's model.
+def weightless(cfg: DictConfig, run: Path, source: Sized, target: Sized) -> Seq2Seq:
+    """Build a run's model without memory, so that absurd sizes in its configuration ask for none.
 
-    The model is built without memory, so that a configuration with absurd sizes asks for none.
+    UserError where it cannot be built.
     """
-    source, target = load_tokenizers(run)
     with of_file(run / CONFIG), torch.device("meta"):
-        model = build_model(cfg, source, target)
-    for path in files:
-        check_tensors(model, path)
+        return build_model(cfg, source, target)
 
 
 def check_checkpoints(cfg: DictConfig, run: Path) -> None:
-    """Raise UserError where a whole checkpoint of a run is not of its model."""
-    whole = [one for one in checkpoints(run) if not damage(one.folder)]
-    found = [one.folder / name for one in whole for name in (MODEL, AVERAGE)]
-    if found:
-        check_weights(cfg, run, (path for path in found if path.name == MODEL or path.is_file()))
+    """Raise UserError where a checkpoint of a run that the disk has kept is not of its model."""
+    found = checkpoints(run)
+    if not found:
+        return
+    model = weightless(cfg, run, *load_tokenizers(run))
+    for one in found:
+        with unless_damaged(one.folder):
+            for path in sorted({one.folder / MODEL, one.weights}):
+                check_tensors(model, path)
 
 
 def open_run(run: Path, device_name: str, precision: str) -> Translator:
@@ -207,8 +208,8 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     path = run / MODEL
     if not path.is_file():
         path = best_checkpoint(run, cfg.train.watch).weights
-    check_weights(cfg, run, [path])
     source, target = load_tokenizers(run)
+    check_tensors(weightless(cfg, run, source, target), path)
     model = build_model(cfg, source, target).to(device)
     load_tensors(model, path)
     dtype = pick_precision(precision, device)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from nmt.attention.additive import additive, exponential
 from nmt.attention.score import Score
-from nmt.errors import at_least, at_most
+from nmt.sizes import check_widths
 
 
 class LuongConcat(Score):
@@ -18,8 +18,7 @@ class LuongConcat(Score):
 
     def __init__(self, query_width: int, key_width: int, width: int | None = None) -> None:
         super().__init__(query_width, key_width)
-        at_least(1, {"attention.width": width})
-        at_most(65_536, {"attention.width": width})
+        check_widths({"attention.width": width})
         width = width or query_width
         self.W = nn.Linear(query_width + key_width, width, bias=False)
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))

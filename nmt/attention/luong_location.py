@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.score import Score
-from nmt.errors import at_least, at_most
+from nmt.sizes import check_widths
 
 
 class LuongLocation(Score):
@@ -18,8 +18,7 @@ class LuongLocation(Score):
 
     def __init__(self, query_width: int, key_width: int, max_positions: int = 100) -> None:
         super().__init__(query_width, key_width)
-        at_least(1, {"attention.max_positions": max_positions})
-        at_most(65_536, {"attention.max_positions": max_positions})
+        check_widths({"attention.max_positions": max_positions})
         self.max_positions = max_positions
         self.W = nn.Linear(query_width, max_positions, bias=False)
 

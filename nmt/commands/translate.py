@@ -18,6 +18,7 @@ from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.evaluation.attention import attends
+from nmt.files import replacing
 from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.run import Translator, open_run, read_config
 from nmt.yamls import config_folder
@@ -101,17 +102,13 @@ def output(path: str | None) -> Iterator[TextIO]:
     place = Path(path)
     if place.is_dir():
         raise UserError(f"output={path} is a folder: name a file in it")
-    partial = place.with_name(place.name + ".partial")
-    try:
-        file = partial.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UserError(f"output={path} cannot be written: {error.strerror}") from error
-    try:
+    with replacing(place) as partial:
+        try:
+            file = partial.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise UserError(f"output={path} cannot be written: {error.strerror}") from error
         with file:
             yield file
-        partial.replace(place)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def written(number: int, translations: list[Translation], n_best: int) -> str:

@@ -10,7 +10,8 @@ from abc import ABC
 import torch
 from torch import Tensor, nn
 
-from nmt.errors import UserError, at_least, at_most
+from nmt.errors import UserError
+from nmt.sizes import check_widths
 
 
 class Positions(nn.Module, ABC):
@@ -65,8 +66,7 @@ class Learned(Positions):
 
     def __init__(self, width: int, head_width: int, max_positions: int = 1024) -> None:
         super().__init__(width, head_width)
-        at_least(1, {"positions.max_positions": max_positions})
-        at_most(65_536, {"positions.max_positions": max_positions})
+        check_widths({"positions.max_positions": max_positions})
         self.table = nn.Embedding(max_positions, width)
         nn.init.normal_(self.table.weight, std=width**-0.5)
 

@@ -18,7 +18,7 @@ from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import Recurrent
 from nmt.models.seq2seq import Kind, Seq2Seq
-from nmt.models.sizes import check_sizes
+from nmt.sizes import check_sizes
 
 
 class RNN(Seq2Seq):

@@ -27,9 +27,9 @@ from nmt.models.feed_forward import FeedForward
 from nmt.models.positions import Positions
 from nmt.models.residual import Norm, Residual
 from nmt.models.seq2seq import Kind, Seq2Seq
-from nmt.models.sizes import check_sizes
 from nmt.models.stack import Stack
 from nmt.models.transformer_layers import DecoderLayer, EncoderLayer
+from nmt.sizes import check_sizes
 
 
 class Memory(NamedTuple):

@@ -13,6 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nmt.errors import UserError
+from nmt.files import write
 from nmt.settings import Setting
 
 METRICS = "metrics.jsonl"
@@ -96,9 +97,7 @@ def keep_until(path: Path, step: int) -> None:
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [lines[i] for i, found in enumerate(parsed(path, lines)) if found["step"] <= step]
-    new = path.with_suffix(".new")
-    new.write_text("".join(kept), encoding="utf-8")
-    os.replace(new, path)
+    write(path, "".join(kept))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

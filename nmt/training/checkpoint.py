@@ -7,7 +7,8 @@ executes when it is loaded. ``SHA256SUMS`` tells whether the disk still has what
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from nmt.check import fits
 from nmt.errors import UserError
-from nmt.files import damage, sync, write_sums
+from nmt.files import damage, replacing, sync, write_sums
 from nmt.foreign import read_json
 from nmt.training.tensors import check_tensors, read_tensors
 
@@ -111,12 +112,19 @@ def checkpoints(run: Path) -> list[Checkpoint]:
     """
     found: list[Checkpoint] = []
     for folder in sorted((run / FOLDER).glob("step-*[0-9]")):
-        try:
+        with unless_damaged(folder):
             found.append(Checkpoint.read(folder))
-        except (OSError, UserError):
-            if not damage(folder):
-                raise
     return found
+
+
+@contextmanager
+def unless_damaged(folder: Path) -> Iterator[None]:
+    """Pass over what is wrong with a checkpoint inside the block where the disk is to blame."""
+    try:
+        yield
+    except (OSError, UserError):
+        if not damage(folder):
+            raise
 
 
 def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
@@ -246,12 +254,9 @@ def parameters(model: nn.Module) -> dict[str, Tensor]:
 
 
 def save_tensors(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters beside their place, then rename the file."""
-    partial = path.with_name(path.name + ".partial")
-    save_file(parameters(model), partial)
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)
+    """Write the model's parameters to a file that appears whole."""
+    with replacing(path) as partial:
+        save_file(parameters(model), partial)
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:
