@@ -1,10 +1,11 @@
 """One experiment: from a configuration to a run folder with a trained and evaluated model."""
 
 import inspect
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hydra.utils
@@ -37,6 +38,7 @@ from nmt.training import checkpoint
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
+from nmt.training.ranks import Ranks
 from nmt.training.room import checkpoint_room, only_one
 from nmt.training.runtime import (
     bound_kernels,
@@ -51,40 +53,36 @@ from nmt.training.signals import Signals
 from nmt.training.trainer import Trainer
 
 
-def train(cfg: DictConfig, run: Path, console: Console, signals: Signals) -> float:
+def train(
+    cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks: Ranks | None = None
+) -> float:
     """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev score.
 
-    UserError for a configuration that cannot be built, before any data is read, and for data that
-    cannot be used, before anything is written. Stop where ``signals`` ask for it.
+    All ``ranks`` do the same, and the first one writes. UserError for a configuration that cannot
+    be built, before any data is read, and for data that cannot be used, before anything is written.
+    Stop where ``signals`` ask for it.
     """
-    rehearse(cfg)
+    ranks = ranks or Ranks()
+    rehearse(cfg, ranks)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     keep_heap()
     bound_kernels()
     device = pick_device(cfg.device)
     forget_peak_memory(device)
-    prepared = prepare_data(cfg)
-    loader = TrainLoader(prepared, config.max_tokens, cfg.seed, read_guide(cfg, prepared))
+    with ranks.in_turn():
+        prepared = prepare_data(cfg)
+        guide = read_guide(cfg, prepared)
+    loader = TrainLoader(prepared, config.max_tokens, cfg.seed, guide)
     seed_everything(cfg.seed, device, cfg.deterministic)
-    translator = new_translator(cfg, prepared, device)
+    translator = new_translator(cfg, prepared, device, ranks)
     loss = build_loss(cfg)
     if isinstance(loss, Guided):
         loss.check(translator.model)
-    with ExitStack() as until:
-        until.enter_context(only_one(run))
-        progress = until.enter_context(Progress(console))
-        found = checkpoint.repaired(run, progress.say)
-        write_start(cfg, run, prepared, goes_on=bool(found))
-        logger = until.enter_context(Logger(run, found[-1].position.step if found else 0))
-        sentences = spread(prepared.dev["source"], prepared.dev["target"], config.heatmaps)
-        gallery = Gallery(
-            translator, decode, sentences, run / "heatmaps", config.heatmap_words, logger
-        )
+    with Progress(console) as progress, opened(cfg, run, prepared, progress, ranks) as (log, found):
+        gallery = new_gallery(config, decode, run, translator, prepared, log)
         quick = replace(decode, beam=config.dev_beam, n_best=1)
-        evaluation = DevEvaluation(
-            translator, prepared.dev, quick, config.max_tokens, gallery, logger
-        )
+        evaluation = DevEvaluation(translator, prepared.dev, quick, config.max_tokens, gallery, log)
         trainer = Trainer(
             model=translator.model,
             optimizer=build_optimizer(cfg.optimizer, translator.model, device),
@@ -92,36 +90,45 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals) -> flo
             loss=loss,
             loader=loader,
             evaluate=evaluation,
-            logger=logger,
+            logger=log,
             progress=progress,
             config=config,
             device=device,
             precision=translator.precision,
             run=run,
             signals=signals,
+            ranks=ranks,
         )
         introduce(console, prepared, trainer, run)
         if found:
             trainer.resume(found[-1])
             progress.say(f"goes on at step {trainer.position.step:,}")
         else:
-            logger.config((run / CONFIG).read_text(encoding="utf-8"))
+            log.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")
-        finish(translator, run, config, progress.say)
+        if ranks.first:
+            finish(translator, run, config, progress.say)
+        ranks.copy_first(translator.model)
         gallery.draw_references(trainer.position.step)
         result = test(translator, prepared, replace(decode, n_best=1), run, console)
         result["tested_weights"] = evaluation.forced()
-        conclude(cfg, run, trainer, result, logger)
+        if ranks.first:
+            conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)
     best = trainer.position.best
     assert best is not None
     return best
 
 
-def rehearse(cfg: DictConfig) -> None:
+def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     """Build every part once, the model without memory: UserError for what cannot be built."""
     check(cfg)
+    if cfg.train.split_batches and ranks.size > 1:
+        raise UserError(
+            "train.split_batches=true: with several processes a batch cannot be halved, since the "
+            "others do not wait for it; lower train.max_tokens"
+        )
     for part in ("data", "model", "optimizer", "schedule"):
         if "_target_" not in (cfg[part] or {}):
             raise UserError(f"{part} is missing: a training needs one, {part}=…")
@@ -178,23 +185,27 @@ def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
     return links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg.cache))
 
 
-def new_translator(cfg: DictConfig, prepared: Prepared, device: torch.device) -> Translator:
+def new_translator(
+    cfg: DictConfig, prepared: Prepared, device: torch.device, ranks: Ranks
+) -> Translator:
     """Build an untrained model between the tokenizers of the corpus."""
     source, target = prepared.source_tokenizer, prepared.target_tokenizer
     model = build_model(cfg, source, target).to(device)
     precision = pick_precision(cfg.precision, device)
-    return Translator(model, source, target, cfg.data.source, cfg.data.target, device, precision)
+    languages = cfg.data.source, cfg.data.target
+    return Translator(model, source, target, *languages, device, precision, ranks)
 
 
 def build_optimizer(
     cfg: DictConfig, model: nn.Module, device: torch.device
 ) -> torch.optim.Optimizer:
     """Build the optimizer, as one fused kernel where there is one for this device."""
+    named = model.named_parameters()
     make: Callable[..., torch.optim.Optimizer] = hydra.utils.instantiate(cfg)
     fused = "fused" in inspect.signature(hydra.utils.get_object(cfg["_target_"])).parameters
     if fused and "fused" not in cfg and device.type in ("cpu", "cuda"):
-        return make(model.parameters(), fused=True)
-    return make(model.parameters())
+        return make(named, fused=True)
+    return make(named)
 
 
 def build_loss(cfg: DictConfig) -> BatchLoss:
@@ -207,6 +218,26 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
         return loss
     links: LinkSource = hydra.utils.instantiate(cfg.guide)
     return Guided(loss, links.weight, links.layer, links.head, links.shift)
+
+
+@contextmanager
+def opened(
+    cfg: DictConfig, run: Path, prepared: Prepared, progress: Progress, ranks: Ranks
+) -> Iterator[tuple[Logger, list[checkpoint.Checkpoint]]]:
+    """Hold a run folder, with its log and its checkpoints, oldest first, inside the block.
+
+    The first of the ``ranks`` holds it; what the others log goes nowhere.
+    """
+    with ExitStack() as until:
+        if ranks.first:
+            until.enter_context(only_one(run))
+            found = checkpoint.repaired(run, progress.say)
+            write_start(cfg, run, prepared, goes_on=bool(found))
+        ranks.wait()
+        found = same_checkpoints(run, ranks)
+        place = run if ranks.first else Path(until.enter_context(TemporaryDirectory()))
+        step = found[-1].position.step if found else 0
+        yield until.enter_context(Logger(place, step)), found
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared, goes_on: bool) -> None:
@@ -229,6 +260,33 @@ def write_start(cfg: DictConfig, run: Path, prepared: Prepared, goes_on: bool) -
             tokenizer.save(folder, side)
 
 
+def same_checkpoints(run: Path, ranks: Ranks) -> list[checkpoint.Checkpoint]:
+    """Return the checkpoints of a run, oldest first. UserError where not all ``ranks`` see them."""
+    found = checkpoint.checkpoints(run)
+    steps = [one.position.step for one in found]
+    if any(others != steps for others in ranks.gathered(steps)):
+        raise UserError(
+            f"{run}: not every process sees its checkpoints: put it on a disk that all machines "
+            "share (hydra.run.dir=)"
+        )
+    return found
+
+
+def new_gallery(
+    config: Train,
+    decode: Decode,
+    run: Path,
+    translator: Translator,
+    prepared: Prepared,
+    logger: Logger,
+) -> Gallery:
+    """Choose the dev sentences that are drawn; of several processes the first one draws."""
+    number = config.heatmaps if translator.ranks.first else 0
+    sentences = spread(prepared.dev["source"], prepared.dev["target"], number)
+    alone = replace(translator, ranks=Ranks())
+    return Gallery(alone, decode, sentences, run / "heatmaps", config.heatmap_words, logger)
+
+
 def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path) -> None:
     """Print what is going to be trained, on what."""
     console.print(table(("train pairs", "number", "share"), shares(prepared)))
@@ -241,11 +299,16 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
         f"{splits}; vocabulary {len(prepared.source_tokenizer):,} → "
         f"{len(prepared.target_tokenizer):,} pieces\n"
         f"{loader.num_batches(0):,} batches an epoch, {loader.padding_share():.1%} padding\n"
-        f"{num_parameters(model):,} parameters on {trainer.device} in "
+        f"{num_parameters(model):,} parameters on {processes(trainer.ranks)}{trainer.device} in "
         f"{str(trainer.precision).removeprefix('torch.')}\n"
         f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",
         markup=False,
     )
+
+
+def processes(ranks: Ranks) -> str:
+    """Return how many processes train, in words; nothing where it is one."""
+    return f"{ranks.size} processes, each with " if ranks.size > 1 else ""
 
 
 def shares(prepared: Prepared) -> list[tuple[str, int, str]]:
@@ -275,6 +338,9 @@ def test(
     """Translate and score the test split, or dev where there is none, and show it."""
     name, split = ("test", prepared.test) if prepared.test is not None else ("dev", prepared.dev)
     lines = Lines(list(split["source"]), list(split["target"]))
+    if not translator.ranks.first:
+        translator(lines.source, decode)  # its share
+        return {}
     result = evaluate(translator, lines, decode, run)
     show(console, result, lines, run, num=4)
     return {"split": name, **result}
@@ -294,6 +360,7 @@ def conclude(
     result = {
         **result,
         "seed": cfg.seed,
+        "processes": trainer.ranks.size,
         "steps": position.step,
         "skipped_updates": position.skipped,
         "seconds": round(position.seconds, 3),

@@ -16,7 +16,7 @@ lock                  held while a process trains here
 import logging
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from nmt.training.checkpoint import (
     load_tensors,
     unless_damaged,
 )
+from nmt.training.ranks import Ranks
 from nmt.training.runtime import (
     autocast,
     bound_kernels,
@@ -69,13 +70,23 @@ class Translator:
     target_language: str
     device: torch.device
     precision: torch.dtype
+    ranks: Ranks = field(default_factory=Ranks)
 
     def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
-        """Translate lines; the ``decode.n_best`` best translations of each."""
+        """Translate lines; the ``decode.n_best`` best translations of each.
+
+        Each of the ``ranks`` translates its share, and has all.
+        """
         with self.evaluating():
-            return translate(
-                self.model, self.source_tokenizer, self.target_tokenizer, lines, decode, self.device
+            found = translate(
+                self.model,
+                self.source_tokenizer,
+                self.target_tokenizer,
+                self.ranks.share(lines),
+                decode,
+                self.device,
             )
+        return self.ranks.merged(found)
 
     def stream(
         self, lines: Iterable[str], decode: Decode, chunk: int

@@ -6,6 +6,7 @@ A test speaks to :class:`Forked`; run as a program, this file is the Python that
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,10 +47,12 @@ class Forked(AbstractContextManager["Forked"]):
         send: signal.Signals | None = None,
         after: float = 0.0,
         once: Path | None = None,
+        size: int = 1,
     ) -> Ended:
         """Run `nmt WORDS`, and ``send`` a signal so many seconds after it began.
 
-        Or after ``once`` it has put something into that folder.
+        Or after ``once`` it has put something into that folder. With ``size`` as many processes run
+        it together, as torchrun would start them; the first one gets the signal.
         """
         asked = {
             "words": [str(word) for word in words],
@@ -57,6 +60,7 @@ class Forked(AbstractContextManager["Forked"]):
             "signal": send,
             "after": after,
             "once": once and str(once),
+            "size": size,
         }
         assert self.python.stdin
         assert self.python.stdout
@@ -75,15 +79,25 @@ def serve() -> None:
         asked = json.loads(line)
         started = time.monotonic()
         errors = Path(asked["folder"]) / "stderr.txt"
-        child = os.fork()
-        if not child:
+        errors.unlink(missing_ok=True)
+        port = free_port()
+        children = []
+        for rank in range(asked["size"]):
+            child = os.fork()
+            if child:
+                children.append(child)
+                continue
+            if asked["size"] > 1:
+                several = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": asked["size"]}
+                address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+                os.environ |= {name: str(value) for name, value in (several | address).items()}
             os.chdir(asked["folder"])
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(0, 1)
-            os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+            os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
             sys.argv = ["nmt", *asked["words"]]
             code = 1
             try:
@@ -94,10 +108,19 @@ def serve() -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(code)
-        status = wait(child, asked, started)
+        statuses = [wait(children[0], asked, started)]
+        statuses += [wait(child, {**asked, "signal": None}, started) for child in children[1:]]
         seconds = time.monotonic() - started
-        print(json.dumps([os.waitstatus_to_exitcode(status), errors.read_text(), seconds]))
+        code = next(filter(None, map(os.waitstatus_to_exitcode, statuses)), 0)
+        print(json.dumps([code, errors.read_text(), seconds]))
         sys.stdout.flush()
+
+
+def free_port() -> int:
+    """Return the number of a port where nothing listens."""
+    with socket.socket() as some:
+        some.bind(("127.0.0.1", 0))
+        return some.getsockname()[1]
 
 
 def wait(child: int, asked: dict, started: float) -> int:

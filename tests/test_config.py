@@ -20,6 +20,7 @@ from nmt.data.corpus import Corpus
 from nmt.errors import UserError
 from nmt.experiment import rehearse
 from nmt.run import read_config
+from nmt.training.ranks import Ranks
 
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
 LANGUAGES = ["data.source=de", "data.target=en"]
@@ -48,7 +49,7 @@ def test_every_choice_composes_and_builds(choice):
         pytest.skip(f"{PACKAGES[choice]} is not installed")
     cfg = composed(choice, *NEEDED.get(choice, []), "train.max_steps=1")
 
-    rehearse(cfg)
+    rehearse(cfg, Ranks())
 
     assert isinstance(instantiate(cfg.data), Corpus)
 

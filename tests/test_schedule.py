@@ -6,7 +6,15 @@ import pytest
 from choices import choose, names
 
 from nmt.errors import UserError
-from nmt.training.schedule import Constant, Cosine, InverseSqrt, Linear, Noam, Plateau
+from nmt.training.schedule import (
+    Constant,
+    Cosine,
+    InverseSqrt,
+    Linear,
+    Noam,
+    Plateau,
+    StableDecay,
+)
 
 STEPS = [1, 2, 3, 4, 5, 7, 20, 1000]
 
@@ -23,6 +31,16 @@ def test_linear_and_cosine_fall_with_the_budget(progress):
         warm = min(1.0, step / 4)
         assert Linear(4)(step, progress) == warm * (1 - progress)
         assert Cosine(4)(step, progress) == pytest.approx(warm * (1 + cos(pi * progress)) / 2)
+
+
+def test_stable_decay_stays_and_then_falls():
+    schedule = StableDecay(4, decay=0.25)
+    assert [schedule(9, share) for share in (0.0, 0.5, 0.75)] == [1.0, 1.0, 1.0]
+    assert schedule(9, 0.875) == 0.5
+    assert schedule(9, 1.0) == 0.0
+    assert schedule(1, 0.875) == 0.125
+    with pytest.raises(UserError, match="decay=0"):
+        StableDecay(4, decay=0.0)
 
 
 def test_inverse_square_root_is_1_at_the_end_of_the_warm_up():

@@ -39,10 +39,16 @@ def reporting_mistakes(command: Callable[P, R]) -> Callable[P, R]:
             message = in_words(error)
             if message is None:
                 raise
-            print(f"nmt: {message}", file=sys.stderr)
+            print(f"nmt{of_process()}: {message}", file=sys.stderr)
             sys.exit(1)
 
     return run
+
+
+def of_process() -> str:
+    """Name this process where it is one of several, but for the first; their mistakes are alike."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f" (process {int(rank) + 1})"
 
 
 def in_words(error: Exception) -> str | None:

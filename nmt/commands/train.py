@@ -23,6 +23,7 @@ from nmt.errors import UserError
 from nmt.experiment import ended, train
 from nmt.report.console import console
 from nmt.run import CONFIG, check_checkpoints, read_config
+from nmt.training.ranks import Ranks, connected, several
 from nmt.training.signals import Signals, Stop
 from nmt.yamls import config_folder
 
@@ -58,6 +59,8 @@ def new_run(cfg: DictConfig) -> float:
     """Train in the folder that Hydra made; return the best dev score, for sweepers."""
     run = Path(HydraConfig.get().runtime.output_dir)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if several():
+            raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")
         again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
         return attempt(cfg, run, lambda: train_in(cfg, run, again))
     return begin(cfg, run)
@@ -107,14 +110,17 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
 
     ``again`` is what to type to go on after an interrupt.
     """
+    ranks = Ranks()
     try:
-        with Signals() as signals:
-            return train(cfg, run, console(), signals)
+        with connected(cfg.seed, cfg.device) as ranks, Signals() as signals:
+            run = ranks.agreed(run)
+            return train(cfg, run, console(quiet=not ranks.first), signals, ranks)
     except (Stop, KeyboardInterrupt) as end:
         stopped = isinstance(end, Stop)
         if not (run / CONFIG).exists():
             raise KeyboardInterrupt from end  # nothing to go on with
-        print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
+        if ranks.first:
+            print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
         sys.exit(0 if stopped else 130)
     except torch.OutOfMemoryError as error:
         raise UserError(

@@ -36,6 +36,14 @@ class Batch(NamedTuple):
         """How many target pieces there are to predict: all but bos and padding."""
         return int((self.target[:, 1:] != PAD).sum())
 
+    def blank(self) -> "Batch":
+        """A batch of one sentence of which nothing is to be predicted."""
+        source, target, guide = (None if side is None else side[:1] for side in self)
+        assert source is not None
+        assert target is not None
+        target = torch.cat([target[:, :1], torch.full_like(target[:, 1:], PAD)], 1)
+        return Batch(source, target, None if guide is None else torch.zeros_like(guide))
+
     def halves(self) -> list["Batch"]:
         """The same sentences in two batches; one alone stays one."""
         half = -(-len(self.source) // 2)

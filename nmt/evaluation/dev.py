@@ -71,17 +71,17 @@ class DevEvaluation:
         The entropy of each kind of attention is the mean over its layers and heads and the pieces
         of the first batch.
         """
-        translator = self.translator
+        translator, ranks = self.translator, self.translator.ranks
         total, tokens = torch.zeros((), device=translator.device), 0
         with translator.evaluating():
-            for batch in self.batches:
+            for batch in ranks.share(self.batches):
                 total += batch_loss(
                     translator.model, batch.to(translator.device), smoothing=0.0
                 ).likelihood
                 tokens += batch.num_pieces
             first = self.batches[0].to(translator.device)
             maps = attention_maps(translator.model, first.source, first.target)
-        loss = total.item() / tokens
+        loss = sum(ranks.gathered(total.item())) / sum(ranks.gathered(tokens))
         measured = {"loss": loss, "perplexity": exp(min(loss, 700.0))}
         for found in maps:
             queries = first.source if found.kind == Kind.ENCODER else first.target[:, :-1]

@@ -7,7 +7,7 @@ from rich.console import Console
 WIDTH = 120  # of tables in a file or a pipe, where no terminal says how wide it is
 
 
-def console() -> Console:
+def console(quiet: bool = False) -> Console:
     """Return a console on standard error; lines of text are never cut, tables fit its width."""
     width = None if sys.stderr.isatty() else WIDTH
-    return Console(file=sys.stderr, width=width, highlight=False, soft_wrap=True)
+    return Console(file=sys.stderr, width=width, highlight=False, soft_wrap=True, quiet=quiet)

@@ -7,7 +7,7 @@ that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
 from abc import ABC, abstractmethod
 from math import cos, pi
 
-from nmt.errors import at_least, share
+from nmt.errors import above_zero, at_least, share
 
 
 class Schedule(ABC):
@@ -66,6 +66,26 @@ class Cosine(Schedule):
     def shape(self, step: int, progress: float) -> float:
         """Return (1 + cos π·progress) / 2."""
         return (1.0 + cos(pi * progress)) / 2
+
+
+class StableDecay(Schedule):
+    """Stay, and fall linearly to zero over the last share ``decay`` of the budget.
+
+    Warm-up, stable, decay (Hu et al. 2024, arXiv 2404.06395, section 4.2). What comes before the
+    fall does not depend on the budget.
+    """
+
+    needs_budget = True
+
+    def __init__(self, warmup: int, decay: float) -> None:
+        super().__init__(warmup)
+        above_zero({"schedule.decay": decay})
+        share({"schedule.decay": decay})
+        self.decay = decay
+
+    def shape(self, step: int, progress: float) -> float:
+        """Return 1, or what is left of the fall."""
+        return min(1.0, (1.0 - progress) / self.decay)
 
 
 class InverseSqrt(Schedule):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ from nmt.training.checkpoint import Checkpoint, Position, prune, save
 from nmt.training.ema import EMA
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, Loss, total
+from nmt.training.ranks import Ranks
 from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
@@ -32,7 +33,7 @@ NOT_FINITE = "not_finite.tsv"
 
 
 class Work(NamedTuple):
-    """The batches of one update, and where in the data training stands after it."""
+    """The batches of one update, of all processes; and where training stands in the data then."""
 
     batches: list[Batch]
     epoch: int
@@ -45,6 +46,8 @@ class Trainer:
 
     ``evaluate`` measures on dev at an update: at least ``loss`` and ``bleu``. When ``signals`` ask
     for it, a checkpoint is written after the step and training ends with Stop.
+
+    The processes of ``ranks`` share each update; all know the same, and the first one writes.
     """
 
     model: Seq2Seq
@@ -60,6 +63,7 @@ class Trainer:
     precision: torch.dtype
     run: Path
     signals: Signals = field(default_factory=Signals)
+    ranks: Ranks = field(default_factory=Ranks)
 
     def __post_init__(self) -> None:
         """Stand at the beginning. UserError for a training without an end."""
@@ -69,6 +73,7 @@ class Trainer:
         self.num_batches = self.loader.num_batches(0)  # about as many in every epoch
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
         self.tally = Tally()
+        self.objective = self.ranks.replicated(self.model, self.loss)
 
     def resume(self, last: Checkpoint) -> None:
         """Stand where a checkpoint stood."""
@@ -90,27 +95,29 @@ class Trainer:
             update = self.train_step(next(work))
             if update:
                 self.tally.add(update)
-            position.seconds = time.monotonic() - start
+            position.seconds = self.clock(start)
             evaluate = position.step % config.evaluate_every == 0
             if evaluate or position.step % config.log_every == 0:
                 self.report()
             if evaluate:
                 self.measure(start)
-            if self.signals.asked:
-                self.stop(self.signals.asked)
+            self.stop_if_asked()
         if self.tally.updates:
             self.report()
         if not position.dev:
             self.measure(start)
         self.signals.patient = False
-        if self.signals.asked:
-            self.stop(self.signals.asked)
+        self.stop_if_asked()
         return reached
+
+    def clock(self, start: float) -> float:
+        """Return for how long training has gone on, the same for all processes."""
+        return self.ranks.agreed(time.monotonic() - start)
 
     def work(self) -> Iterator[Work]:
         """Yield the work of each update from the current position on, epoch after epoch.
 
-        The last update of an epoch may have fewer batches than ``train.accumulate``.
+        The last update of an epoch may have fewer batches than ``train.accumulate`` a process.
         """
         start = self.position.batch
         for epoch in count(self.position.epoch):
@@ -120,7 +127,7 @@ class Trainer:
                 batches.append(batch)
                 if number == end:
                     yield Work(batches, epoch + 1, 0)
-                elif len(batches) == self.config.accumulate:
+                elif len(batches) == self.config.accumulate * self.ranks.size:
                     yield Work(batches, epoch, number)
                     batches = []
             start = 0
@@ -129,8 +136,8 @@ class Trainer:
         """Update the model once and return what was seen; None: the update was left out.
 
         The gradient is that of the loss summed over all target pieces of the update and divided by
-        their number, however they are spread over batches. Where it is not finite the update is
-        left out and counted.
+        their number, however they are spread over batches and processes. Where it is not finite the
+        update is left out and counted.
         """
         started = time.monotonic()
         position = self.position
@@ -139,8 +146,12 @@ class Trainer:
         position.dev = {}
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * self.schedule(position.step, progress)
+        self.ranks.draw(position.step)
         tokens = sum(batch.num_pieces for batch in work.batches)
-        loss = total(self.gradients(work.batches, tokens))
+        mine = self.ranks.share(work.batches) or [work.batches[0].blank()]
+        loss = total(self.gradients(mine, tokens))
+        parts = {name: part for name, part in loss._asdict().items() if part is not None}
+        loss = Loss(**{name: self.ranks.summed(part) for name, part in parts.items()})
         limit = self.config.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         finite = isfinite(loss.objective.item()) and isfinite(norm.item())
@@ -165,7 +176,9 @@ class Trainer:
         UserError where they may not be halved, or cannot be.
         """
         try:
-            return [self.gradient(batch, tokens) for batch in batches]
+            with self.ranks.apart():
+                first = [self.gradient(batch, tokens) for batch in batches[:-1]]
+            return [*first, self.gradient(batches[-1], tokens)]
         except torch.OutOfMemoryError as error:
             largest = max(batches, key=lambda batch: batch.source.numel() + batch.target.numel())
             if not self.config.split_batches or len(largest.source) == 1:
@@ -179,8 +192,8 @@ class Trainer:
     def gradient(self, batch: Batch, tokens: int) -> Loss:
         """Add the gradient of one batch."""
         with autocast(self.device, self.precision):
-            loss = self.loss(self.model, batch.to(self.device), self.config.label_smoothing)
-        (loss.objective / tokens).backward()
+            loss = self.objective(self.model, batch.to(self.device), self.config.label_smoothing)
+        (loss.objective * self.ranks.size / tokens).backward()  # of which ranks take the mean
         return loss
 
     def too_large(self, batch: Batch) -> str:
@@ -205,7 +218,8 @@ class Trainer:
         if position.skipped_in_row < self.config.max_skipped:
             return
         sentences = self.loader.sentences(work.batches)
-        write(self.run / NOT_FINITE, "".join(f"{one}\t{other}\n" for one, other in sentences))
+        if self.ranks.first:
+            write(self.run / NOT_FINITE, "".join(f"{one}\t{other}\n" for one, other in sentences))
         self.keep()
         raise UserError(
             f"training has diverged: at step {position.step} loss or gradient is not finite, as in "
@@ -214,8 +228,11 @@ class Trainer:
             "are kept. Lower optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
         )
 
-    def stop(self, signal: str) -> NoReturn:
-        """Write a checkpoint where there is none of this step, and end with Stop."""
+    def stop_if_asked(self) -> None:
+        """Where a process was asked to, write a checkpoint of this step and end with Stop."""
+        signal = next(filter(None, self.ranks.gathered(self.signals.asked)), None)
+        if not signal:
+            return
         if not self.position.dev:
             self.keep()
         raise Stop(f"{signal}: stopped at step {self.position.step:,}")
@@ -247,12 +264,14 @@ class Trainer:
         better = best is None or (now < best if watch == "loss" else now > best)
         position.best = now if better else best
         position.bad_evaluations = 0 if better else position.bad_evaluations + 1
-        position.seconds = time.monotonic() - start
+        position.seconds = self.clock(start)
         self.keep()
         self.progress.measured(position.step, position.dev, better)
 
     def keep(self) -> None:
         """Write a checkpoint, and delete those that are no longer wanted."""
+        if not self.ranks.first:
+            return
         self.position.tally = self.tally.state()
         self.logger.flush()
         ema = self.ema.average if self.ema else None

@@ -1,0 +1,88 @@
+"""Muon beside AdamW: each has its parameters, and both go on where they stood."""
+
+import copy
+
+import pytest
+import torch
+from command import nmt
+from small_model import small_rnn, small_transformer
+from torch import nn
+
+from nmt.training.checkpoint import load_optimizer, optimizer_tensors
+from nmt.training.muon import Muon, is_matrix
+
+SETTINGS = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-8}
+MODELS = {"rnn": small_rnn, "transformer": small_transformer}
+
+
+def new_model(name: str) -> nn.Module:
+    torch.manual_seed(3)
+    return MODELS[name](source_vocabulary=11, target_vocabulary=13)
+
+
+def give_gradients(model: nn.Module, seed: int) -> None:
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+
+
+def weights(model: nn.Module) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_matrices_of_layers_have_muon_and_all_else_adamw(name):
+    """As two optimizers of torch would, each on its own."""
+    model, twin = new_model(name), new_model(name)
+    ours = Muon(model.named_parameters(), **SETTINGS)
+    matrices = [p for n, p in twin.named_parameters() if is_matrix(n, p)]
+    others = [p for n, p in twin.named_parameters() if not is_matrix(n, p)]
+    assert matrices
+    assert not any(p.ndim == 2 and p.size(0) in (11, 13) for p in matrices)  # no vocabulary
+    assert all(
+        p.ndim < 2 or p.size(0) in (11, 13) or 1 in p.shape or "position" in n
+        for n, p in twin.named_parameters()
+        if not is_matrix(n, p)
+    )
+    theirs = [
+        torch.optim.Muon(
+            matrices, lr=0.02, momentum=0.9, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(others, lr=0.02, betas=(0.8, 0.95), eps=1e-8, weight_decay=0.1),
+    ]
+    for seed, rate in ((1, 0.02), (2, 0.005)):  # a schedule sets the rate of all groups
+        for optimizer in (ours, *theirs):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        give_gradients(model, seed)
+        give_gradients(twin, seed)
+        ours.step()
+        for optimizer in theirs:
+            optimizer.step()
+    for one, other in zip(weights(model), weights(twin), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_goes_on_where_it_stood(name):
+    model = new_model(name)
+    optimizer = Muon(model.named_parameters(), **SETTINGS)
+    give_gradients(model, 1)
+    optimizer.step()
+    later = copy.deepcopy(model)
+    resumed = Muon(later.named_parameters(), **SETTINGS)
+    load_optimizer(resumed, {k: t.clone() for k, t in optimizer_tensors(optimizer).items()})
+    for one, of in ((model, optimizer), (later, resumed)):
+        give_gradients(one, 2)
+        of.step()
+    for one, other in zip(weights(model), weights(later), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_nmt_train_takes_it(tiny, tmp_path):
+    typed = [*tiny, "optimizer=muon", "schedule=wsd", f"hydra.run.dir={tmp_path}/run"]
+    answer = nmt("train", *typed)
+    assert answer.code == 0, answer.err
+    answer = nmt("train", f"resume={tmp_path}/run", "train.max_steps=6")
+    assert answer.code == 0, answer.err
+    assert "goes on at step 4" in answer.err

@@ -1,0 +1,167 @@
+"""Several processes that train together: what one alone would have done, and no more."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import nmt
+from forked import Forked
+from test_resume import assert_equal, metrics, words
+
+from nmt.training.ranks import Ranks
+
+EXACT = ["model.dropout=0", "tokenizer.sample=0", "precision=fp32", "train.patience=null"]
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    with Forked(tmp_path_factory.mktemp("ranks")) as python:
+        yield python
+
+
+def result(run: Path) -> dict[str, Any]:
+    return json.loads((run / "result.json").read_text())
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_shares_are_put_together_again(number):
+    items = list(range(number))
+
+    class Part(Ranks):
+        def __init__(self, rank: int) -> None:
+            self.rank, self.size = rank, 3
+
+        def gathered(self, mine: Any) -> list[Any]:
+            return [Part(rank).share(items) for rank in range(3)]
+
+    shares = [Part(rank).share(items) for rank in range(3)]
+    assert sorted(chain.from_iterable(shares)) == items
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert all(Part(rank).merged(shares[rank]) == items for rank in range(3))
+
+
+@pytest.mark.parametrize(("model", "size"), [("rnn", 4), ("transformer", 2)])
+def test_several_processes_learn_what_one_does_from_the_same_updates(model, size, forked, tiny):
+    """Updates of four batches; where an epoch ends some processes have none left."""
+    typed = [*words(tiny, model), *EXACT, "train.max_steps=12", "schedule=constant"]
+    runs = []
+    for number in (1, size):
+        runs.append(forked.folder / f"{model}-{number}")
+        update = f"train.accumulate={4 // number}"
+        answer = forked.nmt("train", *typed, update, f"hydra.run.dir={runs[-1]}", size=number)
+        assert answer.code == 0, answer.err
+        assert answer.err.count("train pairs") == answer.err.count("run folder") == 1
+        assert result(runs[-1])["processes"] == number
+    alone, together = (metrics(run) for run in runs)
+    assert max(line.get("train/epoch", 0) for line in alone) > 1
+    assert result(runs[0])["tokens"] == result(runs[1])["tokens"]
+    assert_close(together, alone)
+
+
+def assert_close(found: list[dict[str, float]], wanted: list[dict[str, float]]) -> None:
+    """Losses and gradients are the same but for the order in which float32 numbers are added."""
+    for one, other in zip(wanted, found, strict=True):
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-5)
+        for name in one.keys() & {"train/loss", "train/grad_norm", "dev/loss"}:
+            assert other[name] == pytest.approx(one[name], rel=2e-5)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(forked, tiny) -> tuple[list[str], Path, float]:
+    """A training of two processes with everything that has a state, and its seconds."""
+    typed = words(tiny, "transformer")
+    run = forked.folder / "two"
+    answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2)
+    assert answer.code == 0, answer.err
+    trained = (run / "result.json").stat().st_mtime - (run / "tokenizer").stat().st_mtime
+    return typed, run, trained
+
+
+def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(undisturbed, forked):
+    typed, whole, trained = undisturbed
+    run = whole.with_name("stopped")
+    how = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 4}
+    answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2, **how)
+    assert answer.code == 0, answer.err
+    assert answer.err.count("to go on: nmt train resume=") == 1
+    assert not (run / "result.json").exists()
+
+    answer = forked.nmt("train", f"resume={run}", size=2)
+
+    assert answer.code == 0, answer.err
+    assert_equal(run, whole)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(forked, tiny):
+    typed = [*words(tiny, "rnn"), *EXACT, "schedule=constant", "train.max_steps=8"]
+    run, whole = forked.folder / "fewer", forked.folder / "whole"
+    for folder, steps in ((run, 4), (whole, 8)):
+        last = [f"train.max_steps={steps}", f"hydra.run.dir={folder}"]
+        assert forked.nmt("train", *typed, *last, size=2).code == 0
+
+    go_on = [f"resume={run}", "train.max_steps=8", "train.accumulate=4"]
+    answer = forked.nmt("train", *go_on)
+
+    assert answer.code == 0, answer.err
+    assert_close(metrics(run), metrics(whole))
+
+
+def test_mistakes_are_told_and_end_all(forked, tiny):
+    """By every process, since each might be alone with it; nothing hangs, nothing is left."""
+    for word, told in {
+        "train.split_batches=true": "train.split_batches=true: with several processes",
+        "device=cuda:1": "device=cuda:1: several processes take a GPU each",
+        "attention=nope": "attention",
+    }.items():
+        answer = forked.nmt("train", *tiny, word, "hydra.run.dir=mistaken", size=2)
+        assert answer.code == 1
+        assert f"nmt: {told}" in answer.err or "nmt: Could not find 'attention/nope'" in answer.err
+        assert "nmt (process 2): " in answer.err
+        assert "Traceback" not in answer.err
+        assert not (forked.folder / "mistaken").exists()
+    answer = forked.nmt("train", "-m", *tiny, "seed=1,2", "hydra.sweep.dir=swept", size=2)
+    assert "a sweep (-m) runs in one process" in answer.err
+
+
+def torchrun(*words: object, folder: Path) -> subprocess.Popen[str]:
+    """Begin what the documentation says to type."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.Popen(
+        [*launcher, "--nproc-per-node=2", "-m", "nmt", *map(str, words)],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_torchrun_trains_and_ends_where_a_process_dies(tiny, tmp_path):
+    """The other process does not wait for ever for the one that was killed; a run can go on."""
+    endless = [*tiny, "train.max_steps=100000", "train.evaluate_every=20"]
+    run = tmp_path / "run"
+    launched = torchrun("train", *endless, f"hydra.run.dir={run}", folder=tmp_path)
+    found: list[int] = []
+    until = time.monotonic() + 100
+    while len(found) < 2 or not any(run.glob("checkpoints/*/state.json")):
+        assert time.monotonic() < until
+        assert launched.poll() is None, launched.communicate()[1]
+        listed = Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text()
+        found = [int(number) for number in listed.split()]
+        time.sleep(0.1)
+    os.kill(found[1], signal.SIGKILL)
+
+    told = launched.communicate(timeout=100)[1]
+
+    assert launched.returncode != 0
+    assert "SIGKILL" in told or "-9" in told
+    assert not (run / "result.json").exists()
+    answer = nmt("train", f"resume={run}", "train.max_steps=1")
+    assert answer.code == 0, answer.err
+    assert "has ended (train.max_steps reached)" in answer.err or result(run)
