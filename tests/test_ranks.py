@@ -76,7 +76,7 @@ def assert_close(found: list[dict[str, float]], wanted: list[dict[str, float]]) 
 @pytest.fixture(scope="module")
 def undisturbed(forked, tiny) -> tuple[list[str], Path, float]:
     """A training of two processes with everything that has a state, and its seconds."""
-    typed = words(tiny, "transformer")
+    typed = [*words(tiny, "transformer"), "train.max_steps=16"]
     run = forked.folder / "two"
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2)
     assert answer.code == 0, answer.err
