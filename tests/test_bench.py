@@ -243,8 +243,8 @@ def test_both_libraries_kernels_count_the_same():
     x = torch.randn(3, 7, 5)
     shapes = [tuple(weight.shape) for weight in network.parameters()]
 
-    assert cudnn_rnn((3, 7, 5), shapes) == count(lambda: network(x))
-    assert cudnn_rnn_backward((3, 7, 5), shapes) == 2 * count(lambda: network(x))
+    assert cudnn_rnn((3, 7, 5), shapes, 4) == count(lambda: network(x))
+    assert cudnn_rnn_backward((3, 7, 5), shapes, 4) == 2 * count(lambda: network(x))
 
 
 def test_a_fused_attention_counts_as_the_plain_one():

@@ -42,14 +42,18 @@ def onednn_lstm_backward(x: Shape, *weights: Any, **_: Any) -> int:
     return 2 * onednn_lstm(x, *weights)
 
 
-def cudnn_rnn(x: Shape, weights: Sequence[Shape], *_: Any, **__: Any) -> int:
-    """All layers of a kernel over (T,B,I) or (B,T,I); biases (G,) are no products."""
-    return 2 * prod(x[:2]) * sum(prod(weight) for weight in weights if len(weight) == 2)
+def cudnn_rnn(x: Shape, weights: Sequence[Shape], stride: int, *_: Any, **__: Any) -> int:
+    """All layers of a kernel over (T,B,I) or (B,T,I): ``stride`` weights each, first the matrices.
+
+    Where the rest, biases, is a view of cuDNN's buffer it has two dimensions as well.
+    """
+    matrices = [weight for place, weight in enumerate(weights) if place % stride < 2]
+    return 2 * prod(x[:2]) * sum(map(prod, matrices))
 
 
-def cudnn_rnn_backward(x: Shape, weights: Sequence[Shape], *_: Any, **__: Any) -> int:
+def cudnn_rnn_backward(x: Shape, *weights: Any, **_: Any) -> int:
     """As for oneDNN."""
-    return 2 * cudnn_rnn(x, weights)
+    return 2 * cudnn_rnn(x, *weights)
 
 
 def attention(query: Shape, keys: Shape, values: Shape, *_: Any, **__: Any) -> int:
