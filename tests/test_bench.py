@@ -121,6 +121,22 @@ def test_an_update_that_is_not_finite_ends_it():
     assert "optimizer.lr" in message
 
 
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [
+        ("nmt.bench.decoding.search", "decode.batch_size"),
+        ("nmt.training.trainer.autocast", "train.max_tokens=64"),
+    ],
+)
+def test_too_little_memory_names_what_to_lower(place, key, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(place, full)
+
+    assert key in mistake(nmt("bench", "model=rnn_tiny", *SMALL))
+
+
 def test_bench_has_the_choices_of_train():
     def groups(name: str) -> list:
         entries = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["defaults"]

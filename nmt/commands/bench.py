@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import hydra
+import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -13,7 +14,7 @@ from nmt.bench.sentences import random_corpus
 from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.train import as_choice
+from nmt.commands.train import NO_ROOM_TO_TRANSLATE, as_choice
 from nmt.config import Bench, register_schema
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
@@ -39,7 +40,10 @@ def run(cfg: DictConfig) -> None:
     """Measure, print a table and write the figures."""
     rehearse(cfg)
     refuse(cfg)
-    speed = measure(cfg)
+    try:
+        speed = measure(cfg)
+    except torch.OutOfMemoryError as error:  # of an update, the trainer says it
+        raise UserError(NO_ROOM_TO_TRANSLATE) from error
     if cfg.output:
         write_json(Path(cfg.output), {**speed.figures(), "config": stored(cfg)})
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from measure import TASKS
 from peer import PEERS, Peer
 from rich.console import Console
@@ -62,7 +63,7 @@ def main() -> None:
             fill(given.fill, task, markdown(header, rounds.rows()) + f"\n\n{rounds.noise()}")
     if given.output:
         figures = {task: rounds.figures() for task, rounds in found.items()}
-        versions = {peer.name: peer.version for peer in there}
+        versions = {peer.name: peer.version for peer in there} | {"torch": torch.__version__}
         write_json(given.output, {**vars(settings), "versions": versions, **figures})
 
 
