@@ -189,6 +189,41 @@ class Compare:
     precision: str = "auto"
 
 
+@dataclass
+class Bench:
+    """What `nmt bench` measures."""
+
+    updates: int = 20  # of each pass over training; 0: none
+    warmup: int = 5  # updates before them
+    sentences: int = 256  # to translate; 0: none
+    pieces: int = 16  # of each translation, forced
+    vocabulary: int = 8000  # pieces of both sides
+    length: int = 15  # pieces of a sentence, in the mean
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what cannot be measured."""
+        at_least(0, self._settings("updates", "warmup", "sentences"))
+        at_least(1, self._settings("pieces"))
+        at_least(2, self._settings("length"))
+        at_least(5, self._settings("vocabulary"))
+        at_most(65_536, self._settings("pieces", "length"))
+        at_most(2**24, self._settings("sentences"))
+        at_most(1_000_000, self._settings("vocabulary"))
+        if not self.updates and not self.sentences:
+            raise UserError("bench.updates=0 bench.sentences=0: there is nothing to measure")
+
+    def _settings(self, *names: str) -> dict[str, Any]:
+        return {f"bench.{name}": getattr(self, name) for name in names}
+
+
+@dataclass
+class BenchRoot(Root):
+    """`nmt bench`: a training's configuration, and what is measured of it."""
+
+    bench: Bench = field(default_factory=Bench)
+    output: str | None = None  # a file for the figures, JSON
+
+
 def register_schema() -> None:
     """Put the schema where the yamls' defaults lists find it."""
     store = ConfigStore.instance()
@@ -205,6 +240,7 @@ def register_schema() -> None:
         "translate": Translate,
         "align": Align,
         "compare": Compare,
+        "bench": BenchRoot,
     }
     for name, schema in schemas.items():
         store.store(group="schema", name=name, node=schema)

@@ -245,7 +245,9 @@ def settings(text: str) -> set[str]:
 @pytest.mark.parametrize("command", list(help_texts.COMMANDS))
 def test_help_names_keys_that_exist(command):
     told = settings(nmt(command, "--help").out) - {"resume", "from", "NAME", "KEY"}
-    if command == "train":
+    if command == "bench":
+        configs = [composed(config="bench")]
+    elif command == "train":
         chosen = ("data=bible", "data=multi30k", "data=files", "model=transformer")
         configs = [composed(one) for one in chosen]
     elif command == "compare":

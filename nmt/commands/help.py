@@ -16,6 +16,7 @@ Commands:
   nmt evaluate    score a trained model on a test set
   nmt align       word alignments out of a trained model's attention
   nmt compare     say which of several trained variants is better, and how surely
+  nmt bench       how fast a configuration trains and translates on this machine
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -187,12 +188,38 @@ Examples:
   nmt compare runs/sweep/2026-01-31_12-00-00 baseline=none
   nmt compare runs/rnn runs/transformer allow=[budget] output=report"""
 
+BENCH = """\
+nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]
+
+Measures training and beam search on random sentences, with the code of nmt train
+and nmt translate: target pieces a second, the rate of matrix products beside
+that of large ones on this machine, time by part, memory. No corpus is read.
+
+Keys (and the choices and keys of nmt train; data, tokenizer and clean do nothing):
+  bench.updates=20            of each of three passes: the time of all, the time of
+                              each part, and a count of what is computed; 0: none
+  bench.warmup=5              updates before them
+  bench.sentences=256         to translate; 0: none
+  bench.pieces=16             of each translation, forced
+  bench.vocabulary=8000       pieces
+  bench.length=15             pieces of a sentence in the mean
+  train.max_tokens=4096       of a batch, a side
+  decode.beam=5 decode.batch_size=64   of the search
+  device=cpu precision=fp32   where and how it is computed; else auto
+  output=FILE                 the figures as JSON
+
+Examples:
+  nmt bench model=transformer_small precision=bf16
+  nmt bench attention=bahdanau order.input_feed=true bench.sentences=0
+  nmt bench model=transformer_big train.max_tokens=25000 device=cuda output=big.json"""
+
 COMMANDS = {
     "train": TRAIN,
     "translate": TRANSLATE,
     "evaluate": EVALUATE,
     "align": ALIGN,
     "compare": COMPARE,
+    "bench": BENCH,
 }
 
 

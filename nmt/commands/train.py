@@ -30,6 +30,10 @@ from nmt.yamls import config_folder
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
 PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
+NO_ROOM_TO_TRANSLATE = (
+    "the device has too little memory to translate: lower decode.batch_size, decode.batch_tokens "
+    "or decode.beam"
+)
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
 
@@ -123,10 +127,7 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
             print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
         sys.exit(0 if stopped else 130)
     except torch.OutOfMemoryError as error:
-        raise UserError(
-            "the device has too little memory to translate: lower decode.batch_size, "
-            "decode.batch_tokens or decode.beam"
-        ) from error
+        raise UserError(NO_ROOM_TO_TRANSLATE) from error
     except OSError as error:
         if error.errno not in FULL:
             raise

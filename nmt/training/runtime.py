@@ -77,7 +77,7 @@ def keep_heap() -> None:
     """Keep freed memory in the process: training asks for the same large tensors at each step.
 
     By default glibc gives blocks of more than 32 MB back at once, and the kernel clears each page
-    again when it is asked for anew. Measured effect: docs/results.md.
+    again when it is asked for anew. Measured effect: docs/performance.md.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,0 +1,1 @@
+"""How fast this machine trains and translates with a configuration; needs no corpus."""

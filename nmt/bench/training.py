@@ -1,0 +1,169 @@
+"""The speed of training: the real updates of `Trainer`, on random sentences."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import hydra.utils
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from nmt.bench.clock import Clock, now
+from nmt.bench.flops import count
+from nmt.config import Bench, Train
+from nmt.data.loader import Batch, Prepared, TrainLoader
+from nmt.data.tokenizer import PAD
+from nmt.errors import UserError
+from nmt.experiment import build_loss, build_optimizer
+from nmt.models.seq2seq import Seq2Seq
+from nmt.report.logger import Logger
+from nmt.report.progress import Progress
+from nmt.run import Translator
+from nmt.training.loss import Loss
+from nmt.training.runtime import forget_peak_memory, peak_memory
+from nmt.training.tally import Update
+from nmt.training.trainer import Trainer, Work
+
+PARTS = DATA, FORWARD, BACKWARD, UPDATE = "data", "forward", "backward", "update"
+
+
+@dataclass
+class TrainingSpeed:
+    """What was measured over some updates."""
+
+    updates: int
+    tokens: int  # target pieces without padding
+    seconds: float  # of all updates, without a stop between them
+    padding_share: float  # of the places of both sides
+    operations: int  # of the matrix products, see nmt.bench.flops
+    parts: dict[str, float]  # seconds an update of PARTS, of as many updates with stops between
+    peak_memory: int  # bytes
+
+
+class TimedTrainer(Trainer):
+    """The trainer as it is; while ``clock`` is there it is read where a part begins or ends."""
+
+    clock: Clock | None = None
+
+    def __post_init__(self) -> None:
+        """Stand at the beginning, the loss being a part."""
+        super().__post_init__()
+        untimed = self.loss
+
+        def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+            with self.part(FORWARD):
+                return untimed(model, batch, smoothing)
+
+        self.loss = loss
+
+    def part(self, name: str) -> AbstractContextManager[None]:
+        """Count what is done inside the block for a part."""
+        return self.clock.part(name) if self.clock else nullcontext()
+
+    @contextmanager
+    def timed(self, clock: Clock) -> Iterator[Clock]:
+        """Read the clock inside the block."""
+        self.clock = clock
+        try:
+            yield clock
+        finally:
+            self.clock = None
+
+    def work(self) -> Iterator[Work]:
+        """Yield the work of each update."""
+        found = super().work()
+        while True:
+            with self.part(DATA):
+                one = next(found)
+            yield one
+
+    def train_step(self, work: Work) -> Update | None:
+        """Update the model once."""
+        with self.part(UPDATE):
+            return super().train_step(work)
+
+    def gradient(self, batch: Batch, tokens: int) -> Loss:
+        """Add the gradient of one batch."""
+        with self.part(DATA):
+            batch = batch.to(self.device)
+        with self.part(BACKWARD):
+            return super().gradient(batch, tokens)
+
+    def skip(self, work: Work) -> None:
+        """Raise UserError: the time of an update that is left out is none of training."""
+        raise UserError(
+            f"update {self.position.step} of random sentences is not finite: lower optimizer.lr"
+        )
+
+
+def measure_training(
+    cfg: DictConfig, bench: Bench, corpus: Prepared, translator: Translator
+) -> TrainingSpeed:
+    """Train for ``bench.warmup`` updates, then for ``bench.updates`` in each of three passes.
+
+    The first gives the time, the second the parts, both over batches that are new, as they are in
+    training: kernels may have to be made for their shapes. The third repeats the first and counts.
+    """
+    device = translator.device
+    forget_peak_memory(device)
+    with TemporaryDirectory() as folder, Logger(Path(folder)) as logger:
+        trainer = build_trainer(cfg, corpus, translator, logger, Path(folder))
+        work = trainer.work()
+        train(trainer, islice(work, bench.warmup))
+        start = now(device)
+        done = train(trainer, islice(work, bench.updates))
+        seconds = now(device) - start
+        peak = peak_memory(device)
+        with trainer.timed(Clock(lambda: now(device))) as clock:
+            train(trainer, islice(work, bench.updates))
+        operations = count(lambda: train(trainer, done))
+    batches = [batch for one in done for batch in one.batches]
+    return TrainingSpeed(
+        updates=bench.updates,
+        tokens=sum(batch.num_pieces for batch in batches),
+        seconds=seconds,
+        padding_share=padding_share(batches),
+        operations=operations,
+        parts={part: clock.seconds[part] / bench.updates for part in PARTS},
+        peak_memory=peak,
+    )
+
+
+def build_trainer(
+    cfg: DictConfig, corpus: Prepared, translator: Translator, logger: Logger, folder: Path
+) -> TimedTrainer:
+    """Build a trainer as `nmt train` does, for updates alone: it is not asked to evaluate."""
+    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
+    translator.model.train()
+    return TimedTrainer(
+        model=translator.model,
+        optimizer=build_optimizer(cfg.optimizer, translator.model, translator.device),
+        schedule=hydra.utils.instantiate(cfg.schedule),
+        loss=build_loss(cfg),
+        loader=TrainLoader(corpus, config.max_tokens, cfg.seed),
+        evaluate=lambda _: {},
+        logger=logger,
+        progress=Progress(Console(quiet=True)),
+        config=config,
+        device=translator.device,
+        precision=translator.precision,
+        run=folder,
+    )
+
+
+def train(trainer: Trainer, updates: Iterable[Work]) -> list[Work]:
+    """Do some updates; return them."""
+    done: list[Work] = []
+    for work in updates:
+        trainer.train_step(work)
+        done.append(work)
+    return done
+
+
+def padding_share(batches: Iterable[Batch]) -> float:
+    """Return the share of padding among the places that the model reads, of both sides."""
+    sides = [side for batch in batches for side in (batch.source, batch.target[:, 1:])]
+    return sum(int((ids == PAD).sum()) for ids in sides) / sum(ids.numel() for ids in sides)

@@ -1,0 +1,86 @@
+"""nmt bench: how fast a configuration trains and translates here."""
+
+import sys
+from pathlib import Path
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from nmt.bench.decoding import measure_decoding
+from nmt.bench.gemm import gemm_rate
+from nmt.bench.sentences import random_corpus
+from nmt.bench.speed import NOTE, Machine, Speed
+from nmt.bench.training import measure_training
+from nmt.commands.errors import reporting_mistakes
+from nmt.commands.train import NO_ROOM_TO_TRANSLATE, as_choice
+from nmt.config import Bench, register_schema
+from nmt.decoding.translate import Decode
+from nmt.errors import UserError
+from nmt.experiment import new_translator, num_parameters, rehearse
+from nmt.files import write_json
+from nmt.report.console import WIDTH
+from nmt.report.table import table
+from nmt.run import stored
+from nmt.training.runtime import bound_kernels, keep_heap, pick_device, seed_everything
+from nmt.yamls import config_folder
+
+
+def main() -> None:
+    """Run `nmt bench`."""
+    sys.argv[1:] = [as_choice(word) for word in sys.argv[1:]]
+    register_schema()
+    run()
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="bench")
+@reporting_mistakes
+def run(cfg: DictConfig) -> None:
+    """Measure, print a table and write the figures."""
+    rehearse(cfg)
+    refuse(cfg)
+    try:
+        speed = measure(cfg)
+    except torch.OutOfMemoryError as error:  # of an update, the trainer says it
+        raise UserError(NO_ROOM_TO_TRANSLATE) from error
+    if cfg.output:
+        write_json(Path(cfg.output), {**speed.figures(), "config": stored(cfg)})
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    console.print(table(("", "measured"), speed.rows()))
+    if speed.training:
+        console.print(NOTE, markup=False)
+
+
+def refuse(cfg: DictConfig) -> None:
+    """Raise UserError for what cannot be measured, and for a file that cannot be written."""
+    if cfg.guide:
+        raise UserError("guide=…: random sentences have no links; leave it out")
+    if cfg.bench.length > cfg.train.max_tokens:
+        raise UserError(
+            f"bench.length={cfg.bench.length}: a sentence does not fit into a batch of "
+            f"train.max_tokens={cfg.train.max_tokens}"
+        )
+    if cfg.output and Path(cfg.output).is_dir():
+        raise UserError(f"output={cfg.output} is a folder: name a file in it")
+    if cfg.output and not Path(cfg.output).parent.is_dir():
+        raise UserError(f"output={cfg.output}: there is no folder {Path(cfg.output).parent}")
+
+
+def measure(cfg: DictConfig) -> Speed:
+    """Measure what ``bench`` asks for."""
+    bench: Bench = OmegaConf.to_object(cfg.bench)  # type: ignore[assignment]
+    decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
+    keep_heap()
+    bound_kernels()
+    device = pick_device(cfg.device)
+    seed_everything(cfg.seed, device, cfg.deterministic)
+    corpus = random_corpus(
+        bench.vocabulary, bench.length, cfg.train.max_tokens, bench.sentences, cfg.seed
+    )
+    translator = new_translator(cfg, corpus, device)
+    precision = translator.precision
+    machine = Machine.of(device, precision, gemm_rate(device, precision))
+    training = measure_training(cfg, bench, corpus, translator) if bench.updates else None
+    decoding = measure_decoding(decode, bench, corpus, translator) if bench.sentences else None
+    return Speed(machine, num_parameters(translator.model), training, decoding)

@@ -1,0 +1,166 @@
+"""What one GPU does: `nmt bench` for models of published sizes, as one Markdown table.
+
+    python scripts/benchmark/gpu.py [--output FILE] [--multi30k FOLDER] [--small]
+
+Reads no corpus and asks for nothing from the network; under ten minutes on one large GPU.
+`--multi30k FOLDER` trains a Transformer on the files in FOLDER for two minutes as well. `--small`
+does everything in miniature, on a CPU, to see that it works.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nmt.report.table import markdown
+
+HEADER = (
+    *("", "parameters", "target pieces/s", "padding", "TFLOP/s", "of large products"),
+    *("GB, training", "sentences/s", "GB, decoding"),
+)
+CORPUS = ("bench.vocabulary=32000", "bench.length=30", "bench.pieces=30", "decode.batch_size=128")
+LITTLE = (
+    *("train.max_tokens=64", "bench.vocabulary=50", "bench.length=8", "bench.pieces=2"),
+    *("bench.warmup=0", "device=cpu", "precision=fp32"),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row: the words of `nmt bench`, and those that make it small."""
+
+    name: str
+    words: tuple[str, ...]
+    small: tuple[str, ...]
+
+
+RNN_SMALL = (
+    *("model.embedding_width=8", "model.encoder_width=4", "model.decoder_width=8"),
+    *("bench.updates=1", "bench.sentences=3"),
+)
+TRANSFORMER_SMALL = ("model.width=16", "model.feed_forward_width=16", "model.heads=2")
+CASES = (
+    Case(  # widths and batch of NVIDIA's GNMT v2; no residuals, all encoder layers both ways
+        "RNN, 4 + 4 LSTM layers of 1,024, additive attention",
+        (
+            *("model=rnn", "attention=bahdanau", "model.embedding_width=1024"),
+            *("model.encoder_layers=4", "model.encoder_width=512", "model.tie_output=false"),
+            *("model.decoder_layers=4", "model.decoder_width=1024", "model.dropout=0.2"),
+            *("train.max_tokens=4096", "bench.sentences=1024", *CORPUS),  # of 128 sentences
+        ),
+        RNN_SMALL,
+    ),
+    Case(
+        "transformer_big",
+        ("model=transformer_big", "train.max_tokens=8192", "bench.sentences=0", *CORPUS),
+        (*TRANSFORMER_SMALL, "bench.updates=1"),
+    ),
+    Case(
+        "transformer_base",
+        ("model=transformer_base", "bench.updates=0", "bench.sentences=2048", *CORPUS),
+        (*TRANSFORMER_SMALL, "bench.sentences=3"),
+    ),
+)
+TWO_MINUTES = (
+    *("experiment=multi30k_transformer", "train.max_steps=null", "train.max_minutes=2"),
+    *("train.evaluate_every=2000", "train.heatmaps=0"),
+)
+
+
+def main() -> None:
+    """Measure all cases and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, help="a file for the table; else standard output")
+    parser.add_argument("--multi30k", type=Path, metavar="FOLDER", help="with train.de, train.en …")
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    found = [(case.name, bench(case, given.small)) for case in CASES]
+    lines = [machine(found[0][1]), "", markdown(HEADER, [row(*one) for one in found])]
+    if given.multi30k:
+        lines += ["", multi30k(given.multi30k)]
+    text = "\n".join(lines) + "\n"
+    if given.output:
+        given.output.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+
+
+def nmt(words: Sequence[str]) -> None:
+    """Run a command in a process of its own. SystemExit where it fails."""
+    answer = subprocess.run([sys.executable, "-m", "nmt", *words], stdout=sys.stderr)
+    if answer.returncode:
+        sys.exit(f"nmt {' '.join(words)} has failed")
+
+
+def bench(case: Case, small: bool) -> dict[str, Any]:
+    """Measure a case and return the figures of `nmt bench`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "speed.json"
+        little = (*LITTLE, *case.small) if small else ()
+        nmt(["bench", *case.words, *little, f"output={path}"])
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def machine(figures: dict[str, Any]) -> str:
+    """Say where it was measured."""
+    found = figures["machine"]
+    rate = found["gemm_rate"] / 1e12
+    return (
+        f"{found['device']}, {found['precision']}, torch {figures['torch']}; products of large "
+        f"matrices reach {rate:.1f} TFLOP/s. Beam 5, 128 sentences a batch, translations of a "
+        "forced length."
+    )
+
+
+def row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+    """A case as a row of HEADER; what was not measured is empty."""
+    cells = [name, f"{figures['parameters'] / 1e6:.1f} M"]
+    training, decoding = figures["training"], figures["decoding"]
+    cells += (
+        ["", "", "", "", ""]
+        if training is None
+        else [
+            f"{training['tokens_per_s']:,.0f}",
+            f"{training['padding_share']:.1%}",
+            f"{training['operations_per_s'] / 1e12:.2f}",
+            f"{training['share_of_gemm_rate']:.1%}",
+            gigabytes(training),
+        ]
+    )
+    cells += (
+        ["", ""]
+        if decoding is None
+        else [
+            f"{decoding['sentences_per_s']:,.0f}",
+            gigabytes(decoding),
+        ]
+    )
+    return tuple(cells)
+
+
+def gigabytes(figures: dict[str, Any]) -> str:
+    """The most memory in use."""
+    return f"{figures['peak_memory'] / 1e9:.1f}"
+
+
+def multi30k(folder: Path) -> str:
+    """Train on Multi30k for two minutes and say what came of it; the aim is 40."""
+    with TemporaryDirectory() as place:
+        run = Path(place) / "run"
+        nmt(["train", *TWO_MINUTES, f"data.dir={folder}", f"hydra.run.dir={run}"])
+        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    return (
+        f"Multi30k, `nmt train {' '.join(TWO_MINUTES)}`: {result['steps']:,} updates, "
+        f"{result['bleu_tok_lc']:.2f} bleu_tok_lc on {result['split']} (the aim: 40)."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a toolkit, each with the functions of :class:`peer.Peer`."""

@@ -1,0 +1,106 @@
+"""This project: the updates of its trainer and its beam search."""
+
+from functools import singledispatch
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from peer import Search, Setup, Update
+from shape import BEAM, CLIP, DROPOUT, PIECES, RATE, SMOOTHING, Rnn, Shape, Transformer
+from streams import corpus
+from torch import Tensor
+
+from nmt.bench.decoding import Forced
+from nmt.bench.training import build_trainer
+from nmt.config import register_schema
+from nmt.data.loader import Batch
+from nmt.data.tokenizer import PAD
+from nmt.decoding.translate import Decode, search
+from nmt.experiment import new_translator
+from nmt.report.logger import Logger
+from nmt.run import Translator
+from nmt.training.runtime import bound_kernels, keep_heap
+from nmt.training.trainer import Work
+from nmt.yamls import config_folder
+
+ATTENTIONS = {"mlp": "bahdanau", "general": "luong_general"}
+NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+
+
+def trainer(setup: Setup[Shape]) -> Update:
+    """Build a model in training."""
+    cfg = configuration(setup)
+    folder = Path(setup.until.enter_context(TemporaryDirectory()))
+    logger = setup.until.enter_context(Logger(folder))
+    trained = build_trainer(cfg, corpus(), translator(cfg), logger, folder)
+
+    def update(batch: Batch) -> object:
+        return trained.train_step(Work([batch], epoch=0, batch=0))
+
+    return update
+
+
+def decoder(setup: Setup[Shape]) -> Search:
+    """Build a model that translates."""
+    made = translator(configuration(setup))
+    forced = Forced(made.model, PIECES)
+    decode = Decode(beam=BEAM, max_ratio=0.0, max_extra=PIECES)
+
+    def translate(source: Tensor) -> list[list[int]]:
+        rows = [row[row != PAD].tolist() for row in source]
+        with made.evaluating():
+            return [found[0].ids for found in search(forced, rows, decode, made.device)]
+
+    return translate
+
+
+def configuration(setup: Setup[Shape]) -> DictConfig:
+    """Compose what `nmt bench` would be given."""
+    register_schema()
+    words = [
+        *("device=cpu", f"precision={NAMES[setup.precision]}", f"model.dropout={DROPOUT}"),
+        *(f"train.label_smoothing={SMOOTHING}", f"train.clip_norm={CLIP}", f"optimizer.lr={RATE}"),
+    ]
+    with initialize_config_dir(str(config_folder().resolve()), version_base="1.3"):
+        return compose("bench", [*sizes(setup.shape), *words])
+
+
+def translator(cfg: DictConfig) -> Translator:
+    """Build a model as `nmt train` does."""
+    keep_heap()
+    bound_kernels()
+    return new_translator(cfg, corpus(), torch.device("cpu"))
+
+
+@singledispatch
+def sizes(shape: Shape) -> list[str]:
+    """Write a shape in the words of the command line."""
+    raise NotImplementedError
+
+
+@sizes.register
+def _(shape: Rnn) -> list[str]:
+    return [
+        "model=rnn",
+        f"attention={ATTENTIONS[shape.attention]}",
+        "order.input_feed=true",
+        "model.tie_output=false",
+        "model.share_embeddings=false",
+        f"model.embedding_width={shape.embedding}",
+        f"model.encoder_width={shape.encoder}",
+        f"model.decoder_width={shape.decoder}",
+    ]
+
+
+@sizes.register
+def _(shape: Transformer) -> list[str]:
+    return [
+        "model=transformer",
+        f"model.width={shape.width}",
+        f"model.feed_forward_width={shape.feed_forward}",
+        f"model.encoder_layers={shape.layers}",
+        f"model.decoder_layers={shape.layers}",
+        f"model.heads={shape.heads}",
+    ]
