@@ -51,13 +51,13 @@ class TimedTrainer(Trainer):
     def __post_init__(self) -> None:
         """Stand at the beginning, the loss being a part."""
         super().__post_init__()
-        untimed = self.loss
+        untimed = self.objective
 
         def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
             with self.part(FORWARD):
                 return untimed(model, batch, smoothing)
 
-        self.loss = loss
+        self.objective = loss
 
     def part(self, name: str) -> AbstractContextManager[None]:
         """Count what is done inside the block for a part."""

@@ -23,6 +23,7 @@ from nmt.files import write_json
 from nmt.report.console import WIDTH
 from nmt.report.table import table
 from nmt.run import stored
+from nmt.training.ranks import Ranks
 from nmt.training.runtime import bound_kernels, keep_heap, pick_device, seed_everything
 from nmt.yamls import config_folder
 
@@ -38,7 +39,7 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> None:
     """Measure, print a table and write the figures."""
-    rehearse(cfg)
+    rehearse(cfg, Ranks())
     refuse(cfg)
     try:
         speed = measure(cfg)
@@ -78,7 +79,7 @@ def measure(cfg: DictConfig) -> Speed:
     corpus = random_corpus(
         bench.vocabulary, bench.length, cfg.train.max_tokens, bench.sentences, cfg.seed
     )
-    translator = new_translator(cfg, corpus, device)
+    translator = new_translator(cfg, corpus, device, Ranks())
     precision = translator.precision
     machine = Machine.of(device, precision, gemm_rate(device, precision))
     training = measure_training(cfg, bench, corpus, translator) if bench.updates else None

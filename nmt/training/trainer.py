@@ -95,7 +95,7 @@ class Trainer:
             update = self.train_step(next(work))
             if update:
                 self.tally.add(update)
-            position.seconds = self.clock(start)
+            position.seconds = self.elapsed(start)
             evaluate = position.step % config.evaluate_every == 0
             if evaluate or position.step % config.log_every == 0:
                 self.report()
@@ -110,7 +110,7 @@ class Trainer:
         self.stop_if_asked()
         return reached
 
-    def clock(self, start: float) -> float:
+    def elapsed(self, start: float) -> float:
         """Return for how long training has gone on, the same for all processes."""
         return self.ranks.agreed(time.monotonic() - start)
 
@@ -264,7 +264,7 @@ class Trainer:
         better = best is None or (now < best if watch == "loss" else now > best)
         position.best = now if better else best
         position.bad_evaluations = 0 if better else position.bad_evaluations + 1
-        position.seconds = self.clock(start)
+        position.seconds = self.elapsed(start)
         self.keep()
         self.progress.measured(position.step, position.dev, better)
 

@@ -21,6 +21,7 @@ from nmt.decoding.translate import Decode, search
 from nmt.experiment import new_translator
 from nmt.report.logger import Logger
 from nmt.run import Translator
+from nmt.training.ranks import Ranks
 from nmt.training.runtime import bound_kernels, keep_heap
 from nmt.training.trainer import Work
 from nmt.yamls import config_folder
@@ -71,7 +72,7 @@ def translator(cfg: DictConfig) -> Translator:
     """Build a model as `nmt train` does."""
     keep_heap()
     bound_kernels()
-    return new_translator(cfg, corpus(), torch.device("cpu"))
+    return new_translator(cfg, corpus(), torch.device("cpu"), Ranks())
 
 
 @singledispatch
