@@ -61,7 +61,7 @@ def random_batches(num: int, max_tokens: int) -> list[Batch]:
     lengths = np.clip(random.normal(15, 5, size=(20_000, 1)), 4, 40)
     lengths = (lengths + random.normal(0, 1.5, size=(20_000, 2))).clip(4).astype(int)
     batches: list[Batch] = []
-    for rows in token_batches(lengths, max_tokens, seed=0, epoch=0)[:num]:
+    for rows in token_batches(lengths, max_tokens, 0, 0)[:num]:
         source, target = (random_ids(random, lengths[rows, side]) for side in (0, 1))
         batches.append(Batch(source, target))
     return batches

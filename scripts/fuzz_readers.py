@@ -31,6 +31,7 @@ import zstandard
 
 from nmt.alignment.links import read_links, written
 from nmt.data.clean import Clean, clean_text
+from nmt.data.corpus import tables, texts
 from nmt.data.files import Files
 from nmt.data.lines import Repaired, read_lines, stream_lines
 from nmt.errors import UserError
@@ -109,7 +110,7 @@ def read_corpus(path: Path) -> None:
     corpus = Files("de", "en", train=[str(path)], dev_size=0, test_size=0)
     train = corpus.load(path.parent / "cache").train
     assert train is not None
-    clean_text(train, [], Clean())
+    clean_text(map(texts, tables(train)), [], Clean())
 
 
 def damaged(content: bytes, draw: random.Random) -> bytes:

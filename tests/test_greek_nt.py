@@ -102,7 +102,7 @@ def test_a_corpus_without_gold_links_offers_none():
         def content(self):
             return None
 
-        def read(self):
+        def read(self, scratch):
             raise NotImplementedError
 
     assert not isinstance(Other("de", "en"), Aligned)

@@ -1,6 +1,7 @@
 """Any translation dataset of the Hugging Face hub."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, load_dataset
@@ -41,7 +42,7 @@ class Hub(Corpus):
         columns = self.source_column, self.target_column
         return [self.name, self.config, self.folder, self.revision, splits, columns, self.stream]
 
-    def read(self) -> Splits:
+    def read(self, scratch: Path) -> Splits:
         return Splits(*(self._split(name) for name in (self.train, self.dev, self.test)))
 
     def _split(self, split: str | None) -> Dataset | None:

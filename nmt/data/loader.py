@@ -1,27 +1,31 @@
 """From a corpus to batches: clean, cut into pieces, keep on disk, serve."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import sentencepiece
 import torch
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset
 from torch import Tensor
 
-from nmt.data.batching import padding_share, token_batches
+from nmt.data.arrow import write_arrow
+from nmt.data.batching import Batches, padding_share, token_batches
 from nmt.data.cache import cached, digest
 from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
-from nmt.data.corpus import BLOCK, PAIR, Corpus, Splits, blocks
+from nmt.data.corpus import BLOCK, Corpus, Splits, chosen, tables, texts
+from nmt.data.encode import IDS, Encoder, pair_lengths
 from nmt.data.guide import Guide
+from nmt.data.parallel import in_order
 from nmt.data.ragged import Ragged
+from nmt.data.text import Text
 from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
-
-IDS = Features({**PAIR, "source_ids": List(Value("int32")), "target_ids": List(Value("int32"))})
 
 
 class Batch(NamedTuple):
@@ -81,7 +85,7 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
         cache / "prepared" / name,
         lambda partial: _build(corpus.load(cache), clean, model, cache, partial),
     )
-    train, dev, test = Splits.load(folder / "splits")
+    train, dev, test = Splits.load(folder)
     assert train is not None
     assert dev is not None
     return Prepared(
@@ -100,31 +104,38 @@ def _build(
     if splits.train is None or splits.dev is None:
         missing = "train" if splits.train is None else "dev"
         raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
-    held_out = [split for split in (splits.dev, splits.test) if split is not None]
-    train, report = clean_text(splits.train, held_out, clean)
-    source, target = train_tokenizers(train, config, cache)
-    encoded = {
-        name: encode(split, source, target, folder / f"{name}.arrow")
-        for name, split in splits._replace(train=train).present().items()
-    }
-    # Lengths in pieces: without eos, without bos and eos.
-    kept = clean_lengths(pair_lengths(encoded["train"]) - [1, 2], clean, report)
-    encoded["train"] = encoded["train"].select(kept)
-    Splits(**encoded).save(folder / "splits")
+    train = splits.train
+    held_out = (split for split in (splits.dev, splits.test) if split is not None)
+    kept, report = clean_text(
+        map(texts, tables(train)), map(texts, chain.from_iterable(map(tables, held_out))), clean
+    )
+    source, target = train_tokenizers(train, kept, config, cache)
+    for name, split in splits._replace(train=None).present().items():
+        encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
+    encoded = in_order(Encoder(source, target), map(texts, chosen(train, kept)))
+    write_arrow(folder / "train.arrow", IDS, _within(encoded, clean, report))
+    report.require_some()
     source.save(folder, "source")
     target.save(folder, "target")
     (folder / "report.json").write_text(json.dumps(asdict(report)))
-    for name in encoded:
-        (folder / f"{name}.arrow").unlink()
+
+
+def _within(
+    encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport
+) -> Iterator[pa.Table]:
+    """The pairs that stay by their lengths in pieces: without eos, without bos and eos."""
+    for table in encoded:
+        yield table.take(clean_lengths(pair_lengths(table) - [1, 2], clean, report))
 
 
 def train_tokenizers(
-    train: Dataset, config: TokenizerConfig, cache: Path
+    train: Dataset, kept: np.ndarray, config: TokenizerConfig, cache: Path
 ) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of source and target: one and the same, or one a side."""
+    """The tokenizers of source and target: one and the same, or one a side. kept: rows of train."""
     pairs = max(1, config.max_lines // 2 if config.joint else config.max_lines)
-    some = train.select(range(0, len(train), -(-len(train) // pairs)))
-    source, target = list(some["source"]), list(some["target"])
+    some = kept[:: -(-len(kept) // pairs)]
+    text = [texts(table) for table in chosen(train, some)]
+    source, target = (list(chain.from_iterable(side)) for side in zip(*text, strict=True))
     if config.joint:
         both = cached_tokenizer(source + target, config, cache)
         return both, both
@@ -141,30 +152,9 @@ def cached_tokenizer(lines: list[str], config: TokenizerConfig, cache: Path) -> 
     return Tokenizer.load(folder, "lines")
 
 
-def encode(split: Dataset, source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:
-    """`split` with the columns source_ids (… eos) and target_ids (bos … eos), written to `path`."""
-
-    def add_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-        return {
-            "source_ids": [[*ids, EOS] for ids in source.encode(batch["source"])],
-            "target_ids": [[BOS, *ids, EOS] for ids in target.encode(batch["target"])],
-        }
-
-    return split.map(
-        add_ids,
-        batched=True,
-        batch_size=BLOCK,
-        features=IDS,
-        cache_file_name=str(path),
-        load_from_cache_file=False,
-        new_fingerprint=path.stem,
-    )
-
-
-def pair_lengths(split: Dataset) -> np.ndarray:
-    """(N,2): the lengths of source_ids and target_ids."""
-    columns = "source_ids", "target_ids"
-    return np.stack([Ragged.of_column(split, column).lengths for column in columns], 1)
+def encode(text: Iterable[Text], source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:
+    """Lines with the columns source_ids (… eos) and target_ids (bos … eos), written to `path`."""
+    return write_arrow(path, IDS, in_order(Encoder(source, target), text))
 
 
 class Ids(NamedTuple):
@@ -198,7 +188,7 @@ class TrainLoader:
         self._best = Ids(
             Ragged.of_column(self.train, "source_ids"), Ragged.of_column(self.train, "target_ids")
         )
-        self._last: tuple[int, Ids, list[list[int]]] | None = None
+        self._last: tuple[int, Ids, Batches] | None = None
         longest = int(self._best.lengths().max())
         if longest > max_tokens:
             raise UserError(
@@ -232,7 +222,7 @@ class TrainLoader:
         ids, batches = self._plan(epoch)
         return padding_share(ids.lengths(), batches)
 
-    def _plan(self, epoch: int) -> tuple[Ids, list[list[int]]]:
+    def _plan(self, epoch: int) -> tuple[Ids, Batches]:
         """The epoch's ids and the rows of its batches; the last one asked for is kept."""
         if self._last is None or self._last[0] != epoch:
             ids = self._ids(epoch)
@@ -254,9 +244,10 @@ class TrainLoader:
     ) -> Iterator[list[list[int]]]:
         """One side's lines cut at random, block by block; the best cut where one is too long."""
         best: Ragged = getattr(self._best, side)
-        for number, block in enumerate(blocks(self.train.select_columns(side))):
+        for number, block in enumerate(tables(self.train.select_columns(side))):
             state = np.random.SeedSequence([*seed, number]).generate_state(1)
-            rows = [[*before, *ids, EOS] for ids in tokenizer.sample(block[side], int(state[0]))]
+            lines = block[side].to_pylist()
+            rows = [[*before, *ids, EOS] for ids in tokenizer.sample(lines, int(state[0]))]
             yield [
                 row if len(row) <= self.max_tokens else best.row(number * BLOCK + index)
                 for index, row in enumerate(rows)

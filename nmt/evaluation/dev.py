@@ -99,5 +99,5 @@ def batches_of(split: Dataset, max_tokens: int) -> list[Batch]:
     """Cut a split into batches; one longer than the budget, which dev may have, has its own."""
     ids = Ids(Ragged.of_column(split, "source_ids"), Ragged.of_column(split, "target_ids"))
     budget = max(max_tokens, int(ids.lengths().max()))
-    rows = token_batches(ids.lengths(), budget, seed=0, epoch=0)
+    rows = token_batches(ids.lengths(), budget, 0, 0)
     return [Batch(ids.source.padded(row), ids.target.padded(row)) for row in rows]
