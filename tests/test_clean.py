@@ -1,11 +1,11 @@
 """What is left out of train, and the table that says so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
 
-from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
+from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_text
 from nmt.data.text import Text
 from nmt.errors import UserError
 
@@ -32,13 +32,20 @@ def blocks(size: int) -> Iterator[Text]:
         yield list(source), list(target)
 
 
+def cleaned(
+    train: Iterable[Text], held_out: list[Text], clean: Clean
+) -> tuple[np.ndarray, CleaningReport]:
+    judge = Judge.of(clean, held_out)
+    return clean_text(judge, map(judge, train))
+
+
 def kept(clean: Clean, size: int = 4) -> list[tuple[str, str]]:
-    rows, _ = clean_text(blocks(size), HELD_OUT, clean)
+    rows, _ = cleaned(blocks(size), HELD_OUT, clean)
     return [TRAIN[row] for row in rows]
 
 
 def test_text_is_cleaned_and_counted_by_reason() -> None:
-    rows, report = clean_text(blocks(3), HELD_OUT, Clean())
+    rows, report = cleaned(blocks(3), HELD_OUT, Clean())
     assert rows.tolist() == [0, 6, 10]
     assert report.rows() == [
         ("read", 11, 1.0),
@@ -54,7 +61,7 @@ def test_text_is_cleaned_and_counted_by_reason() -> None:
 def test_an_endless_line_is_counted_before_it_is_cut_into_pieces() -> None:
     clean = Clean(max_pieces=10)
     text = ["a", "x" * 641, "y" * 640], ["b", "c", "z"]
-    rows, report = clean_text([text], [], clean)
+    rows, report = cleaned([text], [], clean)
     assert rows.tolist() == [0, 2]
     clean_lengths(np.array([[1, 1], [40, 1]]), clean, report)
     assert report.rows()[-3:-1] == [("over 10 pieces", 2, 2 / 3), ("ratio over 4", 0, 0.0)]
@@ -78,7 +85,7 @@ def test_a_duplicate_is_found_in_any_block(size: int) -> None:
 
 def test_what_was_left_out_is_nothing_that_a_pair_could_repeat() -> None:
     held = [(["a"], ["x"])]
-    rows, report = clean_text([(["a", "a", "b"], ["x", "x", "y"])], held, Clean())
+    rows, report = cleaned([(["a", "a", "b"], ["x", "x", "y"])], held, Clean())
     assert rows.tolist() == [2]
     assert (report.dropped["also in dev or test"], report.dropped["duplicate"]) == (2, 0)
 
@@ -110,7 +117,7 @@ def test_the_table_lines_up() -> None:
 def test_nothing_left_is_refused_with_the_table() -> None:
     same = ["a", "b"], ["a", ""]
     with pytest.raises(UserError, match=r"no train pair is left(.|\n)*source equals target +1 "):
-        clean_text([same], [], Clean())
+        cleaned([same], [], Clean())[1].require_some()
     report = CleaningReport(2)
     assert not len(clean_lengths(np.array([[5, 3], [7, 2]]), Clean(max_pieces=3), report))
     with pytest.raises(UserError, match=r"no train pair is left(.|\n)*over 3 pieces +2 "):

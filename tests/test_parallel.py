@@ -13,7 +13,7 @@ from blocks import end, process_of
 from toy_text import CONFIG, text
 
 from nmt.data import parallel
-from nmt.data.clean import Clean, clean_text
+from nmt.data.clean import Clean, Judge, clean_text
 from nmt.data.corpus import pairs
 from nmt.data.loader import encode, train_tokenizers
 from nmt.data.parallel import in_order
@@ -74,7 +74,8 @@ def test_a_corpus_is_the_same_bytes_whatever_the_number_of_processes(
     given = [*given_blocks(4), *given_blocks(3)]
 
     def prepared(name: str) -> tuple[list[int], dict[str, int], bytes]:
-        kept, report = clean_text(given, given[:1], Clean())
+        judge = Judge.of(Clean(), given[:1])
+        kept, report = clean_text(judge, in_order(judge, given))
         train = pairs(*(list(chain(*side)) for side in zip(*given, strict=True)))
         source, target = train_tokenizers(train, kept, CONFIG, tmp_path)
         encode(given, source, target, tmp_path / name)

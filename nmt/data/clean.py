@@ -6,11 +6,11 @@ Only train is filtered: the sentences of dev and test are the yardstick and stay
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from nmt.data.parallel import in_order
 from nmt.data.text import Text, has_control
 from nmt.data.tokenizer import PIECE_CHARACTERS
 from nmt.errors import UserError, at_least
@@ -84,6 +84,12 @@ class Judge:
     clean: Clean
     held: frozenset[bytes]  # keys of dev and test
 
+    @classmethod
+    def of(cls, clean: Clean, held_out: Iterable[Text]) -> Self:
+        """One that knows dev and test."""
+        both = chain.from_iterable(zip(*text, strict=True) for text in held_out)
+        return cls(clean, frozenset(pair_key(a.strip(), b.strip()) for a, b in both))
+
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why pairs are left out, by number; 0: they are not."""
@@ -110,17 +116,14 @@ class Judge:
         return HELD_OUT if clean.drop_held_out and key in self.held else "", key
 
 
-def clean_text(
-    train: Iterable[Text], held_out: Iterable[Text], clean: Clean
-) -> tuple[np.ndarray, CleaningReport]:
-    """The rising numbers of the pairs of train that stay by their text, and what the others have.
+def clean_text(judge: Judge, judged: Iterable[Judged]) -> tuple[np.ndarray, CleaningReport]:
+    """The rising numbers of the pairs that stay by their text, and what the others have.
 
-    UserError where none stays. Memory: 9 bytes a pair, and 16 more while duplicates are found.
+    judged: what `judge` found, block by block. Memory: 9 bytes a pair, and 16 more while duplicates
+    are found.
     """
-    held = (pair_key(a.strip(), b.strip()) for text in held_out for a, b in zip(*text, strict=True))
-    judge = Judge(clean, frozenset(held))
-    judged = [np.concatenate(part) for part in zip(*in_order(judge, train), strict=True)]
-    reasons, keys = judged or (np.empty(0, np.uint8), np.empty(0, np.uint64))
+    clean = judge.clean
+    reasons, keys = (np.concatenate(part) for part in zip(*judged, strict=True))
     if clean.drop_duplicates:
         stay = np.flatnonzero(reasons == 0)
         reasons[stay[repeated(keys[stay])]] = judge.reasons.index(DUPLICATE)
@@ -129,9 +132,7 @@ def clean_text(
     dropped = {name: counts[name] for name in (EMPTY, CONTROL, EQUAL, HELD_OUT, DUPLICATE)}
     if counts[clean.too_long]:
         dropped[clean.too_long] = counts[clean.too_long]
-    report = CleaningReport(len(reasons), dropped)
-    report.require_some()
-    return np.flatnonzero(reasons == 0), report
+    return np.flatnonzero(reasons == 0), CleaningReport(len(reasons), dropped)
 
 
 def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> np.ndarray:

@@ -154,13 +154,13 @@ def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
     return Dataset.from_dict({"source": source, "target": target}, features=PAIR)
 
 
-def arrow_pairs(source: pa.ChunkedArray, target: pa.ChunkedArray) -> Dataset:
+def text_table(source: pa.ChunkedArray, target: pa.ChunkedArray) -> pa.Table:
     """Two Arrow columns of text side by side, uncopied. What is null becomes an empty line."""
     columns = [
         fill_null(column.cast(pa.string()), "") if column.null_count else column.cast(pa.string())
         for column in (source, target)
     ]
-    return Dataset(pa.table(columns, schema=PAIR.arrow_schema))
+    return pa.table(columns, schema=PAIR.arrow_schema)
 
 
 def arrow_table(split: Dataset) -> pa.Table:

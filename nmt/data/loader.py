@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,8 @@ from torch import Tensor
 from nmt.data.arrow import write_arrow
 from nmt.data.batching import Batches, padding_share, token_batches
 from nmt.data.cache import cached, digest
-from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
-from nmt.data.corpus import BLOCK, Corpus, Splits, chosen, tables, texts
+from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_text
+from nmt.data.corpus import BLOCK, Corpus, Splits, arrow_table, chosen, tables, texts
 from nmt.data.encode import IDS, Encoder, pair_lengths
 from nmt.data.guide import Guide
 from nmt.data.parallel import in_order
@@ -105,10 +105,9 @@ def _build(
         missing = "train" if splits.train is None else "dev"
         raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
     train = splits.train
-    held_out = (split for split in (splits.dev, splits.test) if split is not None)
-    kept, report = clean_text(
-        map(texts, tables(train)), map(texts, chain.from_iterable(map(tables, held_out))), clean
-    )
+    judge = Judge.of(clean, held_out(splits.dev, splits.test))
+    kept, report = clean_text(judge, in_order(judge, map(texts, tables(train))))
+    report.require_some()
     source, target = train_tokenizers(train, kept, config, cache)
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
@@ -118,6 +117,12 @@ def _build(
     source.save(folder, "source")
     target.save(folder, "target")
     (folder / "report.json").write_text(json.dumps(asdict(report)))
+
+
+def held_out(*splits: Dataset | None) -> Iterator[Text]:
+    """The text of dev and test."""
+    for split in splits:
+        yield from map(texts, tables(split)) if split is not None else ()
 
 
 def _within(
@@ -157,15 +162,84 @@ def encode(text: Iterable[Text], source: Tokenizer, target: Tokenizer, path: Pat
     return write_arrow(path, IDS, in_order(Encoder(source, target), text))
 
 
+def decoded(batches: list[Batch], source: Tokenizer, target: Tokenizer) -> list[tuple[str, str]]:
+    """The text of batches: source and target of each pair."""
+    return [
+        (source.decode(one), target.decode(other))
+        for batch in batches
+        for one, other in zip(batch.source.tolist(), batch.target.tolist(), strict=True)
+    ]
+
+
+class Draw(NamedTuple):
+    """Cuts lines at random, with what stands before them, and eos."""
+
+    tokenizer: Tokenizer
+    before: list[int]
+    most: int  # ids
+
+    def __call__(
+        self, lines: list[str], seed: int, best: Ragged, first: int = 0
+    ) -> list[list[int]]:
+        """The lines' ids; where too many, those of `best` from row `first` on."""
+        rows = [[*self.before, *ids, EOS] for ids in self.tokenizer.sample(lines, seed)]
+        return [
+            row if len(row) <= self.most else best.row(first + index)
+            for index, row in enumerate(rows)
+        ]
+
+
 class Ids(NamedTuple):
-    """All of train in ids."""
+    """Both sides of a split in ids."""
 
     source: Ragged
     target: Ragged
 
+    @classmethod
+    def of(cls, split: Dataset) -> Self:
+        """The ids of a split, where they are."""
+        return cls.of_table(arrow_table(split.select_columns(["source_ids", "target_ids"])))
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Self:
+        """The ids of a table with the columns of a split."""
+        return cls(*(Ragged.of_column(table[f"{side}_ids"]) for side in ("source", "target")))
+
     def lengths(self) -> np.ndarray:
         """(N,2): tokens a side. A target of bos … eos is one position shorter in the model."""
         return np.stack([self.source.lengths, self.target.lengths - 1], 1)
+
+
+class Loader(Protocol):
+    """What a training takes batches from: the same ones for the same seed, epoch and number."""
+
+    def num_batches(self, epoch: int) -> int | None:
+        """How many batches an epoch has; None: that is not known before its end."""
+        ...
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The epoch's batches, from number `start` on."""
+        ...
+
+    def ends(self, epoch: int, number: int) -> bool:
+        """Whether so many batches, the last of which has been given, are all of the epoch."""
+        ...
+
+    def state(self, epoch: int, batch: int) -> dict[str, float]:
+        """What to keep beside an epoch and a number of batches so as to go on from there soon."""
+        ...
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take what `state` gave. UserError where it is nothing of this data."""
+        ...
+
+    def sentences(self, batches: list[Batch]) -> list[tuple[str, str]]:
+        """The text of batches: source and target of each pair."""
+        ...
+
+    def padding_share(self) -> float:
+        """The share of padding in the first epoch, over source and target."""
+        ...
 
 
 class TrainLoader:
@@ -185,9 +259,7 @@ class TrainLoader:
         self.max_tokens = max_tokens
         self.seed = seed
         self.guide = guide
-        self._best = Ids(
-            Ragged.of_column(self.train, "source_ids"), Ragged.of_column(self.train, "target_ids")
-        )
+        self._best = Ids.of(self.train)
         self._last: tuple[int, Ids, Batches] | None = None
         longest = int(self._best.lengths().max())
         if longest > max_tokens:
@@ -200,6 +272,17 @@ class TrainLoader:
         """How many batches an epoch has."""
         return len(self._plan(epoch)[1])
 
+    def ends(self, epoch: int, number: int) -> bool:
+        """Whether so many batches are all of the epoch."""
+        return number == self.num_batches(epoch)
+
+    def state(self, epoch: int, batch: int) -> dict[str, float]:
+        """Nothing: a plan is made anew in no time."""
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take nothing."""
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The epoch's batches, from number `start` on."""
         ids, batches = self._plan(epoch)
@@ -211,11 +294,7 @@ class TrainLoader:
 
     def sentences(self, batches: list[Batch]) -> list[tuple[str, str]]:
         """The text of batches: source and target of each pair."""
-        return [
-            (self.source_tokenizer.decode(source), self.target_tokenizer.decode(target))
-            for batch in batches
-            for source, target in zip(batch.source.tolist(), batch.target.tolist(), strict=True)
-        ]
+        return decoded(batches, self.source_tokenizer, self.target_tokenizer)
 
     def padding_share(self, epoch: int = 0) -> float:
         """The share of padding in an epoch, over source and target."""
@@ -233,22 +312,17 @@ class TrainLoader:
     def _ids(self, epoch: int) -> Ids:
         if not self.source_tokenizer.smoothing:
             return self._best
-        source, target = self.source_tokenizer, self.target_tokenizer
+        source = Draw(self.source_tokenizer, [], self.max_tokens)
+        target = Draw(self.target_tokenizer, [BOS], self.max_tokens)
         return Ids(
-            Ragged.of_blocks(self._drawn("source", source, [], [self.seed, epoch, 0])),
-            Ragged.of_blocks(self._drawn("target", target, [BOS], [self.seed, epoch, 1])),
+            Ragged.of_blocks(self._drawn("source", source, [self.seed, epoch, 0])),
+            Ragged.of_blocks(self._drawn("target", target, [self.seed, epoch, 1])),
         )
 
-    def _drawn(
-        self, side: str, tokenizer: Tokenizer, before: list[int], seed: list[int]
-    ) -> Iterator[list[list[int]]]:
+    def _drawn(self, side: str, draw: Draw, seed: list[int]) -> Iterator[list[list[int]]]:
         """One side's lines cut at random, block by block; the best cut where one is too long."""
         best: Ragged = getattr(self._best, side)
         for number, block in enumerate(tables(self.train.select_columns(side))):
             state = np.random.SeedSequence([*seed, number]).generate_state(1)
             lines = block[side].to_pylist()
-            rows = [[*before, *ids, EOS] for ids in tokenizer.sample(lines, int(state[0]))]
-            yield [
-                row if len(row) <= self.max_tokens else best.row(number * BLOCK + index)
-                for index, row in enumerate(rows)
-            ]
+            yield draw(lines, int(state[0]), best, number * BLOCK)

@@ -6,11 +6,10 @@ from itertools import accumulate, chain
 from typing import NamedTuple, Self
 
 import numpy as np
+import pyarrow as pa
 import torch
-from datasets import Dataset
 from torch import Tensor
 
-from nmt.data.corpus import arrow_table
 from nmt.data.tokenizer import PAD
 
 
@@ -30,10 +29,9 @@ class Ragged:
         self._ends = list(accumulate(len(chunk.offsets) - 1 for chunk in chunks))  # in rows
 
     @classmethod
-    def of_column(cls, split: Dataset, column: str) -> Self:
+    def of_column(cls, column: pa.ChunkedArray) -> Self:
         """A column of lists of ids, where it is."""
-        chunks = arrow_table(split.select_columns(column)).column(column).chunks
-        return cls([Chunk(one.values.to_numpy(), one.offsets.to_numpy()) for one in chunks])
+        return cls([Chunk(one.values.to_numpy(), one.offsets.to_numpy()) for one in column.chunks])
 
     @classmethod
     def of_blocks(cls, blocks: Iterable[Sequence[Sequence[int]]]) -> Self:
