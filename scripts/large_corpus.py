@@ -5,13 +5,15 @@
 
 The first makes up pairs of 8 words, which FOLDER needs 500 bytes each for; the second reads the
 real corpus from its folder (see data/README.md). Every stage is a process of its own and finds
-what those before it have left in FOLDER, as runs of a training do. Of its memory two numbers are
-told: the most that was its own (sampled ten times a second), and the most with what it had mapped
-from files, which the system takes back when it needs it. The processes that help it to clean and to
-encode are not counted in either.
+what those before it have left in FOLDER, as runs of a training do. Its time is told by the clock,
+and as what all cores have worked for it, imports included. Of its memory two numbers are told: the
+most that was its own (sampled ten times a second), and the most with what it had mapped from files,
+which the system takes back when it needs it. The processes that help it to clean and to encode are
+not counted in either.
 """
 
 import argparse
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -90,8 +92,13 @@ def measured(stage: Callable[[Corpus, Path], object], corpus: Corpus, cache: Pat
     start = time.monotonic()
     stage(corpus, cache)
     seconds = time.monotonic() - start
-    most = status("VmHWM") // MIB
-    print(f"{stage.__name__:<15}{seconds:>8.1f} s{own[0] // MIB:>8,} MiB{most:>8,} MiB", flush=True)
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    busy = sum(one.ru_utime + one.ru_stime for one in both)
+    print(
+        f"{stage.__name__:<15}{seconds:>8.1f} s{busy:>8.1f} s"
+        f"{own[0] // MIB:>8,} MiB{status('VmHWM') // MIB:>8,} MiB",
+        flush=True,
+    )
 
 
 def watch(own: list[int]) -> None:
@@ -120,7 +127,7 @@ def main() -> None:
     else:
         make_up(given.folder, given.pairs)
         corpus = made_up(given.folder)
-    print(f"{'stage':<15}{'time':>10}{'its own':>12}{'with files':>12}")
+    print(f"{'stage':<15}{'time':>10}{'of cores':>10}{'own':>12}{'with files':>12}")
     for stage in (load, ready, first_batches):
         process = get_context("spawn").Process(
             target=measured, args=(stage, corpus, given.folder / "cache")

