@@ -16,7 +16,7 @@ from nmt.errors import UserError
 Block = TypeVar("Block")
 Result = TypeVar("Result")
 
-FEW = 5  # blocks: for no more than these, processes take longer to start than to work
+FEW = 20  # blocks: encoding two of them takes as long as starting a process
 AHEAD = 3  # blocks a process that may be under way or wait to be taken
 
 _work: dict[str, Callable[[Any], Any]] = {}  # of a process of the pool

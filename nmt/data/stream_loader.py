@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from nmt.data.batching import padding_share, token_batches
 from nmt.data.clean import Clean, Judge, clean_lengths, clean_text
@@ -137,8 +138,9 @@ class StreamLoader:
     def _ids(self, texts: list[Text], mark: Mark) -> Ids | None:
         """A block cleaned and in ids; None: nothing of it stays."""
         stay, report = clean_text(self.judge, map(self.judge, texts))
-        source, target = ([line for text in texts for line in text[side]] for side in (0, 1))
-        table = self.encoder(([source[row] for row in stay], [target[row] for row in stay]))
+        if not len(stay):
+            return None
+        table = pa.concat_tables(map(self.encoder, kept(texts, stay)))
         lengths = pair_lengths(table) - [1, 2]
         table = table.take(clean_lengths(lengths, self.judge.clean, report))
         if not len(table):
@@ -152,3 +154,13 @@ class StreamLoader:
         one = Draw(self.encoder.source, [], self.max_tokens)(source, source_seed, best.source)
         other = Draw(self.encoder.target, [BOS], self.max_tokens)(target, target_seed, best.target)
         return Ids(Ragged.of_blocks([one]), Ragged.of_blocks([other]))
+
+
+def kept(texts: list[Text], rows: np.ndarray) -> Iterator[Text]:
+    """Some pairs of a block, by their rising numbers in it."""
+    start = 0
+    for source, target in texts:
+        first, last = np.searchsorted(rows, (start, start + len(source)))
+        some = (rows[first:last] - start).tolist()
+        yield [source[row] for row in some], [target[row] for row in some]
+        start += len(source)
