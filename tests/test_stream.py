@@ -201,7 +201,8 @@ def test_what_cannot_be_streamed_is_told(changes, told, folder: Path, tmp_path: 
 
 
 def test_a_place_of_another_stream_is_told(folder: Path, cache: Path) -> None:
-    for state in ({"block": 1}, {"epoch": 0, "batch": 1, "block": 1, "shard": 6, "row": 0}):
+    whole = {"epoch": 0, "batch": 1, "block": 1, "shard": 2, "row": 0}
+    for state in ({"block": 1}, {**whole, "shard": 6}, {**whole, "row": -1}, {**whole, "row": 0.5}):
         with pytest.raises(UserError, match="no place in this stream of 5 files"):
             loader(stream(folder), cache).restore(state)
 
@@ -262,12 +263,21 @@ def test_a_run_on_a_stream_goes_on_as_if_nothing_had_happened(
     assert tensors(run) == tensors(whole)
 
 
-def test_a_rate_that_falls_with_epochs_needs_their_length(
-    folder: Path, tiny: list[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            ["schedule=cosine", "train.max_epochs=2"],
+            "train.max_epochs=2: the learning rate cannot fall with the epochs of a stream",
+        ),
+        (["guide=file", "guide.path=links"], "guide=… has links for lines that are known"),
+    ],
+)
+def test_what_cannot_be_done_with_a_stream_is_told(
+    more: list[str], told: str, folder: Path, tiny: list[str], tmp_path: Path
 ) -> None:
-    typed = [*words(folder, tiny), "schedule=cosine", "train.max_epochs=2"]
-    told = mistake(nmt("train", *typed, f"hydra.run.dir={tmp_path / 'run'}"))
-    assert "train.max_epochs=2: the learning rate cannot fall with the epochs of a stream" in told
+    typed = [word for word in words(folder, tiny) if "sample" not in word]
+    assert told in mistake(nmt("train", *typed, *more, f"hydra.run.dir={tmp_path / 'run'}"))
 
 
 def test_epochs_end_a_training_without_such_a_rate(

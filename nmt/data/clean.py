@@ -123,7 +123,8 @@ def clean_text(judge: Judge, judged: Iterable[Judged]) -> tuple[np.ndarray, Clea
     are found.
     """
     clean = judge.clean
-    reasons, keys = (np.concatenate(part) for part in zip(*judged, strict=True))
+    nothing = Judged(np.empty(0, np.uint8), np.empty(0, np.uint64))
+    reasons, keys = (np.concatenate(part) for part in zip(nothing, *judged, strict=True))
     if clean.drop_duplicates:
         stay = np.flatnonzero(reasons == 0)
         reasons[stay[repeated(keys[stay])]] = judge.reasons.index(DUPLICATE)

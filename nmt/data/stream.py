@@ -84,7 +84,7 @@ class Stream(HubDataset):
             waiting.append(text)
             if sum(len(source) for source, _ in waiting) >= self.buffer:
                 yield waiting, after
-                waiting, place = [], after
+                waiting = []
         if waiting:
             yield waiting, Place(len(order))
 

@@ -78,11 +78,12 @@ class StreamLoader:
         """Take what `state` gave. UserError where it is nothing of this stream."""
         if not state:
             return
-        whole = {name: int(value) for name, value in state.items()}
-        if whole.keys() != set(Mark._fields) or whole["shard"] > self.stream.shards.num_shards:
+        num_shards = self.stream.shards.num_shards
+        whole = {name: value for name, value in state.items() if type(value) is int and value >= 0}
+        if whole.keys() != set(Mark._fields) or whole["shard"] > num_shards:
             raise UserError(
                 f"the checkpoint was written at {state} of its data, which is no place in this "
-                f"stream of {self.stream.shards.num_shards} files: data= must be as it was"
+                f"stream of {num_shards} files: data= must be as it was"
             )
         self._marks.append(Mark(**whole))
 
