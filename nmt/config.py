@@ -16,6 +16,7 @@ from nmt.data.greek_nt import GreekNt
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
+from nmt.data.stream import Stream
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
@@ -28,6 +29,7 @@ CORPORA = {
     "hub": Hub,
     "kftt": Kftt,
     "multi30k": Multi30k,
+    "stream": Stream,
 }
 
 

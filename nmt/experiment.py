@@ -18,9 +18,11 @@ from nmt.alignment.guide import LinkSource
 from nmt.check import check
 from nmt.config import Train
 from nmt.data.cache import cache_folder
-from nmt.data.corpus import Lines
+from nmt.data.corpus import Corpus, Lines
 from nmt.data.guide import Guide
-from nmt.data.loader import Prepared, TrainLoader, prepare
+from nmt.data.loader import Loader, Prepared, TrainLoader, prepare
+from nmt.data.stream import Stream
+from nmt.data.stream_loader import StreamLoader
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
@@ -72,8 +74,7 @@ def train(
     forget_peak_memory(device)
     with ranks.in_turn():
         prepared = prepare_data(cfg)
-        guide = read_guide(cfg, prepared)
-    loader = TrainLoader(prepared, config.max_tokens, cfg.seed, guide)
+        loader = build_loader(cfg, prepared)
     seed_everything(cfg.seed, device, cfg.deterministic)
     translator = new_translator(cfg, prepared, device, ranks)
     loss = build_loss(cfg)
@@ -185,6 +186,17 @@ def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
     return links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg.cache))
 
 
+def build_loader(cfg: DictConfig, prepared: Prepared) -> Loader:
+    """Build what training takes batches from."""
+    corpus: Corpus = hydra.utils.instantiate(cfg.data)
+    if not isinstance(corpus, Stream):
+        return TrainLoader(prepared, cfg.train.max_tokens, cfg.seed, read_guide(cfg, prepared))
+    if cfg.guide:
+        raise UserError("guide=… has links for lines that are known, and a stream's are not")
+    clean: Any = OmegaConf.to_object(cfg.clean)
+    return StreamLoader(corpus, prepared, clean, cfg.train.max_tokens, cfg.seed)
+
+
 def new_translator(
     cfg: DictConfig, prepared: Prepared, device: torch.device, ranks: Ranks
 ) -> Translator:
@@ -291,6 +303,7 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
     """Print what is going to be trained, on what."""
     console.print(table(("train pairs", "number", "share"), shares(prepared)))
     loader, model = trainer.loader, trainer.model
+    number = trainer.num_batches
     size = checkpoint.size(model, trainer.optimizer, ema=trainer.ema is not None)
     splits = f"{len(prepared.train):,} train, {len(prepared.dev):,} dev"
     if prepared.test is not None:
@@ -298,7 +311,8 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
     console.print(
         f"{splits}; vocabulary {len(prepared.source_tokenizer):,} → "
         f"{len(prepared.target_tokenizer):,} pieces\n"
-        f"{loader.num_batches(0):,} batches an epoch, {loader.padding_share():.1%} padding\n"
+        f"{f'{number:,} batches an epoch' if number else 'a stream'}, "
+        f"{loader.padding_share():.1%} padding\n"
         f"{num_parameters(model):,} parameters on {processes(trainer.ranks)}{trainer.device} in "
         f"{str(trainer.precision).removeprefix('torch.')}\n"
         f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",

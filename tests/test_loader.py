@@ -30,7 +30,7 @@ class Toy(Corpus):
     def content(self) -> object:
         return self.lines
 
-    def read(self) -> Splits:
+    def read(self, scratch: Path) -> Splits:
         sides = [text(size, seed) for seed, size in ((1, self.lines), (2, 11), (3, 7))]
         return Splits(*(pairs(side, [line[::-1] for line in side]) for side in sides))
 
@@ -166,7 +166,7 @@ def test_a_pair_longer_than_the_budget_is_refused(prepared: Prepared) -> None:
 
 
 def test_a_corpus_without_dev_cannot_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Toy, "read", lambda self: Splits(test=pairs(["a"], ["b"])))
+    monkeypatch.setattr(Toy, "read", lambda self, scratch: Splits(test=pairs(["a"], ["b"])))
     with pytest.raises(UserError, match="has no train split, and training needs"):
         prepare(Toy(), Clean(), CONFIG, tmp_path)
 

@@ -18,7 +18,6 @@ from toy_text import CONFIG, text
 
 from nmt.config import Train
 from nmt.data.clean import CleaningReport
-from nmt.data.corpus import pairs
 from nmt.data.loader import Batch, Prepared, TrainLoader, encode
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.decoding.translate import Decode
@@ -47,7 +46,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     target = [" ".join(reversed(line.split())) for line in source]
     tokenizer = train_tokenizer(source + target, CONFIG)
     path = tmp_path_factory.mktemp("data") / "train.arrow"
-    train = encode(pairs(source, target), tokenizer, tokenizer, path)
+    train = encode([(source, target)], tokenizer, tokenizer, path)
     return Prepared(train, train, None, tokenizer, tokenizer, CleaningReport(LINES))
 
 

@@ -106,7 +106,7 @@ class Bible(Corpus):
     def paths(self) -> list[Path]:
         return [database()]
 
-    def read(self) -> Splits:
+    def read(self, scratch: Path) -> Splits:
         source_letter, target_letter = self._versions()
         uri = f"{database().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(uri, uri=True)

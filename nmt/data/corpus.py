@@ -1,19 +1,24 @@
 """A corpus: sentence pairs in three splits, whatever they come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import NamedTuple, Self, cast
 
 import datasets
+import numpy as np
 import pyarrow as pa
-from datasets import Dataset, DatasetDict, Features, Value
+from datasets import Dataset, Features, Value
 from pyarrow.compute import fill_null  # pyright: ignore[reportAttributeAccessIssue]
 
+from nmt.data.arrow import write_arrow
 from nmt.data.cache import cached, code_digest, digest, file_digest
-from nmt.data.text import shortened
+from nmt.data.digests import kept_digest
+from nmt.data.text import Text, shortened
 from nmt.errors import UserError
 
 datasets.disable_progress_bars()
@@ -49,16 +54,15 @@ class Splits(NamedTuple):
                     )
 
     def save(self, folder: Path) -> None:
-        """Writes them as Arrow files."""
-        # pyright cannot tell that a DatasetDict is a dict.
-        DatasetDict(self.present()).save_to_disk(str(folder))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        """Writes them as Arrow files, block by block."""
+        for name, split in self.present().items():
+            write_arrow(folder / f"{name}.arrow", split.features.arrow_schema, tables(split))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """What `save` wrote, memory-mapped."""
-        found = datasets.load_from_disk(str(folder))
-        assert isinstance(found, DatasetDict)
-        return cls(**{str(name): split for name, split in found.items()})
+        paths = {name: folder / f"{name}.arrow" for name in cls._fields}
+        return cls(**{name: Dataset.from_file(str(p)) for name, p in paths.items() if p.is_file()})
 
 
 class Lines(NamedTuple):
@@ -84,19 +88,26 @@ class Corpus(ABC):
         return []
 
     @abstractmethod
-    def read(self) -> Splits:
-        """Reads everything anew. Raises UserError where that cannot be done."""
+    def read(self, scratch: Path) -> Splits:
+        """Reads everything anew. Raises UserError where that cannot be done.
 
-    def key(self) -> str:
-        """The corpus's name in the cache."""
+        What may be large goes to files in the folder `scratch` instead of into memory (`spooled`).
+        """
+
+    def key(self, cache: Path) -> str:
+        """The corpus's name in `cache`."""
         kind, content = type(self).__qualname__, self.content()
-        files = [(path.name, self._digests[path]) for path in self.paths()]
-        return digest(kind, self.source, self.target, content, files, code_digest())
+        files = self.paths()
+        for path in files:
+            if path not in self._digests:
+                self._digests[path] = kept_digest(path, cache)
+        seen = [(path.name, self._digests[path]) for path in files]
+        return digest(kind, self.source, self.target, content, seen, code_digest())
 
     @cached_property
     def _digests(self) -> dict[Path, str]:
         """The files as they were when they were first looked at: what the key stands for."""
-        return {path: file_digest(path) for path in self.paths()}
+        return {}
 
     def load(self, cache: Path) -> Splits:
         """The splits, memory-mapped from `cache`, where they are put if they are not there yet.
@@ -106,14 +117,17 @@ class Corpus(ABC):
         """
 
         def build(partial: Path) -> None:
-            splits = self.read()
-            for path, before in self._digests.items():
-                if file_digest(path) != before:
-                    raise UserError(f"{path} changed while it was read: start again when it rests")
-            splits.check()
-            splits.save(partial)
+            with TemporaryDirectory(dir=partial) as scratch:
+                splits = self.read(Path(scratch))
+                for path, before in self._digests.items():
+                    if file_digest(path) != before:
+                        raise UserError(
+                            f"{path} changed while it was read: start again when it rests"
+                        )
+                splits.check()
+                splits.save(partial)
 
-        return Splits.load(cached(cache / "corpora" / self.key(), build))
+        return Splits.load(cached(cache / "corpora" / self.key(cache), build))
 
     def lines(self, cache: Path, split: str = "test") -> Lines:
         """The raw text of one split, for evaluation. UserError where there is no such split."""
@@ -125,8 +139,19 @@ class Corpus(ABC):
 
 def lines_of(split: Dataset) -> Iterator[tuple[str, str]]:
     """The pairs of a split one by one."""
-    for block in blocks(split):
-        yield from zip(block["source"], block["target"], strict=True)
+    for table in tables(split):
+        yield from zip(*texts(table), strict=True)
+
+
+def spooled(rows: Iterable[tuple[str, str]], scratch: Path) -> Dataset:
+    """Pairs that come one by one as a dataset in a file of its own in the folder `scratch`."""
+    rows = iter(rows)
+    blocks = iter(lambda: list(islice(rows, BLOCK)), [])
+    tables = (
+        pa.table(list(map(list, zip(*block, strict=True))), schema=PAIR.arrow_schema)
+        for block in blocks
+    )
+    return write_arrow(Path(mkdtemp(dir=scratch)) / "pairs.arrow", PAIR.arrow_schema, tables)
 
 
 def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
@@ -134,13 +159,13 @@ def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
     return Dataset.from_dict({"source": source, "target": target}, features=PAIR)
 
 
-def arrow_pairs(source: pa.ChunkedArray, target: pa.ChunkedArray) -> Dataset:
+def text_table(source: pa.ChunkedArray, target: pa.ChunkedArray) -> pa.Table:
     """Two Arrow columns of text side by side, uncopied. What is null becomes an empty line."""
     columns = [
         fill_null(column.cast(pa.string()), "") if column.null_count else column.cast(pa.string())
         for column in (source, target)
     ]
-    return Dataset(pa.table(columns, schema=PAIR.arrow_schema))
+    return pa.table(columns, schema=PAIR.arrow_schema)
 
 
 def arrow_table(split: Dataset) -> pa.Table:
@@ -148,6 +173,20 @@ def arrow_table(split: Dataset) -> pa.Table:
     return cast(pa.Table, split.with_format("arrow")[:])
 
 
-def blocks(split: Dataset) -> Iterator[dict[str, list[str]]]:
-    """A dataset's columns of text, ten thousand lines at a time."""
-    return cast(Iterator[dict[str, list[str]]], split.iter(BLOCK))
+def tables(split: Dataset) -> Iterator[pa.Table]:
+    """A dataset as Arrow tables of ten thousand rows."""
+    return cast(Iterator[pa.Table], split.with_format("arrow").iter(BLOCK))
+
+
+def chosen(split: Dataset, rows: np.ndarray) -> Iterator[pa.Table]:
+    """Some rows of a dataset, by their rising numbers, out of each ten thousand."""
+    start = 0
+    for table in tables(split):
+        first, last = np.searchsorted(rows, (start, start + len(table)))
+        yield table.take(rows[first:last] - start)
+        start += len(table)
+
+
+def texts(table: pa.Table) -> Text:
+    """The lines of both sides of a table."""
+    return table["source"].to_pylist(), table["target"].to_pylist()

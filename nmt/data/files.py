@@ -36,9 +36,10 @@ class Files(Corpus):
             require_file(path)
         return found
 
-    def read(self) -> Splits:
+    def read(self, scratch: Path) -> Splits:
         train, dev, test = (
-            self._read(paths) if paths else None for paths in (self.train, self.dev, self.test)
+            self._read(paths, scratch) if paths else None
+            for paths in (self.train, self.dev, self.test)
         )
         if train is None:
             return Splits(None, dev, test)
@@ -64,12 +65,12 @@ class Files(Corpus):
                 )
         return given
 
-    def _read(self, paths: list[str]) -> Dataset:
+    def _read(self, paths: list[str], scratch: Path) -> Dataset:
         first, *second = (Path(path).expanduser() for path in paths)
         if second:
-            return read_pair(first, second[0])
+            return read_pair(first, second[0], scratch)
         wanted = Columns(self.source, self.target, self.source_column, self.target_column)
-        return read_table(first, wanted)
+        return read_table(first, wanted, scratch)
 
     def _cut(self, split: str, train: Dataset, size: int) -> tuple[Dataset, Dataset]:
         if size >= len(train):

@@ -71,7 +71,7 @@ class GreekNt(Corpus):
     def paths(self) -> list[Path]:
         return [package_file(name) for name in (GREEK_FILE, ENGLISH_FILE, LINKS_FILE)]
 
-    def read(self) -> Splits:
+    def read(self, scratch: Path) -> Splits:
         def sides(verses: list[Verse]) -> tuple[list[str], list[str]]:
             greek, english = ([verse.texts[side] for verse in verses] for side in (0, 1))
             return (greek, english) if self.source == GREEK else (english, greek)

@@ -27,7 +27,7 @@ class Guide:
         """How many lines there are."""
         return len(self.codes.lengths)
 
-    def weights(self, rows: Sequence[int], num_target: int, num_source: int) -> Tensor:
+    def weights(self, rows: Sequence[int] | np.ndarray, num_target: int, num_source: int) -> Tensor:
         """Return where the target pieces of some lines should look: (B,T,S).
 
         A row spreads 1 evenly over the source pieces that the target piece is linked to; that of a

@@ -1,25 +1,24 @@
 """Any translation dataset of the Hugging Face hub."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetsError
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils.logging import set_verbosity_error
 from pyarrow.compute import struct_field  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.corpus import Corpus, Splits, arrow_pairs, arrow_table
+from nmt.data.corpus import Corpus, Splits, arrow_table, text_table
 from nmt.data.table import Columns
 from nmt.errors import UserError
 
 
 @dataclass
-class Hub(Corpus):
-    """A dataset with a `translation` feature or two columns of text.
-
-    What has been read once stays in the cache and is not asked for again.
-    """
+class HubDataset(Corpus):
+    """Where a dataset with a `translation` feature or two columns of text is on the hub."""
 
     name: str = "???"  # owner/dataset, or a folder on this machine
     config: str | None = None  # the dataset's configuration, e.g. de-en
@@ -30,7 +29,6 @@ class Hub(Corpus):
     test: str | None = "test"
     source_column: str | None = None  # None: in `translation`, or named for the language
     target_column: str | None = None
-    stream: bool = False  # fetch the two columns alone (Parquet), for datasets with pictures
 
     def content(self) -> object:
         if "/" not in self.name:  # else it may be a loader of the library, of pickles for one
@@ -39,22 +37,43 @@ class Hub(Corpus):
             )
         splits = self.train, self.dev, self.test
         columns = self.source_column, self.target_column
-        return [self.name, self.config, self.folder, self.revision, splits, columns, self.stream]
+        return [self.name, self.config, self.folder, self.revision, splits, columns]
 
-    def read(self) -> Splits:
-        return Splits(*(self._split(name) for name in (self.train, self.dev, self.test)))
+    def fetch(self, split: str, **options: Any) -> Any:
+        """The split as load_dataset gives it. UserError where it cannot be had."""
+        set_verbosity_error()
+        disable_progress_bars()
+        try:
+            return load_dataset(
+                self.name,
+                self.config,
+                data_dir=self.folder,
+                revision=self.revision,
+                split=split,
+                **options,
+            )
+        except (OSError, ValueError, RuntimeError, DatasetsError) as error:
+            raise self.unreachable(split, error) from error
 
-    def _split(self, split: str | None) -> Dataset | None:
-        if split is None:
-            return None
-        table = arrow_table(self._fetch(split))
+    def unreachable(self, split: str, error: Exception) -> UserError:
+        """What to say where the hub, or a folder in its place, does not give a split."""
+        reason = " ".join(str(error).split()).rstrip(".")
+        return UserError(
+            f"data.name={self.name} (split {split}) cannot be had from the Hugging Face hub: "
+            f"{reason}. Look at huggingface.co/datasets for the name, "
+            "config and splits; without a network use data=bible, data=files, or the folder "
+            "of a corpus you have (data.dir=)"
+        )
+
+    def sides(self, table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """Source and target of a table of the dataset. UserError where it has no such columns."""
         if "translation" in table.column_names and not (self.source_column or self.target_column):
-            sides = table["translation"]
-            self._check([field.name for field in sides.type])
-            return arrow_pairs(*(struct_field(sides, side) for side in (self.source, self.target)))
+            both = table["translation"]
+            self._check([field.name for field in both.type])
+            return struct_field(both, self.source), struct_field(both, self.target)
         wanted = Columns(self.source, self.target, self.source_column, self.target_column)
         source, target = wanted.find(table.column_names, f"data.name={self.name}")
-        return arrow_pairs(table[source], table[target])
+        return table[source], table[target]
 
     def _check(self, languages: list[str]) -> None:
         for side, language in (("source", self.source), ("target", self.target)):
@@ -63,26 +82,33 @@ class Hub(Corpus):
                     f"data.{side}={language}: data.name={self.name} has {', '.join(languages)}"
                 )
 
-    def _fetch(self, split: str) -> Dataset:
-        """The split as it is on the hub. UserError where it cannot be had."""
-        set_verbosity_error()
-        disable_progress_bars()
-        options: dict[str, Any] = {"split": split, "streaming": self.stream}
-        if self.stream:
-            options["columns"] = [
-                self.source_column or self.source,
-                self.target_column or self.target,
-            ]
+
+@dataclass
+class Hub(HubDataset):
+    """A dataset that is fetched as a whole.
+
+    What has been read once stays in the cache and is not asked for again.
+    """
+
+    stream: bool = False  # fetch the two columns alone (Parquet), for datasets with pictures
+
+    def content(self) -> object:
+        return [super().content(), self.stream]
+
+    def read(self, scratch: Path) -> Splits:
+        return Splits(*(self._split(name) for name in (self.train, self.dev, self.test)))
+
+    def _split(self, split: str | None) -> Dataset | None:
+        if split is None:
+            return None
+        return Dataset(text_table(*self.sides(arrow_table(self._whole(split)))))
+
+    def _whole(self, split: str) -> Dataset:
+        if not self.stream:
+            return self.fetch(split, streaming=False)
+        columns = [self.source_column or self.source, self.target_column or self.target]
+        found = self.fetch(split, streaming=True, columns=columns)
         try:
-            found = load_dataset(
-                self.name, self.config, data_dir=self.folder, revision=self.revision, **options
-            )
-            return Dataset.from_list(list(found)) if self.stream else found
+            return Dataset.from_list(list(found))
         except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise UserError(
-                f"data.name={self.name} (split {split}) cannot be had from the Hugging Face hub: "
-                f"{reason}. Look at huggingface.co/datasets for the name, "
-                "config and splits; without a network use data=bible, data=files, or the folder "
-                "of a corpus you have (data.dir=)"
-            ) from error
+            raise self.unreachable(split, error) from error

@@ -13,10 +13,11 @@ from typing import BinaryIO
 import pyarrow as pa
 from datasets import Dataset
 
-from nmt.data.corpus import pairs
+from nmt.data.corpus import spooled
 from nmt.errors import UserError
 
 COMPRESSED = (".gz", ".xz", ".zst")
+READ = 1 << 20  # bytes of lines that are decoded at once
 
 
 def require_file(path: Path) -> None:
@@ -34,35 +35,66 @@ def require_readable(path: Path) -> None:
         raise UserError(f"{path}: no such file")
 
 
-def read_pair(source: Path, target: Path) -> Dataset:
+def read_pair(source: Path, target: Path, scratch: Path) -> Dataset:
     """Two files of which line n translate each other. UserError where they are not as long."""
-    sources, targets = read_lines(source), read_lines(target)
-    if len(sources) != len(targets):
+    counted = [Counted(strict_lines(path)) for path in (source, target)]
+    found = spooled(zip(*counted, strict=False), scratch)
+    sizes = [lines.number + sum(1 for _ in lines) for lines in counted]
+    if sizes[0] != sizes[1]:
         raise UserError(
-            f"{source} has {len(sources):,} lines and {target} has {len(targets):,}: "
+            f"{source} has {sizes[0]:,} lines and {target} has {sizes[1]:,}: "
             "both sides of a corpus must have the same number"
         )
-    return pairs(sources, targets)
+    return found
+
+
+@dataclass
+class Counted:
+    """Lines, and how many of them have been taken."""
+
+    lines: Iterator[str]
+    number: int = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.lines:
+            self.number += 1
+            yield line
 
 
 def read_lines(path: Path) -> list[str]:
-    r"""The lines of a UTF-8 file, plain or compressed, split at \n alone.
+    """The lines of a file as `strict_lines` has them."""
+    return list(strict_lines(path))
+
+
+def strict_lines(path: Path) -> Iterator[str]:
+    r"""The lines of a UTF-8 file, plain or compressed, split at \n alone, few of them in memory.
 
     CRLF and a byte-order mark are taken off; U+2028 and its like are no line ends. UserError for a
     file that is missing, empty, damaged, or (with the line) not UTF-8.
     """
-    content = read_bytes(path)
+    require_file(path)
+    number, blank = 0, True
+    with opened(path) as file:
+        while lines := file.readlines(READ):
+            text = _text(lines, number, path)
+            blank = blank and not text.strip()
+            number += len(lines)
+            yield from (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    if blank:
+        raise UserError(f"{path} is empty")
+
+
+def _text(lines: list[bytes], before: int, path: Path) -> str:
+    """Some lines of a file decoded, `before` of which there are others."""
+    content = b"".join(lines)
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8" if before else "utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = before + content.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{path}, line {line}: invalid UTF-8 ({error.reason}); "
             "convert the file first, for instance with iconv"
         ) from None
-    if not text.strip():
-        raise UserError(f"{path} is empty")
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def read_bytes(path: Path) -> bytes:

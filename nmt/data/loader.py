@@ -1,27 +1,31 @@
 """From a corpus to batches: clean, cut into pieces, keep on disk, serve."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
+import pyarrow as pa
 import sentencepiece
 import torch
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset
 from torch import Tensor
 
-from nmt.data.batching import padding_share, token_batches
+from nmt.data.arrow import write_arrow
+from nmt.data.batching import Batches, padding_share, token_batches
 from nmt.data.cache import cached, digest
-from nmt.data.clean import Clean, CleaningReport, clean_lengths, clean_text
-from nmt.data.corpus import BLOCK, PAIR, Corpus, Splits, blocks
+from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_text
+from nmt.data.corpus import BLOCK, Corpus, Splits, arrow_table, chosen, tables, texts
+from nmt.data.encode import IDS, Encoder, pair_lengths
 from nmt.data.guide import Guide
+from nmt.data.parallel import in_order
 from nmt.data.ragged import Ragged
+from nmt.data.text import Text
 from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
-
-IDS = Features({**PAIR, "source_ids": List(Value("int32")), "target_ids": List(Value("int32"))})
 
 
 class Batch(NamedTuple):
@@ -84,12 +88,12 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
     """
     config.check()
     model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
-    name = digest(corpus.key(), asdict(clean), asdict(model), sentencepiece.__version__)
+    name = digest(corpus.key(cache), asdict(clean), asdict(model), sentencepiece.__version__)
     folder = cached(
         cache / "prepared" / name,
         lambda partial: _build(corpus.load(cache), clean, model, cache, partial),
     )
-    train, dev, test = Splits.load(folder / "splits")
+    train, dev, test = Splits.load(folder)
     assert train is not None
     assert dev is not None
     return Prepared(
@@ -108,31 +112,43 @@ def _build(
     if splits.train is None or splits.dev is None:
         missing = "train" if splits.train is None else "dev"
         raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
-    held_out = [split for split in (splits.dev, splits.test) if split is not None]
-    train, report = clean_text(splits.train, held_out, clean)
-    source, target = train_tokenizers(train, config, cache)
-    encoded = {
-        name: encode(split, source, target, folder / f"{name}.arrow")
-        for name, split in splits._replace(train=train).present().items()
-    }
-    # Lengths in pieces: without eos, without bos and eos.
-    kept = clean_lengths(pair_lengths(encoded["train"]) - [1, 2], clean, report)
-    encoded["train"] = encoded["train"].select(kept)
-    Splits(**encoded).save(folder / "splits")
+    train = splits.train
+    judge = Judge.of(clean, held_out(splits.dev, splits.test))
+    kept, report = clean_text(judge, in_order(judge, map(texts, tables(train))))
+    report.require_some()
+    source, target = train_tokenizers(train, kept, config, cache)
+    for name, split in splits._replace(train=None).present().items():
+        encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
+    encoded = in_order(Encoder(source, target), map(texts, chosen(train, kept)))
+    write_arrow(folder / "train.arrow", IDS, _within(encoded, clean, report))
+    report.require_some()
     source.save(folder, "source")
     target.save(folder, "target")
     (folder / "report.json").write_text(json.dumps(asdict(report)))
-    for name in encoded:
-        (folder / f"{name}.arrow").unlink()
+
+
+def held_out(*splits: Dataset | None) -> Iterator[Text]:
+    """The text of dev and test."""
+    for split in splits:
+        yield from map(texts, tables(split)) if split is not None else ()
+
+
+def _within(
+    encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport
+) -> Iterator[pa.Table]:
+    """The pairs that stay by their lengths in pieces: without eos, without bos and eos."""
+    for table in encoded:
+        yield table.take(clean_lengths(pair_lengths(table) - [1, 2], clean, report))
 
 
 def train_tokenizers(
-    train: Dataset, config: TokenizerConfig, cache: Path
+    train: Dataset, kept: np.ndarray, config: TokenizerConfig, cache: Path
 ) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of source and target: one and the same, or one a side."""
+    """The tokenizers of source and target: one and the same, or one a side. kept: rows of train."""
     pairs = max(1, config.max_lines // 2 if config.joint else config.max_lines)
-    some = train.select(range(0, len(train), -(-len(train) // pairs)))
-    source, target = list(some["source"]), list(some["target"])
+    some = kept[:: -(-len(kept) // pairs)]
+    text = [texts(table) for table in chosen(train, some)]
+    source, target = (list(chain.from_iterable(side)) for side in zip(*text, strict=True))
     if config.joint:
         both = cached_tokenizer(source + target, config, cache)
         return both, both
@@ -149,41 +165,89 @@ def cached_tokenizer(lines: list[str], config: TokenizerConfig, cache: Path) -> 
     return Tokenizer.load(folder, "lines")
 
 
-def encode(split: Dataset, source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:
-    """`split` with the columns source_ids (… eos) and target_ids (bos … eos), written to `path`."""
-
-    def add_ids(batch: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-        return {
-            "source_ids": [[*ids, EOS] for ids in source.encode(batch["source"])],
-            "target_ids": [[BOS, *ids, EOS] for ids in target.encode(batch["target"])],
-        }
-
-    return split.map(
-        add_ids,
-        batched=True,
-        batch_size=BLOCK,
-        features=IDS,
-        cache_file_name=str(path),
-        load_from_cache_file=False,
-        new_fingerprint=path.stem,
-    )
+def encode(text: Iterable[Text], source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:
+    """Lines with the columns source_ids (… eos) and target_ids (bos … eos), written to `path`."""
+    return write_arrow(path, IDS, in_order(Encoder(source, target), text))
 
 
-def pair_lengths(split: Dataset) -> np.ndarray:
-    """(N,2): the lengths of source_ids and target_ids."""
-    columns = "source_ids", "target_ids"
-    return np.stack([Ragged.of_column(split, column).lengths for column in columns], 1)
+def decoded(batches: list[Batch], source: Tokenizer, target: Tokenizer) -> list[tuple[str, str]]:
+    """The text of batches: source and target of each pair."""
+    return [
+        (source.decode(one), target.decode(other))
+        for batch in batches
+        for one, other in zip(batch.source.tolist(), batch.target.tolist(), strict=True)
+    ]
+
+
+class Draw(NamedTuple):
+    """Cuts lines at random, with what stands before them, and eos."""
+
+    tokenizer: Tokenizer
+    before: list[int]
+    most: int  # ids
+
+    def __call__(
+        self, lines: list[str], seed: int, best: Ragged, first: int = 0
+    ) -> list[list[int]]:
+        """The lines' ids; where too many, those of `best` from row `first` on."""
+        rows = [[*self.before, *ids, EOS] for ids in self.tokenizer.sample(lines, seed)]
+        return [
+            row if len(row) <= self.most else best.row(first + index)
+            for index, row in enumerate(rows)
+        ]
 
 
 class Ids(NamedTuple):
-    """All of train in ids."""
+    """Both sides of a split in ids."""
 
     source: Ragged
     target: Ragged
 
+    @classmethod
+    def of(cls, split: Dataset) -> Self:
+        """The ids of a split, where they are."""
+        return cls.of_table(arrow_table(split.select_columns(["source_ids", "target_ids"])))
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Self:
+        """The ids of a table with the columns of a split."""
+        return cls(*(Ragged.of_column(table[f"{side}_ids"]) for side in ("source", "target")))
+
     def lengths(self) -> np.ndarray:
         """(N,2): tokens a side. A target of bos … eos is one position shorter in the model."""
         return np.stack([self.source.lengths, self.target.lengths - 1], 1)
+
+
+class Loader(Protocol):
+    """What a training takes batches from: the same ones for the same seed, epoch and number."""
+
+    def num_batches(self, epoch: int) -> int | None:
+        """How many batches an epoch has; None: that is not known before its end."""
+        ...
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The epoch's batches, from number `start` on."""
+        ...
+
+    def ends(self, epoch: int, number: int) -> bool:
+        """Whether so many batches, the last of which has been given, are all of the epoch."""
+        ...
+
+    def state(self, epoch: int, batch: int) -> dict[str, float]:
+        """What to keep beside an epoch and a number of batches so as to go on from there soon."""
+        ...
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take what `state` gave. UserError where it is nothing of this data."""
+        ...
+
+    def sentences(self, batches: list[Batch]) -> list[tuple[str, str]]:
+        """The text of batches: source and target of each pair."""
+        ...
+
+    def padding_share(self) -> float:
+        """The share of padding in the first epoch, over source and target."""
+        ...
 
 
 class TrainLoader:
@@ -203,10 +267,8 @@ class TrainLoader:
         self.max_tokens = max_tokens
         self.seed = seed
         self.guide = guide
-        self._best = Ids(
-            Ragged.of_column(self.train, "source_ids"), Ragged.of_column(self.train, "target_ids")
-        )
-        self._last: tuple[int, Ids, list[list[int]]] | None = None
+        self._best = Ids.of(self.train)
+        self._last: tuple[int, Ids, Batches] | None = None
         longest = int(self._best.lengths().max())
         if longest > max_tokens:
             raise UserError(
@@ -217,6 +279,17 @@ class TrainLoader:
     def num_batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
         return len(self._plan(epoch)[1])
+
+    def ends(self, epoch: int, number: int) -> bool:
+        """Whether so many batches are all of the epoch."""
+        return number == self.num_batches(epoch)
+
+    def state(self, epoch: int, batch: int) -> dict[str, float]:
+        """Nothing: a plan is made anew in no time."""
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take nothing."""
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The epoch's batches, from number `start` on."""
@@ -229,18 +302,14 @@ class TrainLoader:
 
     def sentences(self, batches: list[Batch]) -> list[tuple[str, str]]:
         """The text of batches: source and target of each pair."""
-        return [
-            (self.source_tokenizer.decode(source), self.target_tokenizer.decode(target))
-            for batch in batches
-            for source, target in zip(batch.source.tolist(), batch.target.tolist(), strict=True)
-        ]
+        return decoded(batches, self.source_tokenizer, self.target_tokenizer)
 
     def padding_share(self, epoch: int = 0) -> float:
         """The share of padding in an epoch, over source and target."""
         ids, batches = self._plan(epoch)
         return padding_share(ids.lengths(), batches)
 
-    def _plan(self, epoch: int) -> tuple[Ids, list[list[int]]]:
+    def _plan(self, epoch: int) -> tuple[Ids, Batches]:
         """The epoch's ids and the rows of its batches; the last one asked for is kept."""
         if self._last is None or self._last[0] != epoch:
             ids = self._ids(epoch)
@@ -251,21 +320,17 @@ class TrainLoader:
     def _ids(self, epoch: int) -> Ids:
         if not self.source_tokenizer.smoothing:
             return self._best
-        source, target = self.source_tokenizer, self.target_tokenizer
+        source = Draw(self.source_tokenizer, [], self.max_tokens)
+        target = Draw(self.target_tokenizer, [BOS], self.max_tokens)
         return Ids(
-            Ragged.of_blocks(self._drawn("source", source, [], [self.seed, epoch, 0])),
-            Ragged.of_blocks(self._drawn("target", target, [BOS], [self.seed, epoch, 1])),
+            Ragged.of_blocks(self._drawn("source", source, [self.seed, epoch, 0])),
+            Ragged.of_blocks(self._drawn("target", target, [self.seed, epoch, 1])),
         )
 
-    def _drawn(
-        self, side: str, tokenizer: Tokenizer, before: list[int], seed: list[int]
-    ) -> Iterator[list[list[int]]]:
+    def _drawn(self, side: str, draw: Draw, seed: list[int]) -> Iterator[list[list[int]]]:
         """One side's lines cut at random, block by block; the best cut where one is too long."""
         best: Ragged = getattr(self._best, side)
-        for number, block in enumerate(blocks(self.train.select_columns(side))):
+        for number, block in enumerate(tables(self.train.select_columns(side))):
             state = np.random.SeedSequence([*seed, number]).generate_state(1)
-            rows = [[*before, *ids, EOS] for ids in tokenizer.sample(block[side], int(state[0]))]
-            yield [
-                row if len(row) <= self.max_tokens else best.row(number * BLOCK + index)
-                for index, row in enumerate(rows)
-            ]
+            lines = block[side].to_pylist()
+            yield draw(lines, int(state[0]), best, number * BLOCK)

@@ -38,11 +38,11 @@ class Published(Corpus):
         self._check()
         return [path for pair in self._pairs() for path in pair]
 
-    def read(self) -> Splits:
+    def read(self, scratch: Path) -> Splits:
         self._check()
         if self.dir is None:
-            return self.hub().read()
-        return Splits(*(read_pair(*pair) for pair in self._pairs()))
+            return self.hub().read(scratch)
+        return Splits(*(read_pair(*pair, scratch) for pair in self._pairs()))
 
     def _check(self) -> None:
         for side, language in (("source", self.source), ("target", self.target)):

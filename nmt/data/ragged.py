@@ -1,51 +1,63 @@
 """Rows of ids of unequal length, kept end to end."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import Self
+from itertools import accumulate, chain
+from typing import NamedTuple, Self
 
 import numpy as np
+import pyarrow as pa
 import torch
-from datasets import Dataset
 from torch import Tensor
 
-from nmt.data.corpus import arrow_table
 from nmt.data.tokenizer import PAD
 
 
-class Ragged:
-    """N rows of ids; row n is values[starts[n] : starts[n] + lengths[n]]."""
+class Chunk(NamedTuple):
+    """Rows end to end; row n is values[offsets[n] : offsets[n + 1]]."""
 
-    def __init__(self, values: np.ndarray, lengths: np.ndarray) -> None:
-        self.values = values  # (all ids,) int32
-        self.lengths = lengths  # (N,)
-        self.starts = np.cumsum(lengths) - lengths  # (N,)
+    values: np.ndarray  # (all ids,) int32
+    offsets: np.ndarray  # (rows + 1,) int32
+
+
+class Ragged:
+    """N rows of ids in chunks, which may be mapped from a file; in memory are the lengths alone."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self.chunks = chunks
+        self.lengths = np.concatenate([np.diff(chunk.offsets) for chunk in chunks])  # (N,)
+        self._ends = list(accumulate(len(chunk.offsets) - 1 for chunk in chunks))  # in rows
 
     @classmethod
-    def of_column(cls, split: Dataset, column: str) -> Self:
-        """A column of lists of ids."""
-        rows = arrow_table(split.select_columns(column)).column(column).combine_chunks()
-        return cls(rows.flatten().to_numpy(), rows.value_lengths().to_numpy())
+    def of_column(cls, column: pa.ChunkedArray) -> Self:
+        """A column of lists of ids, where it is."""
+        return cls([Chunk(one.values.to_numpy(), one.offsets.to_numpy()) for one in column.chunks])
 
     @classmethod
     def of_blocks(cls, blocks: Iterable[Sequence[Sequence[int]]]) -> Self:
         """Rows that come block by block."""
-        values, lengths = [], []
+        chunks: list[Chunk] = []
         for block in blocks:
-            values.append(np.fromiter(chain.from_iterable(block), np.int32))
-            lengths.append(np.fromiter(map(len, block), np.int64))
-        return cls(np.concatenate(values), np.concatenate(lengths))
+            values = np.fromiter(chain.from_iterable(block), np.int32)
+            ends = accumulate(map(len, block), initial=0)
+            chunks.append(Chunk(values, np.fromiter(ends, np.int32, len(block) + 1)))
+        return cls(chunks)
 
     def row(self, index: int) -> list[int]:
         """One row."""
-        start = self.starts[index]
-        return self.values[start : start + self.lengths[index]].tolist()
+        return self._ids(int(index)).tolist()
 
-    def padded(self, rows: Sequence[int]) -> Tensor:
+    def padded(self, rows: Sequence[int] | np.ndarray) -> Tensor:
         """Some rows side by side: (B, longest) int64, padded on the right."""
-        lengths = self.lengths[rows]
-        places = np.arange(lengths.max())
-        inside = places < lengths[:, None]  # (B,L)
-        block = np.full(inside.shape, PAD, dtype=np.int64)
-        block[inside] = self.values[(self.starts[rows][:, None] + places)[inside]]
+        rows = np.asarray(rows)
+        block = np.full((len(rows), self.lengths[rows].max()), PAD, dtype=np.int64)  # (B,L)
+        for place, index in zip(block, rows.tolist(), strict=True):
+            ids = self._ids(index)
+            place[: len(ids)] = ids
         return torch.from_numpy(block)
+
+    def _ids(self, index: int) -> np.ndarray:
+        number = bisect_right(self._ends, index)
+        values, offsets = self.chunks[number]
+        place = index - self._ends[number]  # counted from the chunk's end: offsets has one more
+        return values[offsets[place - 1] : offsets[place]]

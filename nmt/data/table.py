@@ -6,15 +6,17 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 from datasets import Dataset
+from pyarrow.compute import fill_null  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.corpus import arrow_pairs, pairs
-from nmt.data.lines import COMPRESSED, read_lines
+from nmt.data.corpus import BLOCK, spooled
+from nmt.data.lines import COMPRESSED, strict_lines
 from nmt.errors import UserError
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")  # \u escapes of JSON can name them
@@ -56,46 +58,54 @@ class Columns:
         )
 
 
-def read_table(path: Path, columns: Columns) -> Dataset:
-    """Two columns of a table, its format told by the name's ending. UserError for any other."""
+def read_table(path: Path, columns: Columns, scratch: Path) -> Dataset:
+    """Two columns of a table, its format told by the name's ending. UserError for any other.
+
+    They are put into a file in the folder `scratch`.
+    """
     name = path.name.lower()
     for ending in COMPRESSED:
         name = name.removesuffix(ending)
     if name.endswith(".parquet"):
-        return _parquet(path, columns)
+        return spooled(_parquet(path, columns), scratch)
     if name.endswith((".jsonl", ".json")):
-        return _side_by_side(_jsonl(path), columns, path)
+        return spooled(_side_by_side(_jsonl(path), columns, path), scratch)
     if name.endswith(".tsv"):
         # As in every parallel corpus quotes are plain text here: only tabs separate.
-        return _delimited([line.split("\t") for line in read_lines(path)], columns, path)
+        rows = (line.split("\t") for line in strict_lines(path))
+        return spooled(_delimited(rows, columns, path), scratch)
     if name.endswith(".csv"):
-        return _delimited(_csv(path), columns, path)
+        return spooled(_delimited(_csv(path), columns, path), scratch)
     raise UserError(
         f"{path}: a single file must be .tsv, .csv, .jsonl or .parquet; "
         "of plain text give both sides: [SOURCE,TARGET]"
     )
 
 
-def _parquet(path: Path, columns: Columns) -> Dataset:
+def _parquet(path: Path, columns: Columns) -> Iterator[tuple[str, str]]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = columns.find(file.schema_arrow.names, str(path))
-            table = file.read(columns=list(names))
-        table.validate(full=True)  # that the text is UTF-8, too
+            _require_text(names, file.schema_arrow, path)
+            if not file.metadata.num_rows:
+                raise UserError(f"{path} is empty")
+            for batch in file.iter_batches(BLOCK, columns=list(names)):
+                batch.validate(full=True)  # that the text is UTF-8, too
+                sides = (fill_null(batch[name], "").to_pylist() for name in names)
+                yield from zip(*sides, strict=True)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    if not len(table):
-        raise UserError(f"{path} is empty")
+
+
+def _require_text(names: Iterable[str], schema: pa.Schema, path: Path) -> None:
     for name in names:
-        if not pa.types.is_string(table[name].type) and not pa.types.is_large_string(
-            table[name].type
-        ):
-            raise UserError(f"{path}: column '{name}' is no text but {table[name].type}")
-    return arrow_pairs(table[names[0]], table[names[1]])
+        kind = schema.field(name).type
+        if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+            raise UserError(f"{path}: column '{name}' is no text but {kind}")
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(strict_lines(path), 1):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:  # numbers and nesting without end, too
@@ -106,37 +116,46 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _csv(path: Path) -> list[list[str]]:
+def _csv(path: Path) -> Iterator[list[str]]:
     csv.field_size_limit(sys.maxsize)
-    rows = csv.reader((f"{line}\n" for line in read_lines(path)), strict=True)
+    rows = csv.reader((f"{line}\n" for line in strict_lines(path)), strict=True)
     try:
-        return list(rows)
+        yield from rows
     except csv.Error as error:
         raise UserError(f"{path}, line {rows.line_num}: no CSV ({error})") from None
 
 
-def _delimited(rows: list[list[str]], columns: Columns, path: Path) -> Dataset:
-    names = rows[0] if columns.header(rows[0]) else ["source", "target"]
-    body = rows[1:] if columns.header(rows[0]) else rows
-    first = len(rows) - len(body) + 1
-    if not body:
-        raise UserError(f"{path} is empty but for its header")
-    for number, row in enumerate(body, first):
-        if len(row) < len(names):
-            raise UserError(
-                f"{path}, row {number}: {len(row)} column{'s' * (len(row) != 1)} "
-                f"where {len(names)} are needed"
-            )
-    records = (dict(zip(names, row, strict=False)) for row in body)
-    return _side_by_side(records, columns, path)
+def _delimited(
+    rows: Iterator[list[str]], columns: Columns, path: Path
+) -> Iterator[tuple[str, str]]:
+    first = next(rows)
+    names = first if columns.header(first) else ["source", "target"]
+    body = rows if columns.header(first) else chain([first], rows)
+    start = 2 if columns.header(first) else 1
+
+    def records() -> Iterator[dict[str, str]]:
+        for number, row in enumerate(body, start):
+            if len(row) < len(names):
+                raise UserError(
+                    f"{path}, row {number}: {len(row)} column{'s' * (len(row) != 1)} "
+                    f"where {len(names)} are needed"
+                )
+            yield dict(zip(names, row, strict=False))
+
+    found = _side_by_side(records(), columns, path)
+    try:
+        yield next(found)
+    except StopIteration:
+        raise UserError(f"{path} is empty but for its header") from None
+    yield from found
 
 
-def _side_by_side(records: Iterable[dict[str, Any]], columns: Columns, path: Path) -> Dataset:
-    sources: list[str] = []
-    targets: list[str] = []
+def _side_by_side(
+    records: Iterable[dict[str, Any]], columns: Columns, path: Path
+) -> Iterator[tuple[str, str]]:
     for number, record in enumerate(records, 1):
-        source, target = columns.find(list(record), f"{path}, record {number}")
-        for name, side in ((source, sources), (target, targets)):
+        names = columns.find(list(record), f"{path}, record {number}")
+        for name in names:
             if not isinstance(record[name], str):
                 raise UserError(f"{path}, record {number}: column '{name}' is no text")
             if SURROGATE.search(record[name]):
@@ -144,5 +163,4 @@ def _side_by_side(records: Iterable[dict[str, Any]], columns: Columns, path: Pat
                     f"{path}, record {number}: column '{name}' has half of a character "
                     "(a surrogate without its other half)"
                 )
-            side.append(record[name])
-    return pairs(sources, targets)
+        yield record[names[0]], record[names[1]]

@@ -2,6 +2,8 @@
 
 import re
 
+Text = tuple[list[str], list[str]]  # some lines of source and target, side by side
+
 # C0 and C1 without what is a kind of white space: tab, line ends, next line. Of text nothing is
 # among them: they come from binary files and from cp1252 that was read as Latin-1.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")

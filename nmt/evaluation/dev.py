@@ -9,7 +9,6 @@ from nmt.attention.entropy import attention_entropy
 from nmt.attention.mask import padding_mask
 from nmt.data.batching import token_batches
 from nmt.data.loader import Batch, Ids
-from nmt.data.ragged import Ragged
 from nmt.decoding.translate import Decode
 from nmt.evaluation.attention import attention_maps
 from nmt.evaluation.scores import score
@@ -97,7 +96,7 @@ def name_in_log(name: str) -> str:
 
 def batches_of(split: Dataset, max_tokens: int) -> list[Batch]:
     """Cut a split into batches; one longer than the budget, which dev may have, has its own."""
-    ids = Ids(Ragged.of_column(split, "source_ids"), Ragged.of_column(split, "target_ids"))
+    ids = Ids.of(split)
     budget = max(max_tokens, int(ids.lengths().max()))
-    rows = token_batches(ids.lengths(), budget, seed=0, epoch=0)
+    rows = token_batches(ids.lengths(), budget, 0, 0)
     return [Batch(ids.source.padded(row), ids.target.padded(row)) for row in rows]

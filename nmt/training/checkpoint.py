@@ -44,6 +44,7 @@ class Position:
     bad_evaluations: int = 0  # in a row without a better one
     schedule: dict[str, float] = field(default_factory=dict)
     tally: dict[str, float] = field(default_factory=dict)  # since the last line of metrics
+    data: dict[str, float] = field(default_factory=dict)  # Loader.state
     skipped: int = 0  # updates whose loss or gradient was not finite
     skipped_in_row: int = 0
 

@@ -27,24 +27,32 @@ class Limits:
             f"({reason})"
         )
 
-    def shares(self, position: Position, num_batches: int) -> dict[str, float]:
+    def check_epochs(self, num_batches: int | None) -> None:
+        """UserError where a schedule would fall with epochs of which nobody knows the length."""
+        if num_batches is None and self.falls and self.config.max_epochs is not None:
+            raise UserError(
+                f"train.max_epochs={self.config.max_epochs}: the learning rate cannot fall with "
+                "the epochs of a stream, whose length is not known. Give train.max_steps, and "
+                "train.max_epochs=null"
+            )
+
+    def shares(self, position: Position, num_batches: int | None) -> dict[str, float]:
         """Return the used share of every budget that is given; 1 or more: it is used up."""
         config = self.config
-        epochs = position.epoch + position.batch / num_batches
         used = {
             "steps": (position.step, config.max_steps),
-            "epochs": (epochs, config.max_epochs),
+            "epochs": (epochs(position, num_batches), config.max_epochs),
             "minutes": (position.seconds / 60, config.max_minutes),
         }
         return {name: now / end for name, (now, end) in used.items() if end is not None}
 
-    def progress(self, position: Position, num_batches: int) -> float:
+    def progress(self, position: Position, num_batches: int | None) -> float:
         """Return the share that schedules fall with: minutes count where nothing else is given."""
         shares = self.shares(position, num_batches)
         counted = [share for name, share in shares.items() if name != "minutes"]
         return min(1.0, max(counted or list(shares.values()) or [0.0]))
 
-    def reached(self, position: Position, num_batches: int) -> str | None:
+    def reached(self, position: Position, num_batches: int | None) -> str | None:
         """Return the limit that ends training here, in words; None: it goes on."""
         shares = self.shares(position, num_batches)
         for name, share in shares.items():
@@ -60,3 +68,8 @@ class Limits:
         if patience is not None and position.bad_evaluations >= patience:
             return f"no better dev {self.config.watch} in {patience} evaluations"
         return None
+
+
+def epochs(position: Position, num_batches: int | None) -> float:
+    """Return the epochs that are done; where nobody knows how long they are, whole ones."""
+    return position.epoch + (position.batch / num_batches if num_batches else 0)

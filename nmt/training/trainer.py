@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nmt.config import Train
-from nmt.data.loader import Batch, TrainLoader
+from nmt.data.loader import Batch, Loader
 from nmt.errors import UserError
 from nmt.files import write
 from nmt.models.seq2seq import Seq2Seq
@@ -21,7 +21,7 @@ from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.training.checkpoint import Checkpoint, Position, prune, save
 from nmt.training.ema import EMA
-from nmt.training.limits import Limits
+from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.ranks import Ranks
 from nmt.training.runtime import autocast
@@ -54,7 +54,7 @@ class Trainer:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     loss: BatchLoss
-    loader: TrainLoader
+    loader: Loader
     evaluate: Callable[[int], dict[str, float]]
     logger: Logger
     progress: Progress
@@ -71,6 +71,7 @@ class Trainer:
         self.limits = Limits(self.config, self.schedule)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.num_batches = self.loader.num_batches(0)  # about as many in every epoch
+        self.limits.check_epochs(self.num_batches)
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
         self.tally = Tally()
         self.objective = self.ranks.replicated(self.model, self.loss)
@@ -82,6 +83,7 @@ class Trainer:
             self.ema.restore(last.ema())
         self.position = replace(last.position)
         self.schedule.restore(last.position.schedule)
+        self.loader.restore(last.position.data)
         self.tally = Tally.restored(last.position.tally)
 
     def fit(self) -> str:
@@ -121,11 +123,10 @@ class Trainer:
         """
         start = self.position.batch
         for epoch in count(self.position.epoch):
-            end = self.loader.num_batches(epoch)
             batches: list[Batch] = []
             for number, batch in enumerate(self.loader.epoch(epoch, start), start + 1):
                 batches.append(batch)
-                if number == end:
+                if self.loader.ends(epoch, number):
                     yield Work(batches, epoch + 1, 0)
                 elif len(batches) == self.config.accumulate * self.ranks.size:
                     yield Work(batches, epoch, number)
@@ -243,7 +244,7 @@ class Trainer:
         metrics = self.tally.metrics() | {
             "train/lr": self.optimizer.param_groups[0]["lr"],
             "train/minutes": position.seconds / 60,
-            "train/epoch": position.epoch + position.batch / self.num_batches,
+            "train/epoch": epochs(position, self.num_batches),
         }
         if position.skipped:
             metrics["train/skipped"] = position.skipped
@@ -273,6 +274,7 @@ class Trainer:
         if not self.ranks.first:
             return
         self.position.tally = self.tally.state()
+        self.position.data = self.loader.state(self.position.epoch, self.position.batch)
         self.logger.flush()
         ema = self.ema.average if self.ema else None
         save(self.run, self.model, self.optimizer, self.position, ema)

@@ -1,0 +1,52 @@
+"""Digests of files; those of large files are kept, as reading them takes long."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.data.cache import cached, digest, file_digest
+
+LARGE = 1 << 28  # bytes; what is smaller is digested in half a second
+REST = 5 * 10**9  # nanoseconds; clocks of file systems tick every two seconds at the slowest
+
+
+class Stamp(NamedTuple):
+    """What the system says of a file: all of it stays as long as nobody writes to it.
+
+    `changed` (ctime) is set by the system alone, at every write and every setting of `written`.
+    """
+
+    device: int
+    inode: int
+    size: int
+    written: int  # ns
+    changed: int  # ns
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """The file's stamp now."""
+        found = path.stat()
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def kept_digest(path: Path, cache: Path) -> str:
+    """The SHA-256 of a file's bytes; of a large one, what was kept in `cache` under its stamp.
+
+    Nothing is kept of a file that was written to within seconds before, or meanwhile: it could
+    change again within the same tick of the clock, and would have the same stamp.
+    """
+    now, stamp = time.time_ns(), Stamp.of(path)
+    if stamp.size < LARGE:
+        return file_digest(path)
+    entry = cache / "digests" / digest(str(path.resolve()), *stamp)
+    if entry.is_dir():
+        return (entry / "sha256").read_text()
+    found = file_digest(path)
+    if now - max(stamp.written, stamp.changed) > REST and Stamp.of(path) == stamp:
+        cached(entry, partial(_write, found))
+    return found
+
+
+def _write(found: str, folder: Path) -> None:
+    (folder / "sha256").write_text(found)

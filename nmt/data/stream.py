@@ -1,0 +1,111 @@
+"""A dataset of the Hugging Face hub, or a folder of shards, that is never stored as a whole."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+from datasets import IterableDataset
+from datasets.exceptions import DatasetsError
+
+from nmt.data.corpus import BLOCK, Splits, spooled, text_table, texts
+from nmt.data.hub import HubDataset
+from nmt.data.text import Text
+from nmt.errors import UserError, at_least
+
+
+class Place(NamedTuple):
+    """Where in an epoch reading stands."""
+
+    shard: int = 0  # its number in the order of the epoch
+    row: int = 0  # how many of its pairs have been read
+
+
+@dataclass
+class Stream(HubDataset):
+    """Pairs that are read anew in every epoch, shard by shard, and shuffled in a buffer.
+
+    As a corpus it has the stream's first pairs in the place of train: from them the tokenizer
+    learns. Dev and test are splits with a name, or the very first pairs.
+    """
+
+    dev: str | None = None  # the dataset's names of the splits; null: the first pairs of train
+    test: str | None = None
+    first: int = 200_000  # pairs that are kept, for the tokenizer
+    dev_size: int = 1000  # pairs of train where there is no split with a name
+    test_size: int = 1000
+    buffer: int = 100_000  # pairs that are read, cleaned, shuffled and cut into batches together
+
+    def content(self) -> object:
+        sizes = {"first": self.first, "dev_size": self.dev_size, "buffer": self.buffer}
+        at_least(1, {f"data.{key}": size for key, size in sizes.items()})
+        at_least(0, {"data.test_size": self.test_size})
+        if self.train is None:
+            raise UserError("data.train=null: a stream is for training, give the split's name")
+        return [super().content(), self.first, self.dev_size, self.test_size]
+
+    def read(self, scratch: Path) -> Splits:
+        dev, test = (
+            None if name is None else spooled(self._pairs(self._opened(name)), scratch)
+            for name in (self.dev, self.test)
+        )
+        num_dev = 0 if dev else self.dev_size
+        num_held = num_dev + (0 if test else self.test_size)
+        found = spooled(islice(self._pairs(self.shards), num_held + self.first), scratch)
+        if len(found) <= num_held:
+            raise UserError(
+                f"data.dev_size={self.dev_size} and data.test_size={self.test_size}: the stream "
+                f"ends after {len(found):,} pairs; lower them, or give data.dev and data.test"
+            )
+        rows = iter(range(len(found)))
+        held_dev, held_test, train = (
+            found.select(list(islice(rows, size))) if size else None
+            for size in (num_dev, num_held - num_dev, len(found))
+        )
+        return Splits(train, dev or held_dev, test or held_test)
+
+    @cached_property
+    def shards(self) -> IterableDataset:
+        """All of train, opened and not read."""
+        assert self.train is not None
+        return self._opened(self.train)
+
+    def blocks(self, order: Sequence[int], place: Place) -> Iterator[tuple[list[Text], Place]]:
+        """Yields about `buffer` pairs each, and where reading stands after them.
+
+        order: the shards by number. Shards before `place` are not opened, and of its own one the
+        pairs before are passed over. UserError where the text cannot be had.
+        """
+        waiting: list[Text] = []
+        for text, after in self._texts(order, place):
+            waiting.append(text)
+            if sum(len(source) for source, _ in waiting) >= self.buffer:
+                yield waiting, after
+                waiting = []
+        if waiting:
+            yield waiting, Place(len(order))
+
+    def _texts(self, order: Sequence[int], place: Place) -> Iterator[tuple[Text, Place]]:
+        for number in range(place.shard, len(order)):
+            row = place.row if number == place.shard else 0
+            shard = self.shards.shard(len(order), order[number])
+            for table in self._tables(shard.skip(row)):
+                row += len(table)
+                yield texts(text_table(*self.sides(table))), Place(number, row)
+
+    def _opened(self, split: str) -> IterableDataset:
+        return self.fetch(split, streaming=True)
+
+    def _pairs(self, found: IterableDataset) -> Iterator[tuple[str, str]]:
+        for table in self._tables(found):
+            yield from zip(*texts(text_table(*self.sides(table))), strict=True)
+
+    def _tables(self, found: IterableDataset) -> Iterator[pa.Table]:
+        """The tables of some shards as they are. UserError where they cannot be had."""
+        try:
+            yield from found.with_format("arrow").iter(BLOCK)  # pyright: ignore[reportReturnType]
+        except (OSError, ValueError, RuntimeError, DatasetsError, pa.ArrowException) as error:
+            raise self.unreachable(str(self.train), error) from error
