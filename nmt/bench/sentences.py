@@ -6,7 +6,8 @@ from datasets import Dataset
 
 from nmt.data.batching import POOL
 from nmt.data.clean import CleaningReport
-from nmt.data.loader import IDS, Prepared
+from nmt.data.encode import IDS
+from nmt.data.loader import Prepared
 from nmt.data.tokenizer import BOS, EOS, Tokenizer
 
 SHORTEST = 2  # pieces, eos among them
@@ -37,7 +38,7 @@ def random_corpus(vocabulary: int, length: int, max_tokens: int, num: int, seed:
     target = random_ids(random, lengths[:, 1] + 1, vocabulary, first=BOS)
     no_text = pa.array([""] * len(lengths))
     columns = {"source": no_text, "target": no_text, "source_ids": source, "target_ids": target}
-    pairs = Dataset(pa.table(columns, schema=IDS.arrow_schema))
+    pairs = Dataset(pa.table(columns, schema=IDS))
     tokenizer = NoText(vocabulary)
     return Prepared(pairs, pairs, None, tokenizer, tokenizer, CleaningReport(len(pairs)))
 
