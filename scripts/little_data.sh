@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What helps where text is scarce: the small Transformer on the first pairs of Multi30k, English →
 # German, for the same number of updates: plain, with each thing alone, and most of them together.
+# In 1,000 updates none of them helps yet (docs/results.md).
 #     scripts/little_data.sh <folder with train.en.gz ...> [<folder for the runs> [<updates> [<pairs>]]]
 set -eu
 data=$(realpath "$1")
