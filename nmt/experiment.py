@@ -55,16 +55,13 @@ from nmt.training.signals import Signals
 from nmt.training.trainer import Trainer
 
 
-def train(
-    cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks: Ranks | None = None
-) -> float:
+def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks: Ranks) -> float:
     """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev score.
 
     All ``ranks`` do the same, and the first one writes. UserError for a configuration that cannot
     be built, before any data is read, and for data that cannot be used, before anything is written.
     Stop where ``signals`` ask for it.
     """
-    ranks = ranks or Ranks()
     rehearse(cfg, ranks)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]

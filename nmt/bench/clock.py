@@ -8,15 +8,10 @@ from time import perf_counter
 import torch
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all that it was asked for; a CPU always has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def now(device: torch.device) -> float:
     """Seconds on a clock, read when the device has done all that it was asked for."""
-    synchronize(device)
+    if device.type == "cuda":  # a CPU always has
+        torch.cuda.synchronize(device)
     return perf_counter()
 
 

@@ -9,7 +9,9 @@ import torch
 
 from nmt.bench.decoding import DecodingSpeed
 from nmt.bench.training import BACKWARD, DATA, FORWARD, UPDATE, TrainingSpeed
+from nmt.evaluation.evaluate import hardware
 from nmt.report.table import written
+from nmt.training.room import in_bytes
 
 NOTE = "¹ with the gradients of the output layer, which are computed while its logits are at hand"
 NAMES = {
@@ -32,9 +34,7 @@ class Machine:
     @classmethod
     def of(cls, device: torch.device, precision: torch.dtype, gemm_rate: float) -> "Machine":
         """Describe the one that this process runs on."""
-        gpu = device.type == "cuda"
-        name = torch.cuda.get_device_name(device) if gpu else platform.machine()
-        named = f"{device.type} ({name})"
+        named = f"{device.type} ({hardware(device)})"
         precision_name = str(precision).removeprefix("torch.")
         return cls(named, torch.get_num_threads(), precision_name, gemm_rate)
 
@@ -91,21 +91,16 @@ def training_rows(training: TrainingSpeed, machine: Machine) -> Iterator[tuple[s
     total = sum(training.parts.values())
     for part, seconds in training.parts.items():
         yield f"  {NAMES[part]}", f"{1000 * seconds:,.1f} ms, {seconds / total:.1%}"
-    yield "most memory in training", megabytes(training.peak_memory)
+    yield "most memory in training", in_bytes(training.peak_memory)
 
 
 def decoding_rows(decoding: DecodingSpeed) -> Iterator[tuple[str, str]]:
     """The rows of decoding."""
     how = f"beam {decoding.beam}, {decoding.batch_size} a batch, {decoding.pieces} pieces forced"
     yield "decoding", f"{per_second(decoding):,.1f} sentences a second ({how})"
-    yield "most memory in decoding", megabytes(decoding.peak_memory)
+    yield "most memory in decoding", in_bytes(decoding.peak_memory)
 
 
 def per_second(decoding: DecodingSpeed) -> float:
     """Sentences a second."""
     return decoding.sentences / decoding.seconds
-
-
-def megabytes(num_bytes: int) -> str:
-    """1500000 as 1.5 MB."""
-    return f"{num_bytes / 1e6:,.1f} MB"

@@ -182,9 +182,14 @@ def chosen(split: Dataset, rows: np.ndarray) -> Iterator[pa.Table]:
     """Some rows of a dataset, by their rising numbers, out of each ten thousand."""
     start = 0
     for table in tables(split):
-        first, last = np.searchsorted(rows, (start, start + len(table)))
-        yield table.take(rows[first:last] - start)
+        yield table.take(of_block(rows, start, len(table)))
         start += len(table)
+
+
+def of_block(rows: np.ndarray, start: int, size: int) -> np.ndarray:
+    """Those of some rising numbers that fall into a block of rows, counted from its first row."""
+    first, last = np.searchsorted(rows, (start, start + size))
+    return rows[first:last] - start
 
 
 def texts(table: pa.Table) -> Text:

@@ -120,7 +120,7 @@ def _build(
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
     encoded = in_order(Encoder(source, target), map(texts, chosen(train, kept)))
-    write_arrow(folder / "train.arrow", IDS, _within(encoded, clean, report))
+    write_arrow(folder / "train.arrow", IDS, within(encoded, clean, report))
     report.require_some()
     source.save(folder, "source")
     target.save(folder, "target")
@@ -133,9 +133,7 @@ def held_out(*splits: Dataset | None) -> Iterator[Text]:
         yield from map(texts, tables(split)) if split is not None else ()
 
 
-def _within(
-    encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport
-) -> Iterator[pa.Table]:
+def within(encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport) -> Iterator[pa.Table]:
     """The pairs that stay by their lengths in pieces: without eos, without bos and eos."""
     for table in encoded:
         yield table.take(clean_lengths(pair_lengths(table) - [1, 2], clean, report))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,21 +49,21 @@ class Stream(HubDataset):
 
     def read(self, scratch: Path) -> Splits:
         dev, test = (
-            None if name is None else spooled(self._pairs(self._opened(name)), scratch)
+            None if name is None else spooled(self._pairs(self._opened(name), name), scratch)
             for name in (self.dev, self.test)
         )
         num_dev = 0 if dev else self.dev_size
         num_held = num_dev + (0 if test else self.test_size)
-        found = spooled(islice(self._pairs(self.shards), num_held + self.first), scratch)
+        first = islice(self._pairs(self.shards, str(self.train)), num_held + self.first)
+        found = spooled(first, scratch)
         if len(found) <= num_held:
             raise UserError(
                 f"data.dev_size={self.dev_size} and data.test_size={self.test_size}: the stream "
                 f"ends after {len(found):,} pairs; lower them, or give data.dev and data.test"
             )
-        rows = iter(range(len(found)))
         held_dev, held_test, train = (
-            found.select(list(islice(rows, size))) if size else None
-            for size in (num_dev, num_held - num_dev, len(found))
+            found.select(range(start, end)) if start < end else None
+            for start, end in pairwise((0, num_dev, num_held, len(found)))
         )
         return Splits(train, dev or held_dev, test or held_test)
 
@@ -92,20 +92,20 @@ class Stream(HubDataset):
         for number in range(place.shard, len(order)):
             row = place.row if number == place.shard else 0
             shard = self.shards.shard(len(order), order[number])
-            for table in self._tables(shard.skip(row)):
+            for table in self._tables(shard.skip(row), str(self.train)):
                 row += len(table)
                 yield texts(text_table(*self.sides(table))), Place(number, row)
 
     def _opened(self, split: str) -> IterableDataset:
         return self.fetch(split, streaming=True)
 
-    def _pairs(self, found: IterableDataset) -> Iterator[tuple[str, str]]:
-        for table in self._tables(found):
+    def _pairs(self, found: IterableDataset, split: str) -> Iterator[tuple[str, str]]:
+        for table in self._tables(found, split):
             yield from zip(*texts(text_table(*self.sides(table))), strict=True)
 
-    def _tables(self, found: IterableDataset) -> Iterator[pa.Table]:
-        """The tables of some shards as they are. UserError where they cannot be had."""
+    def _tables(self, found: IterableDataset, split: str) -> Iterator[pa.Table]:
+        """The tables of some shards of a split. UserError where they cannot be had."""
         try:
             yield from found.with_format("arrow").iter(BLOCK)  # pyright: ignore[reportReturnType]
         except (OSError, ValueError, RuntimeError, DatasetsError, pa.ArrowException) as error:
-            raise self.unreachable(str(self.train), error) from error
+            raise self.unreachable(split, error) from error

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from nmt.data.batching import padding_share, token_batches
-from nmt.data.clean import Clean, Judge, clean_lengths, clean_text
+from nmt.data.clean import Clean, Judge, clean_text
+from nmt.data.corpus import of_block
 from nmt.data.corpus import texts as texts_of
-from nmt.data.encode import Encoder, pair_lengths
-from nmt.data.loader import Batch, Draw, Ids, Prepared, decoded, held_out
+from nmt.data.encode import Encoder
+from nmt.data.loader import Batch, Draw, Ids, Prepared, decoded, held_out, within
 from nmt.data.ragged import Ragged
 from nmt.data.stream import Place, Stream
 from nmt.data.text import Text
@@ -141,9 +142,8 @@ class StreamLoader:
         stay, report = clean_text(self.judge, map(self.judge, texts))
         if not len(stay):
             return None
-        table = pa.concat_tables(map(self.encoder, kept(texts, stay)))
-        lengths = pair_lengths(table) - [1, 2]
-        table = table.take(clean_lengths(lengths, self.judge.clean, report))
+        encoded = map(self.encoder, kept(texts, stay))
+        table = pa.concat_tables(within(encoded, self.judge.clean, report))
         if not len(table):
             return None
         best = Ids.of_table(table)
@@ -161,7 +161,6 @@ def kept(texts: list[Text], rows: np.ndarray) -> Iterator[Text]:
     """Some pairs of a block, by their rising numbers in it."""
     start = 0
     for source, target in texts:
-        first, last = np.searchsorted(rows, (start, start + len(source)))
-        some = (rows[first:last] - start).tolist()
+        some = of_block(rows, start, len(source)).tolist()
         yield [source[row] for row in some], [target[row] for row in some]
         start += len(source)

@@ -13,9 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 from datasets import Dataset
-from pyarrow.compute import fill_null  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.corpus import BLOCK, spooled
+from nmt.data.corpus import BLOCK, spooled, text_table, texts
 from nmt.data.lines import COMPRESSED, strict_lines
 from nmt.errors import UserError
 
@@ -91,8 +90,8 @@ def _parquet(path: Path, columns: Columns) -> Iterator[tuple[str, str]]:
                 raise UserError(f"{path} is empty")
             for batch in file.iter_batches(BLOCK, columns=list(names)):
                 batch.validate(full=True)  # that the text is UTF-8, too
-                sides = (fill_null(batch[name], "").to_pylist() for name in names)
-                yield from zip(*sides, strict=True)
+                table = pa.Table.from_batches([batch])
+                yield from zip(*texts(text_table(*map(table.column, names))), strict=True)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 

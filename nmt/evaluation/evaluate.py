@@ -71,10 +71,14 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 def describe(device: torch.device) -> str:
-    """Name the hardware."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{processor()}, {torch.get_num_threads()} threads"
+    """Name the hardware, with the threads of a CPU."""
+    threads = "" if device.type == "cuda" else f", {torch.get_num_threads()} threads"
+    return hardware(device) + threads
+
+
+def hardware(device: torch.device) -> str:
+    """Name the GPU, or the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 def processor() -> str:
