@@ -200,6 +200,14 @@ def test_what_cannot_be_streamed_is_told(changes, told, folder: Path, tmp_path: 
         prepare(stream(folder, **changes), Clean(), CONFIG, tmp_path)
 
 
+def test_the_split_that_is_damaged_is_named(tmp_path: Path) -> None:
+    write_shards(tmp_path / "shards")
+    with (tmp_path / "shards" / "validation.jsonl").open("a") as file:
+        file.write("no json\n")
+    with pytest.raises(UserError, match=r"split validation\) cannot be had"):
+        stream(tmp_path / "shards").load(tmp_path / "cache")
+
+
 def test_a_place_of_another_stream_is_told(folder: Path, cache: Path) -> None:
     whole = {"epoch": 0, "batch": 1, "block": 1, "shard": 2, "row": 0}
     for state in ({"block": 1}, {**whole, "shard": 6}, {**whole, "row": -1}, {**whole, "row": 0.5}):
