@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Hypothesis, beam_search, candidates, length_norm
+from nmt.decoding.search import Hypothesis, beam_search, candidates, highest, length_norm
 
 PAD, UNK, BOS, EOS, A, B, C = range(7)
 
@@ -275,6 +275,25 @@ def test_bf16_logits_are_normalized_in_float32():
     truth = logits[:, :2].double().log_softmax(2)
     rows = torch.arange(3).unsqueeze(1)
     torch.testing.assert_close(scores.double(), truth[rows, parents, tokens], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [5, 64, 300, 64 * 20, 64 * 20 + 1, 8_000, 8_063])
+def test_the_highest_are_those_of_topk(size):
+    values = torch.randn(4, 3, size, generator=torch.Generator().manual_seed(size))
+    values[0, 0, -1] = 9.0  # behind the last whole block, or at its end
+    values[0, 1, :-2] = -torch.inf
+    found, places = highest(values, 5)
+    truth = values.topk(5)
+    assert torch.equal(found, truth.values)
+    finite = found.isfinite()
+    assert torch.equal(places[finite], truth.indices[finite])
+    assert torch.equal(values.gather(2, places), found)
+
+
+def test_the_highest_of_equal_values_stand_in_different_places():
+    found, places = highest(torch.zeros(1, 1, 64 * 30), 13)
+    assert found.eq(0).all()
+    assert len(set(places.flatten().tolist())) == 13
 
 
 def test_logits_that_are_not_finite_end_in_an_error():
