@@ -224,7 +224,7 @@ def test_the_statistical_aligner_stands_in_the_same_table(runs, gold, tmp_path):
 
 
 @needs_eflomal
-def test_statistical_links_are_of_the_words_and_source_first(numbers):
+def test_statistical_links_are_of_the_words_and_source_first(numbers, tmp_path):
     """Targets are written backwards, and each word is spelt with a comma at its end."""
     german, english = (
         (numbers / f"train.{language}").read_text().splitlines() for language in ("de", "en")
@@ -236,12 +236,14 @@ def test_statistical_links_are_of_the_words_and_source_first(numbers):
         Side("en", backwards[:7], [line.split(" ") for line in backwards[:7]], "en"),
     )
 
-    forward, backward = statistical_links(Lines(german, backwards), text)
+    forward, backward = statistical_links(Lines(german, backwards), text, tmp_path)
 
     wanted = {(0, 2), (1, 1), (2, 0)}
     right = sum(len(links & wanted) for links in (*forward, *backward))
     assert right > 0.8 * 2 * 7 * 3
     assert all(j < 3 for links in forward for _, j in links)
+    assert statistical_links(Lines(german, backwards), text, tmp_path) == (forward, backward)
+    assert len(list((tmp_path / "links").iterdir())) == 1, "found once, though it draws at random"
 
 
 def test_a_run_of_the_greek_corpus_has_gold_links(tmp_path):

@@ -1,5 +1,6 @@
 """Both directions of a text: two models' attention, or a statistical aligner's links."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -61,11 +62,11 @@ def from_models(
     return FromModels(found, chosen, one.weights, readings, about)
 
 
-def from_statistics(train: Lines, text: Bitext) -> list[Found]:
+def from_statistics(train: Lines, text: Bitext, cache: Path) -> list[Found]:
     """Align a text with a statistical aligner that learns from it and from a training text."""
     forward, backward = (
         Found(f"eflomal {arrow}", links)
-        for arrow, links in zip(arrows(text), statistical_links(train, text), strict=True)
+        for arrow, links in zip(arrows(text), statistical_links(train, text, cache), strict=True)
     )
     return both_ways("eflomal", forward, backward)
 

@@ -95,7 +95,7 @@ class FileLinks(LinkSource):
 
 
 class StatisticalLinks(LinkSource):
-    """The links that eflomal finds in train, symmetrized; it draws at random, from no seed."""
+    """The links that eflomal finds in train, symmetrized."""
 
     def __init__(
         self, symmetrize: str, weight: float, layer: int | None, head: int | None, shift: bool
@@ -108,7 +108,7 @@ class StatisticalLinks(LinkSource):
     def linked(self, corpus: Corpus, train: Dataset, cache: Path) -> Bitext:
         lines = Lines(list(train["source"]), list(train["target"]))
         text = of_lines(lines, (corpus.source, corpus.target), "the corpus's train split")
-        found = statistical_links(Lines([], []), text)
+        found = statistical_links(Lines([], []), text, cache)
         links = [self.symmetrize(*both) for both in zip(*found, strict=True)]
         return text._replace(gold=[sure_only(one) for one in links])
 

@@ -1,14 +1,16 @@
 """The yardstick: eflomal, a statistical aligner (Östling and Tiedemann 2016)."""
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from nmt.alignment.bitext import Bitext, Side
 from nmt.alignment.links import Links, read_links
 from nmt.alignment.words import NOWHERE, split_words, tokenized, word_of_characters
+from nmt.data.cache import cached, digest
 from nmt.data.corpus import Lines
 from nmt.errors import UserError
 
@@ -23,11 +25,12 @@ def require_eflomal() -> None:
         )
 
 
-def statistical_links(train: Lines, text: Bitext) -> tuple[list[Links], list[Links]]:
+def statistical_links(train: Lines, text: Bitext, cache: Path) -> tuple[list[Links], list[Links]]:
     """Learn from a training text and this one; return the links of this one, in both directions.
 
     The aligner gets tokens as BLEU counts them (nmt.evaluation.scores), lower-cased; two words of
-    the text are linked where any of their tokens are. It draws at random, from no seed.
+    the text are linked where any of their tokens are. It draws at random, from no seed; what it
+    found stays in the cache, so the same text has the same links again.
     """
     source, target = tokens(text.source), tokens(text.target)
     both = (
@@ -45,7 +48,7 @@ def statistical_links(train: Lines, text: Bitext) -> tuple[list[Links], list[Lin
             )
         ]
 
-    forward, backward = (links[-len(source) :] for links in eflomal(*both))
+    forward, backward = (links[-len(source) :] for links in eflomal(*both, cache))
     return to_words(forward), to_words(backward)
 
 
@@ -65,19 +68,24 @@ def words_of_tokens(side: Side, number: int, line: Sequence[str]) -> list[set[in
     return found
 
 
-def eflomal(source: list[str], target: list[str]) -> tuple[list[Links], list[Links]]:
-    """Align lines of tokens: links by target token, and links by source token."""
-    aligner = import_module("eflomal").Aligner()
-    with TemporaryDirectory() as folder:
-        files = Path(folder, "forward"), Path(folder, "backward")
-        aligner.align(
-            [visible(line) for line in source],
-            [visible(line) for line in target],
-            links_filename_fwd=str(files[0]),
-            links_filename_rev=str(files[1]),
-        )
-        forward, backward = ([gold.sure for gold in read_links(path, base=0)] for path in files)
+def eflomal(source: list[str], target: list[str], cache: Path) -> tuple[list[Links], list[Links]]:
+    """Align lines of tokens, once: links by target token, and links by source token."""
+    name = digest(source, target, version("eflomal"))
+    folder = cached(cache / "links" / name, partial(align, source, target))
+    forward, backward = (
+        [gold.sure for gold in read_links(folder / way, base=0)] for way in ("forward", "backward")
+    )
     return forward, backward
+
+
+def align(source: list[str], target: list[str], folder: Path) -> None:
+    """Let eflomal write the links of both directions into a folder, in Pharaoh format."""
+    import_module("eflomal").Aligner().align(
+        [visible(line) for line in source],
+        [visible(line) for line in target],
+        links_filename_fwd=str(folder / "forward"),
+        links_filename_rev=str(folder / "backward"),
+    )
 
 
 def visible(line: str) -> str:

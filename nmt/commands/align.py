@@ -60,8 +60,9 @@ def run(cfg: DictConfig) -> float | None:
     console().print("\n".join(models.readings), markup=False)
     found = models.found
     if asked.statistical:
-        train = hydra.utils.instantiate(trained.data).lines(cache_folder(asked.cache), "train")
-        found = [*found, *from_statistics(train, text)]
+        cache = cache_folder(asked.cache)
+        train = hydra.utils.instantiate(trained.data).lines(cache, "train")
+        found = [*found, *from_statistics(train, text, cache)]
     scored = [scores(one, text.gold) for one in found]
     chosen = scored[found.index(models.chosen)]
     write_words(output, text, models.chosen)
