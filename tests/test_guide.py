@@ -10,9 +10,11 @@ import torch
 from command import mistake, nmt
 from small_model import small_rnn, small_transformer
 
-from nmt.alignment.guide import piece_links, pieces_of
+from nmt.alignment.bitext import Side
+from nmt.alignment.guide import piece_links, pieces_of_words
 from nmt.data.guide import Guide
 from nmt.data.loader import Batch
+from nmt.data.tokenizer import TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
 from nmt.evaluation.attention import attention_maps
 from nmt.models.seq2seq import Kind
@@ -44,14 +46,20 @@ def test_a_row_of_the_guide_spreads_one_over_its_links():
 
 
 def test_all_pieces_of_linked_words_are_linked():
-    shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 0.0]])  # piece, word
-    source = pieces_of(shares.T)
-    assert source == [[0, 1], [1, 2]]
     links = frozenset({(1, 0), (0, 1)})
-    assert piece_links(links, source, [[0], [1, 2]]) == [
+    assert piece_links(links, [[0, 1], [1, 2]], [[0], [1, 2]]) == [
         *((0, 1), (0, 2)),
         *((1, 0), (1, 1), (2, 0), (2, 1)),
     ]
+
+
+def test_pieces_belong_to_the_words_of_their_characters():
+    lines = ["ab cd", "", "ab-cd"]
+    words = [["ab", "cd"], [], ["ab", "cd"]]
+    tokenizer = train_tokenizer(["ab cd ab-cd"] * 3, TokenizerConfig("char", byte_fallback=False))
+    assert tokenizer.pieces(tokenizer.encode(lines)[2]) == ["▁", "a", "b", "-", "c", "d"]
+    found = list(pieces_of_words(tokenizer, Side("de", lines, words, "here")))
+    assert found == [[[0, 1, 2], [3, 4, 5]], [], [[0, 1, 2], [4, 5]]]
 
 
 MODELS = {

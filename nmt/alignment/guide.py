@@ -1,20 +1,21 @@
 """Where the links come from that guide attention in training: people, a file, or eflomal."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
 from datasets import Dataset
-from torch import Tensor
 
-from nmt.alignment.attention import encode
-from nmt.alignment.bitext import Bitext, BitextFiles, of_lines
+from nmt.alignment.bitext import Bitext, BitextFiles, Side, of_lines
 from nmt.alignment.links import Links, sure_only
 from nmt.alignment.load import load
 from nmt.alignment.statistical import require_eflomal, statistical_links
 from nmt.alignment.symmetrize import SYMMETRIZATIONS
-from nmt.data.corpus import Corpus, Lines
+from nmt.alignment.words import words_of_pieces
+from nmt.data.corpus import BLOCK, Corpus, Lines
 from nmt.data.guide import Guide
 from nmt.data.loader import Prepared
+from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError, above_zero, at_least, one_of
 
 
@@ -130,23 +131,24 @@ def chosen(text: Bitext, rows: list[int]) -> Bitext:
 
 def in_pieces(text: Bitext, prepared: Prepared) -> Guide:
     """Link all pieces of two linked words with each other."""
-    source = encode(prepared.source_tokenizer, text.source).members
-    target = encode(prepared.target_tokenizer, text.target).members
     assert text.gold is not None
-    return Guide.of_links(
-        [
-            piece_links(gold.sure, pieces_of(source[n].T), pieces_of(target[n].T))
-            for n, gold in enumerate(text.gold)
-        ]
-    )
+    source = pieces_of_words(prepared.source_tokenizer, text.source)
+    target = pieces_of_words(prepared.target_tokenizer, text.target)
+    lines = zip(text.gold, source, target, strict=True)
+    return Guide.of_links(piece_links(gold.sure, *pieces) for gold, *pieces in lines)
 
 
-def pieces_of(share: Tensor) -> list[list[int]]:
-    """Return the pieces of each word; ``share`` (W,S) says how much of a piece is the word's."""
-    found: list[list[int]] = [[] for _ in range(share.size(0))]
-    for word, piece in share.nonzero().tolist():
-        found[word].append(piece)
-    return found
+def pieces_of_words(tokenizer: Tokenizer, side: Side) -> Iterator[list[list[int]]]:
+    """Yield, line by line, the numbers of each word's pieces."""
+    for first in range(0, len(side.lines), BLOCK):
+        cut = tokenizer.encode_with_spans(side.lines[first : first + BLOCK])
+        for n, pieces in enumerate(cut, first):
+            found: list[list[int]] = [[] for _ in side.words[n]]
+            words = words_of_pieces(side.lines[n], pieces.spans, side.word_of(n))
+            for piece, held in enumerate(words):
+                for word in set(held):
+                    found[word].append(piece)
+            yield found
 
 
 def piece_links(

@@ -1,7 +1,7 @@
 """From text to its words, and from pieces to words, by the characters that they share."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 import torch
@@ -93,23 +93,35 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
 
 
+def words_of_pieces(
+    text: str, spans: Sequence[tuple[int, int]], word_of: Sequence[int]
+) -> Iterator[list[int]]:
+    """Yield the words of each piece: that of each of its characters which is in one.
+
+    ``spans`` are the pieces' characters in the text. A piece without characters, such as a lone
+    space mark or a byte, is of the word that follows.
+    """
+    for start, end in spans:
+        held = [word for word in word_of[start:end] if word != NOWHERE]
+        if not held and not text[start:end].strip():
+            ahead = next((at for at in range(start, len(text)) if not text[at].isspace()), None)
+            held = [word_of[ahead]] if ahead is not None and word_of[ahead] != NOWHERE else []
+        yield held
+
+
 def members(
     text: str, spans: Sequence[tuple[int, int]], word_of: Sequence[int], num_words: int
 ) -> Tensor:
     """Return which share of each of S pieces belongs to which of W words: (S,W).
 
-    ``spans`` are the pieces' characters in the text. A row sums to 1: a piece that two words share
-    counts by their characters. One without characters, such as a lone space mark or a byte, is of
-    the word that follows. A row of zeros is a piece of no word.
+    A row sums to 1: a piece that two words share counts by their characters. A row of zeros is a
+    piece of no word. See :func:`words_of_pieces`.
     """
     member = torch.zeros(len(spans), num_words)
-    for piece, (start, end) in enumerate(spans):
-        held = [word for word in word_of[start:end] if word != NOWHERE]
-        if not held and not text[start:end].strip():
-            ahead = next((at for at in range(start, len(text)) if not text[at].isspace()), None)
-            held = [word_of[ahead]] if ahead is not None and word_of[ahead] != NOWHERE else []
+    shares = member.numpy()
+    for piece, held in enumerate(words_of_pieces(text, spans, word_of)):
         for word in held:
-            member[piece, word] += 1 / len(held)
+            shares[piece, word] += 1 / len(held)
     return member
 
 
