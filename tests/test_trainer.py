@@ -156,7 +156,7 @@ def test_an_update_is_the_same_however_it_is_cut_into_batches(loss, make_model, 
             trainer.model.source_embedding.register_forward_hook(second_pass_is_louder)
         before = [p.detach().clone() for p in trainer.model.parameters()]
         batches = [batch(prepared, list(rows)) for rows in cut]
-        update = trainer.train_step(Work(batches, 0, len(batches)))
+        update = trainer.train_step(Work(batches, 0, len(batches), {}))
         assert update
         assert update.tokens == trainer.position.tokens == sum(lengths) - 8
         assert loss is batch_loss or update.loss.consistency > 0
@@ -177,7 +177,7 @@ def test_the_gradient_is_cut_to_its_norm(bench, prepared):
             Train(max_steps=1, clip_norm=limit), make_optimizer=torch.optim.SGD, lr=1.0, dropout=0.0
         )
         before = [p.detach().clone() for p in trainer.model.parameters()]
-        update = trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1))
+        update = trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
         assert update
         moves = [p - b for p, b in zip(trainer.model.parameters(), before, strict=True)]
         norms.append(
@@ -320,7 +320,7 @@ def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
     whole = batch(prepared, list(range(8)))
     sizes = f"8 sentences, {whole.source.size(1)} source and {whole.target.size(1) - 1} target"
     with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
-        trainer.train_step(Work([whole], 0, 1))
+        trainer.train_step(Work([whole], 0, 1, {}))
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -336,7 +336,7 @@ def test_batches_are_halved_until_they_fit(rows, bench, prepared):
             loss=loss,
         )
         batches = [batch(prepared, [0]), batch(prepared, list(range(1, 8)))]
-        update = trainer.train_step(Work(batches, 0, 2))
+        update = trainer.train_step(Work(batches, 0, 2, {}))
         assert update
         moved.append([update.loss.likelihood, *trainer.model.parameters()])
     for one, other in zip(*moved, strict=True):
@@ -346,7 +346,7 @@ def test_batches_are_halved_until_they_fit(rows, bench, prepared):
 def test_a_sentence_that_does_not_fit_ends_training(bench, prepared):
     trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=out_of_memory(0))
     with pytest.raises(UserError, match="a batch of 1 sentences"):
-        trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1))
+        trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
 
 
 def test_a_training_without_an_end_is_refused(bench):

@@ -1,7 +1,7 @@
 """The speed of training: the real updates of `Trainer`, on random sentences."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -72,13 +72,13 @@ class TimedTrainer(Trainer):
         finally:
             self.clock = None
 
-    def work(self) -> Iterator[Work]:
+    def work(self) -> Generator[Work]:
         """Yield the work of each update."""
-        found = super().work()
-        while True:
-            with self.part(DATA):
-                one = next(found)
-            yield one
+        with closing(super().work()) as found:
+            while True:
+                with self.part(DATA):
+                    one = next(found)
+                yield one
 
     def train_step(self, work: Work) -> Update | None:
         """Update the model once."""
@@ -111,14 +111,14 @@ def measure_training(
     forget_peak_memory(device)
     with TemporaryDirectory() as folder, Logger(Path(folder)) as logger:
         trainer = build_trainer(cfg, corpus, translator, logger, Path(folder))
-        work = trainer.work()
-        train(trainer, islice(work, bench.warmup))
-        start = now(device)
-        done = train(trainer, islice(work, bench.updates))
-        seconds = now(device) - start
-        peak = peak_memory(device)
-        with trainer.timed(Clock(lambda: now(device))) as clock:
-            train(trainer, islice(work, bench.updates))
+        with closing(trainer.work()) as work:
+            train(trainer, islice(work, bench.warmup))
+            start = now(device)
+            done = train(trainer, islice(work, bench.updates))
+            seconds = now(device) - start
+            peak = peak_memory(device)
+            with trainer.timed(Clock(lambda: now(device))) as clock:
+                train(trainer, islice(work, bench.updates))
         operations = count(lambda: train(trainer, done))
     batches = [batch for one in done for batch in one.batches]
     return TrainingSpeed(

@@ -58,6 +58,15 @@ class Batch(NamedTuple):
             for some in rows
         ]
 
+    def pinned(self) -> "Batch":
+        """The same batch in memory from which a GPU copies while it computes."""
+        source, target, guide = self
+        return Batch(
+            source.pin_memory(),
+            target.pin_memory(),
+            None if guide is None else guide.pin_memory(),
+        )
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
         source, target, guide = self

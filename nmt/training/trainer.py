@@ -1,8 +1,8 @@
 """The training loop: batches in, updates, and what is measured and kept on the way."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
 from math import isfinite
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from nmt.config import Train
+from nmt.data.ahead import ahead
 from nmt.data.loader import Batch, Loader
 from nmt.errors import UserError
 from nmt.files import write
@@ -30,6 +31,7 @@ from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
 
 NOT_FINITE = "not_finite.tsv"
+AHEAD = 4  # updates whose batches are made before they are needed
 
 
 class Work(NamedTuple):
@@ -38,6 +40,7 @@ class Work(NamedTuple):
     batches: list[Batch]
     epoch: int
     batch: int
+    place: dict[str, float]  # what the loader needs to go on from there, see `Loader.state`
 
 
 @dataclass
@@ -91,19 +94,19 @@ class Trainer:
         start = time.monotonic() - self.position.seconds
         position, config = self.position, self.config
         self.model.train()
-        work = self.work()
         self.signals.patient = True
-        while not (reached := self.limits.reached(position, self.num_batches)):
-            update = self.train_step(next(work))
-            if update:
-                self.tally.add(update)
-            position.seconds = self.elapsed(start)
-            evaluate = position.step % config.evaluate_every == 0
-            if evaluate or position.step % config.log_every == 0:
-                self.report()
-            if evaluate:
-                self.measure(start)
-            self.stop_if_asked()
+        with closing(self.work()) as work:
+            while not (reached := self.limits.reached(position, self.num_batches)):
+                update = self.train_step(next(work))
+                if update:
+                    self.tally.add(update)
+                position.seconds = self.elapsed(start)
+                evaluate = position.step % config.evaluate_every == 0
+                if evaluate or position.step % config.log_every == 0:
+                    self.report()
+                if evaluate:
+                    self.measure(start)
+                self.stop_if_asked()
         if self.tally.updates:
             self.report()
         if not position.dev:
@@ -116,20 +119,24 @@ class Trainer:
         """Return for how long training has gone on, the same for all processes."""
         return self.ranks.agreed(time.monotonic() - start)
 
-    def work(self) -> Iterator[Work]:
+    def work(self) -> Generator[Work]:
         """Yield the work of each update from the current position on, epoch after epoch.
 
-        The last update of an epoch may have fewer batches than ``train.accumulate`` a process.
+        It is made while the device is busy with the updates before it.
         """
+        return ahead(self.updates(), AHEAD)
+
+    def updates(self) -> Iterator[Work]:
+        """Cut the epochs into updates; the last of one may have fewer batches than the others."""
         start = self.position.batch
         for epoch in count(self.position.epoch):
             batches: list[Batch] = []
             for number, batch in enumerate(self.loader.epoch(epoch, start), start + 1):
-                batches.append(batch)
+                batches.append(batch.pinned() if self.device.type == "cuda" else batch)
                 if self.loader.ends(epoch, number):
-                    yield Work(batches, epoch + 1, 0)
+                    yield Work(batches, epoch + 1, 0, self.loader.state(epoch + 1, 0))
                 elif len(batches) == self.config.accumulate * self.ranks.size:
-                    yield Work(batches, epoch, number)
+                    yield Work(batches, epoch, number, self.loader.state(epoch, number))
                     batches = []
             start = 0
 
@@ -159,7 +166,7 @@ class Trainer:
         if finite:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        position.epoch, position.batch = work.epoch, work.batch
+        position.epoch, position.batch, position.data = work.epoch, work.batch, work.place
         if not finite:
             self.skip(work)
             return None
@@ -274,7 +281,6 @@ class Trainer:
         if not self.ranks.first:
             return
         self.position.tally = self.tally.state()
-        self.position.data = self.loader.state(self.position.epoch, self.position.batch)
         self.logger.flush()
         ema = self.ema.average if self.ema else None
         save(self.run, self.model, self.optimizer, self.position, ema)

@@ -38,7 +38,7 @@ def trainer(setup: Setup[Shape]) -> Update:
     trained = build_trainer(cfg, corpus(), translator(cfg), logger, folder)
 
     def update(batch: Batch) -> object:
-        return trained.train_step(Work([batch], epoch=0, batch=0))
+        return trained.train_step(Work([batch], epoch=0, batch=0, place={}))
 
     return update
 
