@@ -201,10 +201,11 @@ class Bench:
     pieces: int = 16  # of each translation, forced
     vocabulary: int = 8000  # pieces of both sides
     length: int = 15  # pieces of a sentence, in the mean
+    profile: int = 0  # operators to list, those that take most time; 0: none
 
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what cannot be measured."""
-        at_least(0, self._settings("updates", "warmup", "sentences"))
+        at_least(0, self._settings("updates", "warmup", "sentences", "profile"))
         at_least(1, self._settings("pieces"))
         at_least(2, self._settings("length"))
         at_least(5, self._settings("vocabulary"))

@@ -18,6 +18,7 @@ from nmt.attention.attention import record_attention
 from nmt.bench.clock import Clock
 from nmt.bench.decoding import Forced
 from nmt.bench.flops import count, cudnn_rnn, cudnn_rnn_backward
+from nmt.bench.profile import operators
 from nmt.bench.sentences import random_corpus
 from nmt.bench.training import PARTS, TimedTrainer, padding_share
 from nmt.config import Train
@@ -112,6 +113,37 @@ def test_a_mistake_is_answered_in_one_line(words, told, tmp_path, monkeypatch):
     assert message.count("\n") == 1
     assert all(word in message for word in told)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_profile_says_which_operators_the_time_goes_to(tmp_path):
+    path = tmp_path / "speed.json"
+
+    answer = nmt("bench", "model=rnn_tiny", *SMALL, "bench.profile=4", f"output={path}")
+
+    assert answer.code == 0, answer.err
+    assert answer.out.count("its own time") == 2
+    found = json.loads(path.read_text())
+    for part in ("training", "decoding"):
+        operators = found[part]["operators"]
+        assert len(operators) == 4
+        seconds, shares = ([one[name] for one in operators] for name in ("seconds", "share"))
+        assert seconds == sorted(seconds, reverse=True)
+        assert 0 < sum(shares) < 1
+        assert operators[0]["name"] in answer.out
+
+
+def test_what_takes_longest_comes_first():
+    wide = torch.ones(300, 300)
+
+    def work() -> None:
+        for _ in range(20):
+            wide @ wide
+        torch.ones(2).exp()
+
+    (first, *others) = operators(work, torch.device("cpu"), 50)
+    assert (first.name, first.calls) == ("aten::mm", 20)
+    assert first.share > 0.5
+    assert "aten::exp" in [one.name for one in others]
 
 
 def test_an_update_that_is_not_finite_ends_it():

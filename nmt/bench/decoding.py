@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.bench.clock import now
+from nmt.bench.profile import Operator, operators
 from nmt.config import Bench
 from nmt.data.loader import Prepared
 from nmt.data.tokenizer import EOS
@@ -26,6 +27,7 @@ class DecodingSpeed:
     batch_size: int
     pieces: int  # of each translation
     peak_memory: int  # bytes
+    operators: list[Operator]  # where the time went, if that was asked for
 
 
 class Forced(nn.Module):
@@ -68,12 +70,19 @@ def measure_decoding(
     forced = Forced(translator.model, bench.pieces)
     device = translator.device
     forget_peak_memory(device)
-    with translator.evaluating():
-        search(forced, [sources[i] for i in parts[0]], decode, device)
-        start = now(device)
+
+    def translate(parts: list[list[int]]) -> None:
         for part in parts:
             search(forced, [sources[i] for i in part], decode, device)
+
+    longest: list[Operator] = []
+    with translator.evaluating():
+        translate(parts[:1])
+        start = now(device)
+        translate(parts)
         seconds = now(device) - start
+        if bench.profile:
+            longest = operators(lambda: translate(parts), device, bench.profile)
     return DecodingSpeed(
         sentences=bench.sentences,
         seconds=seconds,
@@ -81,4 +90,5 @@ def measure_decoding(
         batch_size=decode.batch_size,
         pieces=bench.pieces,
         peak_memory=peak_memory(device),
+        operators=longest,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nmt.bench.decoding import DecodingSpeed
+from nmt.bench.profile import Operator
 from nmt.bench.training import BACKWARD, DATA, FORWARD, UPDATE, TrainingSpeed
 from nmt.evaluation.evaluate import hardware
 from nmt.report.table import written
@@ -67,6 +68,17 @@ class Speed:
         if self.decoding:
             found["decoding"] |= {"sentences_per_s": per_second(self.decoding)}
         return {**found, "torch": torch.__version__, "python": platform.python_version()}
+
+    def profiles(self) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+        """What was profiled, and its operators: name, share of the time, calls."""
+        for part, measured in (("training", self.training), ("decoding", self.decoding)):
+            if measured and measured.operators:
+                yield part, list(map(operator_row, measured.operators))
+
+
+def operator_row(operator: Operator) -> tuple[str, str, str]:
+    """The row of an operator."""
+    return operator.name, f"{operator.share:.1%}", written(operator.calls)
 
 
 def rates(training: TrainingSpeed, machine: Machine) -> dict[str, float]:

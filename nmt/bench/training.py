@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nmt.bench.clock import Clock, now
 from nmt.bench.flops import count
+from nmt.bench.profile import Operator, operators
 from nmt.config import Bench, Train
 from nmt.data.loader import Batch, Prepared, TrainLoader
 from nmt.data.tokenizer import PAD
@@ -41,6 +42,7 @@ class TrainingSpeed:
     operations: int  # of the matrix products, see nmt.bench.flops
     parts: dict[str, float]  # seconds an update of PARTS, of as many updates with stops between
     peak_memory: int  # bytes
+    operators: list[Operator]  # where the time went, if that was asked for
 
 
 class TimedTrainer(Trainer):
@@ -106,6 +108,7 @@ def measure_training(
 
     The first gives the time, the second the parts, both over batches that are new, as they are in
     training: kernels may have to be made for their shapes. The third repeats the first and counts.
+    A fourth, for ``bench.profile``, repeats it under the profiler.
     """
     device = translator.device
     forget_peak_memory(device)
@@ -120,6 +123,9 @@ def measure_training(
             with trainer.timed(Clock(lambda: now(device))) as clock:
                 train(trainer, islice(work, bench.updates))
         operations = count(lambda: train(trainer, done))
+        longest: list[Operator] = []
+        if bench.profile:
+            longest = operators(lambda: train(trainer, done), device, bench.profile)
     batches = [batch for one in done for batch in one.batches]
     return TrainingSpeed(
         updates=bench.updates,
@@ -129,6 +135,7 @@ def measure_training(
         operations=operations,
         parts={part: clock.seconds[part] / bench.updates for part in PARTS},
         peak_memory=peak,
+        operators=longest,
     )
 
 

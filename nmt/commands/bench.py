@@ -51,6 +51,8 @@ def run(cfg: DictConfig) -> None:
     console.print(table(("", "measured"), speed.rows()))
     if speed.training:
         console.print(NOTE, markup=False)
+    for part, operators in speed.profiles():
+        console.print(table((f"{part}: operator", "its own time", "calls"), operators))
 
 
 def refuse(cfg: DictConfig) -> None:

@@ -203,6 +203,7 @@ Keys (and the choices and keys of nmt train; data, tokenizer and clean do nothin
   bench.pieces=16             of each translation, forced
   bench.vocabulary=8000       pieces
   bench.length=15             pieces of a sentence in the mean
+  bench.profile=0             operators to list, those that take most time
   train.max_tokens=4096       of a batch, a side
   decode.beam=5 decode.batch_size=64   of the search
   device=cpu precision=fp32   where and how it is computed; else auto

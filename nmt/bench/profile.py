@@ -1,0 +1,36 @@
+"""Where the time goes: operators by the time they took themselves, by torch's profiler."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from nmt.bench.clock import now
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of torch, or on a GPU a kernel as well, without those that it calls."""
+
+    name: str
+    seconds: float  # of all calls
+    share: float  # of the seconds of all operators
+    calls: int
+
+
+def operators(work: Callable[[], object], device: torch.device, num: int) -> list[Operator]:
+    """Do the work and return the ``num`` operators that took most time on the device."""
+    on_gpu = device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]
+    with profile(activities=activities) as found:
+        work()
+        now(device)
+    name = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    seconds = {event: getattr(event, name) / 1e6 for event in found.key_averages()}
+    total = sum(seconds.values())
+    longest = sorted(seconds, key=lambda event: seconds[event], reverse=True)[:num]
+    return [
+        Operator(event.key, seconds[event], seconds[event] / total, event.count)
+        for event in longest
+    ]
