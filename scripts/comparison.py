@@ -1,18 +1,20 @@
 """Compare attentions: train the grids, align, and fill the tables of docs/comparison.md.
 
-    python scripts/comparison.py [quality long_sentences alignment] [--multi30k FOLDER]
-        [--runs FOLDER] [--seeds 1,2,3] [--updates 700] [WORD ...]
+    python scripts/comparison.py [quality long_sentences alignment kftt] [--multi30k FOLDER]
+        [--kftt FOLDER --gold FOLDER] [--runs FOLDER] [--seeds 1,2,3] [--updates 700] [WORD ...]
 
 WORDs go to each `nmt train`, as in `hydra/launcher=joblib hydra.launcher.n_jobs=2`. What is
 finished is not trained again. Figures go to docs/images/comparison-<study>-*.png.
 """
 
 import argparse
+import gzip
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ from nmt.report.table import Cell, markdown
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCORES = "bahdanau,luong_dot,luong_general,luong_concat,luong_location,scaled_dot,cosine"
+KFTT_PAIRS = 100_000  # of the 440,286 in train
+KFTT_GOLD_DEV = 653  # the first lines of tune; the others are the gold standard's test part
 TRANSFORMER = ["model=transformer_tiny", "optimizer.lr=4e-3"]
 
 
@@ -28,6 +32,8 @@ class Settings(NamedTuple):
 
     runs: Path
     multi30k: Path | None
+    kftt: Path | None
+    gold: Path | None
     seeds: str
     updates: int
     words: list[str]
@@ -83,35 +89,105 @@ def long_sentences(settings: Settings) -> str:
     return compared(folder, "none", "bleu_by_length.png")
 
 
+class Aligned(NamedTuple):
+    """A text with gold links that `nmt align` knows how to find."""
+
+    name: str  # of its folder in RUN/alignment
+    words: list[str]  # for nmt align
+
+
 def alignment(settings: Settings) -> str:
     """Alignment error on the Greek New Testament, with and without links to learn from."""
     folder = settings.runs / "alignment"
-    task = ["data=greek_nt", f"train.max_steps={settings.updates}"]
+    free_and_guided(folder, settings, ["data=greek_nt"], "gold")
+    return error_table(folder, Aligned("greeknt-test", []))
+
+
+def kftt(settings: Settings) -> str:
+    """Alignment error on KFTT's gold standard, with and without eflomal's links to learn from."""
+    if settings.kftt is None or settings.gold is None:
+        raise SystemExit(
+            "kftt needs --kftt FOLDER, which has train.ja.gz and so on, and --gold FOLDER, which "
+            "has its words and links: test.ja.gz, test.en.gz, test.align.gz, and the same for dev"
+        )
+    folder = settings.runs / "kftt"
+    text = first_pairs(settings.kftt, folder / "text")
+    task = ["data=kftt", f"data.dir={text.resolve()}", "tokenizer.joint=false"]
+    task += ["model.share_embeddings=false", "tokenizer.size=6000", "decode=greedy"]
+    narrow = ["model.embedding_width=128", "model.encoder_width=128", "model.decoder_width=256"]
+    free_and_guided(folder, settings, task, "statistical", narrow)
+    return error_table(folder, Aligned("gold-test", kftt_gold(settings.gold, text)))
+
+
+def first_pairs(kftt: Path, folder: Path) -> Path:
+    """Write the first pairs of KFTT's train, its dev and test, and the two parts of its tune."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for language in ("ja", "en"):
+        with gzip.open(kftt / f"train.{language}.gz") as file:
+            lines = b"".join(islice(file, KFTT_PAIRS))
+        (folder / f"train.{language}").write_bytes(lines)
+        for split in ("dev", "test"):
+            shutil.copy(kftt / f"{split}.{language}.gz", folder)
+        tune = gzip.decompress((kftt / f"tune.{language}.gz").read_bytes()).splitlines(True)
+        (folder / f"gold-dev.{language}").write_bytes(b"".join(tune[:KFTT_GOLD_DEV]))
+        (folder / f"gold-test.{language}").write_bytes(b"".join(tune[KFTT_GOLD_DEV:]))
+    return folder
+
+
+def kftt_gold(gold: Path, text: Path) -> list[str]:
+    """Say where sentences, words and links of the gold standard are."""
+    return [
+        f"{prefix}{key}={place}"
+        for prefix, split in (("", "test"), ("dev.", "dev"))
+        for key, place in {
+            "source": text / f"gold-{split}.ja",
+            "target": text / f"gold-{split}.en",
+            "source_words": gold / f"{split}.ja.gz",
+            "target_words": gold / f"{split}.en.gz",
+            "gold": gold / f"{split}.align.gz",
+        }.items()
+    ]
+
+
+def free_and_guided(
+    folder: Path, settings: Settings, task: list[str], links: str, rnn: Sequence[str] = ()
+) -> None:
+    """Train every attention for the translations alone, and shown links where a piece is read."""
+    task = [*task, f"train.max_steps={settings.updates}"]
     task.append(f"train.evaluate_every={-(-settings.updates // 2)}")
-    guided = ["guide=gold", "guide.shift=true", "guide.weight=1"]
+    guided = [f"guide={links}", "guide.shift=true", "guide.weight=1"]
     for name, guide in (("guided", guided), ("free", ["guide=none"])):
-        sweep(folder / name / "rnn", settings, *task, *guide, f"attention={SCORES}")
+        sweep(folder / name / "rnn", settings, *task, *rnn, *guide, f"attention={SCORES}")
         words = [*task, *guide, *TRANSFORMER, "attention=scaled_dot"]
         sweep(folder / name / "transformer", settings, *words)
+
+
+def error_table(folder: Path, text: Aligned) -> str:
+    """Align a text by every run of a folder, and by eflomal."""
     found = sorted(place.parent for place in folder.glob("*/*/*/result.json"))
-    rows = [links(run, statistical=run == found[0]) for run in found]
-    statistical = [[one["aligner"], "", *rates(one)] for one in aligned(found[0])["table"][1:]]
+    rows = [links(run, text, statistical=run == found[0]) for run in found]
+    statistical = [
+        [one["aligner"], "", *rates(one)] for one in aligned(found[0], text)["table"][1:]
+    ]
     header = ("aligner", "attention that is read", "AER %", "precision %", "recall %")
     return markdown(header, [*statistical, *rows])
 
 
-def links(run: Path, statistical: bool) -> list[Cell]:
+def links(run: Path, text: Aligned, statistical: bool) -> list[Cell]:
     """Read a run's links from what is best on dev; return how good they are."""
-    if not result_of_alignment(run).is_file():
+    if not result_of_alignment(run, text).is_file():
         best = ("layer=best", "head=best", "shift=best", "heatmaps=2")
-        nmt("align", f"run='{run}'", *best, f"statistical={str(statistical).lower()}")
-    found = aligned(run)
-    what = run.name if "attention" in run.name else f"{run.parent.name} {run.name}"
-    name = f"{run.parents[1].name}: {what.removeprefix('attention=')}"
+        nmt("align", f"run='{run}'", *best, f"statistical={str(statistical).lower()}", *text.words)
+    found = aligned(run, text)
+    guide, model = run.parents[1].name, run.parent.name
     reading = found["reading"]
-    layer, head = (reading[key] or "mean" for key in ("layer", "head"))
-    read = f"layer {layer}, head {head}" + ", shifted" * reading["shift"]
-    return [name, read, *rates(found)]
+    if model == "transformer":
+        layer, head = (reading[key] or "mean" for key in ("layer", "head"))
+        name, read = "Transformer", f"layer {layer}, head {head}"
+    else:
+        name, read = run.name.removeprefix("attention="), "the only one"
+    read += ", shifted" * reading["shift"]
+    return [f"{guide}: {name}", read, *rates(found)]
 
 
 def rates(found: dict[str, Any]) -> list[Cell]:
@@ -119,18 +195,18 @@ def rates(found: dict[str, Any]) -> list[Cell]:
     return [100 * found[key] for key in ("aer", "precision", "recall")]
 
 
-def aligned(run: Path) -> dict[str, Any]:
+def aligned(run: Path, text: Aligned) -> dict[str, Any]:
     """Read what nmt align found."""
-    return json.loads(result_of_alignment(run).read_text(encoding="utf-8"))
+    return json.loads(result_of_alignment(run, text).read_text(encoding="utf-8"))
 
 
-def result_of_alignment(run: Path) -> Path:
+def result_of_alignment(run: Path, text: Aligned) -> Path:
     """Return the file in which nmt align writes it."""
-    return run / "alignment" / "greeknt-test" / "result.json"
+    return run / "alignment" / text.name / "result.json"
 
 
 STUDIES: dict[str, Callable[[Settings], str]] = {
-    one.__name__: one for one in (quality, long_sentences, alignment)
+    one.__name__: one for one in (quality, long_sentences, alignment, kftt)
 }
 
 
@@ -148,12 +224,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("words", nargs="*", help=f"{', '.join(STUDIES)}; others: for nmt train")
     parser.add_argument("--multi30k", type=Path, help="folder with train.de.gz and so on")
+    parser.add_argument("--kftt", type=Path, help="folder with train.ja.gz and so on")
+    parser.add_argument("--gold", type=Path, help="folder with KFTT's words and links")
     parser.add_argument("--runs", type=Path, default=Path("runs/comparison"))
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--updates", type=int, default=700)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     words = [word for word in given.words if word not in STUDIES]
-    settings = Settings(given.runs, given.multi30k, given.seeds, given.updates, words)
+    settings = Settings(
+        given.runs, given.multi30k, given.kftt, given.gold, given.seeds, given.updates, words
+    )
     for name in [word for word in given.words if word in STUDIES] or STUDIES:
         fill(DOCS / "comparison.md", name, STUDIES[name](settings))
 
