@@ -13,6 +13,7 @@ Tensors = TypeVar("Tensors", bound=tuple[Tensor, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
+CACHED = 2**18  # numbers that a CPU keeps at hand, see `likeliest`
 BLOCK = 64  # numbers whose maximum is looked at first, see `highest`
 
 
@@ -120,14 +121,12 @@ def candidates(
     cannot be has log P = -inf: pad and bos, and in the rows of `at_limit` (B,) all but eos. C is
     `num`, or less where there are not so many.
     """
-    log_token = logits.log_softmax(2, dtype=torch.float32)  # (B,K,V)
-
     # The best of each hypothesis first, so that only these few are masked and sorted; three more
     # than needed as pad, bos and eos may be among them. Eos is a candidate of its own.
-    top, token = highest(log_token, min(num + 3, logits.shape[2]))  # (B,K,C)
+    top, token, end = likeliest(logits, min(num + 3, logits.shape[2]), eos)  # (B,K,C), (B,K,1)
     special = (token == pad) | (token == bos) | (token == eos)
     top = top.masked_fill(special | at_limit[:, None, None], -torch.inf)
-    top = torch.cat([top, log_token[:, :, eos, None]], 2)
+    top = torch.cat([top, end], 2)
     token = torch.cat([token, token.new_full((*token.shape[:2], 1), eos)], 2)
 
     # Sorted by token id first: a stable sort by log P then keeps that order among equals.
@@ -136,6 +135,20 @@ def candidates(
     log_p, order = each.sort(descending=True, stable=True)
     log_p, order = log_p[:, :num], order[:, :num]  # (B,C)
     return log_p, order // token.shape[2], token.flatten(1).gather(1, order)
+
+
+def likeliest(logits: Tensor, num: int, eos: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The `num` likeliest tokens of each hypothesis: log P and token (B,K,C); log P of eos (B,K,1).
+
+    A CPU takes a few sentences at a time, so that their probabilities stay in its cache.
+    """
+    size = max(1, CACHED // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    for some in logits.split(size):
+        log_token = some.log_softmax(2, dtype=torch.float32)  # (b,K,V)
+        found.append((*highest(log_token, num), log_token[:, :, eos, None].clone()))
+    top, token, end = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return top, token, end
 
 
 def highest(values: Tensor, num: int) -> tuple[Tensor, Tensor]:
