@@ -1,5 +1,6 @@
 """Where the time goes: operators by the time they took themselves, by torch's profiler."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Operator:
 
 def operators(work: Callable[[], object], device: torch.device, num: int) -> list[Operator]:
     """Do the work and return the ``num`` operators that took most time on the device."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # or it tells when it starts and stops
     on_gpu = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]
     with profile(activities=activities) as found:
