@@ -181,7 +181,7 @@ class Transformer(Seq2Seq):
         position = torch.arange(target.size(1), device=target.device)
         x = self.placed(self.target_embedding(target), position)  # (B,T,D)
         for layer in self.decoder:
-            x = layer(x, layer.remember(states), mask, position)
+            x = layer(x, states, mask, position)
         return self.decoder_norm(x)
 
     def encode(self, source: Tensor) -> Memory:
