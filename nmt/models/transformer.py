@@ -211,6 +211,10 @@ class Transformer(Seq2Seq):
             x = layer.step(x, past, source, memory.mask, position)
         return self.decoder_norm(x), State(keys, values, position + 1)
 
+    def units(self) -> list[nn.Module]:
+        """Return the layers, the encoder's first."""
+        return [*self.encoder, *self.decoder]
+
     def attentions(self) -> dict[Kind, list[Attend]]:
         """Return all attentions, of each kind the lowest layer first."""
         return {
