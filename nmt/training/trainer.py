@@ -148,6 +148,7 @@ class Trainer:
         position.dev = {}
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * self.schedule(position.step, progress)
+        self.tally.rate = self.optimizer.param_groups[0]["lr"]
         self.ranks.draw(position.step)
         tokens = sum(batch.num_pieces for batch in work.batches)
         loss = total(self.gradients(self.share(work.batches), tokens))
@@ -248,7 +249,7 @@ class Trainer:
         """Log the means over the updates since the last report."""
         position = self.position
         metrics = self.tally.metrics() | {
-            "train/lr": self.optimizer.param_groups[0]["lr"],
+            "train/lr": self.tally.rate,
             "train/minutes": position.seconds / 60,
             "train/epoch": epochs(position, self.num_batches),
         }
