@@ -42,6 +42,7 @@ class Train:
     label_smoothing: float = 0.1
     clip_norm: float | None = 1.0  # of the gradient; null: none
     max_skipped: int = 10  # updates in a row whose loss or gradient is not finite: the end
+    shard: bool = False  # several processes divide weights, gradients and optimizer state (FSDP)
     split_batches: bool = False  # halve a batch that the device has no memory for
     ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
     # The end is where the first of these is reached.

@@ -77,13 +77,14 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     loss = build_loss(cfg)
     if isinstance(loss, Guided):
         loss.check(translator.model)
+    model = ranks.shard(translator.model)
     with Progress(console) as progress, opened(cfg, run, prepared, progress, ranks) as (log, found):
         gallery = new_gallery(config, decode, run, translator, prepared, log)
         quick = replace(decode, beam=config.dev_beam, n_best=1)
         evaluation = DevEvaluation(translator, prepared.dev, quick, config.max_tokens, gallery, log)
         trainer = Trainer(
-            model=translator.model,
-            optimizer=build_optimizer(cfg.optimizer, translator.model, device),
+            model=model,
+            optimizer=build_optimizer(cfg.optimizer, model, device),
             schedule=hydra.utils.instantiate(cfg.schedule),
             loss=loss,
             loader=loader,
@@ -105,12 +106,13 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
             log.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")
-        if ranks.first:
-            finish(translator, run, config, progress.say)
-        ranks.copy_first(translator.model)
-        gallery.draw_references(trainer.position.step)
-        result = test(translator, prepared, replace(decode, n_best=1), run, console)
-        result["tested_weights"] = evaluation.forced()
+        with ranks.unsharded():
+            if ranks.first:
+                finish(translator, run, config, progress.say)
+            ranks.copy_first(translator.model)
+            gallery.draw_references(trainer.position.step)
+            result = test(translator, prepared, replace(decode, n_best=1), run, console)
+            result["tested_weights"] = evaluation.forced()
         if ranks.first:
             conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)
@@ -147,10 +149,11 @@ def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     with torch.device("meta"):
         model = build_model(cfg, pieces, pieces)
     try:
-        build_optimizer(cfg.optimizer, model, torch.device("meta"))
+        optimizer = build_optimizer(cfg.optimizer, model, torch.device("meta"))
     except (TypeError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"optimizer cannot be built: {reason}") from error
+    ranks.check(optimizer)
 
 
 def limits(cfg: DictConfig) -> Limits:
@@ -310,16 +313,11 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
         f"{len(prepared.target_tokenizer):,} pieces\n"
         f"{f'{number:,} batches an epoch' if number else 'a stream'}, "
         f"{loader.padding_share():.1%} padding\n"
-        f"{num_parameters(model):,} parameters on {processes(trainer.ranks)}{trainer.device} in "
+        f"{num_parameters(model):,} parameters on {trainer.ranks.in_words()}{trainer.device} in "
         f"{str(trainer.precision).removeprefix('torch.')}\n"
         f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",
         markup=False,
     )
-
-
-def processes(ranks: Ranks) -> str:
-    """Return how many processes train, in words; nothing where it is one."""
-    return f"{ranks.size} processes, each with " if ranks.size > 1 else ""
 
 
 def shares(prepared: Prepared) -> list[tuple[str, int, str]]:

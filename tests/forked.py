@@ -5,6 +5,7 @@ A test speaks to :class:`Forked`; run as a program, this file is the Python that
 
 import json
 import os
+import pydoc
 import signal
 import socket
 import subprocess
@@ -48,11 +49,13 @@ class Forked(AbstractContextManager["Forked"]):
         after: float = 0.0,
         once: Path | None = None,
         size: int = 1,
+        first: str = "",
     ) -> Ended:
         """Run `nmt WORDS`, and ``send`` a signal so many seconds after it began.
 
         Or after ``once`` it has put something into that folder. With ``size`` as many processes run
-        it together, as torchrun would start them; the first one gets the signal.
+        it together, as torchrun would start them; the first one gets the signal. Before that they
+        call ``first``, a function by the name of its module here and its own.
         """
         asked = {
             "words": [str(word) for word in words],
@@ -61,6 +64,7 @@ class Forked(AbstractContextManager["Forked"]):
             "after": after,
             "once": once and str(once),
             "size": size,
+            "first": first,
         }
         assert self.python.stdin
         assert self.python.stdout
@@ -74,6 +78,7 @@ def serve() -> None:
     from nmt import experiment  # noqa: F401  what takes long is imported once
     from nmt.__main__ import main
     from nmt.commands import train  # noqa: F401
+    from nmt.training import shards  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)
@@ -101,6 +106,8 @@ def serve() -> None:
             sys.argv = ["nmt", *asked["words"]]
             code = 1
             try:
+                if asked["first"]:
+                    pydoc.locate(asked["first"])()
                 main()
                 code = 0
             except SystemExit as end:

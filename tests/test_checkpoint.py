@@ -21,6 +21,7 @@ from nmt.training.checkpoint import (
     average,
     better_first,
     checkpoints,
+    contents,
     prune,
     repaired,
     save,
@@ -60,7 +61,7 @@ def save_dots(run: Path, bleus: list[float]) -> list[nn.Module]:
     models = []
     for step, bleu in enumerate(bleus, 1):
         model, position = dot(step, bleu, loss=bleu)
-        save(run, model, torch.optim.SGD(model.parameters()), position)
+        save(run, contents(model, torch.optim.SGD(model.parameters())), position)
         models.append(model)
     return models
 
@@ -82,7 +83,7 @@ def test_training_goes_on_as_if_nothing_had_happened(make, tied, tmp_path):
 
     model, optimizer = new()
     learn(model, optimizer, 3)
-    save(tmp_path, model, optimizer, Position(step=3))
+    save(tmp_path, contents(model, optimizer), Position(step=3))
     learn(model, optimizer, 3)
     drawn = torch.rand(3)
 
@@ -110,7 +111,7 @@ def test_the_position_comes_back(tmp_path):
         schedule={"now": 0.5, "best": float("inf"), "waited": 2},
     )
     model, _ = dot(1)
-    save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), position)
     (found,) = checkpoints(tmp_path)
     assert found.position == position
 
@@ -119,7 +120,7 @@ def test_a_checkpoint_holds_tensors_and_json_alone(tmp_path):
     model = small_rnn()
     optimizer = torch.optim.Adam(model.parameters())
     learn(model, optimizer, 1)
-    written = save(tmp_path, model, optimizer, Position(step=500))
+    written = save(tmp_path, contents(model, optimizer), Position(step=500))
     assert written.folder == tmp_path / "checkpoints" / "step-0000500"
     assert sorted(path.name for path in written.folder.iterdir()) == [
         "SHA256SUMS",
@@ -138,13 +139,13 @@ def test_a_checkpoint_that_is_not_whole_is_not_there(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "random_states", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+            save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), position)
     partial_one = tmp_path / "checkpoints" / "step-0000002.partial"
     assert partial_one.is_dir()
     assert steps(tmp_path) == [1]
 
     model, position = dot(3)
-    save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), position)
     assert not partial_one.exists()
     assert steps(tmp_path) == [1, 3]
 
@@ -158,7 +159,7 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, monkeypatch):
     model, position = dot(2)
     monkeypatch.setattr(checkpoint, "random_states", full_disk)
     with pytest.raises(UserError, match=r"step-0000002 cannot be written: No space left on device"):
-        save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+        save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), position)
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
     assert damage(checkpoints(tmp_path)[0].folder) is None
 
@@ -193,7 +194,7 @@ def test_a_checkpoint_can_be_written_over(tmp_path):
     """A run that was stopped at a step, and measures there when it goes on."""
     save_dots(tmp_path, [1.0])
     model, position = dot(1, bleu=5.0)
-    save(tmp_path, model, torch.optim.SGD(model.parameters()), position)
+    save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), position)
     (found,) = checkpoints(tmp_path)
     assert found.position.dev["bleu"] == 5.0
     assert [folder.name for folder in (tmp_path / "checkpoints").iterdir()] == ["step-0000001"]
@@ -215,7 +216,7 @@ def test_what_was_not_measured_is_kept_as_long_as_it_is_the_newest(tmp_path):
     save_dots(tmp_path, [2.0, 9.0])
     for step in (3, 4):
         model, _ = dot(step)
-        save(tmp_path, model, torch.optim.SGD(model.parameters()), Position(step))
+        save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), Position(step))
         prune(tmp_path, keep_last=1, keep_best=1, watch="bleu")
         assert steps(tmp_path) == [2, step]
     assert [one.position.step for one in better_first(checkpoints(tmp_path), "bleu")] == [2]
@@ -228,7 +229,7 @@ def test_the_size_is_that_of_the_files_but_for_their_headers(ema, tmp_path):
     expected = checkpoint.size(model, optimizer, ema)
     learn(model, optimizer, 1)
     average = dict(checkpoint.parameters(model)) if ema else None
-    folder = save(tmp_path, model, optimizer, Position(step=1), average).folder
+    folder = save(tmp_path, contents(model, optimizer, average), Position(step=1)).folder
     taken = sum(file.stat().st_size for file in folder.iterdir())
     assert expected <= taken < 1.3 * expected
 
@@ -281,6 +282,8 @@ def test_the_tensors_of_another_model_are_refused(changes, named, tmp_path):
 
 def test_a_model_is_read_without_its_optimizer(tmp_path):
     model = small_rnn()
-    written = save(tmp_path, model, torch.optim.Adam(model.parameters()), Position(step=1))
+    written = save(
+        tmp_path, contents(model, torch.optim.Adam(model.parameters())), Position(step=1)
+    )
     tensors = Checkpoint.read(written.folder).model()
     assert tensors.keys() == dict(model.named_parameters()).keys()

@@ -116,7 +116,7 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
     """
     ranks = Ranks()
     try:
-        with connected(cfg.seed, cfg.device) as ranks, Signals() as signals:
+        with connected(cfg.seed, cfg.device, cfg.train.shard) as ranks, Signals() as signals:
             run = ranks.agreed(run)
             return train(cfg, run, console(quiet=not ranks.first), signals, ranks)
     except (Stop, KeyboardInterrupt) as end:

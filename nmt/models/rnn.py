@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
@@ -170,6 +170,10 @@ class RNN(Seq2Seq):
         """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,R)."""
         memory = self.encode(source)
         return self.decoder(self.dropout(self.target_embedding(target)), memory)
+
+    def units(self) -> list[nn.Module]:
+        """Return the encoder's layers; the decoder may be read position by position."""
+        return list(self.encoder.layers)
 
     def attentions(self) -> dict[Kind, list[Attend]]:
         """Return all attentions, one of each kind that there is."""

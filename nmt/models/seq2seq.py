@@ -45,6 +45,14 @@ class Seq2Seq(nn.Module, ABC):
         """Teacher forcing: what the output layer reads, (B,S), (B,T) -> (B,T,R)."""
 
     @abstractmethod
+    def units(self) -> list[nn.Module]:
+        """Return the parts that :meth:`features` calls once each and that alone read their weights.
+
+        Where processes divide the weights, those of a unit are put together for its forward pass
+        and again for its backward pass; all others stay together in between.
+        """
+
+    @abstractmethod
     def attentions(self) -> dict[Kind, list[Attend]]:
         """Return all attentions, of each kind the lowest layer first."""
 

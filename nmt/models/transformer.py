@@ -181,7 +181,7 @@ class Transformer(Seq2Seq):
         position = torch.arange(target.size(1), device=target.device)
         x = self.placed(self.target_embedding(target), position)  # (B,T,D)
         for layer in self.decoder:
-            x = layer(x, layer.remember(states), mask, position)
+            x = layer(x, states, mask, position)
         return self.decoder_norm(x)
 
     def encode(self, source: Tensor) -> Memory:
@@ -210,6 +210,10 @@ class Transformer(Seq2Seq):
             source = memory.keys[:, index], memory.values[:, index]
             x = layer.step(x, past, source, memory.mask, position)
         return self.decoder_norm(x), State(keys, values, position + 1)
+
+    def units(self) -> list[nn.Module]:
+        """Return the layers, the encoder's first."""
+        return [*self.encoder, *self.decoder]
 
     def attentions(self) -> dict[Kind, list[Attend]]:
         """Return all attentions, of each kind the lowest layer first."""

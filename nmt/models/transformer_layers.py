@@ -56,8 +56,9 @@ class DecoderLayer(nn.Module):
         self.around_cross = residual()
         self.around_feed_forward = residual()
 
-    def forward(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
-        """Whole targets (B,T,D) over a remembered source with mask (B,S): (B,T,D)."""
+    def forward(self, x: Tensor, states: Tensor, mask: Tensor, position: Tensor) -> Tensor:
+        """Whole targets (B,T,D) over the source's states (B,S,D) with mask (B,S): (B,T,D)."""
+        memory = self.remember(states)
 
         def look_back(x: Tensor) -> Tensor:
             return self.self_attention.look_within(x, None, position, causal=self.causal)

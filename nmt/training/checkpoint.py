@@ -23,10 +23,13 @@ from nmt.check import fits
 from nmt.errors import UserError
 from nmt.files import damage, replacing, sync, write_sums
 from nmt.foreign import read_json
-from nmt.training.tensors import check_tensors, read_tensors
+from nmt.training.tensors import check_tensors, read_tensors, shard_like
 
 FOLDER = "checkpoints"
 MODEL, AVERAGE = "model.safetensors", "ema.safetensors"
+OPTIMIZER, RANDOM = "optimizer.safetensors", "random.safetensors"
+
+Files = dict[str, dict[str, Tensor]]  # by the name of the file, the tensors by theirs
 
 
 @dataclass
@@ -78,8 +81,8 @@ class Checkpoint:
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Put model, optimizer and random states back to where they stood."""
         load_tensors(model, self.folder / MODEL)
-        self._load("optimizer.safetensors", partial(load_optimizer, optimizer))
-        self._load("random.safetensors", load_random_states)
+        self._load(OPTIMIZER, partial(load_optimizer, optimizer))
+        self._load(RANDOM, load_random_states)
 
     def _load(self, name: str, load: Callable[[dict[str, Tensor]], None]) -> None:
         tensors = read_tensors(self.folder / name)
@@ -149,13 +152,15 @@ def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
     return checkpoints(run)
 
 
-def save(
-    run: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    position: Position,
-    ema: dict[str, Tensor] | None = None,
-) -> Checkpoint:
+def contents(
+    model: nn.Module, optimizer: torch.optim.Optimizer, ema: dict[str, Tensor] | None = None
+) -> Files:
+    """Return the tensors that a checkpoint holds of a training, as they are in memory."""
+    files = {MODEL: parameters(model), OPTIMIZER: optimizer_tensors(optimizer)}
+    return {**files, AVERAGE: ema} if ema else files
+
+
+def save(run: Path, tensors: Files, position: Position) -> Checkpoint:
     """Write a checkpoint beside its place, then rename it: it is there whole or not at all.
 
     UserError where the disk does not take it; the checkpoints before stay as they are.
@@ -166,7 +171,7 @@ def save(
     partial = place.with_name(place.name + ".partial")
     try:
         partial.mkdir(parents=True)
-        write_checkpoint(partial, model, optimizer, position, ema)
+        write_checkpoint(partial, tensors, position)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
@@ -178,19 +183,10 @@ def save(
     return Checkpoint(place, position)
 
 
-def write_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    position: Position,
-    ema: dict[str, Tensor] | None,
-) -> None:
+def write_checkpoint(folder: Path, tensors: Files, position: Position) -> None:
     """Write the files of a checkpoint, and wait until they are on the disk."""
-    save_file(parameters(model), folder / MODEL)
-    if ema:
-        save_file(ema, folder / AVERAGE)
-    save_file(optimizer_tensors(optimizer), folder / "optimizer.safetensors")
-    save_file(random_states(), folder / "random.safetensors")
+    for name, content in {**tensors, RANDOM: random_states()}.items():
+        save_file(content, folder / name)
     (folder / "state.json").write_text(json.dumps(asdict(position), indent=2))
     for file in folder.iterdir():
         sync(file)
@@ -267,10 +263,10 @@ def load_tensors(model: nn.Module, path: Path) -> None:
 
 
 def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into the parameters of their names."""
+    """Copy tensors into the parameters of their names, whole ones or as these are divided."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[name])
+            parameter.copy_(shard_like(parameter, tensors[name]))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -286,11 +282,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     """Put back what :func:`optimizer_tensors` gave. ValueError for what is of other parameters."""
     state: dict[int, dict[str, Tensor]] = {}
-    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    shapes = [p.shape for p in parameters]
     for key, tensor in tensors.items():
         number, name = key.split(".", 1)
         if not 0 <= int(number) < len(shapes) or tensor.shape not in ((), shapes[int(number)]):
             raise ValueError(f"{key} has the shape {tuple(tensor.shape)}")
+        if tensor.dim():
+            tensor = shard_like(parameters[int(number)], tensor)
         state.setdefault(int(number), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 

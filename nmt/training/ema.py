@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.training.checkpoint import put
+from nmt.training.tensors import shard_like
 
 
 class EMA:
@@ -32,7 +33,8 @@ class EMA:
     def restore(self, kept: dict[str, Tensor] | None) -> None:
         """Go on from a kept average; None: begin with the weights as they are."""
         for name, tensor in (kept or weights(self.model)).items():
-            self.average[name].copy_(tensor)
+            average = self.average[name]
+            average.copy_(shard_like(average, tensor))
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

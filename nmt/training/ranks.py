@@ -32,6 +32,10 @@ class Ranks:
         """Whether this process writes the log, the checkpoints and the results."""
         return self.rank == 0
 
+    def in_words(self) -> str:
+        """Say of the processes who holds the parameters, before what each computes with."""
+        return ""
+
     def gathered(self, mine: T) -> list[T]:
         """Return what each process has, by rank. All of them have to call this."""
         return [mine]
@@ -43,7 +47,22 @@ class Ranks:
     def copy_first(self, model: nn.Module) -> None:
         """Put the first process's weights into the model of every process."""
 
-    def replicated(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
+    def check(self, optimizer: torch.optim.Optimizer) -> None:
+        """Raise UserError for an optimizer that cannot train what :meth:`shard` returns."""
+
+    def shard(self, model: Seq2Seq) -> Seq2Seq:
+        """Return the model to train: this one, or one of whose weights each process has a part."""
+        return model
+
+    def unsharded(self) -> AbstractContextManager[None]:
+        """Have the trained weights in the model that was given to :meth:`shard`, in the block."""
+        return nullcontext()
+
+    def full(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors of the trained model whole, to the first process at least."""
+        return tensors
+
+    def objective(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
         """Return the loss whose backward pass has the mean of all processes' gradients come out."""
         return loss
 
@@ -84,13 +103,17 @@ class Ranks:
 
 
 class Together(Ranks):
-    """One of several processes, connected by torch.distributed."""
+    """One of several processes, connected by torch.distributed, each of which has all weights."""
 
     def __init__(self, seed: int) -> None:
         self.rank = dist.get_rank()
         self.size = dist.get_world_size()
         self.seed = seed
         self.replica: DistributedDataParallel | None = None
+
+    def in_words(self) -> str:
+        """Say of the processes who holds the parameters, before what each computes with."""
+        return f"{self.size} processes, each with "
 
     def gathered(self, mine: T) -> list[T]:
         """Return what each process has, by rank. All of them have to call this."""
@@ -109,11 +132,11 @@ class Together(Ranks):
         for parameter in model.parameters():
             dist.broadcast(parameter.detach(), src=0)
 
-    def replicated(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
+    def objective(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
         """Return the loss whose backward pass has the mean of all processes' gradients come out."""
-        replica = DistributedDataParallel(Objective(model, loss), gradient_as_bucket_view=True)
+        replica = DistributedDataParallel(Objective(model), gradient_as_bucket_view=True)
         self.replica = replica
-        return lambda _, batch, smoothing: replica(batch, smoothing)
+        return lambda _, batch, smoothing: replica(loss, batch, smoothing)
 
     def apart(self) -> AbstractContextManager[None]:
         """Keep the gradients of the block in this process, to be added to those that come next."""
@@ -132,16 +155,15 @@ class Together(Ranks):
 
 
 class Objective(nn.Module):
-    """A loss with its model as a module, which is what DistributedDataParallel replicates."""
+    """A model whose forward pass is a loss: what processes replicate or divide."""
 
-    def __init__(self, model: Seq2Seq, loss: BatchLoss) -> None:
+    def __init__(self, model: Seq2Seq) -> None:
         super().__init__()
         self.model = model
-        self.loss = loss
 
-    def forward(self, batch: Batch, smoothing: float) -> Loss:
+    def forward(self, loss: BatchLoss, batch: Batch, smoothing: float) -> Loss:
         """Sum the loss of a batch."""
-        return self.loss(self.model, batch, smoothing)
+        return loss(self.model, batch, smoothing)
 
 
 def several() -> bool:
@@ -150,11 +172,12 @@ def several() -> bool:
 
 
 @contextmanager
-def connected(seed: int, device: str) -> Iterator[Ranks]:
+def connected(seed: int, device: str, shard: bool) -> Iterator[Ranks]:
     """Meet the other processes that torchrun has started, where it has.
 
-    Each takes the GPU of its number on the machine, but with ``device=cpu``. UserError where there
-    are fewer, and for the name of one of them.
+    With ``shard`` they divide the weights; one alone has them all. Each takes the GPU of its number
+    on the machine, but with ``device=cpu``. UserError where there are fewer, and for the name of
+    one of them.
     """
     if not several():
         yield Ranks()
@@ -166,9 +189,18 @@ def connected(seed: int, device: str) -> Iterator[Ranks]:
         take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpus else "gloo", timeout=PATIENCE)
     try:
-        yield Together(seed)
+        yield kind(shard)(seed)
     finally:
         dist.destroy_process_group()
+
+
+def kind(shard: bool) -> type[Together]:
+    """Return what each of several processes is. What divides weights takes a second to import."""
+    if not shard:
+        return Together
+    from nmt.training.shards import Sharded
+
+    return Sharded
 
 
 def take_gpu(number: int) -> None:

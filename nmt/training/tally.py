@@ -29,6 +29,7 @@ class Tally:
     updates: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    rate: float = 0.0  # learning rate of the last update
 
     def add(self, update: Update) -> None:
         """Take in an update."""
@@ -62,7 +63,12 @@ class Tally:
 
     def state(self) -> dict[str, float]:
         """Return what :meth:`restored` takes; empty: nothing was added."""
-        counts = {"updates": self.updates, "tokens": self.tokens, "seconds": self.seconds}
+        counts = {
+            "updates": self.updates,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "rate": self.rate,
+        }
         sums = {f"sum.{name}": value.item() for name, value in self.sums.items()}
         return sums | counts if self.updates else {}
 
@@ -75,4 +81,4 @@ class Tally:
             if name.startswith("sum.")
         }
         counts = int(state.get("updates", 0)), int(state.get("tokens", 0))
-        return cls(sums, *counts, state.get("seconds", 0.0))
+        return cls(sums, *counts, state.get("seconds", 0.0), state.get("rate", 0.0))

@@ -1,4 +1,4 @@
-"""Tensors on disk: safetensors alone, which hold numbers and nothing that executes."""
+"""Tensors on disk, safetensors alone; and tensors that processes divide among them, DTensors."""
 
 from pathlib import Path
 
@@ -34,6 +34,23 @@ def check_tensors(model: nn.Module, path: Path) -> None:
     ]
     if wrong:
         raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
+
+
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Return the whole of a tensor. Where it is divided, all processes have to call this."""
+    gather = getattr(tensor, "full_tensor", None)  # of a DTensor
+    return tensor if gather is None else gather()
+
+
+def shard_like(like: Tensor, tensor: Tensor) -> Tensor:
+    """Return a tensor divided as ``like`` is, of which this process holds its part."""
+    if not hasattr(like, "full_tensor"):
+        return tensor
+    # Here, since it takes a second to import, and most commands divide nothing.
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def damaged(path: Path, error: SafetensorError) -> UserError:

@@ -20,7 +20,7 @@ from nmt.files import write
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
-from nmt.training.checkpoint import Checkpoint, Position, prune, save
+from nmt.training.checkpoint import Checkpoint, Position, contents, prune, save
 from nmt.training.ema import EMA
 from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
@@ -29,6 +29,7 @@ from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
+from nmt.training.tensors import full_tensor
 
 NOT_FINITE = "not_finite.tsv"
 AHEAD = 4  # updates whose batches are made before they are needed
@@ -77,7 +78,7 @@ class Trainer:
         self.limits.check_epochs(self.num_batches)
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
         self.tally = Tally()
-        self.objective = self.ranks.replicated(self.model, self.loss)
+        self.objective = self.ranks.objective(self.model, self.loss)
 
     def resume(self, last: Checkpoint) -> None:
         """Stand where a checkpoint stood."""
@@ -154,14 +155,14 @@ class Trainer:
         position.dev = {}
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * self.schedule(position.step, progress)
+        self.tally.rate = self.optimizer.param_groups[0]["lr"]
         self.ranks.draw(position.step)
         tokens = sum(batch.num_pieces for batch in work.batches)
-        mine = self.ranks.share(work.batches) or [work.batches[0].blank()]
-        loss = total(self.gradients(mine, tokens))
+        loss = total(self.gradients(self.share(work.batches), tokens))
         parts = {name: part for name, part in loss._asdict().items() if part is not None}
         loss = Loss(**{name: self.ranks.summed(part) for name, part in parts.items()})
         limit = self.config.clip_norm or float("inf")
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         finite = isfinite(loss.objective.item()) and isfinite(norm.item())
         if finite:
             self.optimizer.step()
@@ -177,6 +178,12 @@ class Trainer:
         seconds = time.monotonic() - started
         position.update_seconds += seconds
         return Update(loss, tokens, norm, seconds)
+
+    def share(self, batches: list[Batch]) -> list[Batch]:
+        """Return this process's batches of an update: as many as each other's, if need be blank."""
+        mine = self.ranks.share(batches)
+        number = -(-len(batches) // self.ranks.size)
+        return mine + [batches[0].blank()] * (number - len(mine))
 
     def gradients(self, batches: list[Batch], tokens: int) -> list[Loss]:
         """Add up the gradients of batches, halved where the device has too little memory.
@@ -249,7 +256,7 @@ class Trainer:
         """Log the means over the updates since the last report."""
         position = self.position
         metrics = self.tally.metrics() | {
-            "train/lr": self.optimizer.param_groups[0]["lr"],
+            "train/lr": self.tally.rate,
             "train/minutes": position.seconds / 60,
             "train/epoch": epochs(position, self.num_batches),
         }
@@ -264,7 +271,7 @@ class Trainer:
     def measure(self, start: float) -> None:
         """Evaluate on dev and write a checkpoint; ``start`` is when training would have begun."""
         position, watch = self.position, self.config.watch
-        with self.ema.in_place() if self.ema else nullcontext():
+        with self.ema.in_place() if self.ema else nullcontext(), self.ranks.unsharded():
             position.dev = self.evaluate(position.step)
         self.schedule.observe(position.dev["loss"])
         position.schedule = self.schedule.state()
@@ -278,10 +285,11 @@ class Trainer:
 
     def keep(self) -> None:
         """Write a checkpoint, and delete those that are no longer wanted."""
+        found = contents(self.model, self.optimizer, self.ema.average if self.ema else None)
+        tensors = {file: self.ranks.full(content) for file, content in found.items()}
         if not self.ranks.first:
             return
         self.position.tally = self.tally.state()
         self.logger.flush()
-        ema = self.ema.average if self.ema else None
-        save(self.run, self.model, self.optimizer, self.position, ema)
+        save(self.run, tensors, self.position)
         prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)

@@ -1,0 +1,101 @@
+"""Processes that divide a model among them (FSDP2, torch's fully_shard), each with a part."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+
+from nmt.errors import UserError
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.loss import BatchLoss
+from nmt.training.ranks import Objective, Together
+from nmt.training.tensors import full_tensor
+
+
+class Sharded(Together):
+    """One of several processes that divide weights, gradients and the optimizer's state.
+
+    Each parameter is a DTensor of whose rows each process holds some. A forward or backward pass
+    puts the weights of one of the model's units together at a time, so all processes have to make
+    the same passes. What evaluates makes its own, and has a model of its own for that, whose
+    weights are there inside :meth:`unsharded` alone.
+    """
+
+    root: Objective  # with the model that is trained
+    evaluated: Seq2Seq
+
+    def check(self, optimizer: torch.optim.Optimizer) -> None:
+        """Raise UserError for an optimizer that has not been seen to update parts of tensors."""
+        if not isinstance(optimizer, torch.optim.Adam):
+            raise UserError(
+                f"train.shard=true: each process holds a part of every matrix, and "
+                f"{type(optimizer).__name__} may need it whole; take optimizer=adam or "
+                "optimizer=adamw"
+            )
+
+    def shard(self, model: Seq2Seq) -> Seq2Seq:
+        """Return a copy of the model, divided; the model is empty from then on."""
+        self.copy_first(model)
+        device = next(model.parameters()).device
+        trained = deepcopy(model.cpu())  # from where units come to the device one by one
+        empty(model)
+        self.evaluated = model.to(device)
+        self.root = Objective(trained)
+        scalars = {one for one in trained.parameters() if one.dim() == 0}  # which have no rows
+        for scalar in scalars:
+            scalar.data = scalar.data.to(device)
+            scalar.register_hook(self.mean)
+        # Nothing is written into what a unit returns: it may be a view.
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+        mesh = init_device_mesh(device.type, (self.size,))
+        for module in (*trained.units(), self.root):
+            fully_shard(module, mesh=mesh, ignored_params=scalars)
+        return trained
+
+    def in_words(self) -> str:
+        """Say of the processes who holds the parameters, before what each computes with."""
+        return f"{self.size} processes that divide them, each with "
+
+    def mean(self, mine: Tensor) -> Tensor:
+        """Return the mean of a tensor of the same shape over the processes."""
+        return self.summed(mine) / self.size
+
+    @contextmanager
+    def unsharded(self) -> Iterator[None]:
+        """Have the trained weights in the model that was given to :meth:`shard`, in the block."""
+        pairs = zip(self.evaluated.parameters(), self.root.parameters(), strict=True)
+        for parameter, part in pairs:
+            parameter.data = full_tensor(part.detach()).clone()
+        try:
+            yield
+        finally:
+            empty(self.evaluated)
+
+    def full(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors of the trained model whole, on the CPU; to the first process alone."""
+        found: dict[str, Tensor] = {}
+        for name, part in tensors.items():
+            tensor = full_tensor(part)
+            if self.first:
+                found[name] = tensor.cpu()
+        return found
+
+    def objective(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
+        """Return the loss whose backward pass has this process's part of the mean gradient come."""
+        assert model is self.root.model
+        return lambda _, batch, smoothing: self.root(loss, batch, smoothing)
+
+    def apart(self) -> AbstractContextManager[None]:
+        """Add gradients up as parts all the same: whole ones would take the memory of a model."""
+        return nullcontext()
+
+
+def empty(model: nn.Module) -> None:
+    """Give back the memory of a model's weights."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.new_empty(0)
