@@ -76,7 +76,7 @@ def quality(settings: Settings) -> str:
     sweep(folder / "rnn", settings, *task, f"attention=none,{SCORES}")
     sweep(folder / "transformer", settings, *task, *TRANSFORMER, "attention=scaled_dot")
     sweep(folder / "feeding", settings, *task, f"attention={SCORES}", "order.input_feed=true")
-    return compared(folder, "none", "quality_by_speed.png", "dev_bleu_by_step.png")
+    return compared(folder, "attention=none", "quality_by_speed.png", "dev_bleu_by_step.png")
 
 
 def long_sentences(settings: Settings) -> str:
@@ -86,7 +86,7 @@ def long_sentences(settings: Settings) -> str:
     sweep(folder / "rnn", settings, "experiment=long_sentences", attentions)
     transformer = ["experiment=statement", "data.test_chapters=40", "attention=scaled_dot"]
     sweep(folder / "transformer", settings, *transformer)
-    return compared(folder, "none", "bleu_by_length.png")
+    return compared(folder, "attention=none", "bleu_by_length.png")
 
 
 class Aligned(NamedTuple):
