@@ -4,7 +4,7 @@
         [--kftt FOLDER --gold FOLDER] [--runs FOLDER] [--seeds 1,2,3] [--updates 700] [WORD ...]
 
 WORDs go to each `nmt train`, as in `hydra/launcher=joblib hydra.launcher.n_jobs=2`. What is
-finished is not trained again. Figures go to docs/images/comparison-<study>-*.png.
+finished is not trained again. Figures go to docs/images/<study>-*.png.
 """
 
 import argparse
@@ -50,12 +50,12 @@ def sweep(folder: Path, settings: Settings, *words: str) -> None:
     nmt("train", "-m", seeds, *words, f"hydra.sweep.dir={folder}", *settings.words)
 
 
-def compared(folder: Path, baseline: str, *figures: str) -> str:
-    """Compare what a folder holds; return the tables in Markdown, and keep the figures."""
-    nmt("compare", str(folder), f"baseline={baseline}")
-    report = folder / "comparison"
+def compared(folders: list[Path], report: Path, *figures: str) -> str:
+    """Compare what folders hold; return the tables in Markdown, and keep the figures."""
+    nmt("compare", *map(str, folders), "baseline=attention=none", f"output={report}")
     for figure in figures:
-        shutil.copy(report / "figures" / figure, DOCS / "images" / f"{folder.name}-{figure}")
+        image = DOCS / "images" / f"{report.parent.name}-{figure}"
+        shutil.copy(report / "figures" / figure, image)
     text = (report / "comparison.md").read_text(encoding="utf-8")
     tables, _, _ = text.partition("## Settings that differ")
     return tables.removeprefix("# Comparison").replace("## ", "### ").strip()
@@ -76,7 +76,9 @@ def quality(settings: Settings) -> str:
     sweep(folder / "rnn", settings, *task, f"attention=none,{SCORES}")
     sweep(folder / "transformer", settings, *task, *TRANSFORMER, "attention=scaled_dot")
     sweep(folder / "feeding", settings, *task, f"attention={SCORES}", "order.input_feed=true")
-    return compared(folder, "attention=none", "quality_by_speed.png", "dev_bleu_by_step.png")
+    folders = [folder / name for name in ("rnn", "transformer")]
+    compared(folders, folder / "without-feeding", "bleu_by_length.png")  # not a line for each
+    return compared([*folders, folder / "feeding"], folder / "comparison")
 
 
 def long_sentences(settings: Settings) -> str:
@@ -86,7 +88,7 @@ def long_sentences(settings: Settings) -> str:
     sweep(folder / "rnn", settings, "experiment=long_sentences", attentions)
     transformer = ["experiment=statement", "data.test_chapters=40", "attention=scaled_dot"]
     sweep(folder / "transformer", settings, *transformer)
-    return compared(folder, "attention=none", "bleu_by_length.png")
+    return compared([folder], folder / "comparison", "bleu_by_length.png")
 
 
 class Aligned(NamedTuple):
