@@ -30,10 +30,10 @@ class Sharded(Together):
     evaluated: Seq2Seq
 
     def check(self, optimizer: torch.optim.Optimizer) -> None:
-        """Raise UserError for an optimizer that has not been seen to update parts of tensors."""
-        if not isinstance(optimizer, torch.optim.Adam):
+        """Raise UserError for an optimizer but Adam and AdamW, which are known to work on parts."""
+        if not isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
             raise UserError(
-                f"train.shard=true: each process holds a part of every matrix, and "
+                "train.shard=true: each process holds a part of every matrix, and "
                 f"{type(optimizer).__name__} may need it whole; take optimizer=adam or "
                 "optimizer=adamw"
             )
@@ -42,7 +42,7 @@ class Sharded(Together):
         """Return a copy of the model, divided; the model is empty from then on."""
         self.copy_first(model)
         device = next(model.parameters()).device
-        trained = deepcopy(model.cpu())  # from where units come to the device one by one
+        trained = deepcopy(model.cpu())  # from where the units come to the device one by one
         empty(model)
         self.evaluated = model.to(device)
         self.root = Objective(trained)
