@@ -87,7 +87,7 @@ def undisturbed(forked, tiny) -> tuple[list[str], Path, float]:
 def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(undisturbed, forked):
     typed, whole, trained = undisturbed
     run = whole.with_name("stopped")
-    how = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 4}
+    how = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 10}
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2, **how)
     assert answer.code == 0, answer.err
     assert answer.err.count("to go on: nmt train resume=") == 1

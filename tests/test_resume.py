@@ -113,7 +113,7 @@ def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
         f"hydra.run.dir={run}",
         send=signal.Signals[name],
         once=run / "checkpoints",
-        after=trained / 4,
+        after=trained / 10,
     )
     assert answer.code == 0, answer.err
     assert f"nmt: {name}: stopped at step " in answer.err

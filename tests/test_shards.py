@@ -99,7 +99,7 @@ def test_a_divided_training_that_a_signal_stops_goes_on_as_if_nothing_had_happen
 ):
     typed, whole, trained = undisturbed
     run = whole.with_name("stopped")
-    stopped = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 4}
+    stopped = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 10}
     spoiled = {"size": 2, "first": "shard_checks.spoil"}
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", **spoiled, **stopped)
     assert answer.code == 0, answer.err
