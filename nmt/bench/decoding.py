@@ -75,20 +75,19 @@ def measure_decoding(
         for part in parts:
             search(forced, [sources[i] for i in part], decode, device)
 
-    longest: list[Operator] = []
     with translator.evaluating():
         translate(parts[:1])
         start = now(device)
         translate(parts)
         seconds = now(device) - start
-        if bench.profile:
-            longest = operators(lambda: translate(parts), device, bench.profile)
+        peak = peak_memory(device)
+        longest = operators(lambda: translate(parts), device, bench.profile)
     return DecodingSpeed(
         sentences=bench.sentences,
         seconds=seconds,
         beam=decode.beam,
         batch_size=decode.batch_size,
         pieces=bench.pieces,
-        peak_memory=peak_memory(device),
+        peak_memory=peak,
         operators=longest,
     )

@@ -123,9 +123,7 @@ def measure_training(
             with trainer.timed(Clock(lambda: now(device))) as clock:
                 train(trainer, islice(work, bench.updates))
         operations = count(lambda: train(trainer, done))
-        longest: list[Operator] = []
-        if bench.profile:
-            longest = operators(lambda: train(trainer, done), device, bench.profile)
+        longest = operators(lambda: train(trainer, done), device, bench.profile)
     batches = [batch for one in done for batch in one.batches]
     return TrainingSpeed(
         updates=bench.updates,

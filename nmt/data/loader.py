@@ -1,9 +1,10 @@
 """From a corpus to batches: clean, cut into pieces, keep on disk, serve."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -40,11 +41,14 @@ class Batch(NamedTuple):
         """How many target pieces there are to predict: all but bos and padding."""
         return int((self.target[:, 1:] != PAD).sum())
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The same batch with each of its tensors changed."""
+        source, target, guide = self
+        return Batch(change(source), change(target), None if guide is None else change(guide))
+
     def blank(self) -> "Batch":
         """A batch of one sentence of which nothing is to be predicted."""
-        source, target, guide = (None if side is None else side[:1] for side in self)
-        assert source is not None
-        assert target is not None
+        source, target, guide = self.each(lambda side: side[:1])
         target = torch.cat([target[:, :1], torch.full_like(target[:, 1:], PAD)], 1)
         return Batch(source, target, None if guide is None else torch.zeros_like(guide))
 
@@ -52,29 +56,15 @@ class Batch(NamedTuple):
         """The same sentences in two batches; one alone stays one."""
         half = -(-len(self.source) // 2)
         rows = [slice(half), slice(half, None)][: len(self.source)]
-        source, target, guide = self
-        return [
-            Batch(source[some], target[some], None if guide is None else guide[some])
-            for some in rows
-        ]
+        return [self.each(itemgetter(some)) for some in rows]
 
     def pinned(self) -> "Batch":
         """The same batch in memory from which a GPU copies while it computes."""
-        source, target, guide = self
-        return Batch(
-            source.pin_memory(),
-            target.pin_memory(),
-            None if guide is None else guide.pin_memory(),
-        )
+        return self.each(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
-        source, target, guide = self
-        return Batch(
-            source.to(device, non_blocking=True),
-            target.to(device, non_blocking=True),
-            None if guide is None else guide.to(device, non_blocking=True),
-        )
+        return self.each(lambda side: side.to(device, non_blocking=True))
 
 
 @dataclass
