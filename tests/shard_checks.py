@@ -81,7 +81,7 @@ def spoil() -> None:
 
     def spoiled(self: Trainer, batch: Batch, tokens: int) -> Loss:
         loss = gradient(self, batch, tokens)
-        if self.position.step == 3 and self.ranks.rank == 1:
+        if self.position.step + 1 == 3 and self.ranks.rank == 1:
             part = self.model.output.weight.grad
             assert isinstance(part, DTensor)
             part.to_local().fill_(math.inf)

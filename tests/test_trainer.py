@@ -32,6 +32,7 @@ from nmt.training.consistency import RDrop, SimCut
 from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
 from nmt.training.signals import Stop
+from nmt.training.tally import Update
 from nmt.training.trainer import Trainer, Work
 
 CPU = torch.device("cpu")
@@ -156,8 +157,7 @@ def test_an_update_is_the_same_however_it_is_cut_into_batches(loss, make_model, 
             trainer.model.source_embedding.register_forward_hook(second_pass_is_louder)
         before = [p.detach().clone() for p in trainer.model.parameters()]
         batches = [batch(prepared, list(rows)) for rows in cut]
-        update = trainer.train_step(Work(batches, 0, len(batches), {}))
-        assert update
+        update = updated(trainer, Work(batches, 0, len(batches), {}))
         assert update.tokens == trainer.position.tokens == sum(lengths) - 8
         assert loss is batch_loss or update.loss.consistency > 0
         moved.append([p - b for p, b in zip(trainer.model.parameters(), before, strict=True)])
@@ -177,8 +177,7 @@ def test_the_gradient_is_cut_to_its_norm(bench, prepared):
             Train(max_steps=1, clip_norm=limit), make_optimizer=torch.optim.SGD, lr=1.0, dropout=0.0
         )
         before = [p.detach().clone() for p in trainer.model.parameters()]
-        update = trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
-        assert update
+        update = updated(trainer, Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
         moves = [p - b for p, b in zip(trainer.model.parameters(), before, strict=True)]
         norms.append(
             (update.grad_norm.item(), torch.cat([m.flatten() for m in moves]).norm().item())
@@ -262,10 +261,19 @@ def test_a_better_evaluation_gives_patience_back(bench):
     assert trainer.position.step == 5  # equal is not better
 
 
+def updated(trainer: Trainer, work: Work) -> Update:
+    """Do an update and return what it saw."""
+    trainer.train_step(work)
+    assert trainer.begun
+    update = trainer.begun.update
+    trainer.settle()
+    return update
+
+
 def spoil(trainer: Trainer, *steps: int) -> None:
     """Make the gradient of these updates infinite."""
     bias = trainer.model.output.bias
-    bias.register_hook(lambda grad: grad / 0 if trainer.position.step in steps else grad)
+    bias.register_hook(lambda grad: grad / 0 if trainer.position.step + 1 in steps else grad)
 
 
 def test_an_update_that_is_not_finite_is_left_out_and_counted(bench):
@@ -285,6 +293,32 @@ def test_an_update_that_is_not_finite_is_left_out_and_counted(bench):
     assert all(isfinite(loss) for loss in metrics(spoiled, "train/loss").values())
     free.fit()
     assert metrics(free, "train/skipped") == {}
+
+
+def test_a_fused_optimizer_leaves_out_what_others_are_kept_from(bench):
+    """And the host asks for nothing until the next gradient is there, or a line of metrics."""
+    weights = []
+    for name, fused in (("asked", False), ("told", True)):
+        optimizer = partial(torch.optim.AdamW, weight_decay=0.1, fused=fused)
+        config = Train(max_steps=7, log_every=3, ema=0.5)
+        trainer = bench.trainer(config, run=name, make_optimizer=optimizer)
+        spoil(trainer, 2, 3, 5)
+        asked: list[tuple[int, bool]] = []  # after which update; whether one was open
+        settle = trainer.settle
+
+        def listening(trainer=trainer, settle=settle, asked=asked) -> None:
+            asked.append((trainer.position.step, bool(trainer.begun)))
+            settle()
+
+        trainer.settle = listening
+        trainer.fit()
+        assert asked[:5] == [(0, False), (1, True), (2, True), (3, True), (3, False)]
+        assert trainer.position.skipped == 3
+        kept = trainer.optimizer.state_dict()["state"].values()
+        assert {int(one["step"]) for one in kept} == {4}
+        weights.append([*trainer.model.parameters(), *trainer.ema.average.values()])
+    for asked_for, left_out in zip(*weights, strict=True):
+        torch.testing.assert_close(asked_for, left_out)
 
 
 def test_updates_in_a_row_that_are_not_finite_end_training(bench):
@@ -336,8 +370,7 @@ def test_batches_are_halved_until_they_fit(rows, bench, prepared):
             loss=loss,
         )
         batches = [batch(prepared, [0]), batch(prepared, list(range(1, 8)))]
-        update = trainer.train_step(Work(batches, 0, 2, {}))
-        assert update
+        update = updated(trainer, Work(batches, 0, 2, {}))
         moved.append([update.loss.likelihood, *trainer.model.parameters()])
     for one, other in zip(*moved, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

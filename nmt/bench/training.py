@@ -25,7 +25,6 @@ from nmt.report.progress import Progress
 from nmt.run import Translator
 from nmt.training.loss import Loss
 from nmt.training.runtime import forget_peak_memory, peak_memory
-from nmt.training.tally import Update
 from nmt.training.trainer import Trainer, Work
 
 PARTS = DATA, FORWARD, BACKWARD, UPDATE = "data", "forward", "backward", "update"
@@ -82,10 +81,10 @@ class TimedTrainer(Trainer):
                     one = next(found)
                 yield one
 
-    def train_step(self, work: Work) -> Update | None:
+    def train_step(self, work: Work) -> None:
         """Update the model once."""
         with self.part(UPDATE):
-            return super().train_step(work)
+            super().train_step(work)
 
     def gradient(self, batch: Batch, tokens: int) -> Loss:
         """Add the gradient of one batch."""
@@ -165,6 +164,7 @@ def train(trainer: Trainer, updates: Iterable[Work]) -> list[Work]:
     for work in updates:
         trainer.train_step(work)
         done.append(work)
+    trainer.settle()
     return done
 
 

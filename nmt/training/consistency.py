@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.attention.mask import PAD
 from nmt.data.loader import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
@@ -62,13 +61,12 @@ def pair_loss(
 ) -> Loss:
     """Sum the loss of two passes over a batch; see :class:`ChunkedPair`."""
     source, target = (ids.repeat(2, 1) for ids in (batch.source, batch.target))
-    features = model.features(source, target[:, :-1]).unflatten(0, (2, -1))  # (2,B,T,R)
-    labels = batch.target[:, 1:]  # (B,T)
-    keep = labels != PAD
+    places = batch.predicted  # (N,)
+    features = model.features(source, target[:, :-1])  # (2B,T,R)
+    x = features.unflatten(0, (2, -1)).flatten(1, 2)[:, places]  # (2,N,R)
+    labels = batch.target[:, 1:].flatten()[places]  # (N,)
     output = model.output
-    sums = ChunkedPair.apply(
-        features[:, keep], output.weight, output.bias, labels[keep], smoothing, shares, weight
-    )
+    sums = ChunkedPair.apply(x, output.weight, output.bias, labels, smoothing, shares, weight)
     return Loss(*sums)
 
 
@@ -108,7 +106,7 @@ class ChunkedPair(torch.autograd.Function):
             torch.zeros_like(matrix),
             torch.zeros_like(bias),
         )
-        own = torch.tensor(shares, dtype=wide, device=x.device).view(2, 1, 1)  # share i
+        own = torch.stack([x.new_full((1, 1), one, dtype=wide) for one in shares])  # share i
         other = weight * own.flip(0)  # of KL(pⱼ‖pᵢ), whose second side is i
         sums = x.new_zeros(2, 3, dtype=wide)  # of each pass: smoothed, likelihood, divergence
         with torch.autocast(x.device.type, enabled=False):

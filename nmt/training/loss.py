@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.attention.mask import PAD
 from nmt.data.loader import Batch
 from nmt.models.seq2seq import Seq2Seq
 
@@ -54,10 +53,11 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
     2016).
     """
     features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
-    target = batch.target[:, 1:]  # (B,T)
-    keep = target != PAD
+    places = batch.predicted  # (N,)
+    x = features.flatten(0, 1)[places]  # (N,R)
+    target = batch.target[:, 1:].flatten()[places]  # (N,)
     weight, bias = model.output.weight, model.output.bias
-    smoothed, likelihood = cross_entropy(features[keep], weight, bias, target[keep], smoothing)
+    smoothed, likelihood = cross_entropy(x, weight, bias, target, smoothing)
     return Loss(smoothed, smoothed, likelihood)
 
 

@@ -15,7 +15,6 @@ class Update(NamedTuple):
     loss: Loss  # summed over its target pieces
     tokens: int
     grad_norm: Tensor  # () before clipping
-    seconds: float
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Tally:
     sums: dict[str, Tensor] = field(default_factory=dict)  # (), of what is logged as a mean
     updates: int = 0
     tokens: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # that updates took
     rate: float = 0.0  # learning rate of the last update
 
     def add(self, update: Update) -> None:
@@ -44,7 +43,6 @@ class Tally:
         }
         self.updates += 1
         self.tokens += update.tokens
-        self.seconds += update.seconds
 
     def metrics(self) -> dict[str, float]:
         """Return the means: losses in nats a target piece, the norm of the gradient an update."""

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
-from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nmt.config import Train
 from nmt.data.ahead import ahead
@@ -22,6 +21,7 @@ from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.training.checkpoint import Checkpoint, Position, contents, prune, save
 from nmt.training.ema import EMA
+from nmt.training.later import Later
 from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.ranks import Ranks
@@ -42,6 +42,14 @@ class Work(NamedTuple):
     epoch: int
     batch: int
     place: dict[str, float]  # what the loader needs to go on from there, see `Loader.state`
+
+
+class Begun(NamedTuple):
+    """An update that the device was given to do."""
+
+    work: Work
+    update: Update
+    finite: Later
 
 
 @dataclass
@@ -78,6 +86,7 @@ class Trainer:
         self.limits.check_epochs(self.num_batches)
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
         self.tally = Tally()
+        self.begun: Begun | None = None  # the last update, until it is known whether it was done
         self.objective = self.ranks.objective(self.model, self.loss)
 
     def resume(self, last: Checkpoint) -> None:
@@ -98,9 +107,7 @@ class Trainer:
         self.signals.patient = True
         with closing(self.work()) as work:
             while not (reached := self.limits.reached(position, self.num_batches)):
-                update = self.train_step(next(work))
-                if update:
-                    self.tally.add(update)
+                self.train_step(next(work))
                 position.seconds = self.elapsed(start)
                 evaluate = position.step % config.evaluate_every == 0
                 if evaluate or position.step % config.log_every == 0:
@@ -108,6 +115,7 @@ class Trainer:
                 if evaluate:
                     self.measure(start)
                 self.stop_if_asked()
+        self.settle()
         if self.tally.updates:
             self.report()
         if not position.dev:
@@ -141,43 +149,74 @@ class Trainer:
                     batches = []
             start = 0
 
-    def train_step(self, work: Work) -> Update | None:
-        """Update the model once and return what was seen; None: the update was left out.
+    def train_step(self, work: Work) -> None:
+        """Give the device one update of the model to do.
 
         The gradient is that of the loss summed over all target pieces of the update and divided by
         their number, however they are spread over batches and processes. Where it is not finite the
-        update is left out and counted.
+        update is left out. Whether it was is asked in :meth:`settle`, when the next one's gradient
+        is being computed, so that the device always has something to do.
         """
+        with self.timed_updates():
+            position = self.position
+            step = position.step + 1
+            progress = self.limits.progress(position, self.num_batches)
+            rates = [rate * self.schedule(step, progress) for rate in self.base_rates]
+            self.ranks.draw(step)
+            tokens = sum(batch.num_pieces for batch in work.batches)
+            loss = total(self.gradients(self.share(work.batches), tokens))
+            parts = {name: part for name, part in loss._asdict().items() if part is not None}
+            loss = Loss(**{name: self.ranks.summed(part) for name, part in parts.items()})
+            limit = self.config.clip_norm or float("inf")
+            norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+
+            self.settle()
+            position.step, position.dev = step, {}
+            position.epoch, position.batch, position.data = work.epoch, work.batch, work.place
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            self.tally.rate = rates[0]
+            self.begun = Begun(work, Update(loss, tokens, norm), self.step_if_finite(loss, norm))
+            self.optimizer.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def timed_updates(self) -> Iterator[None]:
+        """Count the time in the block as that of updates."""
         started = time.monotonic()
-        position = self.position
-        progress = self.limits.progress(position, self.num_batches)
-        position.step += 1
-        position.dev = {}
-        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * self.schedule(position.step, progress)
-        self.tally.rate = self.optimizer.param_groups[0]["lr"]
-        self.ranks.draw(position.step)
-        tokens = sum(batch.num_pieces for batch in work.batches)
-        loss = total(self.gradients(self.share(work.batches), tokens))
-        parts = {name: part for name, part in loss._asdict().items() if part is not None}
-        loss = Loss(**{name: self.ranks.summed(part) for name, part in parts.items()})
-        limit = self.config.clip_norm or float("inf")
-        norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
-        finite = isfinite(loss.objective.item()) and isfinite(norm.item())
-        if finite:
+        yield
+        seconds = time.monotonic() - started
+        self.position.update_seconds += seconds
+        self.tally.seconds += seconds
+
+    def step_if_finite(self, loss: Loss, norm: Tensor) -> Later:
+        """Change the weights where loss and gradient are finite; return whether they are.
+
+        A fused optimizer of torch asks the device itself, as it does under
+        :class:`torch.amp.GradScaler`; with any other the host waits for the answer.
+        """
+        finite = loss.objective.isfinite() & norm.isfinite()
+        later = Later(finite)
+        if asks_itself(self.optimizer):
+            self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        position.epoch, position.batch, position.data = work.epoch, work.batch, work.place
-        if not finite:
-            self.skip(work)
-            return None
+        elif later:
+            self.optimizer.step()
+        return later
+
+    def settle(self) -> None:
+        """Take in the last update, or where it was left out count that."""
+        begun, self.begun = self.begun, None
+        if not begun:
+            return
+        if not begun.finite:
+            self.skip(begun.work)
+            return
+        position = self.position
         if self.ema:
             self.ema.update(position.step)
         position.skipped_in_row = 0
-        position.tokens += tokens
-        seconds = time.monotonic() - started
-        position.update_seconds += seconds
-        return Update(loss, tokens, norm, seconds)
+        position.tokens += begun.update.tokens
+        self.tally.add(begun.update)
 
     def share(self, batches: list[Batch]) -> list[Batch]:
         """Return this process's batches of an update: as many as each other's, if need be blank."""
@@ -215,7 +254,7 @@ class Trainer:
         """Say which batch the device has no memory for, and the ways out."""
         sentences, source = batch.source.shape
         return (
-            f"step {self.position.step}: the device has too little memory for a batch of "
+            f"step {self.position.step + 1}: the device has too little memory for a batch of "
             f"{sentences} sentences, {source} source and {batch.target.size(1) - 1} target pieces "
             f"each. Halve train.max_tokens={self.config.max_tokens} and double train.accumulate="
             f"{self.config.accumulate}, which leaves the updates the same, or go on with "
@@ -254,6 +293,8 @@ class Trainer:
 
     def report(self) -> None:
         """Log the means over the updates since the last report."""
+        with self.timed_updates():
+            self.settle()
         position = self.position
         metrics = self.tally.metrics() | {
             "train/lr": self.tally.rate,
@@ -285,6 +326,7 @@ class Trainer:
 
     def keep(self) -> None:
         """Write a checkpoint, and delete those that are no longer wanted."""
+        self.settle()
         found = contents(self.model, self.optimizer, self.ema.average if self.ema else None)
         tensors = {file: self.ranks.full(content) for file, content in found.items()}
         if not self.ranks.first:
@@ -293,3 +335,9 @@ class Trainer:
         self.logger.flush()
         save(self.run, tensors, self.position)
         prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)
+
+
+def asks_itself(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer leaves a step out where its ``found_inf`` on the device is not 0."""
+    divided = any(hasattr(one, "full_tensor") for one in optimizer.param_groups[0]["params"])
+    return getattr(optimizer, "_step_supports_amp_scaling", False) and not divided
