@@ -24,11 +24,11 @@ variant plain
 variant word-dropout model.word_dropout=0.1
 variant smoothing train.label_smoothing=0.1
 variant subword-sampling tokenizer.sample=0.3
+variant simcut consistency=simcut
+variant rdrop consistency=rdrop
 variant constant schedule=constant
 variant constant-ema schedule=constant train.ema=0.999
 variant constant-average-of-five schedule=constant train.keep_last=5
 variant constant-early-end schedule=constant train.patience=3 train.average=best
-variant simcut consistency=simcut
-variant rdrop consistency=rdrop
 variant all train.label_smoothing=0.1 tokenizer.sample=0.3 \
     model.word_dropout=0.1 consistency=rdrop
