@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What helps where text is scarce: the small Transformer on the first pairs of Multi30k, English →
 # German, for the same number of updates: plain, with each thing alone, and most of them together.
-# A moving average, a mean of checkpoints and an early end are held against a learning rate that
-# stays where it is ("constant"): where it falls to zero the weights hardly move any more at the end.
+# A moving average and a mean of checkpoints are held against a learning rate that stays where it is
+# ("constant"): where it falls to zero the weights hardly move any more at the end.
 #     scripts/little_data.sh <folder with train.en.gz ...> [<folder for the runs> [<updates> [<pairs>]]]
 set -eu
 data=$(realpath "$1")
@@ -14,7 +14,9 @@ for side in en de; do
     cp "$data"/{val,test_2016_flickr}."$side".gz "$runs/text"
     gunzip -c "$data/train.$side.gz" | sed -n "1,${pairs}p" | gzip > "$runs/text/train.$side.gz"
 done
+made=()
 variant() {
+    made+=("$runs/$1")
     [ -e "$runs/$1/result.json" ] || nmt train experiment=multi30k_transformer \
         data.dir="$runs/text" tokenizer.size=2000 train.max_tokens=1024 train.max_steps="$updates" \
         train.evaluate_every="$((updates / 10))" train.label_smoothing=0 train.keep_last=1 \
@@ -29,6 +31,6 @@ variant rdrop consistency=rdrop
 variant constant schedule=constant
 variant constant-ema schedule=constant train.ema=0.999
 variant constant-average-of-five schedule=constant train.keep_last=5
-variant constant-early-end schedule=constant train.patience=3 train.average=best
 variant all train.label_smoothing=0.1 tokenizer.sample=0.3 \
     model.word_dropout=0.1 consistency=rdrop
+nmt compare "${made[@]}" 'allow=[tokenizer,budget]' output="$runs/comparison"
