@@ -12,7 +12,7 @@ import pytest
 import torch
 from choices import names
 from rich.console import Console
-from small_model import small_rnn, small_transformer
+from small_model import CHOICES, TRANSFORMER_CHOICES, small_rnn, small_transformer
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -92,12 +92,10 @@ def no_numbers(monkeypatch):
 
 CASES = [
     (model, {group: name})
-    for group in ("attention", "normalize", "window", "cell", "order", "bridge", "positions")
+    for model, groups in (("rnn", CHOICES), ("transformer", TRANSFORMER_CHOICES))
+    for group in groups
     for name in names(group)
-    for model in MODELS
-    if not (group == "positions" and model == "rnn")
-    if not (group in ("cell", "order", "bridge") and model == "transformer")
-    if (model, name) != ("transformer", "none") or group == "positions"
+    if (model, group, name) != ("transformer", "attention", "none")
 ]
 
 

@@ -38,13 +38,17 @@ def check_tensors(model: nn.Module, path: Path) -> None:
 
 def full_tensor(tensor: Tensor) -> Tensor:
     """Return the whole of a tensor. Where it is divided, all processes have to call this."""
-    gather = getattr(tensor, "full_tensor", None)  # of a DTensor
-    return tensor if gather is None else gather()
+    return tensor.full_tensor() if is_divided(tensor) else tensor  # type: ignore[attr-defined]
+
+
+def is_divided(tensor: Tensor) -> bool:
+    """Whether a tensor is one of which each process holds its part, a DTensor."""
+    return hasattr(tensor, "full_tensor")
 
 
 def shard_like(like: Tensor, tensor: Tensor) -> Tensor:
     """Return a tensor divided as ``like`` is, of which this process holds its part."""
-    if not hasattr(like, "full_tensor"):
+    if not is_divided(like):
         return tensor
     # Here, since it takes a second to import, and most commands divide nothing.
     from torch.distributed.tensor import DTensor, distribute_tensor

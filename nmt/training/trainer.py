@@ -29,7 +29,7 @@ from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
-from nmt.training.tensors import full_tensor
+from nmt.training.tensors import full_tensor, is_divided
 
 NOT_FINITE = "not_finite.tsv"
 AHEAD = 4  # updates whose batches are made before they are needed
@@ -86,6 +86,7 @@ class Trainer:
         self.limits.check_epochs(self.num_batches)
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
         self.tally = Tally()
+        self.asks_itself = asks_itself(self.optimizer)
         self.begun: Begun | None = None  # the last update, until it is known whether it was done
         self.objective = self.ranks.objective(self.model, self.loss)
 
@@ -196,10 +197,9 @@ class Trainer:
         """
         finite = loss.objective.isfinite() & norm.isfinite()
         later = Later(finite)
-        if asks_itself(self.optimizer):
+        if self.asks_itself:
             self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
-            self.optimizer.step()
-        elif later:
+        if self.asks_itself or later:
             self.optimizer.step()
         return later
 
@@ -339,5 +339,5 @@ class Trainer:
 
 def asks_itself(optimizer: torch.optim.Optimizer) -> bool:
     """Whether an optimizer leaves a step out where its ``found_inf`` on the device is not 0."""
-    divided = any(hasattr(one, "full_tensor") for one in optimizer.param_groups[0]["params"])
+    divided = any(map(is_divided, optimizer.param_groups[0]["params"]))
     return getattr(optimizer, "_step_supports_amp_scaling", False) and not divided
