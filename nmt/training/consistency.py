@@ -106,33 +106,33 @@ class ChunkedPair(torch.autograd.Function):
             torch.zeros_like(matrix),
             torch.zeros_like(bias),
         )
-        own = torch.stack([x.new_full((1, 1), one, dtype=wide) for one in shares])  # share i
-        other = weight * own.flip(0)  # of KL(pⱼ‖pᵢ), whose second side is i
-        sums = x.new_zeros(2, 3, dtype=wide)  # of each pass: smoothed, likelihood, divergence
+        sums = x.new_zeros(3, dtype=wide)  # smoothed, likelihood, divergence
         with torch.autocast(x.device.type, enabled=False):
             for start in range(0, target.size(0), ChunkedPair.CHUNK):
                 rows = slice(start, start + ChunkedPair.CHUNK)
-                piece = x[:, rows].to(low)
-                labels = target[None, rows, None].expand(2, -1, 1)  # (2,C,1)
-                logits = F.linear(piece, low_matrix).to(wide).add_(bias)  # (2,C,V)
-                logp = logits.log_softmax(-1)
+                piece, labels = x[:, rows].to(low), target[rows, None]  # (2,C,R), (C,1)
+                logp = F.linear(piece, low_matrix).to(wide).add_(bias).log_softmax(-1)  # (2,C,V)
                 p = logp.exp()
-                apart = logp - logp.flip(0)  # log pᵢ - log pⱼ
-                divergence = (p * apart).sum(-1, keepdim=True)  # (2,C,1)
-                nll = -logp.gather(-1, labels)
-                smoothed = (1 - smoothing) * nll - smoothing * logp.mean(-1, keepdim=True)
-                sums += torch.cat([smoothed, nll, divergence], -1).sum(1)
+                apart = logp[0] - logp[1]  # (C,V)
+                for i, j, sign in ((0, 1, 1), (1, 0, -1)):  # sign · apart = log pᵢ - log pⱼ
+                    own, other = weight * shares[i], weight * shares[j]  # of KL(pᵢ‖pⱼ), KL(pⱼ‖pᵢ)
+                    divergence = sign * (p[i] * apart).sum(1, keepdim=True)  # (C,1)
+                    nll = -logp[i].gather(1, labels)
+                    smoothed = (1 - smoothing) * nll - smoothing * logp[i].mean(1, keepdim=True)
+                    sums += shares[i] * torch.cat([smoothed, nll, divergence], 1).sum(0)
 
-                grad = apart.sub_(divergence).mul_(weight).add_(1).mul_(own).add_(other).mul_(p)
-                grad.sub_(p.flip(0).mul_(other)).sub_(own * (smoothing / p.size(-1)))
-                onehot = (own * (smoothing - 1)).expand_as(labels)
-                grad.scatter_add_(-1, labels, onehot)
-                grad_b += grad.sum((0, 1))
-                grad = grad.to(low)
-                grad_x[:, rows] = grad @ low_matrix
-                grad_m += grad.flatten(0, 1).mT @ piece.flatten(0, 1)
+                    # ∂/∂lᵢ, the terms with pᵢ together, pⱼ's, and q's
+                    of_row = shares[i] + other - own * divergence
+                    grad = torch.add(of_row, apart, alpha=sign * own).mul_(p[i])
+                    grad.sub_(p[j], alpha=other).sub_(shares[i] * smoothing / grad.size(1))
+                    onehot = grad.new_full(labels.shape, shares[i] * (smoothing - 1))
+                    grad.scatter_add_(1, labels, onehot)
+                    grad_b += grad.sum(0)
+                    grad = grad.to(low)
+                    grad_x[i, rows] = grad @ low_matrix
+                    grad_m += grad.mT @ piece[i]
         ctx.save_for_backward(grad_x, grad_m, grad_b)
-        smoothed, likelihood, divergence = (own.view(2, 1) * sums).sum(0)
+        smoothed, likelihood, divergence = sums
         ctx.mark_non_differentiable(smoothed, likelihood, divergence)
         return smoothed + weight * divergence, smoothed, likelihood, divergence
 
