@@ -6,12 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import compare
+import figures
 import gpu
 import measure
+import profiles
 import pytest
 import streams
 import torch
 from command import nmt
+from page import fill
 from peer import PEERS, Setup
 from rounds import Rounds, Variant
 from shape import PIECES, SHAPES, Rnn, Transformer
@@ -118,7 +121,7 @@ def test_a_page_without_places_is_refused(tmp_path):
     page.write_text("nothing")
 
     with pytest.raises(SystemExit, match="no <!-- training -->"):
-        compare.fill(page, "training", "table")
+        fill(page, "training", "table")
     assert page.read_text() == "nothing"
 
 
@@ -138,14 +141,16 @@ def test_every_toolkit_says_what_to_install_and_does_known_shapes():
         assert peer.package == "nmt" or f"{peer.package}==" in peer.install
 
 
+def here(words: list[str]) -> None:
+    """Run a command in this process."""
+    answer = nmt(*words)
+    assert answer.code == 0, answer.err
+
+
 def test_the_cases_of_a_gpu_run_in_miniature(tmp_path, monkeypatch):
     path = tmp_path / "table.md"
 
-    def here(words: list[str]) -> None:
-        answer = nmt(*words)
-        assert answer.code == 0, answer.err
-
-    monkeypatch.setattr(gpu, "nmt", here)
+    monkeypatch.setattr(figures, "nmt", here)
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--small", f"--output={path}"])
 
     gpu.main()
@@ -175,3 +180,29 @@ def test_two_minutes_of_multi30k(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu, "nmt", here)
 
     assert "900 updates, 40.12 bleu_tok_lc on test" in gpu.multi30k(tmp_path)
+
+
+def test_profiles_of_all_shapes_in_miniature(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in profiles.HEADERS))
+    monkeypatch.setattr(figures, "nmt", here)
+    monkeypatch.setattr(profiles, "SHAPES", SMALL)
+    monkeypatch.setattr(profiles, "VOCABULARY", 50)
+    monkeypatch.setattr(profiles, "MAX_TOKENS", 64)
+    monkeypatch.setattr(profiles, "PIECES", 2)
+    amounts = ["--updates=1", "--sentences=2", "--operators=3"]
+    monkeypatch.setattr(
+        sys, "argv", ["profiles.py", "--shapes", "rnn-mlp", "tiny", *amounts, f"--fill={page}"]
+    )
+
+    profiles.main()
+
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in page.read_text().splitlines()
+    ]
+    for header in profiles.HEADERS.values():
+        (start,) = (number for number, cells in enumerate(rows) if tuple(cells) == header)
+        measured = rows[start + 2 : start + 2 + 2 * len(profiles.precisions())]
+        assert {cells[0] for cells in measured} == {"rnn-mlp", "tiny"}
+        assert all(all(cells) for cells in measured)
+        assert all(cells[-1].count("%") == 3 for cells in measured) or header[-1] == "GB"

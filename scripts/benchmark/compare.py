@@ -18,12 +18,13 @@ from pathlib import Path
 
 import torch
 from measure import TASKS
+from page import fill
 from peer import PEERS, Peer
 from rich.console import Console
 from rounds import Rounds, Variant
 from shape import SHAPES
 
-from nmt.files import write, write_json
+from nmt.files import write_json
 from nmt.report.table import markdown, table
 from nmt.training.runtime import computes_bf16, pick_device
 
@@ -112,16 +113,6 @@ def measured(variant: Variant, task: str, settings: Settings) -> float | None:
         print(f"{variant} failed: {answer.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None
     return float(answer.stdout.split()[-1])
-
-
-def fill(path: Path, mark: str, content: str) -> None:
-    """Put a table between `<!-- mark -->` and `<!-- /mark -->`."""
-    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        sys.exit(f"{path} has no {begin} … {end} to fill")
-    write(path, f"{before}{begin}\n{content}\n{end}{after}")
 
 
 if __name__ == "__main__":

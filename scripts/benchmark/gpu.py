@@ -9,13 +9,12 @@ does everything in miniature, on a CPU, to see that it works.
 
 import argparse
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from figures import bench, nmt
 
 from nmt.report.table import markdown
 
@@ -37,6 +36,10 @@ class Case:
     name: str
     words: tuple[str, ...]
     small: tuple[str, ...]
+
+    def all_words(self, small: bool) -> tuple[str, ...]:
+        """Return the words of the case, or of the case in miniature."""
+        return (*self.words, *LITTLE, *self.small) if small else self.words
 
 
 RNN_SMALL = (
@@ -81,7 +84,7 @@ def main() -> None:
     parser.add_argument("--multi30k", type=Path, metavar="FOLDER", help="with train.de, train.en …")
     parser.add_argument("--small", action="store_true")
     given = parser.parse_args()
-    found = [(case.name, bench(case, given.small)) for case in CASES]
+    found = [(case.name, bench(case.all_words(given.small))) for case in CASES]
     lines = [machine(found[0][1]), "", markdown(HEADER, [row(*one) for one in found])]
     if given.multi30k:
         lines += ["", multi30k(given.multi30k)]
@@ -90,22 +93,6 @@ def main() -> None:
         given.output.write_text(text, encoding="utf-8")
     else:
         print(text, end="")
-
-
-def nmt(words: Sequence[str]) -> None:
-    """Run a command in a process of its own. SystemExit where it fails."""
-    answer = subprocess.run([sys.executable, "-m", "nmt", *words], stdout=sys.stderr)
-    if answer.returncode:
-        sys.exit(f"nmt {' '.join(words)} has failed")
-
-
-def bench(case: Case, small: bool) -> dict[str, Any]:
-    """Measure a case and return the figures of `nmt bench`."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "speed.json"
-        little = (*LITTLE, *case.small) if small else ()
-        nmt(["bench", *case.words, *little, f"output={path}"])
-        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def machine(figures: dict[str, Any]) -> str:

@@ -60,12 +60,17 @@ def decoder(setup: Setup[Shape]) -> Search:
 def configuration(setup: Setup[Shape]) -> DictConfig:
     """Compose what `nmt bench` would be given."""
     register_schema()
-    words = [
-        *("device=cpu", f"precision={NAMES[setup.precision]}", f"model.dropout={DROPOUT}"),
+    words = [*sizes(setup.shape), *training_words(NAMES[setup.precision])]
+    with initialize_config_dir(str(config_folder().resolve()), version_base="1.3"):
+        return compose("bench", words)
+
+
+def training_words(precision: str) -> list[str]:
+    """Write how all shapes are trained in the words of the command line."""
+    return [
+        *("device=cpu", f"precision={precision}", f"model.dropout={DROPOUT}"),
         *(f"train.label_smoothing={SMOOTHING}", f"train.clip_norm={CLIP}", f"optimizer.lr={RATE}"),
     ]
-    with initialize_config_dir(str(config_folder().resolve()), version_base="1.3"):
-        return compose("bench", [*sizes(setup.shape), *words])
 
 
 def translator(cfg: DictConfig) -> Translator:
