@@ -20,10 +20,12 @@ from nmt.config import Train
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
 from nmt.data.guide import Guide
-from nmt.data.loader import Loader, Prepared, TrainLoader, prepare
+from nmt.data.loader import Loader
+from nmt.data.prepare import Prepared, prepare
 from nmt.data.stream import Stream
 from nmt.data.stream_loader import StreamLoader
 from nmt.data.tokenizer import TokenizerConfig
+from nmt.data.train_loader import TrainLoader
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation

@@ -22,8 +22,9 @@ from nmt.bench.profile import operators
 from nmt.bench.sentences import random_corpus
 from nmt.bench.training import PARTS, TimedTrainer, padding_share
 from nmt.config import Train
-from nmt.data.loader import Batch, TrainLoader
+from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.data.train_loader import TrainLoader
 from nmt.decoding.translate import Decode, search
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress

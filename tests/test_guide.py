@@ -12,8 +12,8 @@ from small_model import small_rnn, small_transformer
 
 from nmt.alignment.bitext import Side
 from nmt.alignment.guide import piece_links, pieces_of_words
+from nmt.data.batch import Batch
 from nmt.data.guide import Guide
-from nmt.data.loader import Batch
 from nmt.data.tokenizer import TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
 from nmt.evaluation.attention import attention_maps

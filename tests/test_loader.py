@@ -12,10 +12,11 @@ from toy_text import CONFIG, text
 from nmt.data import loader
 from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus, Splits, pairs
-from nmt.data.loader import Prepared, TrainLoader, prepare
 from nmt.data.multi30k import Multi30k
+from nmt.data.prepare import Prepared, prepare
 from nmt.data.ragged import Ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, TokenizerConfig
+from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.attention.mask import PAD
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.training.loss import ChunkedCrossEntropy, batch_loss, cross_entropy
 
 N, R, V = 11, 5, 13

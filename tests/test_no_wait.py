@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from nmt.config import Train
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress

@@ -15,8 +15,8 @@ from toy_text import CONFIG, text
 from nmt.data import parallel
 from nmt.data.clean import Clean, Judge, clean_text
 from nmt.data.corpus import pairs
-from nmt.data.loader import encode, train_tokenizers
 from nmt.data.parallel import in_order
+from nmt.data.prepare import encode, train_tokenizers
 from nmt.data.text import Text
 from nmt.errors import UserError
 

@@ -17,9 +17,11 @@ from small_model import small_rnn, small_transformer
 from toy_text import CONFIG, text
 
 from nmt.config import Train
+from nmt.data.batch import Batch
 from nmt.data.clean import CleaningReport
-from nmt.data.loader import Batch, Prepared, TrainLoader, encode
+from nmt.data.prepare import Prepared, encode
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.train_loader import TrainLoader
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.scores import score

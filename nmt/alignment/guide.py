@@ -14,7 +14,7 @@ from nmt.alignment.symmetrize import SYMMETRIZATIONS
 from nmt.alignment.words import words_of_pieces
 from nmt.data.corpus import BLOCK, Corpus, Lines
 from nmt.data.guide import Guide
-from nmt.data.loader import Prepared
+from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError, above_zero, at_least, one_of
 

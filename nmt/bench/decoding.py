@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nmt.bench.clock import now
 from nmt.bench.profile import Operator, operators
 from nmt.config import Bench
-from nmt.data.loader import Prepared
+from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import EOS
 from nmt.decoding.translate import Decode, batches, search
 from nmt.models.seq2seq import Seq2Seq

@@ -7,7 +7,7 @@ from datasets import Dataset
 from nmt.data.batching import POOL
 from nmt.data.clean import CleaningReport
 from nmt.data.encode import IDS
-from nmt.data.loader import Prepared
+from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import BOS, EOS, Tokenizer
 
 SHORTEST = 2  # pieces, eos among them

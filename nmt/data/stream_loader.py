@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from nmt.data.batch import Batch, decoded
 from nmt.data.batching import padding_share, token_batches
 from nmt.data.clean import Clean, Judge, clean_text
 from nmt.data.corpus import of_block
 from nmt.data.corpus import texts as texts_of
 from nmt.data.encode import Encoder
-from nmt.data.loader import Batch, Draw, Ids, Prepared, decoded, held_out, within
+from nmt.data.ids import Draw, Ids
+from nmt.data.prepare import Prepared, held_out, within
 from nmt.data.ragged import Ragged
 from nmt.data.stream import Place, Stream
 from nmt.data.text import Text

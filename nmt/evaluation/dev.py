@@ -7,8 +7,9 @@ from datasets import Dataset
 
 from nmt.attention.entropy import attention_entropy
 from nmt.attention.mask import padding_mask
+from nmt.data.batch import Batch
 from nmt.data.batching import token_batches
-from nmt.data.loader import Batch, Ids
+from nmt.data.ids import Ids
 from nmt.decoding.translate import Decode
 from nmt.evaluation.attention import attention_maps
 from nmt.evaluation.scores import score

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
 from nmt.models.embedding import token_cutoff

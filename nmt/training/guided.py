@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import UserError
 from nmt.evaluation.attention import inside, split

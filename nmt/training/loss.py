@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nmt.config import Train
 from nmt.data.ahead import ahead
-from nmt.data.loader import Batch, Loader
+from nmt.data.batch import Batch
+from nmt.data.loader import Loader
 from nmt.errors import UserError
 from nmt.files import write
 from nmt.models.seq2seq import Seq2Seq

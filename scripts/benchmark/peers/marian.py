@@ -8,7 +8,7 @@ from shape import BEAM, CLIP, DROPOUT, PIECES, RATE, SMOOTHING, VOCABULARY, Tran
 from torch import Tensor
 from transformers import MarianConfig, MarianMTModel
 
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.training.runtime import autocast
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from nmt.bench.decoding import Forced
 from nmt.bench.training import build_trainer
 from nmt.config import register_schema
-from nmt.data.loader import Batch
+from nmt.data.batch import Batch
 from nmt.data.tokenizer import PAD
 from nmt.decoding.translate import Decode, search
 from nmt.experiment import new_translator

@@ -1,0 +1,122 @@
+"""From a corpus to ids: clean, cut into pieces, keep on disk."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import sentencepiece
+from datasets import Dataset
+
+from nmt.data.arrow import write_arrow
+from nmt.data.cache import cached, digest
+from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_text
+from nmt.data.corpus import Corpus, Splits, chosen, tables, texts
+from nmt.data.encode import IDS, Encoder, pair_lengths
+from nmt.data.parallel import in_order
+from nmt.data.text import Text
+from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.errors import UserError
+
+
+@dataclass
+class Prepared:
+    """A corpus ready for training. Columns of a split: source, target, source_ids, target_ids."""
+
+    train: Dataset
+    dev: Dataset
+    test: Dataset | None
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    report: CleaningReport  # of train; dev and test are never filtered
+
+
+def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) -> Prepared:
+    """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
+
+    Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
+    after cleaning, or where the tokenizer's size does not fit the text.
+    """
+    config.check()
+    model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
+    name = digest(corpus.key(cache), asdict(clean), asdict(model), sentencepiece.__version__)
+    folder = cached(
+        cache / "prepared" / name,
+        lambda partial: _build(corpus.load(cache), clean, model, cache, partial),
+    )
+    train, dev, test = Splits.load(folder)
+    assert train is not None
+    assert dev is not None
+    return Prepared(
+        train,
+        dev,
+        test,
+        Tokenizer.load(folder, "source", config.sample),
+        Tokenizer.load(folder, "target", config.sample),
+        CleaningReport(**json.loads((folder / "report.json").read_text())),
+    )
+
+
+def _build(
+    splits: Splits, clean: Clean, config: TokenizerConfig, cache: Path, folder: Path
+) -> None:
+    if splits.train is None or splits.dev is None:
+        missing = "train" if splits.train is None else "dev"
+        raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
+    train = splits.train
+    judge = Judge.of(clean, held_out(splits.dev, splits.test))
+    kept, report = clean_text(judge, in_order(judge, map(texts, tables(train))))
+    report.require_some()
+    source, target = train_tokenizers(train, kept, config, cache)
+    for name, split in splits._replace(train=None).present().items():
+        encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
+    encoded = in_order(Encoder(source, target), map(texts, chosen(train, kept)))
+    write_arrow(folder / "train.arrow", IDS, within(encoded, clean, report))
+    report.require_some()
+    source.save(folder, "source")
+    target.save(folder, "target")
+    (folder / "report.json").write_text(json.dumps(asdict(report)))
+
+
+def held_out(*splits: Dataset | None) -> Iterator[Text]:
+    """The text of dev and test."""
+    for split in splits:
+        yield from map(texts, tables(split)) if split is not None else ()
+
+
+def within(encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport) -> Iterator[pa.Table]:
+    """The pairs that stay by their lengths in pieces: without eos, without bos and eos."""
+    for table in encoded:
+        yield table.take(clean_lengths(pair_lengths(table) - [1, 2], clean, report))
+
+
+def train_tokenizers(
+    train: Dataset, kept: np.ndarray, config: TokenizerConfig, cache: Path
+) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of source and target: one and the same, or one a side. kept: rows of train."""
+    pairs = max(1, config.max_lines // 2 if config.joint else config.max_lines)
+    some = kept[:: -(-len(kept) // pairs)]
+    text = [texts(table) for table in chosen(train, some)]
+    source, target = (list(chain.from_iterable(side)) for side in zip(*text, strict=True))
+    if config.joint:
+        both = cached_tokenizer(source + target, config, cache)
+        return both, both
+    return cached_tokenizer(source, config, cache), cached_tokenizer(target, config, cache)
+
+
+def cached_tokenizer(lines: list[str], config: TokenizerConfig, cache: Path) -> Tokenizer:
+    """A tokenizer trained on `lines`, or the one that was before on the same lines."""
+    name = digest(lines, asdict(config), sentencepiece.__version__)
+    folder = cached(
+        cache / "tokenizers" / name,
+        lambda partial: train_tokenizer(lines, config).save(partial, "lines"),
+    )
+    return Tokenizer.load(folder, "lines")
+
+
+def encode(text: Iterable[Text], source: Tokenizer, target: Tokenizer, path: Path) -> Dataset:
+    """Lines with the columns source_ids (… eos) and target_ids (bos … eos), written to `path`."""
+    return write_arrow(path, IDS, in_order(Encoder(source, target), text))
