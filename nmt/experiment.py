@@ -1,6 +1,5 @@
 """One experiment: from a configuration to a run folder with a trained and evaluated model."""
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -9,23 +8,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import hydra.utils
-import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from torch import nn
 
-from nmt.alignment.guide import LinkSource
-from nmt.check import check
+from nmt.build import (
+    build_loader,
+    build_loss,
+    build_optimizer,
+    limits,
+    new_translator,
+    num_parameters,
+    prepare_data,
+    rehearse,
+)
 from nmt.config import Train
-from nmt.data.cache import cache_folder
-from nmt.data.corpus import Corpus, Lines
-from nmt.data.guide import Guide
-from nmt.data.loader import Loader
-from nmt.data.prepare import Prepared, prepare
-from nmt.data.stream import Stream
-from nmt.data.stream_loader import StreamLoader
-from nmt.data.tokenizer import TokenizerConfig
-from nmt.data.train_loader import TrainLoader
+from nmt.data.corpus import Lines
+from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
@@ -36,12 +34,10 @@ from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
-from nmt.run import CONFIG, RESULT, Translator, build_model, stored
+from nmt.run import CONFIG, RESULT, Translator, stored
 from nmt.settings import settings
 from nmt.training import checkpoint
 from nmt.training.guided import Guided
-from nmt.training.limits import Limits
-from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.ranks import Ranks
 from nmt.training.room import checkpoint_room, only_one
 from nmt.training.runtime import (
@@ -50,7 +46,6 @@ from nmt.training.runtime import (
     keep_heap,
     peak_memory,
     pick_device,
-    pick_precision,
     seed_everything,
 )
 from nmt.training.signals import Signals
@@ -123,47 +118,6 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     return best
 
 
-def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
-    """Build every part once, the model without memory: UserError for what cannot be built."""
-    check(cfg)
-    if cfg.train.split_batches and ranks.size > 1:
-        raise UserError(
-            "train.split_batches=true: with several processes a batch cannot be halved, since the "
-            "others do not wait for it; lower train.max_tokens"
-        )
-    for part in ("data", "model", "optimizer", "schedule"):
-        if "_target_" not in (cfg[part] or {}):
-            raise UserError(f"{part} is missing: a training needs one, {part}=…")
-    if not 0 <= cfg.seed < 2**63:
-        raise UserError(f"seed={cfg.seed}: must be from 0 to below 2^63")
-    tokenizer: TokenizerConfig = OmegaConf.to_object(cfg.tokenizer)  # type: ignore[assignment]
-    tokenizer.check()
-    OmegaConf.to_object(cfg)  # checks the values of the other typed parts
-    limits(cfg)
-    build_loss(cfg)
-    pick_precision(cfg.precision, pick_device(cfg.device))
-    if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
-        raise UserError(
-            "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "
-            "side has pieces of its own: add model.share_embeddings=false"
-        )
-    pieces = range(cfg.tokenizer.size)
-    with torch.device("meta"):
-        model = build_model(cfg, pieces, pieces)
-    try:
-        optimizer = build_optimizer(cfg.optimizer, model, torch.device("meta"))
-    except (TypeError, ValueError, IndexError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"optimizer cannot be built: {reason}") from error
-    ranks.check(optimizer)
-
-
-def limits(cfg: DictConfig) -> Limits:
-    """Return when training ends. UserError where it does not."""
-    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
-    return Limits(config, hydra.utils.instantiate(cfg.schedule))
-
-
 def ended(cfg: DictConfig, run: Path) -> str | None:
     """Return the limit that a run with results has reached, in words; None: it can go on."""
     found = checkpoint.checkpoints(run)
@@ -171,67 +125,6 @@ def ended(cfg: DictConfig, run: Path) -> str | None:
         return None
     position = found[-1].position
     return limits(cfg).reached(position, num_batches=position.batch + 1)  # or more: all the same
-
-
-def prepare_data(cfg: DictConfig) -> Prepared:
-    """Clean, tokenize and encode the corpus, or find it in the cache."""
-    clean: Any = OmegaConf.to_object(cfg.clean)
-    tokenizer: Any = OmegaConf.to_object(cfg.tokenizer)
-    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache_folder(cfg.cache))
-
-
-def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:
-    """Return the links that guide attention; None: it finds out by itself."""
-    if not cfg.guide:
-        return None
-    links: LinkSource = hydra.utils.instantiate(cfg.guide)
-    return links.guide(hydra.utils.instantiate(cfg.data), prepared, cache_folder(cfg.cache))
-
-
-def build_loader(cfg: DictConfig, prepared: Prepared) -> Loader:
-    """Build what training takes batches from."""
-    corpus: Corpus = hydra.utils.instantiate(cfg.data)
-    if not isinstance(corpus, Stream):
-        return TrainLoader(prepared, cfg.train.max_tokens, cfg.seed, read_guide(cfg, prepared))
-    if cfg.guide:
-        raise UserError("guide=… has links for lines that are known, and a stream's are not")
-    clean: Any = OmegaConf.to_object(cfg.clean)
-    return StreamLoader(corpus, prepared, clean, cfg.train.max_tokens, cfg.seed)
-
-
-def new_translator(
-    cfg: DictConfig, prepared: Prepared, device: torch.device, ranks: Ranks
-) -> Translator:
-    """Build an untrained model between the tokenizers of the corpus."""
-    source, target = prepared.source_tokenizer, prepared.target_tokenizer
-    model = build_model(cfg, source, target).to(device)
-    precision = pick_precision(cfg.precision, device)
-    languages = cfg.data.source, cfg.data.target
-    return Translator(model, source, target, *languages, device, precision, ranks)
-
-
-def build_optimizer(
-    cfg: DictConfig, model: nn.Module, device: torch.device
-) -> torch.optim.Optimizer:
-    """Build the optimizer, as one fused kernel where there is one for this device."""
-    named = model.named_parameters()
-    make: Callable[..., torch.optim.Optimizer] = hydra.utils.instantiate(cfg)
-    fused = "fused" in inspect.signature(hydra.utils.get_object(cfg["_target_"])).parameters
-    if fused and "fused" not in cfg and device.type in ("cpu", "cuda"):
-        return make(named, fused=True)
-    return make(named)
-
-
-def build_loss(cfg: DictConfig) -> BatchLoss:
-    """Build what is trained for: cross-entropy, with ``consistency=`` of two passes.
-
-    With ``guide=`` one attention is trained towards given links beside it.
-    """
-    loss = hydra.utils.instantiate(cfg.consistency) if cfg.consistency else batch_loss
-    if not cfg.guide:
-        return loss
-    links: LinkSource = hydra.utils.instantiate(cfg.guide)
-    return Guided(loss, links.weight, links.layer, links.head, links.shift)
 
 
 @contextmanager
@@ -325,11 +218,6 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
 def shares(prepared: Prepared) -> list[tuple[str, int, str]]:
     """Return the rows of the cleaning table."""
     return [(name, count, f"{share:.2%}") for name, count, share in prepared.report.rows()]
-
-
-def num_parameters(model: nn.Module) -> int:
-    """Count the trained numbers."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def finish(translator: Translator, run: Path, config: Train, warn: Callable[[str], None]) -> None:

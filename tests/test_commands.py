@@ -100,7 +100,7 @@ def test_an_interrupt_before_anything_is_written_leaves_nothing(tiny, tmp_path, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nmt.experiment.prepare", interrupted)
+    monkeypatch.setattr("nmt.build.prepare", interrupted)
 
     answer = nmt("train", *tiny)
 

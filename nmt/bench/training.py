@@ -14,13 +14,13 @@ from rich.console import Console
 from nmt.bench.clock import Clock, now
 from nmt.bench.flops import count
 from nmt.bench.profile import Operator, operators
+from nmt.build import build_loss, build_optimizer
 from nmt.config import Bench, Train
 from nmt.data.batch import Batch
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
 from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
-from nmt.experiment import build_loss, build_optimizer
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress

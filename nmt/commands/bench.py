@@ -13,12 +13,12 @@ from nmt.bench.gemm import gemm_rate
 from nmt.bench.sentences import random_corpus
 from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
+from nmt.build import new_translator, num_parameters, rehearse
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.train import NO_ROOM_TO_TRANSLATE, as_choice
 from nmt.config import Bench, register_schema
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
-from nmt.experiment import new_translator, num_parameters, rehearse
 from nmt.files import write_json
 from nmt.report.console import WIDTH
 from nmt.report.table import table

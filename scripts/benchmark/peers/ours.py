@@ -14,11 +14,11 @@ from torch import Tensor
 
 from nmt.bench.decoding import Forced
 from nmt.bench.training import build_trainer
+from nmt.build import new_translator
 from nmt.config import register_schema
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import PAD
 from nmt.decoding.translate import Decode, search
-from nmt.experiment import new_translator
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.ranks import Ranks
