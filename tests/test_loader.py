@@ -9,13 +9,12 @@ import torch
 from local_corpora import corpus_folder
 from toy_text import CONFIG, text
 
-from nmt.data import loader
 from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.data.multi30k import Multi30k
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.ragged import Ragged
-from nmt.data.tokenizer import BOS, EOS, PAD, TokenizerConfig
+from nmt.data.tokenizer import BOS, EOS, PAD, TokenizerConfig, train_tokenizer
 from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
 
@@ -72,7 +71,7 @@ def test_everything_is_memory_mapped_and_made_once(
 ) -> None:
     assert all(Path(file["filename"]).is_relative_to(cache) for file in prepared.train.cache_files)
     assert prepared.train.cache_files
-    monkeypatch.setattr(loader, "_build", lambda *args: pytest.fail("made again"))
+    monkeypatch.setattr("nmt.data.prepare._build", lambda *args: pytest.fail("made again"))
     again = prepare(Toy(), Clean(), replace(CONFIG, sample=0.1), cache)
     assert again.train["source_ids"][:] == prepared.train["source_ids"][:]
     assert again.report == prepared.report
@@ -81,20 +80,21 @@ def test_everything_is_memory_mapped_and_made_once(
 def test_a_tokenizer_is_trained_once_on_the_same_text(
     cache: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "train_tokenizer", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        "nmt.data.prepare.train_tokenizer", lambda *args: pytest.fail("trained again")
+    )
     other = prepare(Toy(), Clean(max_pieces=50), CONFIG, cache)
     assert other.source_tokenizer.model == prepared.source_tokenizer.model
 
 
 def test_the_tokenizer_sees_train_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    train_tokenizer = loader.train_tokenizer
 
     def spy(lines, config):
         seen.extend(lines)
         return train_tokenizer(lines, config)
 
-    monkeypatch.setattr(loader, "train_tokenizer", spy)
+    monkeypatch.setattr("nmt.data.prepare.train_tokenizer", spy)
     prepared = prepare(Toy(), Clean(), CONFIG, tmp_path)
     assert sorted(seen) == sorted([*prepared.train["source"], *prepared.train["target"]])
     seen.clear()
