@@ -5,7 +5,7 @@
 Three tables. The first has the parts of an update, and its matrix products beside the fastest that
 this machine does: the inverse of their share is how many times as fast training would be if it were
 nothing but such products. The others have the operators that training and decoding spend most time
-in, each without those that it calls. About three minutes a shape on two cores.
+in, each without those that it calls. About two minutes a shape on two cores.
 """
 
 import argparse
