@@ -3,10 +3,22 @@
 from pathlib import Path
 
 import pytest
+import torch
 from command import nmt
 from number_language import corpus_words, write_numbers
 
 pytest.register_assert_rewrite("loss_laws", "model_laws")
+
+
+def pytest_collectstart() -> None:
+    """Have the random numbers of a file not depend on the files before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    """Have those of a test not depend on the tests before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)
