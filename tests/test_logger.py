@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
@@ -51,6 +52,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(tmp_path):
             logger.log(step, {"train/loss": float(step)})
     with (tmp_path / METRICS).open("a") as file:
         file.write('{"step": 13, "train/lo')  # killed while it wrote
+    sleep(1)  # files of one second and process are read by their number as text: 10 before 9
     with Logger(tmp_path, step=5) as logger:
         logger.log(7, {"train/loss": -7.0})
     assert [(m["step"], m["train/loss"]) for m in metrics(tmp_path)] == [(3, 3), (5, 5), (7, -7)]
