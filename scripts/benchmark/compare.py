@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from measure import TASKS
+from measure import TASKS, precisions
 from page import fill
 from peer import PEERS, Peer
 from rich.console import Console
@@ -26,7 +26,6 @@ from shape import SHAPES
 
 from nmt.files import write_json
 from nmt.report.table import markdown, table
-from nmt.training.runtime import computes_bf16, pick_device
 
 MEASURE = Path(__file__).with_name("measure.py")
 UNITS = {"training": "target pieces/s", "decoding": "sentences/s"}
@@ -93,11 +92,11 @@ def arguments() -> argparse.Namespace:
 
 def variants(peers: list[Peer], task: str, shapes: list[str]) -> Iterator[Variant]:
     """All that take turns, shape by shape."""
-    bf16 = computes_bf16(pick_device("cpu"))
+    computed = precisions()
     for shape in shapes:
         for peer in peers:
             for precision in peer.precisions:
-                if shape in peer.shapes(task) and (bf16 or precision != "bf16"):
+                if shape in peer.shapes(task) and precision in computed:
                     yield Variant(shape, peer.name, precision)
 
 

@@ -16,8 +16,16 @@ import torch
 from peer import PEERS, Peer, Setup
 from shape import PIECES, SHAPES, Shape
 
+from nmt.training.runtime import computes_bf16, pick_device
+
 WARMUP = 2  # updates
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def precisions() -> list[str]:
+    """Name those that this processor computes in."""
+    bf16 = computes_bf16(pick_device("cpu"))
+    return [name for name in PRECISIONS if bf16 or name != "bf16"]
 
 
 def training(peer: Peer, setup: Setup[Shape], num: int) -> float:

@@ -14,18 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from figures import bench
+from measure import precisions
 from page import fill
-from peers.ours import NAMES, sizes, training_words
+from peers.ours import sizes, training_words
 from rich.console import Console
 from shape import BATCH_SIZE, BEAM, LENGTH, MAX_TOKENS, PIECES, SHAPES, VOCABULARY
 
-from nmt.bench.training import BACKWARD, DATA, FORWARD, UPDATE
+from nmt.bench.training import PARTS
 from nmt.report.table import Cell, markdown, table
-from nmt.training.runtime import computes_bf16, pick_device
 
-PARTS = (DATA, FORWARD, BACKWARD, UPDATE)
 HEADERS = {
     "parts": (
         *("shape", "precision", "target pieces/s", "GFLOP/s", "of large products"),
@@ -63,12 +61,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--operators", type=int, default=6, help="that are named")
     parser.add_argument("--fill", type=Path, help="a Markdown file with places for the tables")
     return parser.parse_args()
-
-
-def precisions() -> list[str]:
-    """Name those that this processor computes in."""
-    kept = [torch.float32, *[torch.bfloat16] * computes_bf16(pick_device("cpu"))]
-    return [NAMES[precision] for precision in kept]
 
 
 def words(shape: str, precision: str, given: argparse.Namespace) -> list[str]:
