@@ -2,8 +2,16 @@
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor
+
+from nmt.training import loss as losses
+
+
+def hold_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Let at most that many rows of logits be held at a time."""
+    monkeypatch.setattr(losses, "ROWS", rows)
 
 
 def half_is_for_products(

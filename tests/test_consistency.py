@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 import torch
 from command import nmt
-from loss_laws import half_is_for_products
+from loss_laws import half_is_for_products, hold_rows
 from safetensors.torch import load_file
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch import Tensor
@@ -32,7 +32,7 @@ each_share = pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES)
 
 @pytest.fixture(params=[3, N, 512])  # rows: several chunks and a rest, a full one, one that is not
 def chunk(request, monkeypatch) -> None:
-    monkeypatch.setattr(ChunkedPair, "CHUNK", request.param)
+    hold_rows(monkeypatch, request.param)
 
 
 def leaves(dtype: torch.dtype = torch.float64) -> list[Tensor]:

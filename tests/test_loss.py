@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from loss_laws import half_is_for_products
+from loss_laws import half_is_for_products, hold_rows
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.attention.mask import PAD
 from nmt.data.batch import Batch
-from nmt.training.loss import ChunkedCrossEntropy, batch_loss, cross_entropy
+from nmt.training.loss import batch_loss, cross_entropy
 
 N, R, V = 11, 5, 13
 CHUNKS = [3, 11, 1024]  # of rows: several and a rest, one that is full, one that is not
@@ -18,7 +18,7 @@ CHUNKS = [3, 11, 1024]  # of rows: several and a rest, one that is full, one tha
 
 @pytest.fixture(params=CHUNKS)
 def chunk(request, monkeypatch) -> None:
-    monkeypatch.setattr(ChunkedCrossEntropy, "CHUNK", request.param)
+    hold_rows(monkeypatch, request.param)
 
 
 def leaves() -> tuple[Tensor, ...]:
@@ -53,6 +53,18 @@ def test_bfloat16_is_for_the_products_alone():
         return cross_entropy(*tensors, target, 0.1)[0]
 
     half_is_for_products(loss, (x, weight, bias), rtol=0.01, gradient_rtol=0.0, gradient_atol=0.05)
+
+
+@pytest.mark.parametrize("certain", [0.0, 60.0, 1e4])
+def test_it_stands_whatever_the_model_is_sure_of(certain):
+    """The sum of exponentials is found again at the largest logit, where nothing is lost."""
+    x, weight, bias = (leaf.detach() for leaf in leaves())
+    bias[7] += certain
+    for target in (torch.full((N,), 7), torch.full((N,), 2)):
+        _, likelihood = cross_entropy(x, weight, bias, target, 0.0)
+        exact = F.linear(x.double(), weight.double(), bias.double())
+        expected = F.cross_entropy(exact, target, reduction="sum").float()
+        torch.testing.assert_close(likelihood, expected, rtol=1e-5, atol=1e-5)
 
 
 def batch() -> Batch:

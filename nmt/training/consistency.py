@@ -8,7 +8,6 @@ time and memory.
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.data.batch import Batch
@@ -16,7 +15,7 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
 from nmt.models.embedding import token_cutoff
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.loss import Loss, product_dtype
+from nmt.training.loss import Loss, Predicted, chunks, product_dtype
 
 
 class RDrop:
@@ -84,8 +83,6 @@ class ChunkedPair(torch.autograd.Function):
         ∂KL(pᵢ‖pⱼ)/∂lⱼ = pⱼ - pᵢ
     """
 
-    CHUNK = 512  # rows of each pass
-
     @staticmethod
     def forward(
         ctx: Any,
@@ -99,26 +96,26 @@ class ChunkedPair(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         """Compute the sums, and the gradients while the logits are at hand."""
         low = product_dtype(x)
-        wide = torch.promote_types(low, torch.float32)
         low_matrix = matrix.to(low)
         grad_x, grad_m, grad_b = (
             torch.empty_like(x),
             torch.zeros_like(matrix),
             torch.zeros_like(bias),
         )
-        sums = x.new_zeros(3, dtype=wide)  # smoothed, likelihood, divergence
+        # smoothed, likelihood, divergence
+        sums = x.new_zeros(3, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
-            for start in range(0, target.size(0), ChunkedPair.CHUNK):
-                rows = slice(start, start + ChunkedPair.CHUNK)
+            for rows in chunks(target.size(0), matrix):
                 piece, labels = x[:, rows].to(low), target[rows, None]  # (2,C,R), (C,1)
-                logp = F.linear(piece, low_matrix).to(wide).add_(bias).log_softmax(-1)  # (2,C,V)
-                p = logp.exp()
+                predicted = Predicted.of(piece, low_matrix, bias)
+                entropies = predicted.cross_entropy(labels.expand(2, -1, -1), smoothing)
+                p = predicted.p
+                logp = predicted.logits.sub_(predicted.log_sum)  # (2,C,V)
                 apart = logp[0] - logp[1]  # (C,V)
                 for i, j, sign in ((0, 1, 1), (1, 0, -1)):  # sign · apart = log pᵢ - log pⱼ
                     own, other = weight * shares[i], weight * shares[j]  # of KL(pᵢ‖pⱼ), KL(pⱼ‖pᵢ)
                     divergence = sign * (p[i] * apart).sum(1, keepdim=True)  # (C,1)
-                    nll = -logp[i].gather(1, labels)
-                    smoothed = (1 - smoothing) * nll - smoothing * logp[i].mean(1, keepdim=True)
+                    smoothed, nll = (one[i] for one in entropies)
                     sums += shares[i] * torch.cat([smoothed, nll, divergence], 1).sum(0)
 
                     # ∂/∂lᵢ, the terms with pᵢ together, pⱼ's, and q's

@@ -1,11 +1,11 @@
 """Cross-entropy with label smoothing, straight from the features, without ever holding all logits.
 
 The logits of an update of 4,096 pieces over 8,000 pieces are 131 MB, written and read several
-times; in pieces they stay in the cache. The gradient is computed on the way forward, while they
-are there.
+times; a few rows at a time they stay in the cache. The gradient is computed on the way forward,
+while they are there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,8 @@ class Loss(NamedTuple):
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
     guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
 
+
+ROWS = 1024  # of logits that are held at a time on a CPU, at most
 
 BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
 
@@ -75,14 +77,49 @@ def product_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
+class Predicted(NamedTuple):
+    """What the model says of some pieces, C rows of V."""
+
+    logits: Tensor  # (...,C,V)
+    log_sum: Tensor  # (...,C,1) log Σ exp(logits): log p = logits - log_sum
+    p: Tensor  # (...,C,V)
+
+    @classmethod
+    def of(cls, x: Tensor, matrix: Tensor, bias: Tensor) -> "Predicted":
+        """From features (...,C,R) and matrix (V,R), both of the precision of products.
+
+        The exponentials, which take longest, are computed once, in softmax's own kernel. What they
+        were divided by is found again at the largest of each row.
+        """
+        wide = torch.promote_types(x.dtype, torch.float32)
+        logits = F.linear(x, matrix).to(wide).add_(bias)
+        p = logits.softmax(-1)
+        return cls(logits, logits.amax(-1, keepdim=True) - p.amax(-1, keepdim=True).log(), p)
+
+    def cross_entropy(self, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        """With the distribution (1-ε) onehot + ε/V and with onehot, of labels (C,1): (...,C,1)."""
+        plain = self.log_sum - self.logits.gather(-1, labels)
+        even = self.log_sum - self.logits.mean(-1, keepdim=True)
+        return (1 - smoothing) * plain + smoothing * even, plain
+
+
+def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
+    """Cut ``num`` rows of logits, of an output matrix (V,R), into those that are held at a time.
+
+    On a CPU few, to stay in its cache, but more where R is large, as the product that is added to
+    the matrix's gradient for each of them is then; a GPU wants large products.
+    """
+    width = matrix.size(1)
+    size = max(1, min(4 * width, ROWS)) if matrix.device.type == "cpu" else 8 * ROWS
+    return (slice(start, start + size) for start in range(0, num, size))
+
+
 class ChunkedCrossEntropy(torch.autograd.Function):
     """(N,R), (V,R), (V,), (N,) -> smoothed and plain cross-entropy, both summed over N.
 
     Only the smoothed sum has a gradient. With p = softmax(x W^T + b) and q = (1-ε) onehot + ε/V,
     the gradient at the logits is p - q, of which those at x, W and b are products.
     """
-
-    CHUNK = 1024  # rows
 
     @staticmethod
     def forward(
@@ -102,23 +139,20 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             torch.zeros_like(weight),
             torch.zeros_like(bias),
         )
-        smoothed = x.new_zeros((), dtype=torch.float32)
-        likelihood = smoothed.clone()
+        sums = x.new_zeros(2, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
-            for start in range(0, x.size(0), ChunkedCrossEntropy.CHUNK):
-                rows = slice(start, start + ChunkedCrossEntropy.CHUNK)
+            for rows in chunks(target.size(0), weight):
                 piece, labels = x[rows].to(low), target[rows, None]
-                logp = F.linear(piece, matrix).float().add_(bias).log_softmax(-1)  # (C,V)
-                nll = -logp.gather(1, labels).sum()
-                likelihood += nll
-                smoothed += (1 - smoothing) * nll - smoothing * logp.mean(-1).sum()
+                predicted = Predicted.of(piece, matrix, bias)
+                sums += torch.cat(predicted.cross_entropy(labels, smoothing), 1).sum(0)
                 if trains:
-                    grad = logp.exp_().sub_(smoothing / logp.size(1))  # p - q
+                    grad = predicted.p.sub_(smoothing / weight.size(0))  # p - q
                     grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
                     grad_b += grad.sum(0)
                     grad = grad.to(low)
                     grad_x[rows] = grad @ matrix
                     grad_w += grad.mT @ piece
+        smoothed, likelihood = sums
         ctx.save_for_backward(grad_x, grad_w, grad_b)
         ctx.mark_non_differentiable(likelihood)
         return smoothed, likelihood
