@@ -8,8 +8,10 @@ from command import nmt
 from small_model import small_rnn, small_transformer
 from torch import nn
 
+from nmt.training import muon
 from nmt.training.checkpoint import load_optimizer, optimizer_tensors
 from nmt.training.muon import Muon, is_matrix
+from nmt.training.trainer import asks_itself
 
 SETTINGS = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-8}
 MODELS = {"rnn": small_rnn, "transformer": small_transformer}
@@ -60,7 +62,55 @@ def test_matrices_of_layers_have_muon_and_all_else_adamw(name):
         for optimizer in theirs:
             optimizer.step()
     for one, other in zip(weights(model), weights(twin), strict=True):
+        # A number moves by about 0.02, of which the last bits of bf16 are these.
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("halves", [True, False])
+@pytest.mark.parametrize("shape", [(7, 7), (5, 11), (11, 5)])
+def test_an_orthogonal_matrix_keeps_vectors_and_not_values(shape, halves, monkeypatch):
+    monkeypatch.setattr(muon, "computes_bf16", lambda _: halves)
+    torch.manual_seed(1)
+    u, _, v = torch.linalg.svd(torch.randn(3, *shape), full_matrices=False)
+    values = torch.logspace(-0.5, 0.5, min(shape))
+    found = muon.orthogonal(u * values @ v)
+    assert found.dtype == (torch.bfloat16 if halves else torch.float32)
+    mixed = u.mT @ found.float() @ v.mT  # (3,N,N): found in these vectors
+    off = mixed - torch.diag_embed(mixed.diagonal(dim1=1, dim2=2))
+    assert off.abs().max() < (0.05 if halves else 1e-4)
+    assert mixed.diagonal(dim1=1, dim2=2).min() > 0.6
+    assert mixed.diagonal(dim1=1, dim2=2).max() < 1.3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_update_that_is_not_finite_changes_nothing(name):
+    """The device decides it, as in the fused optimizers of torch."""
+    model = new_model(name)
+    optimizer = Muon(model.named_parameters(), **SETTINGS, fused=True)
+    assert asks_itself(optimizer)
+    give_gradients(model, 1)
+    optimizer.found_inf = torch.tensor(0.0)
+    optimizer.step()
+    before, state = weights(model), [t.clone() for t in optimizer_tensors(optimizer).values()]
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, float("nan"))
+    optimizer.found_inf = torch.tensor(1.0)
+    optimizer.step()
+    after = [*weights(model), *optimizer_tensors(optimizer).values()]
+    for one, other in zip([*before, *state], after, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_it_does_what_it_does_without_being_asked():
+    model, twin = new_model("transformer"), new_model("transformer")
+    for one, fused in ((model, True), (twin, None)):
+        optimizer = Muon(one.named_parameters(), **SETTINGS, fused=fused)
+        give_gradients(one, 1)
+        if fused:
+            optimizer.found_inf = torch.tensor(0.0)
+        optimizer.step()
+    for one, other in zip(weights(model), weights(twin), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", MODELS)

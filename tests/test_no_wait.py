@@ -13,11 +13,13 @@ import torch
 from choices import names
 from rich.console import Console
 from small_model import CHOICES, TRANSFORMER_CHOICES, small_rnn, small_transformer
+from torch import nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeTensorMode,
 )
+from torch.optim import Optimizer
 
 from nmt.config import Train
 from nmt.data.batch import Batch
@@ -28,6 +30,7 @@ from nmt.training.consistency import RDrop, SimCut
 from nmt.training.guided import Guided
 from nmt.training.later import Later
 from nmt.training.loss import BatchLoss, Loss, batch_loss
+from nmt.training.muon import Muon
 from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer, Work
 
@@ -48,10 +51,19 @@ class NoData(NamedTuple):
         return 1
 
 
+def adamw(model: nn.Module) -> Optimizer:
+    return torch.optim.AdamW(model.parameters(), fused=True)
+
+
+def muon(model: nn.Module) -> Optimizer:
+    return Muon(model.named_parameters(), 1e-3, 0.9, 0.0, (0.9, 0.98), 1e-9, fused=True)
+
+
 def two_updates(
     folder: Path,
     make_model: Callable[..., Seq2Seq],
     loss: BatchLoss = batch_loss,
+    make_optimizer: Callable[[nn.Module], Optimizer] = adamw,
     **model: Any,
 ) -> None:
     """Train on nothing, with all that an update can have."""
@@ -65,7 +77,7 @@ def two_updates(
     with Logger(folder) as logger:
         trainer = Trainer(
             model=new,
-            optimizer=torch.optim.AdamW(new.parameters(), fused=True),
+            optimizer=make_optimizer(new),
             schedule=Constant(warmup=1),
             loss=loss,
             loader=NoData(),  # type: ignore[arg-type]
@@ -108,6 +120,11 @@ def test_no_choice_waits(model, choice, tmp_path):
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_no_loss_waits(make_model, loss, tmp_path):
     two_updates(tmp_path, make_model, loss)
+
+
+@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+def test_muon_does_not_wait(make_model, tmp_path):
+    two_updates(tmp_path, make_model, make_optimizer=muon)
 
 
 def test_no_loop_waits(tmp_path):

@@ -1,13 +1,17 @@
 """Muon for the matrices of the layers, AdamW for all else, as one optimizer."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim import Muon as MatrixMuon
+
+from nmt.training.runtime import computes_bf16
 
 LAYERS = ("encoder.", "bridge.", "decoder.")  # between the embeddings and the output layer
+QUINTIC = 3.4445, -4.7750, 2.0315  # of Jordan et al. 2024: steep at 0, roughly 1 from 0.7 on
 
 
 class Muon(Optimizer):
@@ -35,22 +39,19 @@ class Muon(Optimizer):
         others = [one for name, one in named if not is_matrix(name, one)]
         super().__init__([one for _, one in named], {})
         self.parts = (
-            MatrixMuon(
-                matrices,
-                lr=lr,
-                momentum=momentum,
-                weight_decay=weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            ),
+            MatrixMuon(matrices, lr, momentum, weight_decay),
             AdamW(others, lr, (betas[0], betas[1]), eps, weight_decay, fused=fused),
         )
+        self._step_supports_amp_scaling = bool(fused)
+        self.found_inf: Tensor | None = None
         self.param_groups = [group for part in self.parts for group in part.param_groups]
         self._share()
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update the matrices, then the others."""
+        """Update the matrices, then the others; neither where ``found_inf`` () is not 0."""
         assert closure is None
         for part in self.parts:
+            part.found_inf = self.found_inf  # type: ignore[attr-defined]
             part.step()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -68,3 +69,69 @@ class Muon(Optimizer):
 def is_matrix(name: str, parameter: nn.Parameter) -> bool:
     """Tell whether a parameter is a matrix of a layer."""
     return name.startswith(LAYERS) and parameter.ndim == 2 and min(parameter.shape) > 1
+
+
+class MatrixMuon(Optimizer):
+    """Muon of Liu et al. 2025, algorithm 1 with Nesterov's momentum; matrices of a shape at once.
+
+    A model has few shapes of matrices, and a GPU or a vector unit little to do with one matrix. It
+    gives what torch.optim.Muon does, which takes them one by one.
+
+    ``found_inf`` () is as in torch's fused optimizers: where it is not 0 nothing changes.
+    """
+
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.found_inf: Tensor | None = None
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update the matrices that have a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    shapes[matrix.shape].append(matrix)
+            for matrices in shapes.values():
+                self._update(matrices, group["lr"], group["momentum"], group["weight_decay"])
+
+    def _update(
+        self, matrices: list[Tensor], lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        for matrix in matrices:
+            if not self.state[matrix]:
+                self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix)
+        buffers = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
+        before = torch.stack(buffers)  # (N,A,B)
+        gradient = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
+        taken: float | Tensor = 1.0
+        if self.found_inf is not None:
+            taken = (self.found_inf == 0).float()
+            gradient = torch.where(taken.bool(), gradient, before)  # which leaves them as they are
+        after = before.lerp(gradient, 1 - momentum)
+        direction = orthogonal(gradient.lerp(after, momentum))
+        rate = lr * 0.2 * max(gradient.shape[1:]) ** 0.5  # AdamW's root mean square, section 2.2
+        now = torch.stack(matrices) * (1 - lr * weight_decay * taken)
+        now -= rate * taken * direction.to(now.dtype)
+        for old, new in ((buffers, after), (matrices, now)):
+            torch._foreach_copy_(old, list(new))  # type: ignore[attr-defined]
+
+
+def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
+    """Move all singular values of matrices (N,A,B) to about 1; their vectors stay as they are.
+
+    A Newton-Schulz iteration, x ← a·x + b·(xxᵀ)x + c·(xxᵀ)²x (Jordan et al. 2024); in bf16 where
+    the device multiplies it, for the singular values end between 0.7 and 1.2 anyway.
+    """
+    a, b, c = QUINTIC
+    tall = x.size(1) > x.size(2)
+    x = x.mT if tall else x
+    x = x.to(torch.bfloat16 if computes_bf16(x.device) else torch.float32)
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
+    for _ in range(steps):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x

@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -58,14 +59,15 @@ def computes_bf16(device: torch.device) -> bool:
     return bool(found and {"avx512_bf16", "amx_bf16"} & found)
 
 
-def cpu_flags() -> set[str]:
+@cache
+def cpu_flags() -> frozenset[str]:
     """Return the processor's features as Linux names them; empty elsewhere."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             flags = next((line for line in lines if line.startswith("flags")), "")
     except OSError:
-        return set()
-    return set(flags.split())
+        return frozenset()
+    return frozenset(flags.split())
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
