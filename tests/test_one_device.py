@@ -1,0 +1,58 @@
+"""Whatever an update makes is made where the model is.
+
+Here that is torch's meta device, whose tensors have shapes and no numbers: a product or a sum of
+one of them and one that was left on the CPU is an error, as it is on a GPU.
+"""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from numberless import CASES, LOSSES, MODELS, muon, two_updates
+from small_model import small_rnn
+
+from nmt.data.batch import Batch
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.later import Later
+from nmt.training.loss import Loss, batch_loss
+
+META = {"device": "meta", "precision": torch.float32}
+
+
+@pytest.fixture(autouse=True)
+def no_numbers(monkeypatch):
+    """There is no answer to ask for, and autocast does not know this device."""
+    monkeypatch.setattr(Later, "__init__", lambda *_: None)
+    monkeypatch.setattr(Later, "__bool__", lambda _: True)
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
+
+
+@pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
+def test_every_choice(model, choice, tmp_path):
+    two_updates(tmp_path, MODELS[model], **META, **choice)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+def test_every_loss(make_model, loss, tmp_path):
+    two_updates(tmp_path, make_model, loss, **META)
+
+
+@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+def test_muon(make_model, tmp_path):
+    two_updates(tmp_path, make_model, make_optimizer=muon, **META)
+
+
+def test_what_is_fed_back(tmp_path):
+    fed_back = {"order.input_feed": True}
+    two_updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model), **META)
+
+
+def test_what_was_left_behind_is_found(tmp_path):
+    def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        found = batch_loss(model, batch, smoothing)
+        return found._replace(objective=found.objective + torch.ones(1).expand(3).sum(0, True))
+
+    with pytest.raises(RuntimeError, match="device"):
+        two_updates(tmp_path, small_rnn, loss, **META)
