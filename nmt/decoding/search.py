@@ -81,9 +81,11 @@ def beam_search(
         scores = log_p / length_norm(length, length_penalty)  # (B,C)
         num_finished = num_finished + ends.sum(1)
         best = torch.cat([best, scores.masked_fill(~ends, -torch.inf)], 1).topk(n_best).values
-        for row, rank in ends.nonzero().tolist():
-            found = Hypothesis(ids[row, parents[row, rank]].tolist(), scores[row, rank].item())
-            finished[sentence[row]].append(found)
+        ended = row, _ = ends.nonzero(as_tuple=True)  # rows and ranks of E candidates, (E,) each
+        ended_ids = ids[row, parents[ended]]  # (E,T)
+        numbers, pieces, values = sentence[row].tolist(), ended_ids.tolist(), scores[ended].tolist()
+        for number, hypothesis in zip(numbers, map(Hypothesis, pieces, values), strict=True):
+            finished[number].append(hypothesis)
 
         log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(
             descending=True, stable=True
