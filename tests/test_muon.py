@@ -8,6 +8,7 @@ from command import nmt
 from small_model import small_rnn, small_transformer
 from torch import nn
 
+from nmt.errors import UserError
 from nmt.training import muon
 from nmt.training.checkpoint import load_optimizer, optimizer_tensors
 from nmt.training.muon import Muon, is_matrix
@@ -127,6 +128,12 @@ def test_it_goes_on_where_it_stood(name):
         of.step()
     for one, other in zip(weights(model), weights(later), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, float("nan")])
+def test_a_momentum_that_is_no_share_is_refused(momentum):
+    with pytest.raises(UserError, match=rf"optimizer\.momentum={momentum}"):
+        Muon(new_model("rnn").named_parameters(), **SETTINGS | {"momentum": momentum})
 
 
 def test_nmt_train_takes_it(tiny, tmp_path):

@@ -110,7 +110,7 @@ def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
     the matrix's gradient for each of them is then; a GPU wants large products.
     """
     width = matrix.size(1)
-    size = max(1, min(4 * width, ROWS)) if matrix.device.type == "cpu" else 8 * ROWS
+    size = max(1, min(4 * width, ROWS)) if matrix.device.type == "cpu" else 4 * ROWS
     return (slice(start, start + size) for start in range(0, num, size))
 
 

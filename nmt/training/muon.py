@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from nmt.errors import share
 from nmt.training.runtime import computes_bf16
 
 LAYERS = ("encoder.", "bridge.", "decoder.")  # between the embeddings and the output layer
@@ -21,7 +22,7 @@ class Muon(Optimizer):
     layer, biases and norms are no such matrices and have AdamW. Steps of both have the same size
     (Liu et al. 2025, arXiv 2502.16982, section 2.2), so there is one learning rate.
 
-    params: the model's parameters with their names.
+    params: the model's parameters with their names. UserError for a momentum that is no share.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Muon(Optimizer):
         eps: float,
         fused: bool | None = None,
     ) -> None:
+        share({"optimizer.momentum": momentum})
         named = list(params)
         matrices = [one for name, one in named if is_matrix(name, one)]
         others = [one for name, one in named if not is_matrix(name, one)]
