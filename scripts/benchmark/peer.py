@@ -81,7 +81,8 @@ PEERS = [
         name="JoeyNMT",
         module="joey",
         package="joeynmt",
-        install="pip install --no-deps joeynmt==2.3.0 && pip install subword-nmt packaging",
+        install="pip install --no-deps joeynmt==2.3.0 && pip install subword-nmt packaging "
+        "importlib_metadata",
         trains=RNNS + TRANSFORMERS,
         decodes=RNNS + TRANSFORMERS,
     ),
