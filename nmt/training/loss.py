@@ -15,6 +15,8 @@ from torch import Tensor
 from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
 
+ROWS = 1024  # of logits that are held at a time on a CPU, at most
+
 
 class Loss(NamedTuple):
     """Sums over the target pieces that are not padding, to be divided once, by the whole update."""
@@ -25,8 +27,6 @@ class Loss(NamedTuple):
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
     guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
 
-
-ROWS = 1024  # of logits that are held at a time on a CPU, at most
 
 BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
 
@@ -109,8 +109,7 @@ def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
     On a CPU few, to stay in its cache, but more where R is large, as the product that is added to
     the matrix's gradient for each of them is then; a GPU wants large products.
     """
-    width = matrix.size(1)
-    size = max(1, min(4 * width, ROWS)) if matrix.device.type == "cpu" else 4 * ROWS
+    size = min(ROWS, 4 * matrix.size(1)) if matrix.device.type == "cpu" else 4 * ROWS
     return (slice(start, start + size) for start in range(0, num, size))
 
 
