@@ -34,8 +34,9 @@ def weights(model: nn.Module) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_matrices_of_layers_have_muon_and_all_else_adamw(name):
+def test_matrices_of_layers_have_muon_and_all_else_adamw(name, monkeypatch):
     """As two optimizers of torch would, each on its own."""
+    monkeypatch.setattr(muon, "computes_bf16", lambda _: True)  # as torch's does everywhere
     model, twin = new_model(name), new_model(name)
     ours = Muon(model.named_parameters(), **SETTINGS)
     matrices = [p for n, p in twin.named_parameters() if is_matrix(n, p)]
