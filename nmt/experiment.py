@@ -41,11 +41,10 @@ from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
 from nmt.training.room import checkpoint_room, only_one
 from nmt.training.runtime import (
-    bound_kernels,
     forget_peak_memory,
-    keep_heap,
     peak_memory,
     pick_device,
+    prepare_process,
     seed_everything,
 )
 from nmt.training.signals import Signals
@@ -62,9 +61,8 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     rehearse(cfg, ranks)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
-    keep_heap()
-    bound_kernels()
     device = pick_device(cfg.device)
+    prepare_process(device)
     forget_peak_memory(device)
     with ranks.in_turn():
         prepared = prepare_data(cfg)

@@ -45,13 +45,7 @@ from nmt.training.checkpoint import (
     unless_damaged,
 )
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import (
-    autocast,
-    bound_kernels,
-    keep_heap,
-    pick_device,
-    pick_precision,
-)
+from nmt.training.runtime import autocast, pick_device, pick_precision, prepare_process
 from nmt.training.tensors import check_tensors
 
 CONFIG = "config.yaml"
@@ -213,9 +207,8 @@ def check_checkpoints(cfg: DictConfig, run: Path) -> None:
 def open_run(run: Path, device_name: str, precision: str) -> Translator:
     """Load a run's final model, or its best checkpoint while training has not ended."""
     cfg = read_config(run)
-    keep_heap()
-    bound_kernels()
     device = pick_device(device_name)
+    prepare_process(device)
     path = run / MODEL
     if not path.is_file():
         path = best_checkpoint(run, cfg.train.watch).weights

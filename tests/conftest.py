@@ -7,6 +7,8 @@ import torch
 from command import nmt
 from number_language import corpus_words, write_numbers
 
+PRECISION = torch.backends.mkldnn.matmul.fp32_precision
+
 pytest.register_assert_rewrite("loss_laws", "model_laws")
 
 
@@ -19,6 +21,12 @@ def pytest_collectstart() -> None:
 def same_random_numbers():
     """Have those of a test not depend on the tests before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def same_products():
+    """Have who multiplies in a test not depend on the tests before it."""
+    torch.backends.mkldnn.matmul.fp32_precision = PRECISION
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,8 +16,8 @@ from command import nmt
 from number_language import corpus_words, write_numbers
 
 from nmt.evaluation.evaluate import processor
+from nmt.processor import cpu_flags
 from nmt.report.logger import read_metrics
-from nmt.training.runtime import cpu_flags
 
 GOLDEN = Path(__file__).parent / "golden"
 STEPS = 8

@@ -14,6 +14,7 @@ from nmt.attention.normalize import Softmax
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.window import Full, Normalize, Window
 from nmt.dropout import dropout
+from nmt.products import by_onednn
 
 
 class Attention(Attend):
@@ -77,13 +78,14 @@ class Attention(Attend):
         """Whether one kernel can do it all, and does it faster.
 
         On CPUs the kernel is slower in bfloat16: 36 ms against 6 for B = 150, H = 4, T = S = 25,
-        D = 32, forward and backward, torch 2.13; in float32 it is 9 against 10.
+        D = 32, forward and backward, torch 2.13; in float32 it is 9 against 10 where MKL multiplies
+        for both, and far behind where oneDNN does, which it asks for many small products.
         """
         return (
             isinstance(self.score, InnerProduct)
             and isinstance(self.normalize, Softmax)
             and isinstance(self.window, Full)
-            and (query.is_cuda or not _is_half(query))
+            and (query.is_cuda or not (_is_half(query) or by_onednn()))
         )
 
     def _fused(

@@ -24,7 +24,7 @@ from nmt.report.console import WIDTH
 from nmt.report.table import table
 from nmt.run import stored
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import bound_kernels, keep_heap, pick_device, seed_everything
+from nmt.training.runtime import pick_device, prepare_process, seed_everything
 from nmt.yamls import config_folder
 
 
@@ -74,9 +74,8 @@ def measure(cfg: DictConfig) -> Speed:
     """Measure what ``bench`` asks for."""
     bench: Bench = OmegaConf.to_object(cfg.bench)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
-    keep_heap()
-    bound_kernels()
     device = pick_device(cfg.device)
+    prepare_process(device)
     seed_everything(cfg.seed, device, cfg.deterministic)
     corpus = random_corpus(
         bench.vocabulary, bench.length, cfg.train.max_tokens, bench.sentences, cfg.seed

@@ -6,12 +6,13 @@ import os
 import resource
 import sys
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import torch
 
 from nmt.errors import UserError
+from nmt.processor import cpu_flags
+from nmt.products import allow_onednn
 
 
 def pick_device(name: str) -> torch.device:
@@ -59,20 +60,20 @@ def computes_bf16(device: torch.device) -> bool:
     return bool(found and {"avx512_bf16", "amx_bf16"} & found)
 
 
-@cache
-def cpu_flags() -> frozenset[str]:
-    """Return the processor's features as Linux names them; empty elsewhere."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            flags = next((line for line in lines if line.startswith("flags")), "")
-    except OSError:
-        return frozenset()
-    return frozenset(flags.split())
-
-
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Compute products in ``precision`` inside the block."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def prepare_process(device: torch.device) -> None:
+    """Set up memory and kernels for a model on this device; to be called before the first product.
+
+    None of it changes what is computed, but for the order of sums.
+    """
+    keep_heap()
+    bound_kernels()
+    if device.type == "cpu":
+        allow_onednn()
 
 
 def keep_heap() -> None:
@@ -91,7 +92,7 @@ def keep_heap() -> None:
 
 
 def bound_kernels() -> None:
-    """Let oneDNN and torch keep 128 kernels each, not 1,024; to be called before the first product.
+    """Let oneDNN and torch keep 128 kernels each, not 1,024.
 
     A kernel is made for each shape of its operands and kept, with a workspace of megabytes, until
     that shape comes again; but of sentences, batches of a shape are rare. A step of a model needs

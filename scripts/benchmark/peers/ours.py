@@ -22,7 +22,7 @@ from nmt.decoding.translate import Decode, search
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import bound_kernels, keep_heap
+from nmt.training.runtime import prepare_process
 from nmt.training.trainer import Work
 from nmt.yamls import config_folder
 
@@ -75,9 +75,9 @@ def training_words(precision: str) -> list[str]:
 
 def translator(cfg: DictConfig) -> Translator:
     """Build a model as `nmt train` does."""
-    keep_heap()
-    bound_kernels()
-    return new_translator(cfg, corpus(), torch.device("cpu"), Ranks())
+    device = torch.device("cpu")
+    prepare_process(device)
+    return new_translator(cfg, corpus(), device, Ranks())
 
 
 @singledispatch
