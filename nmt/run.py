@@ -35,6 +35,7 @@ from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
 from nmt.foreign import FORMAT, read_yaml, refuse_links, without_format
+from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import (
     MODEL,
@@ -108,7 +109,11 @@ class Translator:
         training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode(), autocast(self.device, self.precision):
+            with (
+                torch.inference_mode(),
+                autocast(self.device, self.precision),
+                packed(self.model, self.precision),
+            ):
                 yield
         finally:
             self.model.train(training)

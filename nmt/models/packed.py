@@ -1,0 +1,73 @@
+"""Weights as a CPU's kernels want them, while a model only translates.
+
+oneDNN lays a weight out anew for each product with it. Training changes the weights after each
+update; a translation reads the same ones at every step.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nmt.models.recurrent import Recurrent
+from nmt.products import by_onednn
+
+Product = Callable[[Tensor], Tensor]  # x (...,I) -> x Wᵀ + b (...,O)
+
+ROWS = 320  # of x, for which a weight is laid out: 64 sentences with 5 hypotheses each
+
+
+@contextmanager
+def packed(model: nn.Module, precision: torch.dtype) -> Iterator[None]:
+    """Have oneDNN multiply, inside the block, with weights that are laid out once.
+
+    And converted once, where ``precision`` is bf16. For inference alone; the weights must not
+    change in the block. Nothing happens where oneDNN does not multiply in this precision, and to
+    weights that are not whole (FSDP's) or not in float32. A block in such a block changes nothing.
+    """
+    shadowed: list[tuple[nn.Module, str]] = []
+    try:
+        for module, method, weight, bias in products(model):
+            if method not in vars(module) and is_onednns(weight, precision):
+                setattr(module, method, pack(weight, bias, precision))
+                shadowed.append((module, method))
+        yield
+    finally:
+        for module, method in shadowed:
+            delattr(module, method)
+
+
+def products(model: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor, Tensor | None]]:
+    """Find the methods that are x Wᵀ + b and nothing else, each with W (O,I) and b (O,)."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            yield module, "forward", module.weight, module.bias
+        if isinstance(module, Recurrent):
+            read, carried, *biases = module.weights
+            yield module, "gates", read, biases[0]
+            yield module, "recur", carried, biases[1]
+
+
+def is_onednns(weight: Tensor, precision: torch.dtype) -> bool:
+    """Whether oneDNN multiplies with this weight."""
+    whole = type(weight) in (Tensor, nn.Parameter)
+    there = weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return (
+        whole
+        and there
+        and weight.dtype == torch.float32
+        and (precision == torch.bfloat16 or by_onednn())
+    )
+
+
+def pack(weight: Tensor, bias: Tensor | None, precision: torch.dtype) -> Product:
+    """Lay W (O,I) out and return the product with it, in ``precision`` as autocast gives it."""
+    onednn = torch.ops.mkldnn
+    laid_out = onednn._reorder_linear_weight(weight.detach().to(precision), ROWS)
+    bias = None if bias is None else bias.detach().to(precision)
+
+    def product(x: Tensor) -> Tensor:
+        return onednn._linear_pointwise(x.to(precision), laid_out, bias, "none", [], "")
+
+    return product
