@@ -279,19 +279,28 @@ def test_bf16_logits_are_normalized_in_float32():
 
 @pytest.mark.parametrize("size", [5, 64, 300, 64 * 20, 64 * 20 + 1, 8_000, 8_063])
 def test_the_highest_are_those_of_topk(size):
-    values = torch.randn(4, 3, size, generator=torch.Generator().manual_seed(size))
+    draw = torch.Generator().manual_seed(size)
+    values = torch.randn(4, 3, size, generator=draw)
+    added = torch.randn(4, 3, generator=draw)
     values[0, 0, -1] = 9.0  # behind the last whole block, or at its end
-    values[0, 1, :-2] = -torch.inf
-    found, places = highest(values, 5)
-    truth = values.topk(5)
+    values[0, 1, :-2] = values[1, 1:] = -torch.inf
+    added[2, 2] = -torch.inf
+    sums = (values + added.unsqueeze(2)).flatten(1)
+    found, places = highest(values, added, 5)
+    truth = sums.topk(5)
     assert torch.equal(found, truth.values)
-    finite = found.isfinite()
-    assert torch.equal(places[finite], truth.indices[finite])
-    assert torch.equal(values.gather(2, places), found)
+    assert torch.equal(places, truth.indices)
+    assert torch.equal(sums.gather(1, places), found)
+
+
+def test_the_highest_are_as_many_as_there_are():
+    found, places = highest(torch.zeros(1, 2, 3), torch.tensor([[-1.0, 0.0]]), 7)
+    assert found.tolist() == [[0, 0, 0, -1, -1, -1]]
+    assert places.tolist() == [[3, 4, 5, 0, 1, 2]]
 
 
 def test_the_highest_of_equal_values_stand_in_different_places():
-    found, places = highest(torch.zeros(1, 1, 64 * 30), 13)
+    found, places = highest(torch.zeros(1, 2, 64 * 30), torch.zeros(1, 2), 13)
     assert found.eq(0).all()
     assert len(set(places.flatten().tolist())) == 13
 

@@ -155,8 +155,10 @@ def test_the_cache_finds_what_reading_the_prefix_again_finds(parts):
         return logits.view(*tokens.shape, -1), Prefix(prefix)
 
     def cached(tokens, state, memory):
-        assert len(memory.keys) == len(tokens), "a memory a sentence, not a hypothesis"
-        assert state.keys.size(-2) == state.position.max()
+        for keys in memory.keys:
+            assert len(keys) == len(tokens), "a memory a sentence, not a hypothesis"
+        for keys in state.keys:
+            assert keys.size(-2) == state.position.max()
         rows.append(tuple(tokens.shape))
         return model.step(tokens, state, memory)
 

@@ -7,13 +7,14 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-Memory = TypeVar("Memory", bound=tuple[Tensor, ...])
-State = TypeVar("State", bound=tuple[Tensor, ...])
-Tensors = TypeVar("Tensors", bound=tuple[Tensor, ...])
+Part = Tensor | tuple[Tensor, ...]
+Memory = TypeVar("Memory", bound=tuple[Part, ...])
+State = TypeVar("State", bound=tuple[Part, ...])
+Tensors = TypeVar("Tensors", bound=tuple[Part, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
-CACHED = 2**18  # numbers that a CPU keeps at hand, see `likeliest`
+CACHED = 2**18  # numbers that a CPU keeps at hand, see `candidates`
 BLOCK = 64  # numbers whose maximum is looked at first, see `highest`
 
 
@@ -40,9 +41,10 @@ def beam_search(
     """The `n_best` best hypotheses found for each of B sentences, best first, all different.
 
     `step(tokens (B,K), state, memory)` gives the logits of the next token (B,K,V) and the next
-    state. `memory` and `state` are NamedTuples of batch-first tensors: memory (B,...) is what all
-    hypotheses of a sentence share; state (B,K,...) belongs to each and starts with K = 1. K grows
-    to `beam` with the second step. Both lose the rows of sentences that are done.
+    state. `memory` and `state` are NamedTuples of batch-first tensors and, behind the first, of
+    tuples of such: memory (B,...) is what all hypotheses of a sentence share; state (B,K,...)
+    belongs to each and starts with K = 1. K grows to `beam` with the second step. Both lose the
+    rows of sentences that are done.
 
     A hypothesis has at most `max_length` (B,) tokens before its eos; there eos is the only choice
     left. Its score is log P(Y|X) / lp(Y), with eos counted in both (see `length_norm`).
@@ -56,7 +58,9 @@ def beam_search(
     """
     assert 1 <= n_best <= beam, "n_best hypotheses need a beam as wide"
     assert length_penalty >= 0, "the bound that ends a search early needs α ≥ 0"
-    num_sentences, device = memory[0].shape[0], memory[0].device
+    first = memory[0]
+    assert isinstance(first, Tensor)
+    num_sentences, device = len(first), first.device
     finished: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
 
     # One row for each sentence that is not done; rows are dropped from all of these together.
@@ -122,53 +126,49 @@ def candidates(
     `logits` (B,K,V) of any float type are normalized in float32 over the whole vocabulary. What
     cannot be has log P = -inf: pad and bos, and in the rows of `at_limit` (B,) all but eos. C is
     `num`, or less where there are not so many.
-    """
-    # The best of each hypothesis first, so that only these few are masked and sorted; three more
-    # than needed as pad, bos and eos may be among them. Eos is a candidate of its own.
-    top, token, end = likeliest(logits, min(num + 3, logits.shape[2]), eos)  # (B,K,C), (B,K,1)
-    special = (token == pad) | (token == bos) | (token == eos)
-    top = top.masked_fill(special | at_limit[:, None, None], -torch.inf)
-    top = torch.cat([top, end], 2)
-    token = torch.cat([token, token.new_full((*token.shape[:2], 1), eos)], 2)
-
-    # Sorted by token id first: a stable sort by log P then keeps that order among equals.
-    token, order = token.sort()
-    each = (log_p.unsqueeze(2) + top.gather(2, order)).flatten(1)  # (B,K·C)
-    log_p, order = each.sort(descending=True, stable=True)
-    log_p, order = log_p[:, :num], order[:, :num]  # (B,C)
-    return log_p, order // token.shape[2], token.flatten(1).gather(1, order)
-
-
-def likeliest(logits: Tensor, num: int, eos: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The `num` likeliest tokens of each hypothesis: log P and token (B,K,C); log P of eos (B,K,1).
 
     A CPU takes a few sentences at a time, so that their probabilities stay in its cache.
     """
     size = max(1, CACHED // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for some in logits.split(size):
+    for some, so_far in zip(logits.split(size), log_p.split(size), strict=True):
         log_token = some.log_softmax(2, dtype=torch.float32)  # (b,K,V)
-        found.append((*highest(log_token, num), log_token[:, :, eos, None].clone()))
-    top, token, end = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return top, token, end
+        end = log_token[:, :, eos] + so_far  # (b,K): a candidate of its own
+        for special in (pad, bos, eos):
+            log_token[:, :, special] = -torch.inf
+        found.append((*highest(log_token, so_far, num), end))
+    top, place, end = (torch.cat(parts) for parts in zip(*found, strict=True))  # (B,C) (B,C) (B,K)
+
+    # Sorted by place first: a stable sort by log P then keeps that order among equals.
+    _, num_parents, vocabulary = logits.shape
+    ends = torch.arange(num_parents, device=logits.device) * vocabulary + eos  # (K,)
+    place, order = torch.cat([place, ends.expand_as(end)], 1).sort()  # (B,C+K)
+    top = torch.cat([top.masked_fill(at_limit.unsqueeze(1), -torch.inf), end], 1).gather(1, order)
+    log_p, order = top.sort(descending=True, stable=True)
+    log_p, place = log_p[:, :num], place.gather(1, order[:, :num])
+    return log_p, place // vocabulary, place % vocabulary
 
 
-def highest(values: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    """The `num` highest of the last dimension and where they stand, best first, as `topk` gives.
+def highest(values: Tensor, added: Tensor, num: int) -> tuple[Tensor, Tensor]:
+    """The `num` highest values (B,K,V) + added (B,K) of each row: (B,C), and their places in K·V.
 
     They lie in the `num` blocks with the highest maxima, or behind the last whole block. A CPU
-    finds maxima at the speed of memory, and `topk` among all takes half as long again.
+    finds maxima at the speed of memory, and `topk` among all takes several times as long.
     """
-    blocks, size = values.shape[-1] // BLOCK, values.shape[-1]
-    if blocks <= num:
-        return values.topk(num)
-    maxima = values[..., : blocks * BLOCK].unflatten(-1, (blocks, BLOCK)).amax(-1)
-    inside = torch.arange(BLOCK, device=values.device)
-    behind = torch.arange(blocks * BLOCK, size, device=values.device)
-    places = maxima.topk(num).indices.unsqueeze(-1) * BLOCK + inside  # (…,num,BLOCK)
-    places = torch.cat([places.flatten(-2), behind.expand(*values.shape[:-1], -1)], -1)
-    found, index = values.gather(-1, places).topk(num)
-    return found, places.gather(-1, index)
+    _, several, size = values.shape
+    blocks = size // BLOCK
+    if several * blocks <= num:
+        flat, place = (values + added.unsqueeze(2)).flatten(1).sort(descending=True, stable=True)
+        return flat[:, :num], place[:, :num]
+    maxima = values[:, :, : blocks * BLOCK].unflatten(2, (blocks, BLOCK)).amax(3)
+    block = (maxima + added.unsqueeze(2)).flatten(1).topk(num).indices  # (B,num) of K·blocks
+    start = block // blocks * size + block % blocks * BLOCK
+    inside = start.unsqueeze(2) + torch.arange(BLOCK, device=values.device)  # (B,num,BLOCK)
+    row = torch.arange(several, device=values.device).unsqueeze(1) * size
+    behind = row + torch.arange(blocks * BLOCK, size, device=values.device)  # (K,size % BLOCK)
+    places = torch.cat([inside.flatten(1), behind.flatten().expand(len(values), -1)], 1)
+    found, index = (values.flatten(1).gather(1, places) + added.gather(1, places // size)).topk(num)
+    return found, places.gather(1, index)
 
 
 def length_norm(length: Tensor | int, alpha: float) -> Tensor | float:
@@ -177,5 +177,16 @@ def length_norm(length: Tensor | int, alpha: float) -> Tensor | float:
 
 
 def select(tensors: Tensors, index: Tensor | tuple[Tensor, Tensor]) -> Tensors:
-    """The same NamedTuple, each of its tensors indexed alike."""
-    return type(tensors)(*(tensor[index] for tensor in tensors))
+    """The same NamedTuple with these rows (B',), or these hypotheses (B',1), (B',K'), alone."""
+
+    def chosen(one: Tensor) -> Tensor:
+        if isinstance(index, Tensor):
+            return one.index_select(0, index)
+        row, place = index
+        flat = row * one.shape[1] + place  # (B',K') among all hypotheses
+        return one.flatten(0, 1).index_select(0, flat.flatten()).unflatten(0, flat.shape)
+
+    def all_chosen(part: Part) -> Part:
+        return tuple(map(chosen, part)) if isinstance(part, tuple) else chosen(part)
+
+    return type(tensors)(*map(all_chosen, tensors))

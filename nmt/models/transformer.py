@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
@@ -28,24 +27,24 @@ from nmt.models.positions import Positions
 from nmt.models.residual import Norm, Residual
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.models.stack import Stack
-from nmt.models.transformer_layers import DecoderLayer, EncoderLayer
+from nmt.models.transformer_layers import DecoderLayer, EncoderLayer, Remembered
 from nmt.sizes import check_sizes
 
 
 class Memory(NamedTuple):
     """What stays while a sentence is decoded: the source, as each decoder layer remembers it."""
 
-    keys: Tensor  # (B,L,H,S,K) as the layer's attention prepared them
-    values: Tensor  # (B,L,H,S,K)
     mask: Tensor  # (B,S) True = a source piece
+    keys: tuple[Tensor, ...]  # (B,H,S,K) of each layer, as its attention prepared them
+    values: tuple[Tensor, ...]  # (B,H,S,K) of each layer
 
 
 class State(NamedTuple):
     """What changes at each target position, for each of the K hypotheses: all that was read."""
 
-    keys: Tensor  # (B,K,L,H,t,K) of masked self-attention, as the layer's attention prepared them
-    values: Tensor  # (B,K,L,H,t,K)
     position: Tensor  # (B,K) how many target pieces have been read
+    keys: tuple[Tensor, ...]  # (B,K,H,t,K) of each layer's masked self-attention, as it wants them
+    values: tuple[Tensor, ...]  # (B,K,H,t,K) of each layer
 
 
 class Transformer(Seq2Seq):
@@ -187,29 +186,26 @@ class Transformer(Seq2Seq):
     def encode(self, source: Tensor) -> Memory:
         """Read source ids (B,S), padded with 0, into the memory of all decoder layers."""
         states, mask = self.read(source)
-        remembered = [layer.remember(states) for layer in self.decoder]
-        keys, values = (torch.stack(part, 1) for part in zip(*remembered, strict=True))
-        return Memory(keys, values, mask)
+        keys, values = zip(*(layer.remember(states) for layer in self.decoder), strict=True)
+        return Memory(mask, *(tuple(one.contiguous() for one in part) for part in (keys, values)))
 
     def start(self, memory: Memory) -> State:
         """Return the state of one hypothesis that has read nothing."""
         rows = memory.mask.size(0)
-        nothing = self.output.weight.new_zeros(rows, 0, self.width)  # (B,0,D)
-        remembered = [layer.self_attention.remember(nothing, nothing) for layer in self.decoder]
-        keys, values = (torch.stack(part, 1)[:, None] for part in zip(*remembered, strict=True))
+        nothing = self.output.weight.new_zeros(rows, 1, 0, self.width)  # (B,1,0,D)
+        remembered = (layer.self_attention.remember(nothing, nothing) for layer in self.decoder)
         position = torch.zeros(rows, 1, dtype=torch.long, device=nothing.device)
-        return State(keys, values, position)
+        return State(position, *zip(*remembered, strict=True))
 
     def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Read one more piece of each hypothesis, (B,K): features (B,K,D) and the next state."""
-        position = state.position
-        keys, values = (F.pad(cache, (0, 0, 0, 1)) for cache in (state.keys, state.values))
-        x = self.placed(self.target_embedding(tokens), position)  # (B,K,D)
-        for index, layer in enumerate(self.decoder):
-            past = layer_of(keys, index), layer_of(values, index)
-            source = memory.keys[:, index], memory.values[:, index]
-            x = layer.step(x, past, source, memory.mask, position)
-        return self.decoder_norm(x), State(keys, values, position + 1)
+        """Read one more piece of each hypothesis, (B,K): features (B,K,R) and the next state."""
+        x = self.placed(self.target_embedding(tokens), state.position)  # (B,K,D)
+        read: list[Remembered] = []
+        pasts, sources = (zip(part.keys, part.values, strict=True) for part in (state, memory))
+        for layer, past, source in zip(self.decoder, pasts, sources, strict=True):
+            x, past = layer.step(x, past, source, memory.mask, state.position)
+            read.append(past)
+        return self.decoder_norm(x), State(state.position + 1, *zip(*read, strict=True))
 
     def units(self) -> list[nn.Module]:
         """Return the layers, the encoder's first."""
@@ -226,9 +222,3 @@ class Transformer(Seq2Seq):
     def placed(self, x: Tensor, position: Tensor) -> Tensor:
         """Embeddings (...,D) that know their positions (...)."""
         return self.dropout(self.positions.add(x, position))
-
-
-def layer_of(cache: Tensor, index: int) -> Tensor:
-    """One layer's part of a cache (B,K,L,H,t,K), itself and no copy: (B·K,H,t,K)."""
-    part = cache[:, :, index]
-    return part.view(-1, *part.shape[2:])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
@@ -73,22 +74,26 @@ class DecoderLayer(nn.Module):
         memory: Remembered,
         mask: Tensor,
         position: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Remembered]:
         """One more position of each hypothesis, (B,K,D) at positions (B,K): (B,K,D).
 
-        past: keys and values (N,H,t+1,K) of the N = B·K hypotheses, whose last place is empty and
-              is filled here.
+        past: keys and values (B,K,H,t,K) of what each has read; this position's go behind them in
+              what is given back.
         """
+        read: list[Tensor] = []
 
         def look_back(x: Tensor) -> Tensor:
             query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
-            newest = self.self_attention.remember(query, query, place)
-            for cache, new in zip(past, newest, strict=True):
-                cache[..., -1:, :] = new
-            return self.self_attention(query, *past, None, place).view_as(x)
+            for before, new in zip(
+                past, self.self_attention.remember(query, query, place), strict=True
+            ):
+                read.append(torch.cat([before, new.unflatten(0, x.shape[:2])], -2))
+            keys, values = (one.flatten(0, 1) for one in read)  # (N,H,t+1,K)
+            return self.self_attention(query, keys, values, None, place).view_as(x)
 
         x = self.around_self(x, look_back)
-        return self._look_across(x, memory, mask, position)
+        keys, values = read
+        return self._look_across(x, memory, mask, position), (keys, values)
 
     def remember(self, states: Tensor) -> Remembered:
         """The source (B,S,D) as source-target attention wants it."""

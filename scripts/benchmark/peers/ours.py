@@ -48,11 +48,11 @@ def decoder(setup: Setup[Shape]) -> Search:
     made = translator(configuration(setup))
     forced = Forced(made.model, PIECES)
     decode = Decode(beam=BEAM, max_ratio=0.0, max_extra=PIECES)
+    setup.until.enter_context(made.evaluating())
 
     def translate(source: Tensor) -> list[list[int]]:
         rows = [row[row != PAD].tolist() for row in source]
-        with made.evaluating():
-            return [found[0].ids for found in search(forced, rows, decode, made.device)]
+        return [found[0].ids for found in search(forced, rows, decode, made.device)]
 
     return translate
 
