@@ -10,8 +10,9 @@ from nmt.training import loss as losses
 
 
 def hold_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Let at most that many rows of logits be held at a time."""
+    """Let at most that many rows of logits be multiplied at a time, and 30 numbers be held."""
     monkeypatch.setattr(losses, "ROWS", rows)
+    monkeypatch.setattr(losses, "HELD", 30)
 
 
 def half_is_for_products(

@@ -8,6 +8,7 @@ time and memory.
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.data.batch import Batch
@@ -15,7 +16,7 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
 from nmt.models.embedding import token_cutoff
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.loss import Loss, Predicted, chunks, product_dtype
+from nmt.training.loss import Loss, Predicted, chunks, parts, product_dtype
 
 
 class RDrop:
@@ -106,28 +107,34 @@ class ChunkedPair(torch.autograd.Function):
         sums = x.new_zeros(3, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             for rows in chunks(target.size(0), matrix):
-                piece, labels = x[:, rows].to(low), target[rows, None]  # (2,C,R), (C,1)
-                predicted = Predicted.of(piece, low_matrix, bias)
-                entropies = predicted.cross_entropy(labels.expand(2, -1, -1), smoothing)
-                p = predicted.p
-                logp = predicted.logits.sub_(predicted.log_sum)  # (2,C,V)
-                apart = logp[0] - logp[1]  # (C,V)
-                for i, j, sign in ((0, 1, 1), (1, 0, -1)):  # sign · apart = log pᵢ - log pⱼ
-                    own, other = weight * shares[i], weight * shares[j]  # of KL(pᵢ‖pⱼ), KL(pⱼ‖pᵢ)
-                    divergence = sign * (p[i] * apart).sum(1, keepdim=True)  # (C,1)
-                    smoothed, nll = (one[i] for one in entropies)
-                    sums += shares[i] * torch.cat([smoothed, nll, divergence], 1).sum(0)
+                piece = x[:, rows].to(low)  # (2,C,R)
+                logits = F.linear(piece, low_matrix)  # (2,C,V), and then their gradient
+                for part in parts(logits[0]):
+                    labels = target[rows][part, None]  # (c,1)
+                    predicted = Predicted.of(logits[:, part], bias)
+                    entropies = predicted.cross_entropy(labels.expand(2, -1, -1), smoothing)
+                    p = predicted.p
+                    logp = predicted.logits.sub_(predicted.log_sum)  # (2,c,V)
+                    apart = logp[0] - logp[1]  # (c,V)
+                    for i, j, sign in ((0, 1, 1), (1, 0, -1)):  # sign · apart = log pᵢ - log pⱼ
+                        own, other = (
+                            weight * shares[i],
+                            weight * shares[j],
+                        )  # of KL(pᵢ‖pⱼ), KL(pⱼ‖pᵢ)
+                        divergence = sign * (p[i] * apart).sum(1, keepdim=True)  # (c,1)
+                        smoothed, nll = (one[i] for one in entropies)
+                        sums += shares[i] * torch.cat([smoothed, nll, divergence], 1).sum(0)
 
-                    # ∂/∂lᵢ, the terms with pᵢ together, pⱼ's, and q's
-                    of_row = shares[i] + other - own * divergence
-                    grad = torch.add(of_row, apart, alpha=sign * own).mul_(p[i])
-                    grad.sub_(p[j], alpha=other).sub_(shares[i] * smoothing / grad.size(1))
-                    onehot = grad.new_full(labels.shape, shares[i] * (smoothing - 1))
-                    grad.scatter_add_(1, labels, onehot)
-                    grad_b += grad.sum(0)
-                    grad = grad.to(low)
-                    grad_x[i, rows] = grad @ low_matrix
-                    grad_m += grad.mT @ piece[i]
+                        # ∂/∂lᵢ, the terms with pᵢ together, pⱼ's, and q's
+                        of_row = shares[i] + other - own * divergence
+                        grad = torch.add(of_row, apart, alpha=sign * own).mul_(p[i])
+                        grad.sub_(p[j], alpha=other).sub_(shares[i] * smoothing / grad.size(1))
+                        onehot = grad.new_full(labels.shape, shares[i] * (smoothing - 1))
+                        grad.scatter_add_(1, labels, onehot)
+                        grad_b += grad.sum(0)
+                        logits[i, part] = grad
+                grad_x[:, rows] = logits @ low_matrix
+                grad_m += logits.flatten(0, 1).mT @ piece.flatten(0, 1)
         ctx.save_for_backward(grad_x, grad_m, grad_b)
         smoothed, likelihood, divergence = sums
         ctx.mark_non_differentiable(smoothed, likelihood, divergence)

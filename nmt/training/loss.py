@@ -1,8 +1,8 @@
 """Cross-entropy with label smoothing, straight from the features, without ever holding all logits.
 
 The logits of an update of 4,096 pieces over 8,000 pieces are 131 MB, written and read several
-times; a few rows at a time they stay in the cache. The gradient is computed on the way forward,
-while they are there.
+times. Some rows at a time they are multiplied, and few of these at a time, which stay in the cache,
+become probabilities and the gradient, on the way forward while they are there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,8 @@ from torch import Tensor
 from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
 
-ROWS = 1024  # of logits that are held at a time on a CPU, at most
+ROWS = 1024  # of logits that a CPU multiplies at a time, at most
+HELD = 2**20  # logits in float32 that it holds at a time
 
 
 class Loss(NamedTuple):
@@ -85,14 +86,13 @@ class Predicted(NamedTuple):
     p: Tensor  # (...,C,V)
 
     @classmethod
-    def of(cls, x: Tensor, matrix: Tensor, bias: Tensor) -> "Predicted":
-        """From features (...,C,R) and matrix (V,R), both of the precision of products.
+    def of(cls, logits: Tensor, bias: Tensor) -> "Predicted":
+        """From the logits without their bias (...,C,V), in any precision; they are used up.
 
         The exponentials, which take longest, are computed once, in softmax's own kernel. What they
         were divided by is found again at the largest of each row.
         """
-        wide = torch.promote_types(x.dtype, torch.float32)
-        logits = F.linear(x, matrix).to(wide).add_(bias)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).add_(bias)
         p = logits.softmax(-1)
         return cls(logits, logits.amax(-1, keepdim=True) - p.amax(-1, keepdim=True).log(), p)
 
@@ -104,13 +104,22 @@ class Predicted(NamedTuple):
 
 
 def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
-    """Cut ``num`` rows of logits, of an output matrix (V,R), into those that are held at a time.
+    """Cut ``num`` rows of logits, of an output matrix (V,R), into those multiplied at a time.
 
-    On a CPU few, to stay in its cache, but more where R is large, as the product that is added to
-    the matrix's gradient for each of them is then; a GPU wants large products.
+    On a CPU few, for less memory; a GPU wants large products.
     """
-    size = min(ROWS, 4 * matrix.size(1)) if matrix.device.type == "cpu" else 4 * ROWS
-    return (slice(start, start + size) for start in range(0, num, size))
+    return slices(num, ROWS if matrix.device.type == "cpu" else 4 * ROWS)
+
+
+def parts(logits: Tensor) -> Iterator[slice]:
+    """Cut logits (C,V) into rows that a CPU holds in its cache, in float32; a GPU takes all."""
+    num, vocabulary = logits.shape
+    return slices(num, max(1, HELD // vocabulary) if logits.device.type == "cpu" else num)
+
+
+def slices(num: int, size: int) -> Iterator[slice]:
+    """Cut ``num`` into slices of that size, and a rest."""
+    return (slice(start, min(start + size, num)) for start in range(0, num, size))
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -141,16 +150,20 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         sums = x.new_zeros(2, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             for rows in chunks(target.size(0), weight):
-                piece, labels = x[rows].to(low), target[rows, None]
-                predicted = Predicted.of(piece, matrix, bias)
-                sums += torch.cat(predicted.cross_entropy(labels, smoothing), 1).sum(0)
+                piece = x[rows].to(low)
+                logits = F.linear(piece, matrix)  # (C,V), and then their gradient
+                for part in parts(logits):
+                    labels = target[rows][part, None]
+                    predicted = Predicted.of(logits[part], bias)
+                    sums += torch.cat(predicted.cross_entropy(labels, smoothing), 1).sum(0)
+                    if trains:
+                        grad = predicted.p.sub_(smoothing / weight.size(0))  # p - q
+                        grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
+                        grad_b += grad.sum(0)
+                        logits[part] = grad
                 if trains:
-                    grad = predicted.p.sub_(smoothing / weight.size(0))  # p - q
-                    grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
-                    grad_b += grad.sum(0)
-                    grad = grad.to(low)
-                    grad_x[rows] = grad @ matrix
-                    grad_w += grad.mT @ piece
+                    grad_x[rows] = logits @ matrix
+                    grad_w += logits.mT @ piece
         smoothed, likelihood = sums
         ctx.save_for_backward(grad_x, grad_w, grad_b)
         ctx.mark_non_differentiable(likelihood)
