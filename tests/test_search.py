@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Hypothesis, beam_search, candidates, highest, length_norm
+from nmt.decoding.search import (
+    Hypothesis,
+    beam_search,
+    candidates,
+    highest,
+    length_norm,
+    select,
+)
 
 PAD, UNK, BOS, EOS, A, B, C = range(7)
 
@@ -313,3 +320,21 @@ def test_logits_that_are_not_finite_end_in_an_error():
 def test_length_norm_is_that_of_wu():
     assert length_norm(1, 0.6) == 1
     assert length_norm(7, 0.6) == pytest.approx(2**0.6)
+
+
+class Parts(NamedTuple):
+    """A state with a tensor, and with tensors of several layers."""
+
+    one: Tensor  # (B,K)
+    layers: tuple[Tensor, ...]  # (B,K,2) each
+
+
+def test_hypotheses_are_picked_in_every_part_alike():
+    one = torch.arange(6).view(3, 2)
+    state = Parts(one, (torch.stack([one, -one], 2), torch.stack([one, one], 2)))
+    picked = select(state, (torch.tensor([[0], [2]]), torch.tensor([[1, 1, 0], [0, 1, 1]])))
+    assert picked.one.tolist() == [[1, 1, 0], [4, 5, 5]]
+    assert [layer[..., 0].tolist() for layer in picked.layers] == [picked.one.tolist()] * 2
+    rows = select(state, torch.tensor([2, 0]))
+    assert rows.one.tolist() == [[4, 5], [0, 1]]
+    assert [layer[..., 0].tolist() for layer in rows.layers] == [rows.one.tolist()] * 2
