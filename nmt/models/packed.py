@@ -23,8 +23,9 @@ def packed(model: nn.Module, precision: torch.dtype) -> Iterator[None]:
     """Have oneDNN multiply, inside the block, with weights that are laid out once.
 
     And converted once, where ``precision`` is bf16. For inference alone; the weights must not
-    change in the block. Nothing happens where oneDNN does not multiply in this precision, and to
-    weights that are not whole (FSDP's) or not in float32. A block in such a block changes nothing.
+    change in the block, and stand in memory twice. Nothing happens where oneDNN does not multiply
+    in this precision, and to weights that are not whole (FSDP's) or not in float32. A block in such
+    a block changes nothing.
     """
     shadowed: list[tuple[nn.Module, str]] = []
     try:

@@ -198,7 +198,7 @@ class Transformer(Seq2Seq):
         return State(position, *zip(*remembered, strict=True))
 
     def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Read one more piece of each hypothesis, (B,K): features (B,K,R) and the next state."""
+        """Read one more piece of each hypothesis, (B,K): features (B,K,D) and the next state."""
         x = self.placed(self.target_embedding(tokens), state.position)  # (B,K,D)
         read: list[Remembered] = []
         pasts, sources = (zip(part.keys, part.values, strict=True) for part in (state, memory))
