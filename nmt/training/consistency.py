@@ -117,10 +117,8 @@ class ChunkedPair(torch.autograd.Function):
                     logp = predicted.logits.sub_(predicted.log_sum)  # (2,c,V)
                     apart = logp[0] - logp[1]  # (c,V)
                     for i, j, sign in ((0, 1, 1), (1, 0, -1)):  # sign · apart = log pᵢ - log pⱼ
-                        own, other = (
-                            weight * shares[i],
-                            weight * shares[j],
-                        )  # of KL(pᵢ‖pⱼ), KL(pⱼ‖pᵢ)
+                        own = weight * shares[i]  # of KL(pᵢ‖pⱼ)
+                        other = weight * shares[j]  # of KL(pⱼ‖pᵢ)
                         divergence = sign * (p[i] * apart).sum(1, keepdim=True)  # (c,1)
                         smoothed, nll = (one[i] for one in entropies)
                         sums += shares[i] * torch.cat([smoothed, nll, divergence], 1).sum(0)
