@@ -100,20 +100,22 @@ class Translator:
 
     def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
         """Force the model on a batch and return where it looked; see :func:`attention_maps`."""
-        with self.evaluating():
+        with self.inferring():
             return attention_maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
+        """Compute as in :meth:`inferring`, with weights that are laid out once for many passes."""
+        with self.inferring(), packed(self.model, self.precision):
+            yield
+
+    @contextmanager
+    def inferring(self) -> Iterator[None]:
         """Compute without dropout and gradients, in the run's precision, inside the block."""
         training = self.model.training
         self.model.eval()
         try:
-            with (
-                torch.inference_mode(),
-                autocast(self.device, self.precision),
-                packed(self.model, self.precision),
-            ):
+            with torch.inference_mode(), autocast(self.device, self.precision):
                 yield
         finally:
             self.model.train(training)
