@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,8 @@ from nmt.attention.score import InnerProduct, Score
 from nmt.attention.window import Full, Normalize, Window
 from nmt.dropout import dropout
 from nmt.products import by_onednn
+
+Record = Callable[[Tensor], None]
 
 
 class Attention(Attend):
@@ -42,6 +43,7 @@ class Attention(Attend):
         self.normalize = normalize
         self.window = window(query_width)
         self.dropout = dropout
+        self.record: Record | None = None  # is given the weights; see `record_attention`
 
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
@@ -57,12 +59,11 @@ class Attention(Attend):
         position: Tensor,
         causal: bool = False,
     ) -> Tensor:
-        record = _records.get().get(self)
-        if record is None and self._is_fused(query):
+        if self.record is None and self._is_fused(query):
             return self._fused(query, keys, values, mask, causal)
         weights = self._weights(query, keys, mask, position, causal)  # (...,T,S)
-        if record is not None:
-            record(weights)
+        if self.record is not None:
+            self.record(weights)
         weights = dropout(weights, self.dropout, self.training)
         return weights.to(values.dtype) @ values  # (...,T,Dv)
 
@@ -114,11 +115,6 @@ def _is_half(x: Tensor) -> bool:
     return x.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(x.device.type)
 
 
-Record = Callable[[Tensor], None]
-
-_records: ContextVar[dict[nn.Module, Record]] = ContextVar("_records", default={})  # noqa: B039
-
-
 @contextmanager
 def record_attention(model: nn.Module, detached: bool = True) -> Iterator[dict[str, list[Tensor]]]:
     """The weights of every Attention in the model, for the forwards inside the block.
@@ -133,8 +129,11 @@ def record_attention(model: nn.Module, detached: bool = True) -> Iterator[dict[s
     def recorder(name: str) -> Record:
         return lambda found: weights[name].append(found.detach() if detached else found)
 
-    token = _records.set({m: recorder(name) for name, m in attentions.items()})
+    before = {name: m.record for name, m in attentions.items()}
     try:
+        for name, m in attentions.items():
+            m.record = recorder(name)
         yield weights
     finally:
-        _records.reset(token)
+        for name, m in attentions.items():
+            m.record = before[name]
