@@ -23,6 +23,7 @@ from nmt.data.tokenizer import TokenizerConfig
 from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
 from nmt.run import Translator, build_model
+from nmt.training.compiled import check_compiler, compiled_loss
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
@@ -48,7 +49,14 @@ def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     OmegaConf.to_object(cfg)  # checks the values of the other typed parts
     limits(cfg)
     build_loss(cfg)
-    pick_precision(cfg.precision, pick_device(cfg.device))
+    device = pick_device(cfg.device)
+    pick_precision(cfg.precision, device)
+    if cfg.train.compile:
+        check_compiler(device)
+        if ranks.size > 1:
+            raise UserError("train.compile=true: one process compiles; leave it out with several")
+        if cfg.guide:
+            raise UserError("train.compile=true: what guide=… learns from is not compiled")
     if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
         raise UserError(
             "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "
@@ -125,7 +133,8 @@ def build_loss(cfg: DictConfig) -> BatchLoss:
 
     With ``guide=`` one attention is trained towards given links beside it.
     """
-    loss = hydra.utils.instantiate(cfg.consistency) if cfg.consistency else batch_loss
+    plain = compiled_loss() if cfg.train.compile else batch_loss
+    loss = hydra.utils.instantiate(cfg.consistency) if cfg.consistency else plain
     if not cfg.guide:
         return loss
     links: LinkSource = hydra.utils.instantiate(cfg.guide)

@@ -30,6 +30,7 @@ from torch import Tensor
 from nmt.check import check, explain
 from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.graphs import recorded_steps
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
@@ -105,8 +106,15 @@ class Translator:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Compute as in :meth:`inferring`, with weights that are laid out once for many passes."""
-        with self.inferring(), packed(self.model, self.precision):
+        """Compute as in :meth:`inferring`, with what pays where many passes follow.
+
+        On a CPU weights are laid out, on a GPU steps are recorded.
+        """
+        with (
+            self.inferring(),
+            packed(self.model, self.precision),
+            recorded_steps(self.model, self.device),
+        ):
             yield
 
     @contextmanager

@@ -55,7 +55,7 @@ def divergence(logits: Tensor, other: Tensor) -> Tensor:
 def test_it_is_the_objective_of_full_logits_with_its_gradients(smoothing, shares):
     x, matrix, bias = leaves()
     target = torch.randint(V, (N,))
-    found = ChunkedPair.apply(x, matrix, bias, target, smoothing, shares, 2.5)
+    found = ChunkedPair.apply(x, matrix, bias, target, smoothing, shares, 2.5, False)
 
     logits = F.linear(x, matrix, bias)
     passes = [(0, 1), (1, 0)]
@@ -85,7 +85,7 @@ def test_passes_that_are_the_same_differ_by_nothing(shares):
     target = torch.randint(V, (N,))
     twice = x[:1].expand(2, -1, -1)
     objective, smoothed, likelihood, apart = ChunkedPair.apply(
-        twice, matrix, bias, target, 0.1, shares, 5.0
+        twice, matrix, bias, target, 0.1, shares, 5.0, False
     )
     torch.testing.assert_close(apart, torch.zeros_like(apart))
     torch.testing.assert_close(objective, smoothed)
@@ -97,7 +97,7 @@ def test_passes_that_are_the_same_differ_by_nothing(shares):
 def test_without_a_weight_it_is_the_mean_cross_entropy(shares):
     x, matrix, bias = leaves(torch.float32)
     target = torch.randint(V, (N,))
-    found = ChunkedPair.apply(x, matrix, bias, target, 0.1, shares, 0.0)
+    found = ChunkedPair.apply(x, matrix, bias, target, 0.1, shares, 0.0, False)
     alone = [cross_entropy(one, matrix, bias, target, 0.1)[0] for one in x]
     expected = shares[0] * alone[0] + shares[1] * alone[1]
     torch.testing.assert_close(found[0], expected)
@@ -113,7 +113,7 @@ def test_bfloat16_is_for_the_products_alone():
     target = torch.randint(V, (N,))
 
     def loss(*tensors: Tensor) -> Tensor:
-        return ChunkedPair.apply(*tensors, target, 0.1, (0.5, 0.5), 1.0)[0]
+        return ChunkedPair.apply(*tensors, target, 0.1, (0.5, 0.5), 1.0, False)[0]
 
     half_is_for_products(loss, (x, matrix, bias), rtol=0.02, gradient_rtol=0.05, gradient_atol=0.1)
 

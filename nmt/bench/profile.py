@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
 from nmt.bench.clock import now
@@ -12,7 +14,7 @@ from nmt.bench.clock import now
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator of torch, or on a GPU a kernel as well, without those that it calls."""
+    """An operator of torch without those that it calls; on a GPU a kernel."""
 
     name: str
     seconds: float  # of all calls
@@ -34,10 +36,16 @@ def operators(work: Callable[[], object], device: torch.device, num: int) -> lis
         work()
         now(device)
     name = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    seconds = {event: getattr(event, name) / 1e6 for event in found.key_averages()}
+    events = [event for event in found.key_averages() if not on_gpu or is_kernel(event)]
+    seconds = {event: getattr(event, name) / 1e6 for event in events}
     total = sum(seconds.values())
     longest = sorted(seconds, key=lambda event: seconds[event], reverse=True)[:num]
     return [
         Operator(event.key, seconds[event], seconds[event] / total, event.count)
         for event in longest
     ]
+
+
+def is_kernel(event: FunctionEventAvg) -> bool:
+    """Whether it ran on a GPU, and is not the name of a stretch of time there."""
+    return event.device_type == DeviceType.CUDA and not event.is_user_annotation

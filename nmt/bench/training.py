@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import hydra.utils
+import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -25,6 +26,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.run import Translator
+from nmt.training.compiled import compile_layers
 from nmt.training.loss import Loss
 from nmt.training.runtime import forget_peak_memory, peak_memory
 from nmt.training.trainer import Trainer, Work
@@ -64,7 +66,30 @@ class TimedTrainer(Trainer):
 
     def part(self, name: str) -> AbstractContextManager[None]:
         """Count what is done inside the block for a part."""
-        return self.clock.part(name) if self.clock else nullcontext()
+        if not self.clock or self.is_recording():
+            return nullcontext()
+        return self.clock.part(name)
+
+    def is_recording(self) -> bool:
+        """Whether the device is only told what it will have to do, and no clock can be read."""
+        return self.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+    @contextmanager
+    def asked_for_singly(self) -> Iterator[None]:
+        """Ask the device for each kernel inside the block: what is replayed cannot be counted."""
+        recorder, self.recorder = self.recorder, None
+        try:
+            yield
+        finally:
+            self.recorder = recorder
+
+    def ready(self, work: Iterator[Work], num: int) -> Iterable[Work]:
+        """Return the next updates; where their shapes are recorded, as those of a long training."""
+        if not self.recorder:
+            return islice(work, num)
+        updates = list(islice(work, num))
+        train(self, updates * 2)
+        return updates
 
     @contextmanager
     def timed(self, clock: Clock) -> Iterator[Clock]:
@@ -117,13 +142,15 @@ def measure_training(
         trainer = build_trainer(cfg, corpus, translator, logger, Path(folder))
         with closing(trainer.work()) as work:
             train(trainer, islice(work, bench.warmup))
+            updates, others = trainer.ready(work, bench.updates), trainer.ready(work, bench.updates)
             start = now(device)
-            done = train(trainer, islice(work, bench.updates))
+            done = train(trainer, updates)
             seconds = now(device) - start
             peak = peak_memory(device)
             with trainer.timed(Clock(lambda: now(device))) as clock:
-                train(trainer, islice(work, bench.updates))
-        operations = count(lambda: train(trainer, done))
+                train(trainer, others)
+        with trainer.asked_for_singly():
+            operations = count(lambda: train(trainer, done))
         longest = operators(lambda: train(trainer, done), device, bench.profile)
     batches = [batch for one in done for batch in one.batches]
     return TrainingSpeed(
@@ -144,6 +171,8 @@ def build_trainer(
     """Build a trainer as `nmt train` does, for updates alone: it is not asked to evaluate."""
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     translator.model.train()
+    if config.compile:
+        compile_layers(translator.model)
     return TimedTrainer(
         model=translator.model,
         optimizer=build_optimizer(cfg.optimizer, translator.model, translator.device),

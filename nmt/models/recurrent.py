@@ -86,13 +86,10 @@ class LSTM(Recurrent):
 
     def step(self, gates: Tensor, feed: Tensor, state: Tensor) -> Tensor:
         h, c = state.chunk(2, dim=-1)
-        gates = gates + self.recur(h)
         if self.feed is not None:
             gates = gates + self.feed(feed)
-        i, f, g, o = fine(gates).chunk(4, dim=-1)  # (N,D) each
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * c.tanh()
-        return torch.cat([h, c], dim=-1)
+        cell = fused_lstm_cell if gates.is_cuda else lstm_cell
+        return torch.cat(cell(gates, self.recur(h), c), dim=-1)
 
 
 class GRU(Recurrent):
@@ -114,11 +111,44 @@ class GRU(Recurrent):
         if self.feed is not None:
             gates = gates + self.feed(feed)
         hidden = self.recur(state)
-        r_x, z_x, n_x = fine(gates).chunk(3, dim=-1)
-        r_h, z_h, n_h = fine(hidden).chunk(3, dim=-1)
-        n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
-        z = (z_x + z_h).sigmoid()
-        return (1 - z) * n + z * state
+        cell = fused_gru_cell if gates.is_cuda else gru_cell
+        return cell(gates, hidden, state)
+
+
+def lstm_cell(gates: Tensor, hidden: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the next h and c (N,D).
+
+    From what input and last output contribute to the gates, both (N,4D), and from c (N,D).
+    """
+    i, f, g, o = fine(gates + hidden).chunk(4, dim=-1)  # (N,D) each
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def fused_lstm_cell(gates: Tensor, hidden: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`lstm_cell`, in one kernel of a GPU each way."""
+    with torch.autocast(gates.device.type, enabled=False):
+        h, c, _ = torch.ops.aten._thnn_fused_lstm_cell(fine(gates), fine(hidden), c.contiguous())
+    return h, c
+
+
+def gru_cell(gates: Tensor, hidden: Tensor, h: Tensor) -> Tensor:
+    """Compute the next h (N,D).
+
+    From what input and last output contribute to the gates, both (N,3D), and from h.
+    """
+    r_x, z_x, n_x = fine(gates).chunk(3, dim=-1)
+    r_h, z_h, n_h = fine(hidden).chunk(3, dim=-1)
+    n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
+    z = (z_x + z_h).sigmoid()
+    return (1 - z) * n + z * h
+
+
+def fused_gru_cell(gates: Tensor, hidden: Tensor, h: Tensor) -> Tensor:
+    """As :func:`gru_cell`, in one kernel of a GPU each way."""
+    with torch.autocast(gates.device.type, enabled=False):
+        found = torch.ops.aten._thnn_fused_gru_cell(fine(gates), fine(hidden), h.contiguous())
+    return found[0]
 
 
 def fine(x: Tensor) -> Tensor:

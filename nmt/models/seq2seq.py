@@ -27,6 +27,7 @@ class Seq2Seq(nn.Module, ABC):
     """
 
     output: nn.Linear
+    reads_padding: bool = False  # whether padding changes what it says, which it should not
 
     @abstractmethod
     def encode(self, source: Tensor) -> Any:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt.attention.mask import PAD
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
@@ -66,12 +67,16 @@ def pair_loss(
     x = features.unflatten(0, (2, -1)).flatten(1, 2)[:, places]  # (2,N,R)
     labels = batch.target[:, 1:].flatten()[places]  # (N,)
     output = model.output
-    sums = ChunkedPair.apply(x, output.weight, output.bias, labels, smoothing, shares, weight)
+    sums = ChunkedPair.apply(
+        x, output.weight, output.bias, labels, smoothing, shares, weight, batch.whole
+    )
     return Loss(*sums)
 
 
 class ChunkedPair(torch.autograd.Function):
     """Σᵢ shareᵢ · (CEᵢ + weight · KL(pᵢ‖pⱼ)) of two passes i, j, summed over N pieces.
+
+    With ``padding`` there may be padding among the pieces, which adds nothing.
 
     (2,N,R), (V,R), (V,), (N,) -> that objective, and without gradients its parts: the smoothed and
     the plain cross-entropy Σᵢ shareᵢ CEᵢ, and the divergence Σᵢ shareᵢ KL(pᵢ‖pⱼ), each ().
@@ -94,6 +99,7 @@ class ChunkedPair(torch.autograd.Function):
         smoothing: float,
         shares: tuple[float, float],
         weight: float,
+        padding: bool,
     ) -> tuple[Tensor, ...]:
         """Compute the sums, and the gradients while the logits are at hand."""
         low = product_dtype(x)
@@ -111,6 +117,7 @@ class ChunkedPair(torch.autograd.Function):
                 logits = F.linear(piece, low_matrix)  # (2,C,V), and then their gradient
                 for part in parts(logits[0]):
                     labels = target[rows][part, None]  # (c,1)
+                    real = labels != PAD  # (c,1)
                     predicted = Predicted.of(logits[:, part], bias)
                     entropies = predicted.cross_entropy(labels.expand(2, -1, -1), smoothing)
                     p = predicted.p
@@ -121,7 +128,8 @@ class ChunkedPair(torch.autograd.Function):
                         other = weight * shares[j]  # of KL(pⱼ‖pᵢ)
                         divergence = sign * (p[i] * apart).sum(1, keepdim=True)  # (c,1)
                         smoothed, nll = (one[i] for one in entropies)
-                        sums += shares[i] * torch.cat([smoothed, nll, divergence], 1).sum(0)
+                        found = torch.cat([smoothed, nll, divergence], 1)  # (c,3)
+                        sums += shares[i] * (found * real if padding else found).sum(0)
 
                         # ∂/∂lᵢ, the terms with pᵢ together, pⱼ's, and q's
                         of_row = shares[i] + other - own * divergence
@@ -129,6 +137,8 @@ class ChunkedPair(torch.autograd.Function):
                         grad.sub_(p[j], alpha=other).sub_(shares[i] * smoothing / grad.size(1))
                         onehot = grad.new_full(labels.shape, shares[i] * (smoothing - 1))
                         grad.scatter_add_(1, labels, onehot)
+                        if padding:
+                            grad *= real
                         grad_b += grad.sum(0)
                         logits[i, part] = grad
                 grad_x[:, rows] = logits @ low_matrix
@@ -143,4 +153,4 @@ class ChunkedPair(torch.autograd.Function):
         """Scale the gradients that are already there."""
         grad_x, grad_m, grad_b = ctx.saved_tensors
         scale = grads[0]
-        return grad_x * scale, grad_m * scale, grad_b * scale, None, None, None, None
+        return grad_x * scale, grad_m * scale, grad_b * scale, None, None, None, None, None

@@ -27,8 +27,9 @@ class EMA:
         """Take in the weights after update ``step``, counted from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                self.average[name].lerp_(parameter, 1 - decay)
+            names, parameters = zip(*self.model.named_parameters(), strict=True)
+            averages = [self.average[name] for name in names]
+            torch._foreach_lerp_(averages, list(parameters), 1 - decay)  # type: ignore[attr-defined]
 
     def restore(self, kept: dict[str, Tensor] | None) -> None:
         """Go on from a kept average; None: begin with the weights as they are."""

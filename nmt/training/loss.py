@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nmt.attention.mask import PAD
 from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
 
@@ -27,6 +28,12 @@ class Loss(NamedTuple):
     likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
     guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Loss":
+        """The same loss with each of its sums changed."""
+        objective, smoothed, likelihood, *others = self
+        found = (None if other is None else change(other) for other in others)
+        return Loss(change(objective), change(smoothed), change(likelihood), *found)
 
 
 BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
@@ -49,27 +56,37 @@ def total(losses: Sequence[Loss]) -> Loss:
     )
 
 
-def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, rows: "Rows | None" = None) -> Loss:
     """Sum the loss of every target piece of a batch, under teacher forcing.
 
     ``smoothing`` is the share of the probability that is spread over all pieces (Szegedy et al.
-    2016).
+    2016); ``rows`` as in :func:`cross_entropy`.
     """
     features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
     places = batch.predicted  # (N,)
     x = features.flatten(0, 1)[places]  # (N,R)
     target = batch.target[:, 1:].flatten()[places]  # (N,)
     weight, bias = model.output.weight, model.output.bias
-    smoothed, likelihood = cross_entropy(x, weight, bias, target, smoothing)
+    smoothed, likelihood = cross_entropy(x, weight, bias, target, smoothing, batch.whole, rows)
     return Loss(smoothed, smoothed, likelihood)
 
 
 def cross_entropy(
-    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    smoothing: float,
+    padding: bool = False,
+    rows: "Rows | None" = None,
 ) -> tuple[Tensor, Tensor]:
-    """Sum over N features x (N,R) whose pieces are ``target`` (N,): smoothed and plain."""
-    trains = torch.is_grad_enabled()
-    return ChunkedCrossEntropy.apply(x, weight, bias, target, smoothing, trains)
+    """Sum over N features x (N,R) whose pieces are ``target`` (N,): smoothed and plain.
+
+    With ``padding`` there may be padding among the pieces, which adds nothing. ``rows`` does what
+    :func:`rows_in_place`, the default, does where there is a gradient.
+    """
+    rows = (rows or rows_in_place) if torch.is_grad_enabled() else without_gradient
+    return ChunkedCrossEntropy.apply(x, weight, bias, target, smoothing, padding, rows)
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
@@ -103,6 +120,54 @@ class Predicted(NamedTuple):
         return (1 - smoothing) * plain + smoothing * even, plain
 
 
+Rows = Callable[[Tensor, Tensor, Tensor, float, bool], tuple[Tensor, Tensor]]
+
+
+def rows_in_place(
+    logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
+) -> tuple[Tensor, Tensor]:
+    """Turn logits (C,V), without their bias (V,), into the gradient of the smoothed cross-entropy.
+
+    labels (C,1). With p = softmax(logits + bias) and q = (1-ε) onehot + ε/V it is p - q. Returns
+    the cross-entropies (C,2), smoothed and plain, and the gradient of the bias (V,).
+    """
+    predicted = Predicted.of(logits, bias)
+    entropies = torch.cat(predicted.cross_entropy(labels, smoothing), 1)
+    grad = predicted.p.sub_(smoothing / logits.size(1))
+    grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
+    if padding:
+        real = labels != PAD
+        entropies *= real
+        grad *= real
+    logits.copy_(grad)
+    return entropies, grad.sum(0)
+
+
+def rows_in_one_pass(
+    logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
+) -> tuple[Tensor, Tensor]:
+    """As :func:`rows_in_place`, written for torch.compile, which makes few kernels of it."""
+    x = logits.to(torch.promote_types(logits.dtype, torch.float32)) + bias
+    num_pieces = x.size(1)
+    real = labels != PAD if padding else torch.ones_like(labels, dtype=torch.bool)
+    log_sum = x.logsumexp(1, keepdim=True)
+    plain = log_sum - x.gather(1, labels)
+    smoothed = (1 - smoothing) * plain + smoothing * (log_sum - x.mean(1, keepdim=True))
+    onehot = torch.arange(num_pieces, device=x.device) == labels
+    q = torch.where(onehot, 1 - smoothing, 0.0) + smoothing / num_pieces
+    grad = torch.where(real, (x - log_sum).exp() - q, 0.0).to(logits.dtype)
+    logits.copy_(grad)
+    return torch.cat([smoothed, plain], 1) * real, grad.sum(0, dtype=x.dtype)
+
+
+def without_gradient(
+    logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the same cross-entropies, and no gradient; the logits are used up."""
+    entropies = torch.cat(Predicted.of(logits, bias).cross_entropy(labels, smoothing), 1)
+    return entropies * (labels != PAD) if padding else entropies, torch.zeros_like(bias)
+
+
 def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
     """Cut ``num`` rows of logits, of an output matrix (V,R), into those multiplied at a time.
 
@@ -125,8 +190,8 @@ def slices(num: int, size: int) -> Iterator[slice]:
 class ChunkedCrossEntropy(torch.autograd.Function):
     """(N,R), (V,R), (V,), (N,) -> smoothed and plain cross-entropy, both summed over N.
 
-    Only the smoothed sum has a gradient. With p = softmax(x W^T + b) and q = (1-ε) onehot + ε/V,
-    the gradient at the logits is p - q, of which those at x, W and b are products.
+    Only the smoothed sum has a gradient. Those at x, W and b are products of that at the logits,
+    which `rows` finds.
     """
 
     @staticmethod
@@ -137,9 +202,11 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         bias: Tensor,
         target: Tensor,
         smoothing: float,
-        trains: bool,
+        padding: bool,
+        rows: Rows,
     ) -> tuple[Tensor, Tensor]:
         """Compute both sums, and where it trains the gradients while the logits are at hand."""
+        trains = rows is not without_gradient
         low = product_dtype(x)
         matrix = weight.to(low)
         grad_x, grad_w, grad_b = (
@@ -149,20 +216,16 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         )
         sums = x.new_zeros(2, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
-            for rows in chunks(target.size(0), weight):
-                piece = x[rows].to(low)
+            for some in chunks(target.size(0), weight):
+                piece = x[some].to(low)
                 logits = F.linear(piece, matrix)  # (C,V), and then their gradient
                 for part in parts(logits):
-                    labels = target[rows][part, None]
-                    predicted = Predicted.of(logits[part], bias)
-                    sums += torch.cat(predicted.cross_entropy(labels, smoothing), 1).sum(0)
-                    if trains:
-                        grad = predicted.p.sub_(smoothing / weight.size(0))  # p - q
-                        grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
-                        grad_b += grad.sum(0)
-                        logits[part] = grad
+                    labels = target[some][part, None]
+                    entropies, of_bias = rows(logits[part], bias, labels, smoothing, padding)
+                    sums += entropies.sum(0)
+                    grad_b += of_bias
                 if trains:
-                    grad_x[rows] = logits @ matrix
+                    grad_x[some] = logits @ matrix
                     grad_w += logits.mT @ piece
         smoothed, likelihood = sums
         ctx.save_for_backward(grad_x, grad_w, grad_b)
@@ -174,4 +237,4 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         """Scale the gradients that are already there."""
         grad_x, grad_w, grad_b = ctx.saved_tensors
         scale = grads[0]
-        return grad_x * scale, grad_w * scale, grad_b * scale, None, None, None
+        return grad_x * scale, grad_w * scale, grad_b * scale, None, None, None, None

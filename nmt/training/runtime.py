@@ -74,6 +74,9 @@ def prepare_process(device: torch.device) -> None:
     bound_kernels()
     if device.type == "cpu":
         allow_onednn()
+    if device.type == "cuda":
+        # cuDNN plans its attention kernels for each shape of a batch: 20 ms, and 18 in an update
+        torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def keep_heap() -> None:

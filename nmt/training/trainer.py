@@ -22,6 +22,7 @@ from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.training.checkpoint import Checkpoint, Position, contents, prune, save
 from nmt.training.ema import EMA
+from nmt.training.graphs import Recorder, cuda_graphs
 from nmt.training.later import Later
 from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
@@ -90,6 +91,12 @@ class Trainer:
         self.asks_itself = asks_itself(self.optimizer)
         self.begun: Begun | None = None  # the last update, until it is known whether it was done
         self.objective = self.ranks.objective(self.model, self.loss)
+        self.recorder = Recorder(self.passes, cuda_graphs()) if self.records() else None
+
+    def records(self) -> bool:
+        """Whether passes are recorded as CUDA graphs, for which batches are padded further."""
+        alone_on_gpu = self.device.type == "cuda" and self.ranks.size == 1
+        return self.config.cuda_graphs and alone_on_gpu and not self.model.reads_padding
 
     def resume(self, last: Checkpoint) -> None:
         """Stand where a checkpoint stood."""
@@ -167,8 +174,7 @@ class Trainer:
             self.ranks.draw(step)
             tokens = sum(batch.num_pieces for batch in work.batches)
             loss = total(self.gradients(self.share(work.batches), tokens))
-            parts = {name: part for name, part in loss._asdict().items() if part is not None}
-            loss = Loss(**{name: self.ranks.summed(part) for name, part in parts.items()})
+            loss = loss.each(self.ranks.summed)
             limit = self.config.clip_norm or float("inf")
             norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
 
@@ -179,7 +185,7 @@ class Trainer:
                 group["lr"] = rate
             self.tally.rate = rates[0]
             self.begun = Begun(work, Update(loss, tokens, norm), self.step_if_finite(loss, norm))
-            self.optimizer.zero_grad(set_to_none=True)
+            self.forget_gradients()
 
     @contextmanager
     def timed_updates(self) -> Iterator[None]:
@@ -239,17 +245,28 @@ class Trainer:
             if not self.config.split_batches or len(largest.source) == 1:
                 raise UserError(self.too_large(largest)) from error
         # Here, where nothing holds the tensors of the failed pass any longer.
-        self.optimizer.zero_grad(set_to_none=True)
+        self.forget_gradients()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return self.gradients([half for batch in batches for half in batch.halves()], tokens)
 
     def gradient(self, batch: Batch, tokens: int) -> Loss:
-        """Add the gradient of one batch."""
+        """Add the gradient of one batch of an update that has so many target pieces."""
+        batch = batch.to(self.device)
+        if self.recorder:
+            return self.recorder(batch, torch.full((), tokens, device=self.device))
+        return self.passes(batch, tokens)
+
+    def passes(self, batch: Batch, tokens: int | Tensor) -> Loss:
+        """Pass forward through a batch and back, which adds its gradient."""
         with autocast(self.device, self.precision):
-            loss = self.objective(self.model, batch.to(self.device), self.config.label_smoothing)
+            loss = self.objective(self.model, batch, self.config.label_smoothing)
         (loss.objective * self.ranks.size / tokens).backward()  # of which ranks take the mean
-        return loss
+        return loss.each(Tensor.detach)
+
+    def forget_gradients(self) -> None:
+        """Have the next gradient be added to nothing; graphs add to the memory that there is."""
+        self.optimizer.zero_grad(set_to_none=self.recorder is None)
 
     def too_large(self, batch: Batch) -> str:
         """Say which batch the device has no memory for, and the ways out."""

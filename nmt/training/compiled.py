@@ -1,0 +1,57 @@
+"""What stands between the products of a model, made into few kernels by torch.compile."""
+
+import importlib.util
+import os
+import shutil
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from nmt.errors import UserError
+from nmt.models.seq2seq import Seq2Seq
+from nmt.models.transformer import Transformer
+from nmt.training.loss import BatchLoss, batch_loss, rows_in_one_pass
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise UserError where torch.compile has nothing to compile with."""
+    compilers = ("c++", "g++", "clang++") if device.type == "cpu" else ("cc", "gcc", "clang")
+    named = os.environ.get("CXX" if device.type == "cpu" else "CC")
+    if not any(map(shutil.which, [named] if named else compilers)):
+        raise UserError(
+            f"train.compile=true needs a C compiler ({', '.join(compilers)}): install one, or "
+            "leave train.compile=false"
+        )
+    if device.type == "cuda" and not importlib.util.find_spec("triton"):
+        raise UserError(
+            "train.compile=true needs the package triton on a GPU: pip install triton, or leave "
+            "train.compile=false"
+        )
+
+
+def compile_layers(model: Seq2Seq) -> None:
+    """Compile a Transformer's layers, all of a kind together, for training.
+
+    What evaluates stays as it is: it would be compiled once more for each way of evaluating.
+    """
+    if isinstance(model, Transformer):
+        for layer in model.units():
+            in_training(layer)
+
+
+def in_training(module: nn.Module) -> None:
+    """Have a module's forward pass be compiled where it trains, for all shapes at once."""
+    plain = module.forward
+    compiled = torch.compile(plain, dynamic=True)
+
+    def forward(*args: Any) -> Any:
+        return (compiled if module.training else plain)(*args)
+
+    module.forward = forward
+
+
+def compiled_loss() -> BatchLoss:
+    """Return :func:`batch_loss` whose sums and gradients over logits are compiled."""
+    return partial(batch_loss, rows=torch.compile(rows_in_one_pass, dynamic=True))

@@ -1,0 +1,88 @@
+"""The passes over a batch as CUDA graphs: recorded once for each shape, replayed from then on.
+
+A GPU does the kernels of a small model, or of a decoder that loops over positions, faster than
+Python can ask for them one by one. A recorded graph is asked for as a whole. Its kernels and their
+random numbers are those of the passes themselves, and so is its gradient, bit for bit.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.data.batch import Batch
+from nmt.training.loss import Loss
+
+# Batches are padded to multiples of these, so that shapes come again.
+SENTENCES = 8
+PIECES = 4
+MOST = 256  # shapes that are recorded, of which each takes megabytes; others are passed through
+
+Passes = Callable[[Batch, Tensor], Loss]  # the gradient of a batch, divided by (), is added
+
+
+class Shape(NamedTuple):
+    """What batches have to have in common to go through one graph."""
+
+    source: torch.Size
+    target: torch.Size
+    guided: bool
+
+
+class CudaGraph:
+    """The passes over batches of one shape.
+
+    Graphs of a ``pool`` use the same memory in turns. Each adds to the gradients where these were
+    when it was recorded, so they have to stay there.
+    """
+
+    def __init__(self, passes: Passes, batch: Batch, divisor: Tensor, pool: Any) -> None:
+        self.batch = batch.each(Tensor.clone)._replace(whole=batch.whole)
+        self.divisor = divisor.clone()
+        self.graph = torch.cuda.CUDAGraph()
+        # Another thread may meanwhile pin memory for the next batches: that is no part of it.
+        with torch.cuda.graph(self.graph, pool, capture_error_mode="thread_local"):
+            self.loss = passes(self.batch, self.divisor)
+
+    def __call__(self, batch: Batch, divisor: Tensor) -> Loss:
+        """Add the gradient of a batch of that shape."""
+        self.batch.source.copy_(batch.source)
+        self.batch.target.copy_(batch.target)
+        if self.batch.guide is not None and batch.guide is not None:
+            self.batch.guide.copy_(batch.guide)
+        self.divisor.copy_(divisor)
+        self.graph.replay()
+        return self.loss.each(Tensor.clone)
+
+
+Record = Callable[[Passes, Batch, Tensor], Passes]
+
+
+def cuda_graphs() -> Record:
+    """Return what records graphs that share their memory."""
+    pool = torch.cuda.graph_pool_handle()
+    return lambda passes, batch, divisor: CudaGraph(passes, batch, divisor, pool)
+
+
+class Recorder:
+    """Passes over padded batches, by the graph of their shape where there is one.
+
+    A shape goes through ``passes`` itself when it comes first, which also makes ready what kernels
+    need, and is recorded when it comes again.
+    """
+
+    def __init__(self, passes: Passes, record: Record) -> None:
+        self.passes = passes
+        self.record = record
+        self.seen: set[Shape] = set()
+        self.recorded: dict[Shape, Passes] = {}
+
+    def __call__(self, batch: Batch, divisor: Tensor) -> Loss:
+        """Add the gradient of a batch, divided by ``divisor`` ()."""
+        batch = batch.padded(SENTENCES, PIECES)
+        shape = Shape(batch.source.shape, batch.target.shape, batch.guide is not None)
+        if shape in self.seen and shape not in self.recorded and len(self.recorded) < MOST:
+            self.recorded[shape] = self.record(self.passes, batch, divisor)
+        self.seen.add(shape)
+        return self.recorded.get(shape, self.passes)(batch, divisor)
