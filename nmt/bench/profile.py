@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
@@ -48,4 +47,4 @@ def operators(work: Callable[[], object], device: torch.device, num: int) -> lis
 
 def is_kernel(event: FunctionEventAvg) -> bool:
     """Whether it ran on a GPU, and is not the name of a stretch of time there."""
-    return event.device_type == DeviceType.CUDA and not event.is_user_annotation
+    return event.device_type.name == "CUDA" and not event.is_user_annotation
