@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+import pytest
 import torch
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY
 from torch import Tensor
@@ -31,10 +32,10 @@ def targets() -> Tensor:
     return ids
 
 
-def decode(model: Seq2Seq, source: Tensor, target: Tensor) -> Tensor:
+def decode(model: Seq2Seq, source: Tensor, target: Tensor, room: int = 0) -> Tensor:
     """The logits (B,T,V) of a target that is read step by step."""
     memory = model.encode(source)
-    state = model.start(memory)
+    state = model.start(memory, room)
     steps = []
     for tokens in target.split(1, dim=1):
         logits, state = model.step(tokens, state, memory)
@@ -59,13 +60,19 @@ class ModelLaws:
         assert at_once.shape == (B, T, TARGET_VOCABULARY)
         torch.testing.assert_close(decode(case.model, case.source, case.target), at_once)
 
-    def test_hypotheses_beside_each_other_are_each_alone(self, case):
+    def test_room_to_read_into_changes_nothing(self, case):
+        without = decode(case.model, case.source, case.target)
+        for room in (T, T + 3):
+            torch.testing.assert_close(decode(case.model, case.source, case.target, room), without)
+
+    @pytest.mark.parametrize("room", [0, T + 1])
+    def test_hypotheses_beside_each_other_are_each_alone(self, case, room):
         """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
         model, memory = case.model, case.model.encode(case.source)
         several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
         parents = torch.randint(K, (B, K))
         rows = torch.arange(B)[:, None]
-        _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
+        _, state = model.step(torch.full((B, 1), BOS), model.start(memory, room), memory)
         state = select(state, (rows, torch.zeros(B, K, dtype=torch.long)))  # one becomes K
         for t in range(T):
             logits, state = model.step(several[:, :, t], state, memory)  # (B,K,V)

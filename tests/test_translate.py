@@ -46,7 +46,7 @@ class Copy(nn.Module):
         self.sources.append(source)
         return Memory(source)
 
-    def start(self, memory: Memory) -> State:
+    def start(self, memory: Memory, room: int = 0) -> State:
         return State(torch.zeros(len(memory.source), 1, dtype=torch.long))
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:

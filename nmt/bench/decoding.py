@@ -45,9 +45,9 @@ class Forced(nn.Module):
         """Read source ids (B,S)."""
         return self.model.encode(source)
 
-    def start(self, memory: Any) -> Any:
+    def start(self, memory: Any, room: int = 0) -> Any:
         """Return the state before the first piece."""
-        return self.model.start(memory)
+        return self.model.start(memory, room)
 
     def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """Read one more piece of each hypothesis, (B,K): logits (B,K,V), eos only at the end."""

@@ -1,7 +1,7 @@
-"""The steps of a search as CUDA graphs, for models whose state does not grow as they go on.
+"""The steps of a search as CUDA graphs, where a state does not grow as it goes on.
 
-An RNN takes a hundred small kernels to read one more piece of each hypothesis, and Python longer to
-ask for them than a GPU to do them. All steps of a batch have the same shapes.
+A model takes hundreds of small kernels to read one more piece of each hypothesis, and Python longer
+to ask for them than a GPU to do them. Most steps of a batch have the same shapes.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MOST = 64  # shapes that are recorded, each with a copy of what is remembered of its sentences
+MOST = 4  # shapes of which graphs are kept, each with a copy of all that is remembered
 
 Step = Callable[[Tensor, Any, Any], tuple[Tensor, Any]]
 
@@ -66,7 +66,9 @@ class Recorder:
     def __call__(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """Take a step."""
         given = tokens.shape, shapes(state), shapes(memory)
-        if given in self.lasting and given not in self.recorded and len(self.recorded) < MOST:
+        if given in self.lasting and given not in self.recorded:
+            if len(self.recorded) == MOST:
+                self.recorded.pop(next(iter(self.recorded)))  # the oldest
             self.recorded[given] = self.record(self.step, tokens, state, memory)
         if given in self.recorded:
             return self.recorded[given](tokens, state, memory)

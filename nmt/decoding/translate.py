@@ -69,7 +69,7 @@ class Translator(Protocol):
 
     def train(self, mode: bool = True) -> Any: ...
     def encode(self, source: Tensor) -> Any: ...
-    def start(self, memory: Any) -> Any: ...
+    def start(self, memory: Any, room: int = 0) -> Any: ...
     def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]: ...
 
 
@@ -165,10 +165,12 @@ def search(
     length = torch.tensor([len(ids) for ids in sources])  # (B,)
     max_length = (decode.max_ratio * length).long() + decode.max_extra
     memory = model.encode(source.to(device))
+    on_gpu = torch.device(device).type == "cuda"  # which does best what does not change its shape
+    room = int(max_length.max()) + 1 if on_gpu else 0
     return beam_search(
         model.step,
         memory,
-        model.start(memory),
+        model.start(memory, room),
         beam=decode.beam,
         max_length=max_length.to(device),
         length_penalty=decode.length_penalty,

@@ -128,7 +128,7 @@ def lstm_cell(gates: Tensor, hidden: Tensor, c: Tensor) -> tuple[Tensor, Tensor]
 def fused_lstm_cell(gates: Tensor, hidden: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """As :func:`lstm_cell`, in one kernel of a GPU each way."""
     with torch.autocast(gates.device.type, enabled=False):
-        h, c, _ = torch.ops.aten._thnn_fused_lstm_cell(fine(gates), fine(hidden), c.contiguous())
+        h, c, _ = torch.ops.aten._thnn_fused_lstm_cell(*map(fine, (gates, hidden, c.contiguous())))
     return h, c
 
 
@@ -147,7 +147,7 @@ def gru_cell(gates: Tensor, hidden: Tensor, h: Tensor) -> Tensor:
 def fused_gru_cell(gates: Tensor, hidden: Tensor, h: Tensor) -> Tensor:
     """As :func:`gru_cell`, in one kernel of a GPU each way."""
     with torch.autocast(gates.device.type, enabled=False):
-        found = torch.ops.aten._thnn_fused_gru_cell(fine(gates), fine(hidden), h.contiguous())
+        found = torch.ops.aten._thnn_fused_gru_cell(*map(fine, (gates, hidden, h.contiguous())))
     return found[0]
 
 

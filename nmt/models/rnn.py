@@ -158,8 +158,8 @@ class RNN(Seq2Seq):
         keys, values = self.attend.remember(states, states)
         return Memory(keys, values, mask, start)
 
-    def start(self, memory: Memory) -> State:
-        """Return the state (B,1,...) before the first target piece."""
+    def start(self, memory: Memory, room: int = 0) -> State:
+        """Return the state (B,1,...) before the first piece; with self-attention it will grow."""
         return self.decoder.start(memory)
 
     def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:

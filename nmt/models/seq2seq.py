@@ -34,8 +34,11 @@ class Seq2Seq(nn.Module, ABC):
         """Read source ids (B,S), padded with 0, into a Memory."""
 
     @abstractmethod
-    def start(self, memory: Any) -> Any:
-        """Return the State (B,1,...) before the first target piece."""
+    def start(self, memory: Any, room: int = 0) -> Any:
+        """Return the State (B,1,...) before the first target piece.
+
+        With ``room`` at most so many pieces will be read, and where a state can it does not grow.
+        """
 
     @abstractmethod
     def step_features(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:

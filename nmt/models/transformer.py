@@ -47,6 +47,13 @@ class State(NamedTuple):
     values: tuple[Tensor, ...]  # (B,K,H,t,K) of each layer
 
 
+class Roomy(State):
+    """The same with room, t places from the start, so that no step changes a shape.
+
+    What was read stands in the first places, and zeros in the others.
+    """
+
+
 class Transformer(Seq2Seq):
     """Layers of attention and of position-wise networks, without recurrence.
 
@@ -189,23 +196,27 @@ class Transformer(Seq2Seq):
         keys, values = zip(*(layer.remember(states) for layer in self.decoder), strict=True)
         return Memory(mask, *(tuple(one.contiguous() for one in part) for part in (keys, values)))
 
-    def start(self, memory: Memory) -> State:
+    def start(self, memory: Memory, room: int = 0) -> State:
         """Return the state of one hypothesis that has read nothing."""
         rows = memory.mask.size(0)
-        nothing = self.output.weight.new_zeros(rows, 1, 0, self.width)  # (B,1,0,D)
+        nothing = self.output.weight.new_zeros(rows, 1, room, self.width)  # (B,1,t,D)
         remembered = (layer.self_attention.remember(nothing, nothing) for layer in self.decoder)
         position = torch.zeros(rows, 1, dtype=torch.long, device=nothing.device)
-        return State(position, *zip(*remembered, strict=True))
+        return (Roomy if room else State)(position, *zip(*remembered, strict=True))
 
     def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Read one more piece of each hypothesis, (B,K): features (B,K,D) and the next state."""
         x = self.placed(self.target_embedding(tokens), state.position)  # (B,K,D)
         read: list[Remembered] = []
+        seen = None
+        if isinstance(state, Roomy):
+            places = torch.arange(state.keys[0].size(-2), device=tokens.device)
+            seen = places <= state.position.unsqueeze(-1)  # (B,K,t)
         pasts, sources = (zip(part.keys, part.values, strict=True) for part in (state, memory))
         for layer, past, source in zip(self.decoder, pasts, sources, strict=True):
-            x, past = layer.step(x, past, source, memory.mask, state.position)
+            x, past = layer.step(x, past, source, memory.mask, state.position, seen)
             read.append(past)
-        return self.decoder_norm(x), State(state.position + 1, *zip(*read, strict=True))
+        return self.decoder_norm(x), type(state)(state.position + 1, *zip(*read, strict=True))
 
     def units(self) -> list[nn.Module]:
         """Return the layers, the encoder's first."""

@@ -74,22 +74,26 @@ class DecoderLayer(nn.Module):
         memory: Remembered,
         mask: Tensor,
         position: Tensor,
+        seen: Tensor | None = None,
     ) -> tuple[Tensor, Remembered]:
         """One more position of each hypothesis, (B,K,D) at positions (B,K): (B,K,D).
 
         past: keys and values (B,K,H,t,K) of what each has read; this position's go behind them in
               what is given back.
+        seen: (B,K,t) the places of the past that are read then, of which there are enough; None:
+              there are none but those that have been read.
         """
         read: list[Tensor] = []
+        whole = None if seen is None else seen.flatten(0, 1).unsqueeze(1)  # (N,1,t)
 
         def look_back(x: Tensor) -> Tensor:
             query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
             for before, new in zip(
                 past, self.self_attention.remember(query, query, place), strict=True
             ):
-                read.append(torch.cat([before, new.unflatten(0, x.shape[:2])], -2))
+                read.append(behind(before, new.unflatten(0, x.shape[:2]), position, seen))
             keys, values = (one.flatten(0, 1) for one in read)  # (N,H,t+1,K)
-            return self.self_attention(query, keys, values, None, place).view_as(x)
+            return self.self_attention(query, keys, values, whole, place).view_as(x)
 
         x = self.around_self(x, look_back)
         keys, values = read
@@ -105,3 +109,11 @@ class DecoderLayer(nn.Module):
 
         x = self.around_cross(x, look)
         return self.around_feed_forward(x, self.feed_forward)
+
+
+def behind(past: Tensor, new: Tensor, position: Tensor, seen: Tensor | None) -> Tensor:
+    """Put (B,K,H,1,K) behind what was read (B,K,H,t,K): in its place if there is room for it."""
+    if seen is None:
+        return torch.cat([past, new], -2)
+    place = position.view(*position.shape, *[1] * (new.dim() - 2)).expand_as(new)
+    return past.scatter(-2, place, new)
