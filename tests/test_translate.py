@@ -46,6 +46,8 @@ class Copy(nn.Module):
         self.sources.append(source)
         return Memory(source)
 
+    reads_padding = False
+
     def start(self, memory: Memory, room: int = 0) -> State:
         return State(torch.zeros(len(memory.source), 1, dtype=torch.long))
 

@@ -39,6 +39,7 @@ class Forced(nn.Module):
     def __init__(self, model: Seq2Seq, pieces: int) -> None:
         super().__init__()
         self.model = model
+        self.reads_padding = model.reads_padding
         self.pieces = pieces
 
     def encode(self, source: Tensor) -> Any:

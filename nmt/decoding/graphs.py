@@ -4,6 +4,7 @@ A model takes hundreds of small kernels to read one more piece of each hypothesi
 to ask for them than a GPU to do them. Most steps of a batch have the same shapes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MOST = 4  # shapes of which graphs are kept, each with a copy of all that is remembered
+MOST = 8  # shapes of which graphs are kept, each with a copy of all that is remembered
+OFTEN = 8  # steps of a shape before it is recorded, which takes as long as about twenty
 
 Step = Callable[[Tensor, Any, Any], tuple[Tensor, Any]]
 
@@ -55,26 +57,27 @@ class CudaGraph:
 
 
 class Recorder:
-    """A step, recorded for the shapes that it leaves as they are when these come again."""
+    """A step, recorded for the shapes that it leaves as they are when these have come often."""
 
     def __init__(self, step: Step, record: Callable[[Step, Tensor, Any, Any], Step]) -> None:
         self.step = step
         self.record = record
-        self.lasting: set[Any] = set()
+        self.taken: Counter[Any] = Counter()  # steps of shapes that last
         self.recorded: dict[Any, Step] = {}
 
     def __call__(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """Take a step."""
         given = tokens.shape, shapes(state), shapes(memory)
-        if given in self.lasting and given not in self.recorded:
+        if self.taken[given] == OFTEN:
             if len(self.recorded) == MOST:
                 self.recorded.pop(next(iter(self.recorded)))  # the oldest
             self.recorded[given] = self.record(self.step, tokens, state, memory)
+            self.taken[given] = 0
         if given in self.recorded:
             return self.recorded[given](tokens, state, memory)
         logits, after = self.step(tokens, state, memory)
         if shapes(after) == shapes(state):
-            self.lasting.add(given)
+            self.taken[given] += 1
         return logits, after
 
 

@@ -87,10 +87,11 @@ def beam_search(
         num_finished = num_finished + ends.sum(1)
         best = torch.cat([best, scores.masked_fill(~ends, -torch.inf)], 1).topk(n_best).values
         ended = row, _ = ends.nonzero(as_tuple=True)  # rows and ranks of E candidates, (E,) each
-        ended_ids = ids[row, parents[ended]]  # (E,T)
-        numbers, pieces, values = sentence[row].tolist(), ended_ids.tolist(), scores[ended].tolist()
-        for number, hypothesis in zip(numbers, map(Hypothesis, pieces, values), strict=True):
-            finished[number].append(hypothesis)
+        if len(row):
+            numbers, values = sentence[row].tolist(), scores[ended].tolist()
+            pieces = ids[row, parents[ended]].tolist()  # (E,T)
+            for number, hypothesis in zip(numbers, map(Hypothesis, pieces, values), strict=True):
+                finished[number].append(hypothesis)
 
         log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(
             descending=True, stable=True
@@ -122,13 +123,22 @@ def beam_search(
 def living(done: Tensor) -> Tensor:
     """The rows (B',1) to go on with, of those where sentences are done (B,).
 
-    A GPU, which has hardly less to do for a few rows less and does best what it has done before,
-    keeps them all until half of them are done.
+    A GPU has hardly less to do for a few rows less: there half of the rows go when half of the
+    sentences are done, and half of them again.
     """
-    rows = (~done).nonzero()
-    if done.is_cuda and 2 * len(rows) > len(done):
-        return torch.arange(len(done), device=done.device).unsqueeze(1)
-    return rows
+    if not wants_shapes_again(done.device):
+        return (~done).nonzero()
+    size, num_living = len(done), int((~done).sum())
+    while size and num_living <= size // 2:
+        size //= 2
+    if size == len(done):
+        return torch.arange(size, device=done.device).unsqueeze(1)
+    return done.int().argsort(stable=True)[:size].unsqueeze(1)  # those that are not done first
+
+
+def wants_shapes_again(device: torch.device) -> bool:
+    """Whether a device does best what has shapes of before, as a GPU does; see `recorded_steps`."""
+    return device.type == "cuda"
 
 
 def candidates(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
-from nmt.decoding.search import Hypothesis, beam_search
+from nmt.decoding.search import Hypothesis, beam_search, wants_shapes_again
 from nmt.errors import UserError, at_least, at_most
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
 CHUNK_CHARACTERS = 1 << 22
+# On a GPU sources are padded to a multiple of PIECES, and the longest translation that there may be
+# has a multiple of ROOM, so that shapes come again.
+PIECES, ROOM = 8, 32
 
 
 @dataclass
@@ -66,6 +70,7 @@ class Translator(Protocol):
     """What is asked of a model; see `nmt.models.seq2seq`."""
 
     training: bool
+    reads_padding: bool
 
     def train(self, mode: bool = True) -> Any: ...
     def encode(self, source: Tensor) -> Any: ...
@@ -164,9 +169,12 @@ def search(
     source = padded(sources)  # (B,S)
     length = torch.tensor([len(ids) for ids in sources])  # (B,)
     max_length = (decode.max_ratio * length).long() + decode.max_extra
+    room = 0
+    if wants_shapes_again(torch.device(device)):
+        room = ROOM * (int(max_length.max()) // ROOM + 1)
+        if not model.reads_padding:
+            source = F.pad(source, (0, -source.size(1) % PIECES), value=PAD)
     memory = model.encode(source.to(device))
-    on_gpu = torch.device(device).type == "cuda"  # which does best what does not change its shape
-    room = int(max_length.max()) + 1 if on_gpu else 0
     return beam_search(
         model.step,
         memory,

@@ -22,10 +22,13 @@ HEADER = (
     *("", "parameters", "target pieces/s", "padding", "TFLOP/s", "of large products"),
     *("GB, training", "sentences/s", "GB, decoding"),
 )
-CORPUS = ("bench.vocabulary=32000", "bench.length=30", "bench.pieces=30", "decode.batch_size=128")
+CORPUS = (
+    *("bench.vocabulary=32000", "bench.length=30", "bench.pieces=30", "decode.batch_size=128"),
+    *("bench.updates=10", "bench.warmup=3", "bench.sentences=1024"),
+)
 LITTLE = (
     *("train.max_tokens=64", "bench.vocabulary=50", "bench.length=8", "bench.pieces=2"),
-    *("bench.warmup=0", "device=cpu", "precision=fp32"),
+    *("bench.warmup=0", "device=cpu", "precision=fp32", "train.compile=false"),
 )
 
 
@@ -54,24 +57,35 @@ CASES = (
             *("model=rnn", "attention=bahdanau", "model.embedding_width=1024"),
             *("model.encoder_layers=4", "model.encoder_width=512", "model.tie_output=false"),
             *("model.decoder_layers=4", "model.decoder_width=1024", "model.dropout=0.2"),
-            *("train.max_tokens=4096", "bench.sentences=1024", *CORPUS),  # of 128 sentences
+            *(*CORPUS, "train.max_tokens=4096", "train.compile=true"),  # of 128 sentences
         ),
         RNN_SMALL,
     ),
     Case(
-        "transformer_big",
-        ("model=transformer_big", "train.max_tokens=8192", "bench.sentences=0", *CORPUS),
-        (*TRANSFORMER_SMALL, "bench.updates=1"),
+        "RNN, additive attention, input feeding: a loop over positions",
+        (
+            *("model=rnn", "attention=bahdanau", "order.input_feed=true", "model.tie_output=false"),
+            *(*CORPUS, "train.max_tokens=4096"),
+        ),
+        RNN_SMALL,
     ),
     Case(
         "transformer_base",
-        ("model=transformer_base", "bench.updates=0", "bench.sentences=2048", *CORPUS),
-        (*TRANSFORMER_SMALL, "bench.sentences=3"),
+        ("model=transformer_base", *CORPUS, "train.max_tokens=4096"),
+        (*TRANSFORMER_SMALL, "bench.updates=1", "bench.sentences=3"),
+    ),
+    Case(  # in updates of the paper's size
+        "transformer_big",
+        (
+            *("model=transformer_big", *CORPUS, "train.max_tokens=25000", "bench.sentences=0"),
+            *("train.compile=true", "train.cuda_graphs=false"),
+        ),
+        (*TRANSFORMER_SMALL, "bench.updates=1"),
     ),
 )
 TWO_MINUTES = (
     *("experiment=multi30k_transformer", "train.max_steps=null", "train.max_minutes=2"),
-    *("train.evaluate_every=2000", "train.heatmaps=0"),
+    *("train.evaluate_every=2500", "train.heatmaps=0"),
 )
 
 

@@ -1,0 +1,286 @@
+"""Passes and steps that are recorded for their shapes; tests/test_gpu.py has the graphs themselves.
+
+Here a recorded pass is the pass itself over memory of its own, as a graph's is.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from numberless import CASES, LOSSES, MODELS, NoData, adamw
+from rich.console import Console
+from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
+from torch import Tensor, nn
+
+from nmt.config import Train
+from nmt.data.batch import Batch
+from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.decoding import graphs as of_steps
+from nmt.decoding.graphs import CudaGraph as StepGraph
+from nmt.decoding.graphs import cloned, recorded_steps, tensors
+from nmt.decoding.search import living
+from nmt.decoding.translate import Decode, search
+from nmt.models.seq2seq import Seq2Seq
+from nmt.report.progress import Progress
+from nmt.training import graphs
+from nmt.training.graphs import PIECES, SENTENCES, Passes, Recorder
+from nmt.training.loss import BatchLoss, Loss, batch_loss
+from nmt.training.schedule import Constant
+from nmt.training.trainer import Trainer, Work
+
+B, S, T = 5, 7, 6
+
+
+def a_batch(sentences: int = B, source: int = S, target: int = T) -> Batch:
+    """Sentences of unequal lengths, and where each piece but eos should look."""
+    ids = torch.randint(4, SOURCE_VOCABULARY, (sentences, source))
+    said = torch.randint(4, TARGET_VOCABULARY, (sentences, target + 1))
+    said[:, 0] = BOS
+    ids[1, 3:] = said[2, 4:] = PAD
+    ids[1, 2] = EOS
+    linked = (ids != PAD)[:, None] * (said[:, 1:] != PAD)[..., None]
+    linked[:, -1] = False
+    return Batch(ids, said, torch.rand(linked.shape).double() * linked)
+
+
+def loss_and_gradient(
+    model: Seq2Seq, loss: BatchLoss, batch: Batch
+) -> tuple[Loss, tuple[Tensor, ...]]:
+    found = loss(model, batch, 0.1)
+    return found, torch.autograd.grad(found.objective, list(model.parameters()))
+
+
+def padding_adds_nothing(model: Seq2Seq, loss: BatchLoss, batch: Batch) -> None:
+    plain, plain_gradient = loss_and_gradient(model, loss, batch)
+    padded, padded_gradient = loss_and_gradient(model, loss, batch.padded(SENTENCES, PIECES))
+    for one, other in zip(padded, plain, strict=True):
+        torch.testing.assert_close(one, other)
+    for one, other in zip(padded_gradient, plain_gradient, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_padded_batch_has_round_shapes_and_the_same_pieces():
+    batch = a_batch()
+    padded = batch.padded(8, 4)
+    assert padded.source.shape == (8, 8)
+    assert padded.target.shape == (8, 9)
+    assert padded.guide is not None
+    assert padded.guide.shape == (8, 8, 8)
+    torch.testing.assert_close(padded.source[:B, :S], batch.source)
+    torch.testing.assert_close(padded.target[:B, : T + 1], batch.target)
+    assert padded.num_pieces == batch.num_pieces
+    assert (padded.source[B:, 0] != PAD).all(), "attention wants something to look at"
+    assert len(padded.predicted) == 8 * 8
+    again = padded.padded(8, 4)
+    assert again.source.equal(padded.source)
+    assert again.target.equal(padded.target)
+
+
+@pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
+def test_padding_adds_nothing_for_any_choice(model, choice):
+    made = MODELS[model](dropout=0.0, **choice).double()
+    padding_adds_nothing(made, batch_loss, a_batch())
+
+
+@pytest.mark.parametrize("loss", [one for name, one in LOSSES.items() if name != "simcut"])
+@pytest.mark.parametrize("model", MODELS)
+def test_padding_adds_nothing_to_any_loss(model, loss):
+    made = MODELS[model](dropout=0.0).double()
+    padding_adds_nothing(made, loss, a_batch())
+
+
+class Replayed:
+    """The passes over memory of its own, into which each batch is copied."""
+
+    def __init__(self, passes: Passes, batch: Batch, divisor: Tensor) -> None:
+        self.passes = passes
+        self.batch = batch.each(Tensor.clone)._replace(whole=batch.whole)
+
+    def __call__(self, batch: Batch, divisor: Tensor) -> Loss:
+        for mine, given in zip(self.batch[:2], batch[:2], strict=True):
+            mine.copy_(given)
+        return self.passes(self.batch, divisor)
+
+
+def test_a_shape_is_recorded_when_it_comes_again(monkeypatch):
+    monkeypatch.setattr(graphs, "MOST", 2)
+    passed: list[torch.Size] = []
+    recorded: list[torch.Size] = []
+
+    def passes(batch: Batch, divisor: Tensor) -> Loss:
+        passed.append(batch.source.shape)
+        return Loss(divisor, divisor, divisor)
+
+    def record(passes: Passes, batch: Batch, divisor: Tensor) -> Passes:
+        recorded.append(batch.source.shape)
+        return lambda batch, divisor: Loss(-divisor, divisor, divisor)
+
+    recorder = Recorder(passes, record)
+    one = torch.ones(())
+    given = [(5, 7), (9, 7), (6, 8), (9, 7), (3, 4), (8, 5), (4, 3), (5, 7)]
+    signs = [int(recorder(a_batch(*size)._replace(guide=None), one).objective) for size in given]
+    #        8,8 16,8 8,8 16,8 8,4 8,8 8,4 8,8: there is room for two
+    assert signs == [1, 1, -1, -1, 1, -1, 1, -1]
+    assert recorded == [(8, 8), (16, 8)]
+    assert passed == [(8, 8), (16, 8), (8, 4), (8, 4)]
+
+
+def a_trainer(tmp_path, model: Seq2Seq, **settings: Any) -> Trainer:
+    return Trainer(
+        model=model,
+        optimizer=adamw(model, fused=False),
+        schedule=Constant(warmup=0),
+        loss=batch_loss,
+        loader=NoData(),  # type: ignore[arg-type]
+        evaluate=lambda _: {},
+        logger=None,  # type: ignore[arg-type]
+        progress=Progress(Console(quiet=True)),
+        config=Train(max_steps=9, ema=0.9, **settings),
+        device=torch.device("cpu"),
+        precision=torch.float32,
+        run=tmp_path,
+    )
+
+
+@pytest.mark.parametrize("make", [small_rnn, small_transformer])
+def test_recorded_updates_are_the_plain_ones(make, tmp_path):
+    """Over several batches an update, with gradients that stay where they are."""
+    trained: list[list[Tensor]] = []
+    for recorded in (False, True):
+        torch.manual_seed(1)
+        trainer = a_trainer(tmp_path, make(dropout=0.0).double())
+        assert trainer.recorder is None, "there is no GPU"
+        if recorded:
+            trainer.recorder = Recorder(trainer.passes, Replayed)
+        torch.manual_seed(2)
+        places: set[int] = set()
+        for step in range(4):
+            batches = [a_batch(3 + step), a_batch(), a_batch(9, 4)]
+            trainer.train_step(Work([one._replace(guide=None) for one in batches], 0, 1, {}))
+            places |= {id(p.grad) for p in trainer.model.parameters() if p.grad is not None}
+        trainer.settle()
+        trained.append([p.detach().clone() for p in trainer.model.parameters()])
+        if trainer.recorder:
+            assert len(trainer.recorder.recorded) == 2
+            assert len(places) == len(trained[-1])
+    for one, other in zip(*trained, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_who_records(tmp_path, monkeypatch):
+    monkeypatch.setattr("nmt.training.trainer.cuda_graphs", lambda: Replayed)
+    trainer = a_trainer(tmp_path, small_transformer())
+    trainer.device = torch.device("cuda")
+    assert trainer.records()
+    for key, value in (
+        ("config", Train(max_steps=9, cuda_graphs=False)),
+        ("device", torch.device("cpu")),
+        ("ranks", SimpleNamespace(size=2)),
+        ("model", small_transformer(padding_mask=False)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer, key, value)
+            assert not trainer.records(), key
+
+
+class StepReplayed(StepGraph):
+    """A step over memory of its own."""
+
+    def __init__(self, step: Any, tokens: Tensor, state: Any, memory: Any) -> None:
+        self.step = step
+        self.given = cloned(tokens), cloned(state)
+        self.memory = cloned(memory)
+        self.of = memory
+        self.graph = self  # type: ignore[assignment]
+        self.found = None
+
+    def replay(self) -> None:
+        self.found = self.step(*self.given, self.memory)
+
+
+STEP_MODELS = {
+    "rnn": small_rnn,
+    "rnn, fed back": lambda: small_rnn({"order.input_feed": True}),
+    "rnn that looks at itself": lambda: small_rnn(decoder_self_attention=True),
+    "transformer": small_transformer,
+    "transformer, rope": lambda: small_transformer(positions="rope"),
+    "transformer that reads padding": lambda: small_transformer(padding_mask=False),
+}
+
+
+@pytest.mark.parametrize("name", STEP_MODELS)
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
+    torch.manual_seed(1)
+    model = STEP_MODELS[name]().double().eval()
+    assert isinstance(model, nn.Module)
+    sources = [[*torch.randint(4, SOURCE_VOCABULARY, (n,)).tolist(), EOS] for n in range(1, 20)]
+    decode = Decode(beam=beam, n_best=min(beam, 2))
+    with torch.inference_mode():
+        plain = search(model, sources, decode, "cpu")
+        for module in ("search", "translate"):
+            monkeypatch.setattr(f"nmt.decoding.{module}.wants_shapes_again", lambda _: True)
+        recorder = of_steps.Recorder(model.step, StepReplayed)
+        monkeypatch.setattr(model, "step", recorder)
+        for _ in range(3):
+            found = search(model, sources, decode, "cpu")
+            assert [[one.ids for one in best] for best in found] == [
+                [one.ids for one in best] for best in plain
+            ]
+            for best, expected in zip(found, plain, strict=True):
+                for one, other in zip(best, expected, strict=True):
+                    assert one.score == pytest.approx(other.score)
+    assert bool(recorder.recorded) != (name == "rnn that looks at itself")
+
+
+def test_as_many_graphs_are_kept_as_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(of_steps, "MOST", 2)
+    recorded: list[int] = []
+
+    def record(step: Any, tokens: Tensor, state: Any, memory: Any) -> Any:
+        recorded.append(len(tokens))
+        return step
+
+    recorder = of_steps.Recorder(lambda tokens, state, memory: (tokens, state), record)
+    for size in (1, 2, 3, 2, 1):
+        for _ in range(of_steps.OFTEN + 1):
+            recorder(torch.zeros(size, 1), (torch.zeros(size, 1),), (torch.zeros(size),))
+    assert recorded == [1, 2, 3, 1]
+
+
+def test_without_a_gpu_steps_stay_what_they_are():
+    model = small_rnn()
+    with recorded_steps(model, torch.device("cpu")):
+        assert "step" not in vars(model)
+
+
+def test_tensors_in_tuples_are_found_and_copied():
+    state = small_transformer().start(small_transformer().encode(torch.full((2, 3), EOS)), room=4)
+    copy = cloned(state)
+    assert type(copy) is type(state)
+    assert len(tensors(copy)) == 7
+    for one, other in zip(tensors(copy), tensors(state), strict=True):
+        assert one is not other
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("done", "left"),
+    [
+        ([], list(range(8))),
+        ([1, 2, 5], list(range(8))),  # in another order
+        ([0, 1, 2, 5], [3, 4, 6, 7]),
+        ([0, 1, 2, 3, 5], [4, 6, 7, 0]),
+        ([0, 1, 2, 3, 5, 6], [4, 7]),
+        ([0, 1, 2, 3, 5, 6, 7], [4]),
+        (list(range(8)), []),
+    ],
+)
+def test_rows_go_by_halves(done, left, monkeypatch):
+    monkeypatch.setattr("nmt.decoding.search.wants_shapes_again", lambda _: True)
+    flags = torch.zeros(8, dtype=torch.bool)
+    flags[done] = True
+    rows = living(flags)
+    assert rows.shape == (len(left), 1)
+    assert sorted(rows.flatten().tolist()) == sorted(left)
