@@ -30,7 +30,8 @@ from torch import Tensor
 from nmt.check import check, explain
 from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
-from nmt.decoding.graphs import recorded_steps
+from nmt.decoding.graphs import Recorder
+from nmt.decoding.search import Record
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
@@ -73,7 +74,7 @@ class Translator:
 
         Each of the ``ranks`` translates its share, and has all.
         """
-        with self.evaluating():
+        with self.evaluating() as record:
             found = translate(
                 self.model,
                 self.source_tokenizer,
@@ -81,6 +82,7 @@ class Translator:
                 self.ranks.share(lines),
                 decode,
                 self.device,
+                record,
             )
         return self.ranks.merged(found)
 
@@ -88,7 +90,7 @@ class Translator:
         self, lines: Iterable[str], decode: Decode, chunk: int
     ) -> Iterator[list[Translation]]:
         """Translate any number of lines, ``chunk`` of them at a time, in constant memory."""
-        with self.evaluating():
+        with self.evaluating() as record:
             yield from translate_stream(
                 self.model,
                 self.source_tokenizer,
@@ -97,6 +99,7 @@ class Translator:
                 decode,
                 self.device,
                 chunk,
+                record,
             )
 
     def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
@@ -105,17 +108,13 @@ class Translator:
             return attention_maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> Iterator[Record | None]:
         """Compute as in :meth:`inferring`, with what pays where many passes follow.
 
-        On a CPU weights are laid out, on a GPU steps are recorded.
+        On a CPU weights are laid out. On a GPU it gives what records the steps of searches.
         """
-        with (
-            self.inferring(),
-            packed(self.model, self.precision),
-            recorded_steps(self.model, self.device),
-        ):
-            yield
+        with self.inferring(), packed(self.model, self.precision):
+            yield Recorder() if self.device.type == "cuda" else None
 
     @contextmanager
     def inferring(self) -> Iterator[None]:

@@ -8,12 +8,12 @@ import torch
 from numberless import NoData
 from rich.console import Console
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.config import Train
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.graphs import recorded_steps
+from nmt.decoding.graphs import Recorder as StepRecorder
 from nmt.decoding.translate import Decode, search
 from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm_cell
 from nmt.models.seq2seq import Seq2Seq
@@ -132,13 +132,10 @@ def test_recorded_steps_find_the_same_translations(name):
     decode = Decode(beam=4, n_best=2)
     with torch.inference_mode(), autocast(GPU, torch.bfloat16):
         plain = search(model, sources, decode, GPU)
-        with recorded_steps(model, GPU):
-            recorder = model.step
-            for _ in range(3):
-                assert search(model, sources, decode, GPU) == plain
-    assert isinstance(model, nn.Module)
-    assert recorder.recorded  # type: ignore[attr-defined]
-    assert "step" not in vars(model)
+        recorder = StepRecorder()
+        for _ in range(3):
+            assert search(model, sources, decode, GPU, recorder) == plain
+    assert recorder.recorded
 
 
 @pytest.mark.parametrize(

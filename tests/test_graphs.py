@@ -18,8 +18,8 @@ from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding import graphs as of_steps
 from nmt.decoding.graphs import CudaGraph as StepGraph
-from nmt.decoding.graphs import cloned, recorded_steps, tensors
-from nmt.decoding.search import living
+from nmt.decoding.graphs import cloned, tensors
+from nmt.decoding.search import Beam, Length, Take, Turn, living
 from nmt.decoding.translate import Decode, search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.progress import Progress
@@ -187,16 +187,16 @@ def test_who_records(tmp_path, monkeypatch):
 class StepReplayed(StepGraph):
     """A step over memory of its own."""
 
-    def __init__(self, step: Any, tokens: Tensor, state: Any, memory: Any) -> None:
-        self.step = step
-        self.given = cloned(tokens), cloned(state)
+    def __init__(self, take: Take, now: Beam, memory: Any) -> None:
+        self.take = take
+        self.now = cloned(now)
         self.memory = cloned(memory)
         self.of = memory
+        self.length = torch.zeros((), dtype=torch.long)
         self.graph = self  # type: ignore[assignment]
-        self.found = None
 
     def replay(self) -> None:
-        self.found = self.step(*self.given, self.memory)
+        self.found = self.take(self.now, self.memory, self.length)
 
 
 STEP_MODELS = {
@@ -221,10 +221,9 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
         plain = search(model, sources, decode, "cpu")
         for module in ("search", "translate"):
             monkeypatch.setattr(f"nmt.decoding.{module}.wants_shapes_again", lambda _: True)
-        recorder = of_steps.Recorder(model.step, StepReplayed)
-        monkeypatch.setattr(model, "step", recorder)
+        recorder = of_steps.Recorder(StepReplayed)
         for _ in range(3):
-            found = search(model, sources, decode, "cpu")
+            found = search(model, sources, decode, "cpu", recorder)
             assert [[one.ids for one in best] for best in found] == [
                 [one.ids for one in best] for best in plain
             ]
@@ -238,21 +237,18 @@ def test_as_many_graphs_are_kept_as_there_is_room_for(monkeypatch):
     monkeypatch.setattr(of_steps, "MOST", 2)
     recorded: list[int] = []
 
-    def record(step: Any, tokens: Tensor, state: Any, memory: Any) -> Any:
-        recorded.append(len(tokens))
-        return step
+    def record(take: Take, now: Beam, memory: Any) -> Take:
+        recorded.append(len(now.tokens))
+        return take
 
-    recorder = of_steps.Recorder(lambda tokens, state, memory: (tokens, state), record)
+    def take(now: Beam, memory: Any, length: Length) -> Turn:
+        return Turn(*[now.tokens] * 6, now.state, *[now.tokens] * 3)
+
+    recorder = of_steps.Recorder(record)
     for size in (1, 2, 3, 2, 1):
-        for _ in range(of_steps.OFTEN + 1):
-            recorder(torch.zeros(size, 1), (torch.zeros(size, 1),), (torch.zeros(size),))
+        for length in range(of_steps.OFTEN + 1):
+            recorder(take, "how")(Beam(*[torch.zeros(size, 1)] * 7), torch.zeros(size), length)
     assert recorded == [1, 2, 3, 1]
-
-
-def test_without_a_gpu_steps_stay_what_they_are():
-    model = small_rnn()
-    with recorded_steps(model, torch.device("cpu")):
-        assert "step" not in vars(model)
 
 
 def test_tensors_in_tuples_are_found_and_copied():

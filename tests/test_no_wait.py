@@ -5,6 +5,7 @@ host know one, as `item()`, `if tensor:` and `x[mask]` do, is an error.
 """
 
 import pytest
+import torch
 from numberless import CASES, LOSSES, MODELS, muon, two_updates
 from small_model import small_rnn
 from torch._subclasses.fake_tensor import (
@@ -14,6 +15,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from nmt.data.batch import Batch
+from nmt.decoding.search import Beam, Search, turn
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.later import Later
 from nmt.training.loss import Loss, batch_loss
@@ -46,6 +48,17 @@ def test_muon_does_not_wait(make_model, tmp_path):
 def test_no_loop_waits(tmp_path):
     fed_back = {"order.input_feed": True}
     two_updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model))
+
+
+@pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
+def test_no_step_of_a_search_waits(model, choice):
+    made = MODELS[model](**choice).eval()
+    memory = made.encode(torch.empty(3, 7, dtype=torch.long))
+    ids = torch.empty(3, 1, dtype=torch.long)
+    one = torch.empty(3, dtype=torch.long)
+    now = Beam(ids, ids.float(), made.start(memory, room=4), one, one.bool(), one, ids.float())
+    found = turn(made.step, Search(4, 1.0, pad=0, bos=2, eos=3), now, memory, one.sum())
+    assert found.tokens.shape == (3, 8)
 
 
 def test_what_waits_is_found(tmp_path):

@@ -74,9 +74,9 @@ def measure_decoding(
 
     def translate(parts: list[list[int]]) -> None:
         for part in parts:
-            search(forced, [sources[i] for i in part], decode, device)
+            search(forced, [sources[i] for i in part], decode, device, record)
 
-    with translator.evaluating():
+    with translator.evaluating() as record:
         translate(parts[:1])
         start = now(device)
         translate(parts)

@@ -1,21 +1,21 @@
-"""The steps of a search as CUDA graphs, where a state does not grow as it goes on.
+"""The steps of a search as CUDA graphs, where no shape changes from one to the next.
 
-A model takes hundreds of small kernels to read one more piece of each hypothesis, and Python longer
-to ask for them than a GPU to do them. Most steps of a batch have the same shapes.
+A model takes hundreds of small kernels to read one more piece of each hypothesis, and the search a
+hundred to choose among what may follow. Python takes longer to ask for them than a GPU to do them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from nmt.decoding.search import Beam, Length, Take, Turn
 
 MOST = 8  # shapes of which graphs are kept, each with a copy of all that is remembered
-OFTEN = 8  # steps of a shape before it is recorded, which takes as long as about twenty
-
-Step = Callable[[Tensor, Any, Any], tuple[Tensor, Any]]
+OFTEN = 8  # steps of a shape before it is recorded, which takes as long as some of them
 
 
 def tensors(part: Any) -> list[Tensor]:
@@ -38,60 +38,53 @@ def cloned(part: Any) -> Any:
 class CudaGraph:
     """A step for hypotheses of some shapes. What it gives stays until it is asked again."""
 
-    def __init__(self, step: Step, tokens: Tensor, state: Any, memory: Any) -> None:
-        self.given = cloned(tokens), cloned(state)
+    def __init__(self, take: Take, now: Beam, memory: Any) -> None:
+        self.now = cloned(now)
         self.memory = cloned(memory)
         self.of = memory
+        self.length = now.limit.new_zeros(())
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.found = step(*self.given, self.memory)
+            self.found = take(self.now, self.memory, self.length)
 
-    def __call__(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
+    def __call__(self, now: Beam, memory: Any, length: Length) -> Turn:
         """Take a step."""
         if memory is not self.of:
             self.of = memory
             torch._foreach_copy_(tensors(self.memory), tensors(memory))  # type: ignore[attr-defined]
-        torch._foreach_copy_(tensors(self.given), tensors((tokens, state)))  # type: ignore[attr-defined]
+        torch._foreach_copy_(tensors(self.now), tensors(now))  # type: ignore[attr-defined]
+        self.length.fill_(length)
         self.graph.replay()
         return self.found
 
 
 class Recorder:
-    """A step, recorded for the shapes that it leaves as they are when these have come often."""
+    """Steps, recorded for the shapes that they leave as they are when these have come often.
 
-    def __init__(self, step: Step, record: Callable[[Step, Tensor, Any, Any], Step]) -> None:
-        self.step = step
+    The weights must stay where they are as long as this is used, also those that autocast has
+    converted.
+    """
+
+    def __init__(self, record: Callable[[Take, Beam, Any], Take] = CudaGraph) -> None:
         self.record = record
         self.taken: Counter[Any] = Counter()  # steps of shapes that last
-        self.recorded: dict[Any, Step] = {}
+        self.recorded: dict[Any, Take] = {}
 
-    def __call__(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
+    def __call__(self, take: Take, how: Any) -> Take:
+        """Return what takes the steps of a search, which ``how`` and the model decide on."""
+        return partial(self.take, take, how)
+
+    def take(self, take: Take, how: Any, now: Beam, memory: Any, length: Length) -> Turn:
         """Take a step."""
-        given = tokens.shape, shapes(state), shapes(memory)
+        given = how, shapes(now), shapes(memory)
         if self.taken[given] == OFTEN:
             if len(self.recorded) == MOST:
                 self.recorded.pop(next(iter(self.recorded)))  # the oldest
-            self.recorded[given] = self.record(self.step, tokens, state, memory)
+            self.recorded[given] = self.record(take, now, memory)
             self.taken[given] = 0
         if given in self.recorded:
-            return self.recorded[given](tokens, state, memory)
-        logits, after = self.step(tokens, state, memory)
-        if shapes(after) == shapes(state):
+            return self.recorded[given](now, memory, length)
+        found = take(now, memory, length)
+        if shapes(found.state) == shapes(now.state):
             self.taken[given] += 1
-        return logits, after
-
-
-@contextmanager
-def recorded_steps(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Have a GPU take the steps of a model in graphs, inside the block, if they last.
-
-    The weights must stay where they are in the block, also those that autocast has converted.
-    """
-    if device.type != "cuda" or "step" in vars(model):
-        yield
-        return
-    model.step = Recorder(model.step, CudaGraph)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del model.step
+        return found

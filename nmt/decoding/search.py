@@ -1,8 +1,9 @@
 """Beam search over an abstract step function; greedy search is a beam of one."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +26,51 @@ class Hypothesis(NamedTuple):
     score: float
 
 
+class Beam(NamedTuple):
+    """The live hypotheses of B sentences; where there are fewer than K, the rest has log P = -inf.
+
+    Some sentences may be done; of these nothing is wanted any longer.
+    """
+
+    tokens: Tensor  # (B,K) their newest
+    log_p: Tensor  # (B,K)
+    state: Any  # (B,K,...) what the model knows of each
+    limit: Tensor  # (B,) tokens that a hypothesis may have before its eos
+    done: Tensor  # (B,) whether a sentence is
+    num_finished: Tensor  # (B,) hypotheses
+    best: Tensor  # (B,N) their best scores, highest first
+
+
+class Turn(NamedTuple):
+    """What is found of C candidates when each hypothesis has read one more token, best first."""
+
+    tokens: Tensor  # (B,C)
+    parents: Tensor  # (B,C) the hypothesis that each goes on with
+    scores: Tensor  # (B,C)
+    ends: Tensor  # (B,C) whether it is a hypothesis that has finished
+    live: Tensor  # (B,K) the candidates that live on
+    log_p: Tensor  # (B,K) of these
+    state: Any  # (B,K,...) of the parents
+    done: Tensor  # (B,)
+    num_finished: Tensor  # (B,)
+    best: Tensor  # (B,N)
+
+
+Length = int | Tensor
+Take = Callable[[Beam, Any, Length], Turn]
+Record = Callable[[Take, Any], Take]
+
+
+class Search(NamedTuple):
+    """How candidates are chosen, and the ids that mean something to it."""
+
+    beam: int
+    length_penalty: float
+    pad: int
+    bos: int
+    eos: int
+
+
 def beam_search(
     step: Step[State, Memory],
     memory: Memory,
@@ -37,6 +83,7 @@ def beam_search(
     pad: int,
     bos: int,
     eos: int,
+    record: Record | None = None,
 ) -> list[list[Hypothesis]]:
     """The `n_best` best hypotheses found for each of B sentences, best first, all different.
 
@@ -55,6 +102,9 @@ def beam_search(
     when no live one can still become so: log P only falls, and lp grows at most to that of
     `max_length`. With a beam of one
     this is the greedy loop. Equal candidates are ordered by parent, then by token id.
+
+    `record(take, how)` may give back what does the same as `take`, all that a step does with the
+    device alone; `how` is what it depends on beside its arguments.
     """
     assert 1 <= n_best <= beam, "n_best hypotheses need a beam as wide"
     assert length_penalty >= 0, "the bound that ends a search early needs α ≥ 0"
@@ -62,62 +112,78 @@ def beam_search(
     assert isinstance(first, Tensor)
     num_sentences, device = len(first), first.device
     finished: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
+    how = Search(beam, length_penalty, pad, bos, eos)
+    take: Take = partial(turn, step, how)
+    take = record(take, how) if record else take
 
     # A row for each sentence that is not done, see `living`; all of these lose rows together.
     sentence = torch.arange(num_sentences, device=device)  # (B,)
-    limit = torch.as_tensor(max_length, device=device).expand(num_sentences)  # (B,)
-    done = torch.zeros_like(sentence, dtype=torch.bool)  # (B,)
-    num_finished = torch.zeros_like(sentence)  # (B,)
-    best = torch.full((num_sentences, n_best), -torch.inf, device=device)  # finished scores (B,N)
-    # Of the live hypotheses; where there are fewer than K, the rest has log P = -inf.
     ids = sentence.new_empty(num_sentences, 1, 0)  # (B,K,T)
-    tokens = sentence.new_full((num_sentences, 1), bos)  # (B,K)
-    log_p = torch.zeros(num_sentences, 1, device=device)  # (B,K)
+    now = Beam(
+        tokens=sentence.new_full((num_sentences, 1), bos),
+        log_p=torch.zeros(num_sentences, 1, device=device),
+        state=state,
+        limit=torch.as_tensor(max_length, device=device).expand(num_sentences),
+        done=torch.zeros_like(sentence, dtype=torch.bool),
+        num_finished=torch.zeros_like(sentence),
+        best=torch.full((num_sentences, n_best), -torch.inf, device=device),
+    )
 
     for length in count(1):  # of the hypotheses that end at this step, eos included
-        logits, state = step(tokens, state, memory)  # (B,K,V)
-        at_limit = length > limit  # (B,)
-        log_p, parents, tokens = candidates(
-            logits, log_p, at_limit, num=2 * beam, pad=pad, bos=bos, eos=eos
-        )  # (B,C) each
-
-        ends = (tokens == eos) & log_p.isfinite() & ~done.unsqueeze(1)  # (B,C)
-        ends[:, beam:] = False
-        scores = log_p / length_norm(length, length_penalty)  # (B,C)
-        num_finished = num_finished + ends.sum(1)
-        best = torch.cat([best, scores.masked_fill(~ends, -torch.inf)], 1).topk(n_best).values
-        ended = row, _ = ends.nonzero(as_tuple=True)  # rows and ranks of E candidates, (E,) each
+        found = take(now, memory, length)
+        ended = row, _ = found.ends.nonzero(as_tuple=True)  # rows and ranks of E candidates, (E,)
         if len(row):
-            numbers, values = sentence[row].tolist(), scores[ended].tolist()
-            pieces = ids[row, parents[ended]].tolist()  # (E,T)
+            numbers, values = sentence[row].tolist(), found.scores[ended].tolist()
+            pieces = ids[row, found.parents[ended]].tolist()  # (E,T)
             for number, hypothesis in zip(numbers, map(Hypothesis, pieces, values), strict=True):
                 finished[number].append(hypothesis)
 
-        log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(
-            descending=True, stable=True
-        )
-        log_p, live = log_p[:, :beam], live[:, :beam]  # (B,K)
-        reachable = log_p[:, 0] / length_norm(limit + 1, length_penalty)  # (B,)
-        now = log_p[:, 0] / length_norm(length, length_penalty)  # (B,)
-        full = (num_finished >= beam) & (best[:, -1] >= now)  # (B,)
-        done = done | full | (best[:, -1] >= reachable) | at_limit
-        rows = living(done)  # (B',1)
+        rows = living(found.done)  # (B',1)
         if len(rows) == 0:
             break
-
-        live = live[rows[:, 0]]  # (B',K)
-        tokens, parents = tokens[rows, live], parents[rows, live]  # (B',K)
+        live = found.live[rows[:, 0]]  # (B',K)
+        tokens, parents = found.tokens[rows, live], found.parents[rows, live]  # (B',K)
         ids = torch.cat([ids[rows, parents], tokens.unsqueeze(2)], 2)  # (B',K,T+1)
-        state = select(state, (rows, parents))
+        state = select(found.state, (rows, parents))
+        of_sentences = found.log_p, now.limit, found.done, found.num_finished, found.best
         if len(rows) < num_sentences:
             (row,) = rows.T
-            memory = select(memory, row)
-            log_p, sentence, limit = log_p[row], sentence[row], limit[row]
-            done, num_finished, best = done[row], num_finished[row], best[row]
+            memory, sentence = select(memory, row), sentence[row]
+            of_sentences = (one[row] for one in of_sentences)
             num_sentences = len(rows)
+        log_p, *others = of_sentences
+        now = Beam(tokens, log_p, state, *others)
 
     assert all(finished), "a sentence has no hypothesis: are the logits finite?"
     return [sorted(found, key=lambda h: h.score, reverse=True)[:n_best] for found in finished]
+
+
+def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any, length: Length) -> Turn:
+    """Read one more token of each hypothesis and find what becomes of it.
+
+    `length`, a number or a tensor (), is of the hypotheses that end now, eos included.
+    """
+    beam, alpha, pad, bos, eos = how
+    logits, state = step(now.tokens, now.state, memory)  # (B,K,V)
+    at_limit = now.limit < length  # (B,)
+    log_p, parents, tokens = candidates(
+        logits, now.log_p, at_limit, num=2 * beam, pad=pad, bos=bos, eos=eos
+    )  # (B,C) each
+
+    ends = (tokens == eos) & log_p.isfinite() & ~now.done.unsqueeze(1)  # (B,C)
+    ends[:, beam:] = False
+    scores = log_p / length_norm(length, alpha)  # (B,C)
+    num_finished = now.num_finished + ends.sum(1)
+    num_best = now.best.size(1)
+    best = torch.cat([now.best, scores.masked_fill(~ends, -torch.inf)], 1).topk(num_best).values
+
+    log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(descending=True, stable=True)
+    log_p, live = log_p[:, :beam], live[:, :beam]  # (B,K)
+    reachable = log_p[:, 0] / length_norm(now.limit + 1, alpha)  # (B,)
+    highest_now = log_p[:, 0] / length_norm(length, alpha)  # (B,)
+    full = (num_finished >= beam) & (best[:, -1] >= highest_now)  # (B,)
+    done = now.done | full | (best[:, -1] >= reachable) | at_limit
+    return Turn(tokens, parents, scores, ends, live, log_p, state, done, num_finished, best)
 
 
 def living(done: Tensor) -> Tensor:
@@ -137,7 +203,7 @@ def living(done: Tensor) -> Tensor:
 
 
 def wants_shapes_again(device: torch.device) -> bool:
-    """Whether a device does best what has shapes of before, as a GPU does; see `recorded_steps`."""
+    """Whether a device does best what has shapes of before, as a GPU does; see `Recorder`."""
     return device.type == "cuda"
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
-from nmt.decoding.search import Hypothesis, beam_search, wants_shapes_again
+from nmt.decoding.search import Hypothesis, Record, beam_search, wants_shapes_again
 from nmt.errors import UserError, at_least, at_most
 
 log = logging.getLogger(__name__)
@@ -85,8 +85,9 @@ def translate(
     lines: list[str],
     decode: Decode,
     device: torch.device | str,
+    record: Record | None = None,
 ) -> list[list[Translation]]:
-    """The `decode.n_best` best translations of each line, best first.
+    """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
     Lines are searched sorted by length, and given back in their order. A line without any token
     has the empty translation alone; one longer than `decode.max_source` is cut there.
@@ -96,7 +97,7 @@ def translate(
     lengths = [len(source) for source in sources]
     with torch.inference_mode(), evaluating(model):
         for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
-            found = search(model, [sources[i] for i in batch], decode, device)
+            found = search(model, [sources[i] for i in batch], decode, device, record)
             for i, hypotheses in zip(batch, found, strict=True):
                 translations[i] = [
                     Translation(one_line(target_tokenizer.decode(ids)), ids, score)
@@ -113,6 +114,7 @@ def translate_stream(
     decode: Decode,
     device: torch.device | str,
     chunk: int = 1024,
+    record: Record | None = None,
 ) -> Iterator[list[Translation]]:
     """`translate` for any number of lines in constant memory: `chunk` lines are read at a time,
     fewer where they are long.
@@ -121,7 +123,9 @@ def translate_stream(
     before the next is read, as a terminal needs it.
     """
     for read in chunks(lines, chunk):
-        yield from translate(model, source_tokenizer, target_tokenizer, read, decode, device)
+        yield from translate(
+            model, source_tokenizer, target_tokenizer, read, decode, device, record
+        )
 
 
 def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
@@ -163,7 +167,11 @@ def beginning(line: str, most: int) -> str:
 
 
 def search(
-    model: Translator, sources: list[list[int]], decode: Decode, device: torch.device | str
+    model: Translator,
+    sources: list[list[int]],
+    decode: Decode,
+    device: torch.device | str,
+    record: Record | None = None,
 ) -> list[list[Hypothesis]]:
     """The hypotheses of a batch of sources, see `beam_search`."""
     source = padded(sources)  # (B,S)
@@ -186,6 +194,7 @@ def search(
         pad=PAD,
         bos=BOS,
         eos=EOS,
+        record=record,
     )
 
 
