@@ -3,12 +3,12 @@
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import version
 
 from hydra._internal.utils import get_args_parser
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
+from nmt.versions import version_of
 
 
 @reporting_mistakes
@@ -19,7 +19,7 @@ def main() -> None:
     if command in ("-h", "--help", "help"):
         print(OVERVIEW)
     elif command == "--version":
-        print(f"nmt {version('nmt')}")
+        print(f"nmt {version_of('nmt')}")
     elif not command:
         print(OVERVIEW, file=sys.stderr)
         sys.exit(2)

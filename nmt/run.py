@@ -30,7 +30,7 @@ from torch import Tensor
 from nmt.check import check, explain
 from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
-from nmt.decoding.graphs import Recorder
+from nmt.decoding.graphs import Recorder, cuda_graphs
 from nmt.decoding.search import Record
 from nmt.decoding.translate import Decode, Translation, translate, translate_stream
 from nmt.errors import UserError
@@ -114,7 +114,7 @@ class Translator:
         On a CPU weights are laid out. On a GPU it gives what records the steps of searches.
         """
         with self.inferring(), packed(self.model, self.precision):
-            yield Recorder() if self.device.type == "cuda" else None
+            yield Recorder(cuda_graphs()) if self.device.type == "cuda" else None
 
     @contextmanager
     def inferring(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from nmt.config import Train
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.graphs import Recorder as StepRecorder
+from nmt.decoding.graphs import cuda_graphs as step_graphs
 from nmt.decoding.translate import Decode, search
 from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm_cell
 from nmt.models.seq2seq import Seq2Seq
@@ -132,7 +133,7 @@ def test_recorded_steps_find_the_same_translations(name):
     decode = Decode(beam=4, n_best=2)
     with torch.inference_mode(), autocast(GPU, torch.bfloat16):
         plain = search(model, sources, decode, GPU)
-        recorder = StepRecorder()
+        recorder = StepRecorder(step_graphs())
         for _ in range(3):
             assert search(model, sources, decode, GPU, recorder) == plain
     assert recorder.recorded
@@ -159,6 +160,7 @@ def test_a_cell_in_one_kernel_is_the_cell(fused, plain, gates):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 @pytest.mark.parametrize("model", ["transformer", "transformer, rope"])
 def test_compiled_layers_and_loss_are_the_plain_ones(model, tmp_path):
     torch.manual_seed(1)

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.attention.mask import PAD
 from nmt.data.batch import Batch
-from nmt.training.loss import batch_loss, cross_entropy
+from nmt.training.loss import batch_loss, cross_entropy, rows_in_one_pass, rows_in_place
 
 N, R, V = 11, 5, 13
 CHUNKS = [3, 11, 1024]  # of rows: several and a rest, one that is full, one that is not
@@ -42,6 +42,41 @@ def test_it_is_the_cross_entropy_of_torch_with_its_gradients(smoothing):
     theirs = torch.autograd.grad(3 * expected, (x, weight, bias))
     for gradient, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(gradient, other)
+
+
+@pytest.mark.usefixtures("chunk")
+@pytest.mark.parametrize("rows", [rows_in_place, rows_in_one_pass])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_padding_among_the_pieces_adds_nothing(smoothing, rows):
+    x, weight, bias = leaves()
+    target = torch.randint(V, (N,))
+    target[[2, 3, 9]] = PAD
+    real = target != PAD
+    found = cross_entropy(x, weight, bias, target, smoothing, padding=True, rows=rows)
+    expected = cross_entropy(x[real], weight, bias, target[real], smoothing)
+    torch.testing.assert_close(found, expected)
+    ours = torch.autograd.grad(found[0], (x, weight, bias))
+    theirs = torch.autograd.grad(expected[0], (x, weight, bias))
+    for gradient, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(gradient, other)
+    with torch.no_grad():
+        told = cross_entropy(x, weight, bias, target, smoothing, padding=True, rows=rows)
+    torch.testing.assert_close(told, expected)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("padding", [False, True])
+def test_one_pass_over_the_logits_finds_what_several_find(padding, kind):
+    logits = torch.randn(N, V).to(kind)
+    bias, labels = torch.randn(V), torch.randint(V, (N, 1))
+    found: list[tuple[Tensor, ...]] = []
+    for rows in (rows_in_place, rows_in_one_pass):
+        given = logits.clone()
+        found.append((*rows(given, bias, labels, 0.1, padding), given))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    coarse = {"rtol": 0.01, "atol": 0.02} if kind == torch.bfloat16 else {}
+    torch.testing.assert_close(found[0][1], found[1][1], **coarse)
+    torch.testing.assert_close(found[0][2], found[1][2], **coarse)
 
 
 @pytest.mark.usefixtures("chunk")

@@ -2,7 +2,6 @@
 
 import sys
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from nmt.evaluation.evaluate import describe
 from nmt.foreign import read_json, without_format
 from nmt.run import RESULT, as_config, read_config
 from nmt.training.runtime import pick_device, pick_precision
+from nmt.versions import version_of
 
 FOLDER = "hydra.run.dir="
 
@@ -73,7 +73,7 @@ def warn(cfg: DictConfig, result: dict[str, Any]) -> None:
     pairs = {key: (result.get(key), value) for key, value in now.items()}
     for package in ("nmt", "torch"):
         before = versions.get(package) if isinstance(versions, dict) else None
-        pairs[package] = before, version(package)
+        pairs[package] = before, version_of(package)
     changed = [
         f"{key} {old}, now {new}" for key, (old, new) in pairs.items() if old not in (None, new)
     ]

@@ -2,7 +2,6 @@
 
 import os
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ from nmt.report.console import console
 from nmt.report.gold import draw_alignments
 from nmt.report.table import table
 from nmt.run import RESULT, Translator, open_run, read_config
+from nmt.versions import versions
 from nmt.yamls import config_folder
 
 ALIGNMENTS = "alignments.txt"
@@ -67,7 +67,9 @@ def run(cfg: DictConfig) -> float | None:
     chosen = scored[found.index(models.chosen)]
     write_words(output, text, models.chosen)
     result = settings(cfg, folder, output, material) | models.about | chosen | {"table": scored}
-    write_json(output / RESULT, result | {"versions": versions(asked), "commit": commit()})
+    write_json(
+        output / RESULT, result | {"versions": versions(packages(asked)), "commit": commit()}
+    )
     links = models.chosen.links
     draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
     console().print(table(LINKS if text.gold is None else SCORED, map(row, scored)))
@@ -167,7 +169,6 @@ def write_words(output: Path, text: Bitext, found: Found) -> None:
         write(output / name, "".join(f"{' '.join(words)}\n" for words in side.words))
 
 
-def versions(asked: Align) -> dict[str, str]:
-    """Return the versions of what the links depend on."""
-    packages = ["nmt", "torch", "sentencepiece", *["eflomal"] * asked.statistical]
-    return {name: version(name) for name in packages}
+def packages(asked: Align) -> list[str]:
+    """Return the packages that the links depend on."""
+    return ["nmt", "torch", "sentencepiece", *["eflomal"] * asked.statistical]

@@ -36,15 +36,18 @@ def cloned(part: Any) -> Any:
 
 
 class CudaGraph:
-    """A step for hypotheses of some shapes. What it gives stays until it is asked again."""
+    """A step for hypotheses of some shapes. What it gives stays until it is asked again.
 
-    def __init__(self, take: Take, now: Beam, memory: Any) -> None:
+    Graphs of a ``pool`` use the same memory in turns.
+    """
+
+    def __init__(self, take: Take, now: Beam, memory: Any, pool: Any) -> None:
         self.now = cloned(now)
         self.memory = cloned(memory)
         self.of = memory
         self.length = now.limit.new_zeros(())
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(self.graph, pool, capture_error_mode="thread_local"):
             self.found = take(self.now, self.memory, self.length)
 
     def __call__(self, now: Beam, memory: Any, length: Length) -> Turn:
@@ -58,6 +61,11 @@ class CudaGraph:
         return self.found
 
 
+def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
+    """Return what records graphs that share their memory."""
+    return partial(CudaGraph, pool=torch.cuda.graph_pool_handle())
+
+
 class Recorder:
     """Steps, recorded for the shapes that they leave as they are when these have come often.
 
@@ -65,7 +73,7 @@ class Recorder:
     converted.
     """
 
-    def __init__(self, record: Callable[[Take, Beam, Any], Take] = CudaGraph) -> None:
+    def __init__(self, record: Callable[[Take, Beam, Any], Take]) -> None:
         self.record = record
         self.taken: Counter[Any] = Counter()  # steps of shapes that last
         self.recorded: dict[Any, Take] = {}

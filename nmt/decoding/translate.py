@@ -23,7 +23,7 @@ SPACES = re.compile(" +")
 CHUNK_CHARACTERS = 1 << 22
 # On a GPU sources are padded to a multiple of PIECES, and the longest translation that there may be
 # has a multiple of ROOM, so that shapes come again.
-PIECES, ROOM = 8, 32
+PIECES, ROOM = 16, 32
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import platform
 import subprocess
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from nmt.evaluation.scores import Scores, score
 from nmt.files import lines_of, write
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
 from nmt.run import Translator
+from nmt.versions import versions
 
 HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
 PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
@@ -44,7 +44,7 @@ def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path)
         "parameters": sum(p.numel() for p in translator.model.parameters()),
         "device": describe(translator.device),
         "precision": str(translator.precision).removeprefix("torch."),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version()} | versions(PACKAGES),
         "commit": commit(),
     }
 

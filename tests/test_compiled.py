@@ -1,0 +1,92 @@
+"""torch.compile where it is asked for; tests/test_gpu.py holds what it makes to the plain parts."""
+
+from functools import partial
+
+import pytest
+import torch
+from command import mistake, nmt
+from small_model import small_rnn, small_transformer
+from test_graphs import a_batch
+
+from nmt import dropout
+from nmt.attention import attention
+from nmt.errors import UserError
+from nmt.training import compiled
+from nmt.training.compiled import check_compiler, compile_layers, compiled_loss
+from nmt.training.loss import batch_loss
+
+pytestmark = [  # torch's own
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
+]
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """What is compiled is traced whole, as for a GPU, and then done as it stands."""
+    torch._dynamo.reset()
+    whole = partial(torch.compile, backend="eager", fullgraph=True)
+    monkeypatch.setattr(compiled.torch, "compile", whole)
+    for module in (dropout, attention):
+        monkeypatch.setattr(module, "dropout", torch.nn.functional.dropout)
+    monkeypatch.setattr(attention, "by_onednn", lambda: False)
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(
+    "choice", [{}, {"positions": "rope", "feed_forward": "swiglu", "norm": "rms"}], ids=str
+)
+def test_layers_and_loss_are_compiled_whole(choice):
+    torch.manual_seed(1)
+    plain = small_transformer(dropout=0.0, **choice).train()
+    torch.manual_seed(1)
+    layers = small_transformer(dropout=0.0, **choice).train()
+    compile_layers(layers)
+    loss = compiled_loss()
+    for sizes in ((5, 7, 6), (4, 9, 3)):
+        batch = a_batch(*sizes)._replace(guide=None)
+        found, expected = loss(layers, batch, 0.1), batch_loss(plain, batch, 0.1)
+        torch.testing.assert_close(found.objective, expected.objective)
+        for one, other in zip(
+            torch.autograd.grad(found.objective, list(layers.parameters())),
+            torch.autograd.grad(expected.objective, list(plain.parameters())),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("traced")
+def test_what_evaluates_and_an_rnn_stay_as_they_are(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(compiled.torch, "compile", lambda *_, **__: fail)
+    model = small_transformer()
+    compile_layers(model)
+    batch = a_batch()
+    model.eval()(batch.source, batch.target)
+    with pytest.raises(AssertionError, match="compiled"):
+        model.train()(batch.source, batch.target)
+    rnn = small_rnn()
+    compile_layers(rnn)
+    rnn.train()(batch.source, batch.target)
+
+
+def test_without_a_compiler_it_is_refused(monkeypatch):
+    monkeypatch.setattr(compiled.shutil, "which", lambda _: None)
+    monkeypatch.delenv("CC", raising=False)
+    for device in ("cpu", "cuda"):
+        with pytest.raises(UserError, match=r"train\.compile=true needs a C compiler"):
+            check_compiler(torch.device(device))
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: name)
+    check_compiler(torch.device("cpu"))
+    monkeypatch.setattr(compiled.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="needs the package triton"):
+        check_compiler(torch.device("cuda"))
+
+
+def test_it_does_not_go_with_a_guide(tiny, tmp_path):
+    links = tmp_path / "links"
+    links.write_text("", encoding="utf-8")
+    answer = nmt("train", *tiny, "train.compile=true", "guide=file", f"guide.path={links}")
+    assert "train.compile=true: what guide=" in mistake(answer)
