@@ -52,11 +52,11 @@ def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     device = pick_device(cfg.device)
     pick_precision(cfg.precision, device)
     if cfg.train.compile:
-        check_compiler(device)
         if ranks.size > 1:
             raise UserError("train.compile=true: one process compiles; leave it out with several")
         if cfg.guide:
-            raise UserError("train.compile=true: what guide=… learns from is not compiled")
+            raise UserError("train.compile=true: what guide=… learns from cannot be compiled")
+        check_compiler(device)
     if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
         raise UserError(
             "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "

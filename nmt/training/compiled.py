@@ -16,18 +16,20 @@ from nmt.training.loss import BatchLoss, batch_loss, rows_in_one_pass
 
 
 def check_compiler(device: torch.device) -> None:
-    """Raise UserError where torch.compile has nothing to compile with."""
-    compilers = ("c++", "g++", "clang++") if device.type == "cpu" else ("cc", "gcc", "clang")
-    named = os.environ.get("CXX" if device.type == "cpu" else "CC")
-    if not any(map(shutil.which, [named] if named else compilers)):
+    """Raise UserError where there is nothing to compile with, or for."""
+    if device.type != "cuda":
+        raise UserError(
+            "train.compile=true is for a GPU: on a CPU what is compiled is no faster; leave it out"
+        )
+    compilers = [os.environ["CC"]] if "CC" in os.environ else ["cc", "gcc", "clang"]
+    if not any(map(shutil.which, compilers)):
         raise UserError(
             f"train.compile=true needs a C compiler ({', '.join(compilers)}): install one, or "
-            "leave train.compile=false"
+            "leave it out"
         )
-    if device.type == "cuda" and not importlib.util.find_spec("triton"):
+    if not importlib.util.find_spec("triton"):
         raise UserError(
-            "train.compile=true needs the package triton on a GPU: pip install triton, or leave "
-            "train.compile=false"
+            "train.compile=true needs the package triton: pip install triton, or leave it out"
         )
 
 

@@ -108,6 +108,8 @@ def bound_kernels() -> None:
 def seed_everything(seed: int, device: torch.device, deterministic: bool) -> None:
     """Seed torch's generators; with ``deterministic`` refuse kernels whose result may vary."""
     torch.manual_seed(seed)
+    if deterministic:  # cuBLAS asks for it, before its first product
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = deterministic
