@@ -45,7 +45,7 @@ class Train:
     shard: bool = False  # several processes divide weights, gradients and optimizer state (FSDP)
     split_batches: bool = False  # halve a batch that the device has no memory for
     cuda_graphs: bool = True  # one process on a GPU records the passes over batches of a shape
-    compile: bool = False  # torch.compile for a Transformer's layers and the loss
+    compile: bool = False  # on a GPU: torch.compile for Transformer layers and the loss
     ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
     # The end is where the first of these is reached.
     max_steps: int | None = None  # updates

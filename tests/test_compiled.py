@@ -92,7 +92,7 @@ def test_without_a_compiler_it_is_refused(monkeypatch):
         (["device=cpu"], "train.compile=true is for a GPU"),
         (
             ["device=cpu", "guide=gold"],
-            "train.compile=true: what guide=… learns from cannot be compiled",
+            "what guide=… learns from cannot be compiled",
         ),
     ],
 )
