@@ -1,6 +1,9 @@
 """torch.compile where it is asked for; tests/test_gpu.py holds what it makes to the plain parts."""
 
+from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from test_graphs import a_batch
 
 from nmt import dropout
 from nmt.attention import attention
+from nmt.bench.training import TimedTrainer
 from nmt.errors import UserError
 from nmt.training import compiled
 from nmt.training.compiled import check_compiler, compile_layers, compiled_loss
@@ -70,6 +74,32 @@ def test_what_evaluates_and_an_rnn_stay_as_they_are(monkeypatch):
     rnn = small_rnn()
     compile_layers(rnn)
     rnn.train()(batch.source, batch.target)
+
+
+def test_what_is_counted_is_not_compiled(monkeypatch):
+    ran: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
+        def run(*args: torch.Tensor) -> Any:
+            ran.append(1)
+            return graph.forward(*args)
+
+        return run
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(compiled.torch, "compile", partial(torch.compile, backend=backend))
+    monkeypatch.setattr(attention, "by_onednn", lambda: False)
+    model = small_transformer(dropout=0.0).train()
+    compile_layers(model)
+    timed = SimpleNamespace(recorder=None, config=SimpleNamespace(compile=True))
+    batch = a_batch()
+    model(batch.source, batch.target)
+    assert len(ran) == 5, "one for each layer"
+    with TimedTrainer.asked_for_singly(timed):  # type: ignore[arg-type]
+        model(batch.source, batch.target)
+    assert len(ran) == 5
+    model(batch.source, batch.target)
+    assert len(ran) == 10
 
 
 def test_without_a_compiler_it_is_refused(monkeypatch):

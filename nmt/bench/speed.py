@@ -21,6 +21,7 @@ NAMES = {
     BACKWARD: "backward",
     UPDATE: "clipping and optimizer",
 }
+RECORDED = {FORWARD: "forward and loss ¹ of new shapes", BACKWARD: "all else of both passes"}
 
 
 @dataclass
@@ -101,8 +102,9 @@ def training_rows(training: TrainingSpeed, machine: Machine) -> Iterator[tuple[s
     yield "matrix products in training", f"{reached}, {share}"
     yield "an update", f"{1000 * training.seconds / training.updates:,.1f} ms"
     total = sum(training.parts.values())
+    names = NAMES | RECORDED if training.recorded else NAMES
     for part, seconds in training.parts.items():
-        yield f"  {NAMES[part]}", f"{1000 * seconds:,.1f} ms, {seconds / total:.1%}"
+        yield f"  {names[part]}", f"{1000 * seconds:,.1f} ms, {seconds / total:.1%}"
     yield "most memory in training", in_bytes(training.peak_memory)
 
 

@@ -46,6 +46,7 @@ class TrainingSpeed:
     parts: dict[str, float]  # seconds an update of PARTS, of as many updates with stops between
     peak_memory: int  # bytes
     operators: list[Operator]  # where the time went, if that was asked for
+    recorded: bool = False  # whether both passes are replayed as CUDA graphs, and so one part
 
 
 class TimedTrainer(Trainer):
@@ -76,10 +77,16 @@ class TimedTrainer(Trainer):
 
     @contextmanager
     def asked_for_singly(self) -> Iterator[None]:
-        """Ask the device for each kernel inside the block: what is replayed cannot be counted."""
+        """Have every product be asked for by itself inside the block, so that it can be counted.
+
+        What is replayed or compiled cannot be.
+        """
         recorder, self.recorder = self.recorder, None
+        compiles = self.config.compile
+        plain = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
         try:
-            yield
+            with plain:
+                yield
         finally:
             self.recorder = recorder
 
@@ -162,6 +169,7 @@ def measure_training(
         parts={part: clock.seconds[part] / bench.updates for part in PARTS},
         peak_memory=peak,
         operators=longest,
+        recorded=trainer.recorder is not None,
     )
 
 

@@ -266,7 +266,7 @@ class Trainer:
 
     def forget_gradients(self) -> None:
         """Have the next gradient be added to nothing; graphs add to the memory that there is."""
-        self.optimizer.zero_grad(set_to_none=self.recorder is None)
+        self.optimizer.zero_grad(set_to_none=not self.records())
 
     def too_large(self, batch: Batch) -> str:
         """Say which batch the device has no memory for, and the ways out."""
