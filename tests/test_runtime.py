@@ -15,6 +15,7 @@ from nmt.training.runtime import (
     peak_memory,
     pick_device,
     pick_precision,
+    prepare_process,
     seed_everything,
 )
 
@@ -87,13 +88,29 @@ def test_a_seed_decides_what_is_drawn():
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_kernels_whose_result_varies_can_be_refused():
+def test_kernels_whose_result_varies_can_be_refused(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     try:
         seed_everything(1, CPU, deterministic=True)
         assert torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8", "cuBLAS refuses without"
     finally:
         seed_everything(1, CPU, deterministic=False)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_gpu_is_made_ready(monkeypatch):
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        prepare_process(torch.device("cuda"))
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert not chosen
+        prepare_process(torch.device("cuda:1"))
+        assert chosen == [torch.device("cuda:1")]
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 SHAPES = """

@@ -31,6 +31,7 @@ from nmt.report.progress import Progress
 from nmt.run import Translator
 from nmt.training.checkpoint import average, checkpoints, optimizer_tensors
 from nmt.training.consistency import RDrop, SimCut
+from nmt.training.graphs import Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
 from nmt.training.signals import Stop
@@ -356,6 +357,9 @@ def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
     whole = batch(prepared, list(range(8)))
     sizes = f"8 sentences, {whole.source.size(1)} source and {whole.target.size(1) - 1} target"
     with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
+        trainer.train_step(Work([whole], 0, 1, {}))
+    trainer.recorder = Recorder(trainer.passes, lambda passes, *_: passes)
+    with pytest.raises(UserError, match=r"split_batches=true, or with train\.cuda_graphs=false$"):
         trainer.train_step(Work([whole], 0, 1, {}))
 
 

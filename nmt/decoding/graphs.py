@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.decoding.search import Beam, Length, Take, Turn
 
-MOST = 8  # shapes of which graphs are kept, each with a copy of all that is remembered
+MOST = 4  # shapes of which graphs are kept, each with a copy of all that is remembered
 OFTEN = 8  # steps of a shape before it is recorded, which takes as long as some of them
 
 

@@ -75,6 +75,8 @@ def prepare_process(device: torch.device) -> None:
     if device.type == "cpu":
         allow_onednn()
     if device.type == "cuda":
+        if device.index is not None:  # graphs are recorded on the current one
+            torch.cuda.set_device(device)
         # cuDNN plans its attention kernels for each shape of a batch: 20 ms, and 18 in an update
         torch.backends.cuda.enable_cudnn_sdp(False)
 

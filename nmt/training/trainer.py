@@ -271,12 +271,13 @@ class Trainer:
     def too_large(self, batch: Batch) -> str:
         """Say which batch the device has no memory for, and the ways out."""
         sentences, source = batch.source.shape
+        unrecorded = ", or with train.cuda_graphs=false" if self.recorder else ""
         return (
             f"step {self.position.step + 1}: the device has too little memory for a batch of "
             f"{sentences} sentences, {source} source and {batch.target.size(1) - 1} target pieces "
             f"each. Halve train.max_tokens={self.config.max_tokens} and double train.accumulate="
             f"{self.config.accumulate}, which leaves the updates the same, or go on with "
-            "train.split_batches=true"
+            f"train.split_batches=true{unrecorded}"
         )
 
     def skip(self, work: Work) -> None:
