@@ -14,7 +14,6 @@ from torch.optim import Optimizer
 from nmt.config import Train
 from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
-from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.guided import Guided
@@ -48,6 +47,31 @@ def muon(model: nn.Module, fused: bool) -> Optimizer:
     return Muon(model.named_parameters(), 1e-3, 0.9, 0.0, (0.9, 0.98), 1e-9, fused=fused)
 
 
+def trainer_by_hand(
+    folder: Path,
+    model: Seq2Seq,
+    optimizer: Optimizer,
+    loss: BatchLoss = batch_loss,
+    device: str = "cpu",
+    precision: torch.dtype = torch.float32,
+) -> Trainer:
+    """A trainer that is given its updates, and neither evaluates nor logs."""
+    return Trainer(
+        model=model,
+        optimizer=optimizer,
+        schedule=Constant(warmup=1),
+        loss=loss,
+        loader=NoData(),  # type: ignore[arg-type]
+        evaluate=lambda _: {},
+        logger=None,  # type: ignore[arg-type]
+        progress=Progress(Console(quiet=True)),
+        config=Train(max_steps=99, ema=0.9),
+        device=torch.device(device),
+        precision=precision,
+        run=folder,
+    )
+
+
 def two_updates(
     folder: Path,
     make_model: Callable[..., Seq2Seq],
@@ -66,24 +90,11 @@ def two_updates(
         torch.empty(B, T, S),
         counted=B * T - 2,
     )
-    with Logger(folder) as logger:
-        trainer = Trainer(
-            model=new,
-            optimizer=make_optimizer(new, device == "cpu"),
-            schedule=Constant(warmup=1),
-            loss=loss,
-            loader=NoData(),  # type: ignore[arg-type]
-            evaluate=lambda _: {},
-            logger=logger,
-            progress=Progress(Console(quiet=True)),
-            config=Train(max_steps=9, ema=0.9),
-            device=torch.device(device),
-            precision=precision,
-            run=folder,
-        )
-        for _ in range(2):
-            trainer.train_step(Work([batch, batch], 0, 2, {}))
-        assert trainer.tally.updates == 1
+    optimizer = make_optimizer(new, device == "cpu")
+    trainer = trainer_by_hand(folder, new, optimizer, loss, device, precision)
+    for _ in range(2):
+        trainer.train_step(Work([batch, batch], 0, 2, {}))
+    assert trainer.tally.updates == 1
 
 
 CASES = [

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from numberless import NoData
-from rich.console import Console
+from numberless import trainer_by_hand
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch import Tensor
 
-from nmt.config import Train
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.graphs import Recorder as StepRecorder
@@ -18,14 +16,12 @@ from nmt.decoding.graphs import cuda_graphs as step_graphs
 from nmt.decoding.translate import Decode, search
 from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm_cell
 from nmt.models.seq2seq import Seq2Seq
-from nmt.report.progress import Progress
 from nmt.training.compiled import compile_layers, compiled_loss
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.graphs import CudaGraph, Recorder
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.muon import Muon
 from nmt.training.runtime import autocast, prepare_process
-from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer, Work
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -76,20 +72,7 @@ def trainer(
         if muon
         else torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
     )
-    return Trainer(
-        model=model.train(),
-        optimizer=optimizer,
-        schedule=Constant(warmup=0),
-        loss=loss,
-        loader=NoData(),  # type: ignore[arg-type]
-        evaluate=lambda _: {},
-        logger=None,  # type: ignore[arg-type]
-        progress=Progress(Console(quiet=True)),
-        config=Train(max_steps=99, ema=0.9),
-        device=GPU,
-        precision=torch.bfloat16,
-        run=folder,
-    )
+    return trainer_by_hand(folder, model.train(), optimizer, loss, GPU.type, torch.bfloat16)
 
 
 def trained(trainer: Trainer) -> list[Tensor]:

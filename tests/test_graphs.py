@@ -3,13 +3,13 @@
 Here a recorded pass is the pass itself over memory of its own, as a graph's is.
 """
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from numberless import CASES, LOSSES, MODELS, NoData, adamw
-from rich.console import Console
+from numberless import CASES, LOSSES, MODELS, adamw, trainer_by_hand
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch import Tensor, nn
 
@@ -22,11 +22,9 @@ from nmt.decoding.graphs import cloned, tensors
 from nmt.decoding.search import Beam, Length, Take, Turn, living
 from nmt.decoding.translate import Decode, search
 from nmt.models.seq2seq import Seq2Seq
-from nmt.report.progress import Progress
 from nmt.training import graphs
 from nmt.training.graphs import PIECES, SENTENCES, Passes, Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
-from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer, Work
 
 B, S, T = 5, 7, 6
@@ -126,21 +124,8 @@ def test_a_shape_is_recorded_when_it_comes_again(monkeypatch):
     assert passed == [(8, 8), (16, 8), (8, 4), (8, 4)]
 
 
-def a_trainer(tmp_path, model: Seq2Seq, **settings: Any) -> Trainer:
-    return Trainer(
-        model=model,
-        optimizer=adamw(model, fused=False),
-        schedule=Constant(warmup=0),
-        loss=batch_loss,
-        loader=NoData(),  # type: ignore[arg-type]
-        evaluate=lambda _: {},
-        logger=None,  # type: ignore[arg-type]
-        progress=Progress(Console(quiet=True)),
-        config=Train(max_steps=9, ema=0.9, **settings),
-        device=torch.device("cpu"),
-        precision=torch.float32,
-        run=tmp_path,
-    )
+def a_trainer(folder: Path, model: Seq2Seq) -> Trainer:
+    return trainer_by_hand(folder, model, adamw(model, fused=False))
 
 
 @pytest.mark.parametrize("make", [small_rnn, small_transformer])
