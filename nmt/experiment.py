@@ -37,7 +37,6 @@ from nmt.report.table import table
 from nmt.run import CONFIG, RESULT, Translator, stored
 from nmt.settings import settings
 from nmt.training import checkpoint
-from nmt.training.compiled import compile_layers
 from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
 from nmt.training.room import checkpoint_room, only_one
@@ -74,8 +73,6 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     if isinstance(loss, Guided):
         loss.check(translator.model)
     model = ranks.shard(translator.model)
-    if config.compile:
-        compile_layers(model)
     with Progress(console) as progress, opened(cfg, run, prepared, progress, ranks) as (log, found):
         gallery = new_gallery(config, decode, run, translator, prepared, log)
         quick = replace(decode, beam=config.dev_beam, n_best=1)

@@ -42,20 +42,16 @@ def a_batch(sentences: int = B, source: int = S, target: int = T) -> Batch:
     return Batch(ids, said, torch.rand(linked.shape).double() * linked)
 
 
-def loss_and_gradient(
-    model: Seq2Seq, loss: BatchLoss, batch: Batch
-) -> tuple[Loss, tuple[Tensor, ...]]:
-    found = loss(model, batch, 0.1)
-    return found, torch.autograd.grad(found.objective, list(model.parameters()))
+def gradient(model: Seq2Seq, loss: Loss) -> tuple[Tensor, ...]:
+    """That of what training goes down on, for each parameter."""
+    return torch.autograd.grad(loss.objective, list(model.parameters()))
 
 
 def padding_adds_nothing(model: Seq2Seq, loss: BatchLoss, batch: Batch) -> None:
-    plain, plain_gradient = loss_and_gradient(model, loss, batch)
-    padded, padded_gradient = loss_and_gradient(model, loss, batch.padded(SENTENCES, PIECES))
+    plain, padded = (loss(model, one, 0.1) for one in (batch, batch.padded(SENTENCES, PIECES)))
     for one, other in zip(padded, plain, strict=True):
         torch.testing.assert_close(one, other)
-    for one, other in zip(padded_gradient, plain_gradient, strict=True):
-        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(gradient(model, padded), gradient(model, plain))
 
 
 def test_a_padded_batch_has_round_shapes_and_the_same_pieces():

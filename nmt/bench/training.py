@@ -26,7 +26,6 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.run import Translator
-from nmt.training.compiled import compile_layers
 from nmt.training.loss import Loss
 from nmt.training.runtime import forget_peak_memory, peak_memory
 from nmt.training.trainer import Trainer, Work
@@ -179,8 +178,6 @@ def build_trainer(
     """Build a trainer as `nmt train` does, for updates alone: it is not asked to evaluate."""
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     translator.model.train()
-    if config.compile:
-        compile_layers(translator.model)
     return TimedTrainer(
         model=translator.model,
         optimizer=build_optimizer(cfg.optimizer, translator.model, translator.device),

@@ -6,6 +6,7 @@ random numbers are those of the passes themselves, and so is its gradient, bit f
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -61,8 +62,7 @@ Record = Callable[[Passes, Batch, Tensor], Passes]
 
 def cuda_graphs() -> Record:
     """Return what records graphs that share their memory."""
-    pool = torch.cuda.graph_pool_handle()
-    return lambda passes, batch, divisor: CudaGraph(passes, batch, divisor, pool)
+    return partial(CudaGraph, pool=torch.cuda.graph_pool_handle())
 
 
 class Recorder:

@@ -21,6 +21,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.training.checkpoint import Checkpoint, Position, contents, prune, save
+from nmt.training.compiled import compile_layers
 from nmt.training.ema import EMA
 from nmt.training.graphs import Recorder, cuda_graphs
 from nmt.training.later import Later
@@ -91,6 +92,8 @@ class Trainer:
         self.asks_itself = asks_itself(self.optimizer)
         self.begun: Begun | None = None  # the last update, until it is known whether it was done
         self.objective = self.ranks.objective(self.model, self.loss)
+        if self.config.compile:
+            compile_layers(self.model)
         self.recorder = Recorder(self.passes, cuda_graphs()) if self.records() else None
 
     def records(self) -> bool:
