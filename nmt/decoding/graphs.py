@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.search import Beam, Length, Take, Turn
+from nmt.recording import Pool
 
 MOST = 4  # shapes of which graphs are kept, each with a copy of all that is remembered
 OFTEN = 8  # steps of a shape before it is recorded, which takes as long as some of them
@@ -41,13 +42,12 @@ class CudaGraph:
     Graphs of a ``pool`` use the same memory in turns.
     """
 
-    def __init__(self, take: Take, now: Beam, memory: Any, pool: Any) -> None:
+    def __init__(self, take: Take, now: Beam, memory: Any, pool: Pool) -> None:
         self.now = cloned(now)
         self.memory = cloned(memory)
         self.of = memory
         self.length = now.limit.new_zeros(())
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool, capture_error_mode="thread_local"):
+        with pool.recording() as self.graph:
             self.found = take(self.now, self.memory, self.length)
 
     def __call__(self, now: Beam, memory: Any, length: Length) -> Turn:
@@ -63,7 +63,7 @@ class CudaGraph:
 
 def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
     """Return what records graphs that share their memory."""
-    return partial(CudaGraph, pool=torch.cuda.graph_pool_handle())
+    return partial(CudaGraph, pool=Pool())
 
 
 class Recorder:

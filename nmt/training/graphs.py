@@ -7,12 +7,13 @@ random numbers are those of the passes themselves, and so is its gradient, bit f
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from nmt.data.batch import Batch
+from nmt.recording import Pool
 from nmt.training.loss import Loss
 
 # Batches are padded to multiples of these, so that shapes come again.
@@ -38,12 +39,10 @@ class CudaGraph:
     when it was recorded, so they have to stay there.
     """
 
-    def __init__(self, passes: Passes, batch: Batch, divisor: Tensor, pool: Any) -> None:
+    def __init__(self, passes: Passes, batch: Batch, divisor: Tensor, pool: Pool) -> None:
         self.batch = batch.each(Tensor.clone)._replace(whole=batch.whole)
         self.divisor = divisor.clone()
-        self.graph = torch.cuda.CUDAGraph()
-        # Another thread may meanwhile pin memory for the next batches: that is no part of it.
-        with torch.cuda.graph(self.graph, pool, capture_error_mode="thread_local"):
+        with pool.recording() as self.graph:
             self.loss = passes(self.batch, self.divisor)
 
     def __call__(self, batch: Batch, divisor: Tensor) -> Loss:
@@ -62,7 +61,7 @@ Record = Callable[[Passes, Batch, Tensor], Passes]
 
 def cuda_graphs() -> Record:
     """Return what records graphs that share their memory."""
-    return partial(CudaGraph, pool=torch.cuda.graph_pool_handle())
+    return partial(CudaGraph, pool=Pool())
 
 
 class Recorder:
