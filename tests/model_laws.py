@@ -70,11 +70,11 @@ class ModelLaws:
         parents = torch.randint(K, (B, K))
         rows = torch.arange(B)[:, None]
         _, state = model.step(torch.full((B, 1), BOS), model.start(memory), memory)
-        state = select(state, (rows, torch.zeros(B, K, dtype=torch.long)))  # one becomes K
+        state = select(state, torch.zeros(B, K, dtype=torch.long))  # one becomes K
         for t in range(T):
             logits, state = model.step(several[:, :, t], state, memory)  # (B,K,V)
             if t == 2:
-                state = select(state, (rows, parents))
+                state = select(state, parents)
                 several[:, :, : t + 1] = several[rows, parents, : t + 1]
         for k in range(K):
             target = torch.cat([case.target[:, :1], several[:, k]], 1)

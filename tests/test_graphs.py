@@ -3,6 +3,8 @@
 Here a recorded pass is the pass itself over memory of its own, as a graph's is.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +20,8 @@ from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding import graphs as of_steps
 from nmt.decoding.graphs import CudaGraph as StepGraph
-from nmt.decoding.graphs import cloned, tensors
-from nmt.decoding.search import Beam, Length, Take, Turn, living
+from nmt.decoding.graphs import cloned, copy, shapes, tensors
+from nmt.decoding.search import Beam, Take, Turn, living
 from nmt.decoding.translate import Decode, search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training import graphs
@@ -166,19 +168,33 @@ def test_who_records(tmp_path, monkeypatch):
             assert not trainer.records(), key
 
 
-class StepReplayed(StepGraph):
-    """A step over memory of its own."""
+class Tape:
+    """In the place of a graph and of the memory of graphs: it does again what was called."""
 
-    def __init__(self, take: Take, now: Beam, memory: Any) -> None:
+    def __init__(self, take: Take) -> None:
         self.take = take
-        self.now = cloned(now)
-        self.memory = cloned(memory)
-        self.of = memory
-        self.length = torch.zeros((), dtype=torch.long)
-        self.graph = self  # type: ignore[assignment]
+
+    @contextmanager
+    def recording(self) -> Iterator["Tape"]:
+        yield self
+
+    def __call__(self, now: Beam, memory: Any) -> Turn:
+        """Take a step, and remember what was given and what came of it."""
+        self.given = now, memory
+        self.found = self.take(now, memory)
+        return self.found
 
     def replay(self) -> None:
-        self.found = self.take(self.now, self.memory, self.length)
+        found = self.take(*self.given)
+        copy((found.next, found.told), (self.found.next, self.found.told))
+        if shapes(found.next) == shapes(self.given[0]):
+            copy(found.next, self.given[0])
+
+
+def replayed(take: Take, now: Beam, memory: Any) -> StepGraph:
+    """A step over memory of its own."""
+    tape = Tape(take)
+    return StepGraph(tape, now, memory, tape)  # type: ignore[arg-type]
 
 
 STEP_MODELS = {
@@ -203,7 +219,7 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
         plain = search(model, sources, decode, "cpu")
         for module in ("search", "translate"):
             monkeypatch.setattr(f"nmt.decoding.{module}.wants_shapes_again", lambda _: True)
-        recorder = of_steps.Recorder(StepReplayed)
+        recorder = of_steps.Recorder(replayed)
         for _ in range(3):
             found = search(model, sources, decode, "cpu", recorder)
             assert [[one.ids for one in best] for best in found] == [
@@ -216,21 +232,22 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
 
 
 def test_as_many_graphs_are_kept_as_there_is_room_for(monkeypatch):
-    monkeypatch.setattr(of_steps, "MOST", 2)
+    monkeypatch.setattr(of_steps, "COPIES", 500)
     recorded: list[int] = []
 
     def record(take: Take, now: Beam, memory: Any) -> Take:
-        recorded.append(len(now.tokens))
+        recorded.append(len(memory))
         return take
 
-    def take(now: Beam, memory: Any, length: Length) -> Turn:
-        return Turn(*[now.tokens] * 6, now.state, *[now.tokens] * 3)
+    def take(now: Beam, memory: Any) -> Turn:
+        return Turn(now, memory)
 
+    now = Beam(*[torch.zeros(1, 1)] * 8)  # 32 bytes
     recorder = of_steps.Recorder(record)
-    for size in (1, 2, 3, 2, 1):
-        for length in range(of_steps.OFTEN + 1):
-            recorder(take, "how")(Beam(*[torch.zeros(size, 1)] * 7), torch.zeros(size), length)
-    assert recorded == [1, 2, 3, 1]
+    for size in (10, 10, 20, 20, 50, 50, 10, 90, 90, 20, 10, 50, 500, 500, 10):
+        recorder(take, "how")(now, torch.zeros(size))
+    # 72, 112 and 232 bytes fit, and so do 392 with 72, but not with 112; 2,032 are alone.
+    assert recorded == [10, 20, 50, 90, 20, 10, 50, 500, 10]
 
 
 def test_tensors_in_tuples_are_found_and_copied():
@@ -251,14 +268,13 @@ def test_tensors_in_tuples_are_found_and_copied():
         ([0, 1, 2, 5], [3, 4, 6, 7]),
         ([0, 1, 2, 3, 5], [4, 6, 7, 0]),
         ([0, 1, 2, 3, 5, 6], [4, 7]),
-        ([0, 1, 2, 3, 5, 6, 7], [4]),
+        ([0, 1, 2, 3, 5, 6, 7], [4, 0]),
         (list(range(8)), []),
     ],
 )
-def test_rows_go_by_halves(done, left, monkeypatch):
-    monkeypatch.setattr("nmt.decoding.search.wants_shapes_again", lambda _: True)
+def test_rows_go_by_halves_on_a_gpu(done, left, monkeypatch):
+    monkeypatch.setattr("nmt.decoding.search.FEW", 2)
     flags = torch.zeros(8, dtype=torch.bool)
     flags[done] = True
-    rows = living(flags)
-    assert rows.shape == (len(left), 1)
-    assert sorted(rows.flatten().tolist()) == sorted(left)
+    assert living(flags, torch.device("cuda")).tolist() == sorted(left)
+    assert living(flags, torch.device("cpu")).tolist() == sorted(set(range(8)) - set(done))

@@ -56,9 +56,11 @@ def test_no_step_of_a_search_waits(model, choice):
     memory = made.encode(torch.empty(3, 7, dtype=torch.long))
     ids = torch.empty(3, 1, dtype=torch.long)
     one = torch.empty(3, dtype=torch.long)
-    now = Beam(ids, ids.float(), made.start(memory, room=4), one, one.bool(), one, ids.float())
-    found = turn(made.step, Search(4, 1.0, pad=0, bos=2, eos=3), now, memory, one.sum())
-    assert found.tokens.shape == (3, 8)
+    state = made.start(memory, room=4)
+    now = Beam(ids, ids.float(), state, one, one, one.bool(), one, ids.float())
+    found = turn(made.step, Search(4, 1.0, pad=0, bos=2, eos=3), now, memory)
+    assert found.next.tokens.shape == (3, 4)
+    assert found.told.shape == (3, 21)
 
 
 def test_what_waits_is_found(tmp_path):

@@ -318,8 +318,7 @@ def test_logits_that_are_not_finite_end_in_an_error():
 
 
 def test_length_norm_is_that_of_wu():
-    assert length_norm(1, 0.6) == 1
-    assert length_norm(7, 0.6) == pytest.approx(2**0.6)
+    assert length_norm(torch.tensor([1, 7]), 0.6).tolist() == pytest.approx([1, 2**0.6])
 
 
 class Parts(NamedTuple):
@@ -332,8 +331,8 @@ class Parts(NamedTuple):
 def test_hypotheses_are_picked_in_every_part_alike():
     one = torch.arange(6).view(3, 2)
     state = Parts(one, (torch.stack([one, -one], 2), torch.stack([one, one], 2)))
-    picked = select(state, (torch.tensor([[0], [2]]), torch.tensor([[1, 1, 0], [0, 1, 1]])))
-    assert picked.one.tolist() == [[1, 1, 0], [4, 5, 5]]
+    picked = select(state, torch.tensor([[1, 1, 0], [0, 0, 1], [0, 1, 1]]))
+    assert picked.one.tolist() == [[1, 1, 0], [2, 2, 3], [4, 5, 5]]
     assert [layer[..., 0].tolist() for layer in picked.layers] == [picked.one.tolist()] * 2
     rows = select(state, torch.tensor([2, 0]))
     assert rows.one.tolist() == [[4, 5], [0, 1]]

@@ -90,8 +90,11 @@ class TimedTrainer(Trainer):
             self.recorder = recorder
 
     def ready(self, work: Iterator[Work], num: int) -> Iterable[Work]:
-        """Return the next updates; where their shapes are recorded, as those of a long training."""
-        if not self.recorder:
+        """Return the next updates.
+
+        Where shapes are recorded or compiled, they have been, as in a long training.
+        """
+        if not self.recorder and not self.config.compile:
             return islice(work, num)
         updates = list(islice(work, num))
         train(self, updates * 2)

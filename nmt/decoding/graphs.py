@@ -4,7 +4,6 @@ A model takes hundreds of small kernels to read one more piece of each hypothesi
 hundred to choose among what may follow. Python takes longer to ask for them than a GPU to do them.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Beam, Length, Take, Turn
+from nmt.decoding.search import Beam, Take, Turn
 from nmt.recording import Pool
 
-MOST = 4  # shapes of which graphs are kept, each with a copy of all that is remembered
-OFTEN = 8  # steps of a shape before it is recorded, which takes as long as some of them
+COPIES = 2**32  # bytes of hypotheses and sources that graphs may keep, each its own
 
 
 def tensors(part: Any) -> list[Tensor]:
@@ -36,29 +34,42 @@ def cloned(part: Any) -> Any:
     return type(part)(*map(cloned, part)) if hasattr(part, "_fields") else tuple(map(cloned, part))
 
 
+def lasting(state: Any) -> list[torch.Size]:
+    """What a step may not change of the shapes of a state (B,K,...) for another one to follow."""
+    return [shape[2:] for shape in shapes(state)]
+
+
 class CudaGraph:
     """A step for hypotheses of some shapes. What it gives stays until it is asked again.
 
-    Graphs of a ``pool`` use the same memory in turns.
+    Graphs of a ``pool`` use the same memory in turns. Where as many hypotheses come out as went
+    in, they are written to where the next step wants them.
     """
 
     def __init__(self, take: Take, now: Beam, memory: Any, pool: Pool) -> None:
         self.now = cloned(now)
         self.memory = cloned(memory)
         self.of = memory
-        self.length = now.limit.new_zeros(())
         with pool.recording() as self.graph:
-            self.found = take(self.now, self.memory, self.length)
+            self.found = take(self.now, self.memory)
+            if shapes(self.found.next) == shapes(self.now):
+                copy(self.found.next, self.now)
+                self.found = Turn(self.now, self.found.told)
 
-    def __call__(self, now: Beam, memory: Any, length: Length) -> Turn:
+    def __call__(self, now: Beam, memory: Any) -> Turn:
         """Take a step."""
         if memory is not self.of:
             self.of = memory
-            torch._foreach_copy_(tensors(self.memory), tensors(memory))  # type: ignore[attr-defined]
-        torch._foreach_copy_(tensors(self.now), tensors(now))  # type: ignore[attr-defined]
-        self.length.fill_(length)
+            copy(memory, self.memory)
+        if now is not self.now:
+            copy(now, self.now)
         self.graph.replay()
         return self.found
+
+
+def copy(given: Any, to: Any) -> None:
+    """Write tensors, or tuples of them, into others."""
+    torch._foreach_copy_(tensors(to), tensors(given))  # type: ignore[attr-defined]
 
 
 def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
@@ -67,7 +78,7 @@ def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
 
 
 class Recorder:
-    """Steps, recorded for the shapes that they leave as they are when these have come often.
+    """Steps, recorded when their shapes come again, unless the next step cannot have the same.
 
     The weights must stay where they are as long as this is used, also those that autocast has
     converted.
@@ -75,24 +86,33 @@ class Recorder:
 
     def __init__(self, record: Callable[[Take, Beam, Any], Take]) -> None:
         self.record = record
-        self.taken: Counter[Any] = Counter()  # steps of shapes that last
-        self.recorded: dict[Any, Take] = {}
+        self.seen: set[Any] = set()  # shapes that last
+        self.recorded: dict[Any, Take] = {}  # what was used last is last
+        self.sizes: dict[Any, int] = {}  # bytes of those
 
     def __call__(self, take: Take, how: Any) -> Take:
         """Return what takes the steps of a search, which ``how`` and the model decide on."""
         return partial(self.take, take, how)
 
-    def take(self, take: Take, how: Any, now: Beam, memory: Any, length: Length) -> Turn:
+    def take(self, take: Take, how: Any, now: Beam, memory: Any) -> Turn:
         """Take a step."""
         given = how, shapes(now), shapes(memory)
-        if self.taken[given] == OFTEN:
-            if len(self.recorded) == MOST:
-                self.recorded.pop(next(iter(self.recorded)))  # the oldest
-            self.recorded[given] = self.record(take, now, memory)
-            self.taken[given] = 0
+        if given not in self.seen:
+            before = lasting(now.state)
+            found = take(now, memory)
+            if lasting(found.next.state) == before:
+                self.seen.add(given)
+            return found
         if given in self.recorded:
-            return self.recorded[given](now, memory, length)
-        found = take(now, memory, length)
-        if shapes(found.state) == shapes(now.state):
-            self.taken[given] += 1
-        return found
+            self.recorded[given] = self.recorded.pop(given)
+        else:
+            self.make_room(given, sum(one.nbytes for one in tensors((now, memory))))
+            self.recorded[given] = self.record(take, now, memory)
+        return self.recorded[given](now, memory)
+
+    def make_room(self, given: Any, size: int) -> None:
+        """Forget what was not used for longest, until there is room for copies of that size."""
+        while self.recorded and sum(self.sizes.values()) + size > COPIES:
+            oldest = next(iter(self.recorded))
+            del self.recorded[oldest], self.sizes[oldest]
+        self.sizes[given] = size

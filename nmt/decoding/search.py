@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -11,12 +10,13 @@ from torch import Tensor
 Part = Tensor | tuple[Tensor, ...]
 Memory = TypeVar("Memory", bound=tuple[Part, ...])
 State = TypeVar("State", bound=tuple[Part, ...])
-Tensors = TypeVar("Tensors", bound=tuple[Part, ...])
+Tensors = TypeVar("Tensors", bound=tuple[Any, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
 CACHED = 2**18  # numbers that a CPU keeps at hand, see `candidates`
 BLOCK = 64  # numbers whose maximum is looked at first, see `highest`
+FEW = 8  # rows of which a GPU keeps those of sentences that are done, see `living`
 
 
 class Hypothesis(NamedTuple):
@@ -35,29 +35,45 @@ class Beam(NamedTuple):
     tokens: Tensor  # (B,K) their newest
     log_p: Tensor  # (B,K)
     state: Any  # (B,K,...) what the model knows of each
+    length: Tensor  # (B,) tokens that each has
     limit: Tensor  # (B,) tokens that a hypothesis may have before its eos
     done: Tensor  # (B,) whether a sentence is
     num_finished: Tensor  # (B,) hypotheses
     best: Tensor  # (B,N) their best scores, highest first
 
 
-class Turn(NamedTuple):
-    """What is found of C candidates when each hypothesis has read one more token, best first."""
+class Told(NamedTuple):
+    """What the host is to know of a step: who lives on and who has finished."""
 
-    tokens: Tensor  # (B,C)
-    parents: Tensor  # (B,C) the hypothesis that each goes on with
-    scores: Tensor  # (B,C)
-    ends: Tensor  # (B,C) whether it is a hypothesis that has finished
-    live: Tensor  # (B,K) the candidates that live on
-    log_p: Tensor  # (B,K) of these
-    state: Any  # (B,K,...) of the parents
+    tokens: Tensor  # (B,K) the newest of those that live on
+    parents: Tensor  # (B,K) the hypothesis that each goes on with
+    ends: Tensor  # (B,K) whether a candidate is a hypothesis that has finished
+    ended: Tensor  # (B,K) the hypothesis that it went on with
+    scores: Tensor  # (B,K)
     done: Tensor  # (B,)
-    num_finished: Tensor  # (B,)
-    best: Tensor  # (B,N)
 
 
-Length = int | Tensor
-Take = Callable[[Beam, Any, Length], Turn]
+class Turn(NamedTuple):
+    """What becomes of hypotheses when each has read one more token."""
+
+    next: Beam
+    told: Tensor  # (B,5K+1) see `together`
+
+
+def together(told: Told) -> Tensor:
+    """All of it in float32, where ids up to 2²⁴ are whole: a host waits once for one tensor."""
+    return torch.cat([part.float() for part in (*told[:-1], told.done.unsqueeze(1))], 1)
+
+
+def apart(told: Tensor) -> Told:
+    """Take apart, on the host, what was put together."""
+    told = told.cpu()
+    tokens, parents, ends, ended, scores = told[:, :-1].chunk(5, 1)  # (B,K) each
+    done = told[:, -1]
+    return Told(tokens.long(), parents.long(), ends.bool(), ended.long(), scores, done.bool())
+
+
+Take = Callable[[Beam, Any], Turn]
 Record = Callable[[Take, Any], Take]
 
 
@@ -88,10 +104,10 @@ def beam_search(
     """The `n_best` best hypotheses found for each of B sentences, best first, all different.
 
     `step(tokens (B,K), state, memory)` gives the logits of the next token (B,K,V) and the next
-    state. `memory` and `state` are NamedTuples of batch-first tensors and, behind the first, of
-    tuples of such: memory (B,...) is what all hypotheses of a sentence share; state (B,K,...)
-    belongs to each and starts with K = 1. K grows to `beam` with the second step. Both lose the
-    rows of sentences that are done.
+    state; it may write into the last one. `memory` and `state` are NamedTuples of batch-first
+    tensors and, behind the first, of tuples of such: memory (B,...) is what all hypotheses of a
+    sentence share; state (B,K,...) belongs to each and starts with K = 1. K grows to `beam` with
+    the second step. Both lose the rows of sentences that are done.
 
     A hypothesis has at most `max_length` (B,) tokens before its eos; there eos is the only choice
     left. Its score is log P(Y|X) / lp(Y), with eos counted in both (see `length_norm`).
@@ -100,8 +116,8 @@ def beam_search(
     best K that end in eos are finished; the K best of the others live on. A sentence is done when
     K hypotheses have finished and no live one is better now than the n-best of them, or earlier,
     when no live one can still become so: log P only falls, and lp grows at most to that of
-    `max_length`. With a beam of one
-    this is the greedy loop. Equal candidates are ordered by parent, then by token id.
+    `max_length`. With a beam of one this is the greedy loop. Equal candidates are ordered by
+    parent, then by token id.
 
     `record(take, how)` may give back what does the same as `take`, all that a step does with the
     device alone; `how` is what it depends on beside its arguments.
@@ -117,89 +133,80 @@ def beam_search(
     take = record(take, how) if record else take
 
     # A row for each sentence that is not done, see `living`; all of these lose rows together.
-    sentence = torch.arange(num_sentences, device=device)  # (B,)
-    ids = sentence.new_empty(num_sentences, 1, 0)  # (B,K,T)
+    sentence = torch.arange(num_sentences)  # (B,)
+    ids = sentence.new_empty(num_sentences, 1, 0)  # (B,K,T), on the host
+    none = torch.zeros(num_sentences, dtype=torch.long, device=device)
     now = Beam(
-        tokens=sentence.new_full((num_sentences, 1), bos),
+        tokens=none.new_full((num_sentences, 1), bos),
         log_p=torch.zeros(num_sentences, 1, device=device),
         state=state,
+        length=none,
         limit=torch.as_tensor(max_length, device=device).expand(num_sentences),
-        done=torch.zeros_like(sentence, dtype=torch.bool),
-        num_finished=torch.zeros_like(sentence),
+        done=none.bool(),
+        num_finished=none,
         best=torch.full((num_sentences, n_best), -torch.inf, device=device),
     )
 
-    for length in count(1):  # of the hypotheses that end at this step, eos included
-        found = take(now, memory, length)
-        ended = row, _ = found.ends.nonzero(as_tuple=True)  # rows and ranks of E candidates, (E,)
-        if len(row):
-            numbers, values = sentence[row].tolist(), found.scores[ended].tolist()
-            pieces = ids[row, found.parents[ended]].tolist()  # (E,T)
-            for number, hypothesis in zip(numbers, map(Hypothesis, pieces, values), strict=True):
-                finished[number].append(hypothesis)
-
-        rows = living(found.done)  # (B',1)
-        if len(rows) == 0:
-            break
-        live = found.live[rows[:, 0]]  # (B',K)
-        tokens, parents = found.tokens[rows, live], found.parents[rows, live]  # (B',K)
-        ids = torch.cat([ids[rows, parents], tokens.unsqueeze(2)], 2)  # (B',K,T+1)
-        state = select(found.state, (rows, parents))
-        of_sentences = found.log_p, now.limit, found.done, found.num_finished, found.best
-        if len(rows) < num_sentences:
-            (row,) = rows.T
-            memory, sentence = select(memory, row), sentence[row]
-            of_sentences = (one[row] for one in of_sentences)
-            num_sentences = len(rows)
-        log_p, *others = of_sentences
-        now = Beam(tokens, log_p, state, *others)
+    while len(sentence):
+        now, told = take(now, memory)
+        tokens, parents, ends, ended, scores, done = apart(told)
+        for row, rank in ends.nonzero().tolist():
+            hypothesis = ids[row, ended[row, rank]].tolist()
+            finished[sentence[row]].append(Hypothesis(hypothesis, scores[row, rank].item()))
+        rows = torch.arange(len(sentence))
+        ids = torch.cat([ids[rows.unsqueeze(1), parents], tokens.unsqueeze(2)], 2)  # (B,K,T+1)
+        rows = living(done, device)  # (B',)
+        if len(rows) < len(done):
+            ids, sentence, there = ids[rows], sentence[rows], rows.to(device)
+            now, memory = select(now, there), select(memory, there)
 
     assert all(finished), "a sentence has no hypothesis: are the logits finite?"
     return [sorted(found, key=lambda h: h.score, reverse=True)[:n_best] for found in finished]
 
 
-def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any, length: Length) -> Turn:
-    """Read one more token of each hypothesis and find what becomes of it.
-
-    `length`, a number or a tensor (), is of the hypotheses that end now, eos included.
-    """
+def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
+    """Read one more token of each hypothesis and find what becomes of it."""
     beam, alpha, pad, bos, eos = how
+    length = now.length + 1  # (B,) of the hypotheses that end now, eos included
     logits, state = step(now.tokens, now.state, memory)  # (B,K,V)
     at_limit = now.limit < length  # (B,)
     log_p, parents, tokens = candidates(
         logits, now.log_p, at_limit, num=2 * beam, pad=pad, bos=bos, eos=eos
     )  # (B,C) each
 
+    scores = log_p[:, :beam] / length_norm(length, alpha).unsqueeze(1)  # (B,K)
     ends = (tokens == eos) & log_p.isfinite() & ~now.done.unsqueeze(1)  # (B,C)
-    ends[:, beam:] = False
-    scores = log_p / length_norm(length, alpha)  # (B,C)
+    ends, ended = ends[:, :beam], parents[:, :beam]  # (B,K)
     num_finished = now.num_finished + ends.sum(1)
     num_best = now.best.size(1)
     best = torch.cat([now.best, scores.masked_fill(~ends, -torch.inf)], 1).topk(num_best).values
 
     log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(descending=True, stable=True)
     log_p, live = log_p[:, :beam], live[:, :beam]  # (B,K)
+    tokens, parents = tokens.gather(1, live), parents.gather(1, live)  # (B,K)
     reachable = log_p[:, 0] / length_norm(now.limit + 1, alpha)  # (B,)
     highest_now = log_p[:, 0] / length_norm(length, alpha)  # (B,)
     full = (num_finished >= beam) & (best[:, -1] >= highest_now)  # (B,)
     done = now.done | full | (best[:, -1] >= reachable) | at_limit
-    return Turn(tokens, parents, scores, ends, live, log_p, state, done, num_finished, best)
+    state = select(state, parents)
+    return Turn(
+        Beam(tokens, log_p, state, length, now.limit, done, num_finished, best),
+        together(Told(tokens, parents, ends, ended, scores, done)),
+    )
 
 
-def living(done: Tensor) -> Tensor:
-    """The rows (B',1) to go on with, of those where sentences are done (B,).
+def living(done: Tensor, device: torch.device) -> Tensor:
+    """The rows (B',) to go on with, of those where sentences are done (B,).
 
     A GPU has hardly less to do for a few rows less: there half of the rows go when half of the
-    sentences are done, and half of them again.
+    sentences are done, and half of them again, as long as there are many.
     """
-    if not wants_shapes_again(done.device):
-        return (~done).nonzero()
+    if done.all() or not wants_shapes_again(device):
+        return (~done).nonzero()[:, 0]
     size, num_living = len(done), int((~done).sum())
-    while size and num_living <= size // 2:
+    while size > FEW and num_living <= size // 2:
         size //= 2
-    if size == len(done):
-        return torch.arange(size, device=done.device).unsqueeze(1)
-    return done.int().argsort(stable=True)[:size].unsqueeze(1)  # those that are not done first
+    return done.int().argsort(stable=True)[:size].sort().values  # those that are not done first
 
 
 def wants_shapes_again(device: torch.device) -> bool:
@@ -260,22 +267,25 @@ def highest(values: Tensor, added: Tensor, num: int) -> tuple[Tensor, Tensor]:
     return found, places.gather(1, index)
 
 
-def length_norm(length: Tensor | int, alpha: float) -> Tensor | float:
+def length_norm(length: Tensor, alpha: float) -> Tensor:
     """lp(Y) = (5 + |Y|)^α / (5 + 1)^α (Wu et al. 2016, eq. 14); |Y| counts eos."""
     return ((5 + length) / 6) ** alpha
 
 
-def select(tensors: Tensors, index: Tensor | tuple[Tensor, Tensor]) -> Tensors:
-    """The same NamedTuple with these rows (B',), or these hypotheses (B',1), (B',K'), alone."""
+def select(tensors: Tensors, index: Tensor) -> Tensors:
+    """The same NamedTuple with these rows (B',), or of each row these hypotheses (B,K'), alone."""
 
     def chosen(one: Tensor) -> Tensor:
-        if isinstance(index, Tensor):
+        if index.dim() == 1:
             return one.index_select(0, index)
-        row, place = index
-        flat = row * one.shape[1] + place  # (B',K') among all hypotheses
-        return one.flatten(0, 1).index_select(0, flat.flatten()).unflatten(0, flat.shape)
+        row = torch.arange(len(index), device=index.device).unsqueeze(1)  # (B,1)
+        place = (row * one.shape[1] + index).flatten()  # (B·K',) among all hypotheses
+        return one.flatten(0, 1).index_select(0, place).unflatten(0, index.shape)
 
-    def all_chosen(part: Part) -> Part:
-        return tuple(map(chosen, part)) if isinstance(part, tuple) else chosen(part)
+    def all_chosen(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return chosen(part)
+        parts = map(all_chosen, part)
+        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
 
-    return type(tensors)(*map(all_chosen, tensors))
+    return all_chosen(tensors)

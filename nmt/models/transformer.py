@@ -50,7 +50,7 @@ class State(NamedTuple):
 class Roomy(State):
     """The same with room, t places from the start, so that no step changes a shape.
 
-    What was read stands in the first places, and zeros in the others.
+    What was read stands in the first places. A step writes into the next one, of this very state.
     """
 
 

@@ -112,8 +112,8 @@ class DecoderLayer(nn.Module):
 
 
 def behind(past: Tensor, new: Tensor, position: Tensor, seen: Tensor | None) -> Tensor:
-    """Put (B,K,H,1,K) behind what was read (B,K,H,t,K): in its place if there is room for it."""
+    """Put (B,K,H,1,K) behind what was read (B,K,H,t,K): into its place if there is room for it."""
     if seen is None:
         return torch.cat([past, new], -2)
     place = position.view(*position.shape, *[1] * (new.dim() - 2)).expand_as(new)
-    return past.scatter(-2, place, new)
+    return past.scatter_(-2, place, new)
