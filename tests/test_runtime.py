@@ -102,15 +102,19 @@ def test_kernels_whose_result_varies_can_be_refused(monkeypatch):
 def test_a_gpu_is_made_ready(monkeypatch):
     chosen: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    before = torch.backends.cuda.cudnn_sdp_enabled()
+    kernels = torch.backends.cuda
+    before = kernels.cudnn_sdp_enabled(), kernels.flash_sdp_enabled()
     try:
         prepare_process(torch.device("cuda"))
-        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert not kernels.cudnn_sdp_enabled()
+        assert not kernels.flash_sdp_enabled()
+        assert kernels.mem_efficient_sdp_enabled()
         assert not chosen
         prepare_process(torch.device("cuda:1"))
         assert chosen == [torch.device("cuda:1")]
     finally:
-        torch.backends.cuda.enable_cudnn_sdp(before)
+        kernels.enable_cudnn_sdp(before[0])
+        kernels.enable_flash_sdp(before[1])
 
 
 SHAPES = """

@@ -150,9 +150,12 @@ def beam_search(
     while len(sentence):
         now, told = take(now, memory)
         tokens, parents, ends, ended, scores, done = apart(told)
-        for row, rank in ends.nonzero().tolist():
-            hypothesis = ids[row, ended[row, rank]].tolist()
-            finished[sentence[row]].append(Hypothesis(hypothesis, scores[row, rank].item()))
+        row = ends.nonzero()[:, 0]  # (E,) of those that have finished
+        pieces = ids[row, ended[ends]].tolist()  # (E,T)
+        for number, *found in zip(
+            sentence[row].tolist(), pieces, scores[ends].tolist(), strict=True
+        ):
+            finished[number].append(Hypothesis(*found))
         rows = torch.arange(len(sentence))
         ids = torch.cat([ids[rows.unsqueeze(1), parents], tokens.unsqueeze(2)], 2)  # (B,K,T+1)
         rows = living(done, device)  # (B',)

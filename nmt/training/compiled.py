@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -46,7 +48,7 @@ def compile_layers(model: Seq2Seq) -> None:
 def in_training(module: nn.Module) -> None:
     """Have a module's forward pass be compiled where it trains, for all shapes at once."""
     plain = module.forward
-    compiled = torch.compile(plain, dynamic=True)
+    compiled = in_all_shapes(plain)
 
     def forward(*args: Any) -> Any:
         return (compiled if module.training else plain)(*args)
@@ -56,4 +58,11 @@ def in_training(module: nn.Module) -> None:
 
 def compiled_loss() -> BatchLoss:
     """Return :func:`batch_loss` whose sums and gradients over logits are compiled."""
-    return partial(batch_loss, rows=torch.compile(rows_in_one_pass, dynamic=True))
+    return partial(batch_loss, rows=in_all_shapes(rows_in_one_pass))
+
+
+def in_all_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function when it is called."""
+    # torch's advice to round float32 products to TF32: who wants fewer bits sets precision=bf16
+    warnings.filterwarnings("ignore", "TensorFloat32", UserWarning)
+    return torch.compile(function, dynamic=True)

@@ -77,8 +77,11 @@ def prepare_process(device: torch.device) -> None:
     if device.type == "cuda":
         if device.index is not None:  # graphs are recorded on the current one
             torch.cuda.set_device(device)
-        # cuDNN plans its attention kernels for each shape of a batch: 20 ms, and 18 in an update
+        # Of the attention kernels, cuDNN plans its own for each shape of a batch: 20 ms, and 18 in
+        # an update. Flash attention is for long sequences: of 30 pieces its gradient takes three
+        # times as long as that of the kernel that is left.
         torch.backends.cuda.enable_cudnn_sdp(False)
+        torch.backends.cuda.enable_flash_sdp(False)
 
 
 def keep_heap() -> None:
