@@ -165,7 +165,7 @@ def test_the_cases_of_a_gpu_run_in_miniature(tmp_path, monkeypatch):
     assert [bool(cell) for cell in big] == [True] * 7 + [False] * 2
 
 
-def test_two_minutes_of_multi30k(tmp_path, monkeypatch):
+def test_a_training_on_multi30k(tmp_path, monkeypatch):
     """The words compose; what a run leaves is told."""
 
     def here(words: list[str]) -> None:

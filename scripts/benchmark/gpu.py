@@ -3,7 +3,7 @@
     python scripts/benchmark/gpu.py [--output FILE] [--multi30k FOLDER] [--small]
 
 Reads no corpus and asks for nothing from the network; under ten minutes on one large GPU.
-`--multi30k FOLDER` trains a Transformer on the files in FOLDER for two minutes as well. `--small`
+`--multi30k FOLDER` also trains a Transformer on the files in FOLDER, for a minute and a half. `--small`
 does everything in miniature, on a CPU, to see that it works.
 """
 
@@ -83,8 +83,8 @@ CASES = (
         (*TRANSFORMER_SMALL, "bench.updates=1"),
     ),
 )
-TWO_MINUTES = (
-    *("experiment=multi30k_transformer", "train.max_steps=null", "train.max_minutes=2"),
+SHORT = (
+    *("experiment=multi30k_transformer", "train.max_steps=null", "train.max_minutes=1.5"),
     *("train.evaluate_every=2500", "train.heatmaps=0"),
 )
 
@@ -152,13 +152,13 @@ def gigabytes(figures: dict[str, Any]) -> str:
 
 
 def multi30k(folder: Path) -> str:
-    """Train on Multi30k for two minutes and say what came of it; the aim is 40."""
+    """Train on Multi30k and say what came of it; the aim is 40 in two minutes, all in all."""
     with TemporaryDirectory() as place:
         run = Path(place) / "run"
-        nmt(["train", *TWO_MINUTES, f"data.dir={folder}", f"hydra.run.dir={run}"])
+        nmt(["train", *SHORT, f"data.dir={folder}", f"hydra.run.dir={run}"])
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     return (
-        f"Multi30k, `nmt train {' '.join(TWO_MINUTES)}`: {result['steps']:,} updates, "
+        f"Multi30k, `nmt train {' '.join(SHORT)}`: {result['steps']:,} updates, "
         f"{result['bleu_tok_lc']:.2f} bleu_tok_lc on {result['split']} (the aim: 40)."
     )
 
