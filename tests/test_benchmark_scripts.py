@@ -171,7 +171,7 @@ def test_a_training_on_multi30k(tmp_path, monkeypatch):
     def here(words: list[str]) -> None:
         answer = nmt(*words, "--cfg", "job")
         assert answer.code == 0, answer.err
-        assert "max_minutes: 2" in answer.out
+        assert "max_minutes: 1.5" in answer.out
         (folder,) = (word.partition("=")[2] for word in words if word.startswith("hydra.run.dir"))
         result = {"steps": 900, "bleu_tok_lc": 40.125, "split": "test"}
         Path(folder).mkdir()
