@@ -87,8 +87,7 @@ class Recorder:
     def __init__(self, record: Callable[[Take, Beam, Any], Take]) -> None:
         self.record = record
         self.seen: set[Any] = set()  # shapes that last
-        self.recorded: dict[Any, Take] = {}  # what was used last is last
-        self.sizes: dict[Any, int] = {}  # bytes of those
+        self.recorded: dict[Any, tuple[Take, int]] = {}  # with bytes; what was used last is last
 
     def __call__(self, take: Take, how: Any) -> Take:
         """Return what takes the steps of a search, which ``how`` and the model decide on."""
@@ -104,15 +103,15 @@ class Recorder:
                 self.seen.add(given)
             return found
         if given in self.recorded:
-            self.recorded[given] = self.recorded.pop(given)
+            recorded, size = self.recorded.pop(given)
         else:
-            self.make_room(given, sum(one.nbytes for one in tensors((now, memory))))
-            self.recorded[given] = self.record(take, now, memory)
-        return self.recorded[given](now, memory)
+            size = sum(one.nbytes for one in tensors((now, memory)))
+            self.make_room(size)
+            recorded = self.record(take, now, memory)
+        self.recorded[given] = recorded, size
+        return recorded(now, memory)
 
-    def make_room(self, given: Any, size: int) -> None:
+    def make_room(self, size: int) -> None:
         """Forget what was not used for longest, until there is room for copies of that size."""
-        while self.recorded and sum(self.sizes.values()) + size > COPIES:
-            oldest = next(iter(self.recorded))
-            del self.recorded[oldest], self.sizes[oldest]
-        self.sizes[given] = size
+        while self.recorded and sum(kept for _, kept in self.recorded.values()) + size > COPIES:
+            self.recorded.pop(next(iter(self.recorded)))

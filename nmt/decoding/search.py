@@ -152,10 +152,9 @@ def beam_search(
         tokens, parents, ends, ended, scores, done = apart(told)
         row = ends.nonzero()[:, 0]  # (E,) of those that have finished
         pieces = ids[row, ended[ends]].tolist()  # (E,T)
-        for number, *found in zip(
-            sentence[row].tolist(), pieces, scores[ends].tolist(), strict=True
-        ):
-            finished[number].append(Hypothesis(*found))
+        hypotheses = map(Hypothesis, pieces, scores[ends].tolist())
+        for number, hypothesis in zip(sentence[row].tolist(), hypotheses, strict=True):
+            finished[number].append(hypothesis)
         rows = torch.arange(len(sentence))
         ids = torch.cat([ids[rows.unsqueeze(1), parents], tokens.unsqueeze(2)], 2)  # (B,K,T+1)
         rows = living(done, device)  # (B',)

@@ -3,8 +3,8 @@
     python scripts/benchmark/gpu.py [--output FILE] [--multi30k FOLDER] [--small]
 
 Reads no corpus and asks for nothing from the network; under ten minutes on one large GPU.
-`--multi30k FOLDER` also trains a Transformer on the files in FOLDER, for a minute and a half. `--small`
-does everything in miniature, on a CPU, to see that it works.
+`--multi30k FOLDER` also trains a Transformer on the files in FOLDER, for a minute and a half.
+`--small` does everything in miniature, on a CPU, to see that it works.
 """
 
 import argparse
