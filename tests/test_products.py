@@ -1,13 +1,16 @@
-"""Who multiplies float32 matrices on a CPU, and that it makes no difference but in time."""
+"""Who multiplies on a CPU, of how many rows, and that it makes no difference but in time."""
 
 import pytest
 import torch
 from model_laws import sources, targets
-from small_model import small_rnn, small_transformer
+from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch.nn import functional as F
 
 from nmt import products
-from nmt.products import allow_onednn, by_onednn, exact, leaves_mkl_slow
+from nmt.data.batch import Batch
+from nmt.products import Linear, allow_onednn, by_onednn, exact, leaves_mkl_slow
+from nmt.training.consistency import RDrop
+from nmt.training.loss import batch_loss
 from nmt.training.runtime import prepare_process
 
 AVX512 = {"avx2", "avx512f", "avx512_bf16"}
@@ -70,3 +73,90 @@ def test_losses_and_gradients_are_those_of_mkl(build):
     allow_onednn()
     assert by_onednn()
     torch.testing.assert_close(computed(), by_mkl, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def by_hand(monkeypatch):
+    """Products as where oneDNN multiplies, whoever does; gives how many rows they had."""
+    rows: list[int] = []
+    plain = F.linear
+
+    def spied(x, *rest):
+        rows.append(x.flatten(0, -2).size(0))
+        return plain(x, *rest)
+
+    monkeypatch.setattr(products, "is_onednns", lambda dtype: True)
+    monkeypatch.setattr(F, "linear", spied)
+    return rows
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [
+        ((41, 25), 1088),  # 1,025: more than MANY, so a multiple of 64
+        ((16, 64), 1024),
+        ((1300,), 1344),
+        ((2100,), 2176),
+        ((513,), 544),
+        ((511,), 511),
+        ((0,), 0),
+    ],
+)
+def test_a_rounded_product_is_the_product(shape, rows, bias, by_hand):
+    torch.manual_seed(1)
+    layer = Linear(5, 7, bias=bias).double()
+    x = torch.randn(*shape, 5, dtype=torch.float64, requires_grad=True)
+    given = [x, *layer.parameters()]
+    expected = x @ layer.weight.T + (layer.bias if bias else 0)
+    weights = torch.randn_like(expected)
+    found = layer(x)
+    assert by_hand == [rows]
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(
+        torch.autograd.grad((found * weights).sum(), given),
+        torch.autograd.grad((expected * weights).sum(), given),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_rounded_product_is_of_autocasts_choice(by_hand):
+    torch.manual_seed(1)
+    layer = Linear(5, 7)
+    x = torch.randn(1100, 5, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+        expected = torch.nn.Linear.forward(layer, x)
+    assert by_hand == [1152, 1100]
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(
+        *(torch.autograd.grad(y.sum(), [x, *layer.parameters()]) for y in (found, expected)),
+        strict=True,
+    ):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one, other, rtol=2**-7, atol=2**-7)
+
+
+def test_nothing_is_rounded_without_a_gradient(by_hand):
+    with torch.no_grad():
+        Linear(5, 7)(torch.randn(1100, 5))
+    assert by_hand == [1100]
+
+
+@pytest.mark.parametrize("loss", [batch_loss, RDrop(weight=1.0)])
+def test_a_loss_over_rounded_rows_is_the_loss(loss, by_hand, monkeypatch):
+    torch.manual_seed(1)
+    model = small_transformer(dropout=0.0).double()
+    source = torch.randint(4, SOURCE_VOCABULARY, (30, 4))
+    target = torch.randint(4, TARGET_VOCABULARY, (30, 8))
+    found = loss(model, Batch(source, target), 0.1)
+    gradients = torch.autograd.grad(found.objective, list(model.parameters()))
+    assert {256, 2 * 256} & set(by_hand), "210 pieces, once or twice"
+    monkeypatch.setattr(products, "is_onednns", lambda dtype: False)
+    expected = loss(model, Batch(source, target), 0.1)
+    torch.testing.assert_close(found[:3], expected[:3])
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad(expected.objective, list(model.parameters()))
+    )

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from nmt.attention.additive import additive, exponential
 from nmt.attention.score import Score
+from nmt.products import Linear
 from nmt.sizes import check_widths
 
 
@@ -15,8 +16,8 @@ class Bahdanau(Score):
         super().__init__(query_width, key_width)
         check_widths({"attention.width": width})
         width = width or query_width
-        self.W = nn.Linear(query_width, width, bias=False)
-        self.U = nn.Linear(key_width, width, bias=False)
+        self.W = Linear(query_width, width, bias=False)
+        self.U = Linear(key_width, width, bias=False)
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def prepare(self, keys: Tensor) -> Tensor:

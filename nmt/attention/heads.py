@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
 from nmt.errors import UserError
+from nmt.products import Linear
 
 Turn = Callable[[Tensor, Tensor], Tensor]
 
@@ -51,12 +52,12 @@ class MultiHead(Attend):
                 f"distance; {type(self.attention.score).__name__} is no such product. Choose "
                 "luong_dot, scaled_dot or cosine, or other positions="
             )
-        self.W_Q = nn.Linear(query_width, inner_width, bias=False)
-        self.W_V = nn.Linear(value_width, inner_width, bias=False)
-        self.W_O = nn.Linear(inner_width, query_width, bias=False)
+        self.W_Q = Linear(query_width, inner_width, bias=False)
+        self.W_V = Linear(value_width, inner_width, bias=False)
+        self.W_O = Linear(inner_width, query_width, bias=False)
         self.W_K = None
         if self.attention.score.reads_keys:
-            self.W_K = nn.Linear(key_width, inner_width, bias=False)
+            self.W_K = Linear(key_width, inner_width, bias=False)
 
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None

@@ -1,8 +1,9 @@
 """Luong's general score: a matrix learns which parts of query and key belong together."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.attention.score import InnerProduct
+from nmt.products import Linear
 
 
 class LuongGeneral(InnerProduct):
@@ -10,7 +11,7 @@ class LuongGeneral(InnerProduct):
 
     def __init__(self, query_width: int, key_width: int) -> None:
         super().__init__(query_width, key_width)
-        self.W = nn.Linear(key_width, query_width, bias=False)
+        self.W = Linear(key_width, query_width, bias=False)
 
     def prepare(self, keys: Tensor) -> Tensor:
         return self.W(keys)  # (...,S,Dq)

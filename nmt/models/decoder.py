@@ -16,6 +16,7 @@ from nmt.attention.attend import Attend
 from nmt.dropout import Dropout
 from nmt.models.recurrent import Recurrent
 from nmt.models.stack import Stack
+from nmt.products import Linear
 
 
 class Memory(NamedTuple):
@@ -191,7 +192,7 @@ class LuongDecoder(Decoder):
         )
         self.input_feed = input_feed
         context_width = width_of(attend, self_attend)
-        self.combine = nn.Linear(context_width + width, readout_width, bias=False)
+        self.combine = Linear(context_width + width, readout_width, bias=False)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
@@ -258,7 +259,7 @@ class BahdanauDecoder(Decoder):
             context_width,
             self_attend,
         )
-        self.combine = nn.Linear(width + context_width + input_width, readout_width)
+        self.combine = Linear(width + context_width + input_width, readout_width)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""

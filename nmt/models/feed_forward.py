@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.dropout import Dropout
+from nmt.products import Linear
 
 
 class FeedForward(nn.Module, ABC):
@@ -18,8 +19,8 @@ class FeedForward(nn.Module, ABC):
 
     def __init__(self, width: int, inner: int, dropout: float) -> None:
         super().__init__()
-        self.W1 = nn.Linear(width, inner)
-        self.W2 = nn.Linear(inner, width)
+        self.W1 = Linear(width, inner)
+        self.W2 = Linear(inner, width)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ class SwiGLU(FeedForward):
 
     def __init__(self, width: int, inner: int, dropout: float) -> None:
         super().__init__(width, inner, dropout)
-        self.V = nn.Linear(width, inner)
+        self.V = Linear(width, inner)
 
     def inner(self, x: Tensor) -> Tensor:
         return F.silu(self.W1(x)) * self.V(x)

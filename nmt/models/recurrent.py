@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.products import linear
+
 
 class Recurrent(nn.Module, ABC):
     """A recurrent layer over ``input_width`` numbers a step and ``feed_width`` fed-back ones.
@@ -58,7 +60,7 @@ class Recurrent(nn.Module, ABC):
     def gates(self, x: Tensor) -> Tensor:
         """Compute what the input alone contributes to every gate: (...,I) -> (...,G)."""
         weight, _, bias, _ = self.weights
-        return F.linear(x, weight, bias)
+        return linear(x, weight, bias)
 
     def recur(self, h: Tensor) -> Tensor:
         """Compute what the last output contributes to every gate: (N,D) -> (N,G)."""

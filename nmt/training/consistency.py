@@ -17,7 +17,8 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
 from nmt.models.embedding import token_cutoff
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.loss import Loss, Predicted, chunks, parts, product_dtype
+from nmt.products import product_dtype, rounded
+from nmt.training.loss import MULTIPLE, Loss, Predicted, chunks, parts
 
 
 class RDrop:
@@ -113,9 +114,10 @@ class ChunkedPair(torch.autograd.Function):
         sums = x.new_zeros(3, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             for rows in chunks(target.size(0), matrix):
-                piece = x[:, rows].to(low)  # (2,C,R)
-                logits = F.linear(piece, low_matrix)  # (2,C,V), and then their gradient
-                for part in parts(logits[0]):
+                num = len(target[rows])
+                piece = torch.stack([rounded(one, low, MULTIPLE) for one in x[:, rows]])  # (2,C',R)
+                logits = F.linear(piece, low_matrix)  # (2,C',V), and then their gradient
+                for part in parts(num, matrix):
                     labels = target[rows][part, None]  # (c,1)
                     real = labels != PAD  # (c,1)
                     predicted = Predicted.of(logits[:, part], bias)
@@ -141,7 +143,8 @@ class ChunkedPair(torch.autograd.Function):
                             grad *= real
                         grad_b += grad.sum(0)
                         logits[i, part] = grad
-                grad_x[:, rows] = logits @ low_matrix
+                logits[:, num:] = 0
+                grad_x[:, rows] = (logits @ low_matrix)[:, :num]
                 grad_m += logits.flatten(0, 1).mT @ piece.flatten(0, 1)
         ctx.save_for_backward(grad_x, grad_m, grad_b)
         smoothed, likelihood, divergence = sums

@@ -15,8 +15,10 @@ from torch import Tensor
 from nmt.attention.mask import PAD
 from nmt.data.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
+from nmt.products import product_dtype, rounded
 
 ROWS = 1024  # of logits that a CPU multiplies at a time, at most
+MULTIPLE = 128  # where oneDNN multiplies, of these many: kernels for others take long to make
 HELD = 2**20  # logits in float32 that it holds at a time
 
 
@@ -87,12 +89,6 @@ def cross_entropy(
     """
     rows = (rows or rows_in_place) if torch.is_grad_enabled() else without_gradient
     return ChunkedCrossEntropy.apply(x, weight, bias, target, smoothing, padding, rows)
-
-
-def product_dtype(x: Tensor) -> torch.dtype:
-    """Return what products are computed in here: autocast's choice, else that of x."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
 class Predicted(NamedTuple):
@@ -176,10 +172,12 @@ def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
     return slices(num, ROWS if matrix.device.type == "cpu" else 4 * ROWS)
 
 
-def parts(logits: Tensor) -> Iterator[slice]:
-    """Cut logits (C,V) into rows that a CPU holds in its cache, in float32; a GPU takes all."""
-    num, vocabulary = logits.shape
-    return slices(num, max(1, HELD // vocabulary) if logits.device.type == "cpu" else num)
+def parts(num: int, matrix: Tensor) -> Iterator[slice]:
+    """Cut ``num`` rows of logits into those that a CPU holds in its cache, in float32.
+
+    A GPU takes all.
+    """
+    return slices(num, max(1, HELD // len(matrix)) if matrix.device.type == "cpu" else num)
 
 
 def slices(num: int, size: int) -> Iterator[slice]:
@@ -217,15 +215,18 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         sums = x.new_zeros(2, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             for some in chunks(target.size(0), weight):
-                piece = x[some].to(low)
-                logits = F.linear(piece, matrix)  # (C,V), and then their gradient
-                for part in parts(logits):
-                    labels = target[some][part, None]
-                    entropies, of_bias = rows(logits[part], bias, labels, smoothing, padding)
+                labels = target[some, None]  # (C,1)
+                num = len(labels)
+                piece = rounded(x[some], low, MULTIPLE)  # (C',R)
+                logits = F.linear(piece, matrix)  # (C',V), and then their gradient
+                for part in parts(num, matrix):
+                    given = logits[part], bias, labels[part]
+                    entropies, of_bias = rows(*given, smoothing, padding)
                     sums += entropies.sum(0)
                     grad_b += of_bias
                 if trains:
-                    grad_x[some] = logits @ matrix
+                    logits[num:] = 0
+                    grad_x[some] = (logits @ matrix)[:num]
                     grad_w += logits.mT @ piece
         smoothed, likelihood = sums
         ctx.save_for_backward(grad_x, grad_w, grad_b)
