@@ -3,7 +3,7 @@
 import pytest
 import sacrebleu
 
-from nmt.evaluation.scores import score
+from nmt.evaluation.scores import bleu_and_chrf, score
 
 ENGLISH = (
     ["A dog sleeps in the garden, quietly.", 'He said: "Come here!"', "It isn't so."],
@@ -98,3 +98,9 @@ def test_the_reference_itself_is_perfect(lines, language):
 def test_empty_hypotheses_score_nothing():
     found = score(["", "", ""], ENGLISH[1], "en")
     assert (found["bleu"], found["chrf"], found["ter"], found["bleu_tok_lc"]) == (0, 0, 100, 0)
+
+
+@pytest.mark.parametrize(("pair", "language"), [(ENGLISH, "en"), (JAPANESE, "ja"), (CHINESE, "th")])
+def test_what_is_scored_while_it_trains_is_of_all_scores(pair, language):
+    found = score(*pair, language)
+    assert bleu_and_chrf(*pair, language) == {"bleu": found["bleu"], "chrf": found["chrf"]}

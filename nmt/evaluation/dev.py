@@ -12,7 +12,7 @@ from nmt.data.batching import token_batches
 from nmt.data.ids import Ids
 from nmt.decoding.translate import Decode
 from nmt.evaluation.attention import attention_maps
-from nmt.evaluation.scores import score
+from nmt.evaluation.scores import bleu_and_chrf
 from nmt.models.seq2seq import Kind
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
@@ -59,8 +59,8 @@ class DevEvaluation:
         """Measure at an update: loss in nats a piece, perplexity, bleu, chrf."""
         forced = self.forced()
         hypotheses = [best[0].text for best in self.translator(self.sources, self.decode)]
-        scores = score(hypotheses, self.references, self.translator.target_language)
-        measured = {**forced, "bleu": scores["bleu"], "chrf": scores["chrf"]}
+        language = self.translator.target_language
+        measured = {**forced, **bleu_and_chrf(hypotheses, self.references, language)}
         self.logger.log(step, {name_in_log(name): value for name, value in measured.items()})
         self.gallery.draw_hypotheses(Occasion.update(step))
         return measured

@@ -26,6 +26,14 @@ class Scores(TypedDict):
     signatures: dict[str, str]  # by the names above
 
 
+def bleu_and_chrf(
+    hypotheses: list[str], references: list[str], target_language: str
+) -> dict[str, float]:
+    """The same `bleu` and `chrf` as :func:`score`, and no TER, whose search takes half a minute."""
+    metrics = {"bleu": BLEU(tokenize=bleu_tokenizer(target_language)), "chrf": CHRF()}
+    return {name: m.corpus_score(hypotheses, [references]).score for name, m in metrics.items()}
+
+
 def score(hypotheses: list[str], references: list[str], target_language: str) -> Scores:
     """Score detokenized text, one reference a line.
 
