@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Beam, Take, Turn
+from nmt.decoding.search import Beam, Take, Turn, each
 from nmt.recording import Pool
 
 COPIES = 2**32  # bytes of hypotheses and sources that graphs may keep, each its own
@@ -29,9 +29,7 @@ def shapes(part: Any) -> tuple[torch.Size, ...]:
 
 def cloned(part: Any) -> Any:
     """The same with tensors of its own: a tensor, a tuple or a NamedTuple."""
-    if isinstance(part, Tensor):
-        return part.clone(memory_format=torch.contiguous_format)
-    return type(part)(*map(cloned, part)) if hasattr(part, "_fields") else tuple(map(cloned, part))
+    return each(part, partial(torch.clone, memory_format=torch.contiguous_format))
 
 
 def lasting(state: Any) -> list[torch.Size]:
@@ -97,9 +95,8 @@ class Recorder:
         """Take a step."""
         given = how, shapes(now), shapes(memory)
         if given not in self.seen:
-            before = lasting(now.state)
             found = take(now, memory)
-            if lasting(found.next.state) == before:
+            if lasting(found.next.state) == lasting(now.state):
                 self.seen.add(given)
             return found
         if given in self.recorded:

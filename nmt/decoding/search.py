@@ -10,7 +10,7 @@ from torch import Tensor
 Part = Tensor | tuple[Tensor, ...]
 Memory = TypeVar("Memory", bound=tuple[Part, ...])
 State = TypeVar("State", bound=tuple[Part, ...])
-Tensors = TypeVar("Tensors", bound=tuple[Any, ...])
+Tensors = TypeVar("Tensors", bound=Tensor | tuple[Any, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
@@ -155,8 +155,7 @@ def beam_search(
         hypotheses = map(Hypothesis, pieces, scores[ends].tolist())
         for number, hypothesis in zip(sentence[row].tolist(), hypotheses, strict=True):
             finished[number].append(hypothesis)
-        rows = torch.arange(len(sentence))
-        ids = torch.cat([ids[rows.unsqueeze(1), parents], tokens.unsqueeze(2)], 2)  # (B,K,T+1)
+        ids = torch.cat([select(ids, parents), tokens.unsqueeze(2)], 2)  # (B,K,T+1)
         rows = living(done, device)  # (B',)
         if len(rows) < len(done):
             ids, sentence, there = ids[rows], sentence[rows], rows.to(device)
@@ -275,7 +274,7 @@ def length_norm(length: Tensor, alpha: float) -> Tensor:
 
 
 def select(tensors: Tensors, index: Tensor) -> Tensors:
-    """The same NamedTuple with these rows (B',), or of each row these hypotheses (B,K'), alone."""
+    """The same tensors with these rows (B',), or of each row these hypotheses (B,K'), alone."""
 
     def chosen(one: Tensor) -> Tensor:
         if index.dim() == 1:
@@ -284,10 +283,12 @@ def select(tensors: Tensors, index: Tensor) -> Tensors:
         place = (row * one.shape[1] + index).flatten()  # (B·K',) among all hypotheses
         return one.flatten(0, 1).index_select(0, place).unflatten(0, index.shape)
 
-    def all_chosen(part: Any) -> Any:
-        if isinstance(part, Tensor):
-            return chosen(part)
-        parts = map(all_chosen, part)
-        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+    return each(tensors, chosen)
 
-    return all_chosen(tensors)
+
+def each(tensors: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same with each tensor changed: a tensor, or a tuple or a NamedTuple of what is one."""
+    if isinstance(tensors, Tensor):
+        return change(tensors)
+    parts = (each(part, change) for part in tensors)
+    return type(tensors)(*parts) if hasattr(tensors, "_fields") else tuple(parts)

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from typing import TypedDict
 
+from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
@@ -30,8 +31,13 @@ def bleu_and_chrf(
     hypotheses: list[str], references: list[str], target_language: str
 ) -> dict[str, float]:
     """The same `bleu` and `chrf` as :func:`score`, and no TER, whose search takes half a minute."""
-    metrics = {"bleu": BLEU(tokenize=bleu_tokenizer(target_language)), "chrf": CHRF()}
+    metrics = bleu_and_chrf_of(target_language)
     return {name: m.corpus_score(hypotheses, [references]).score for name, m in metrics.items()}
+
+
+def bleu_and_chrf_of(target_language: str) -> dict[str, Metric]:
+    """Make the metrics of these names for a language."""
+    return {"bleu": BLEU(tokenize=bleu_tokenizer(target_language)), "chrf": CHRF()}
 
 
 def score(hypotheses: list[str], references: list[str], target_language: str) -> Scores:
@@ -46,8 +52,7 @@ def score(hypotheses: list[str], references: list[str], target_language: str) ->
     language = primary(target_language)
     tokenizer = bleu_tokenizer(target_language)
     metrics = {
-        "bleu": BLEU(tokenize=tokenizer),
-        "chrf": CHRF(),
+        **bleu_and_chrf_of(target_language),
         "ter": TER(normalized=True, asian_support=True) if language in ("zh", "ja") else TER(),
     }
     values = {name: m.corpus_score(hypotheses, [references]) for name, m in metrics.items()}

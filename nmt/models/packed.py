@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.models.recurrent import Recurrent
-from nmt.products import by_onednn
+from nmt.products import is_onednns
 
 Product = Callable[[Tensor], Tensor]  # x (...,I) -> x Wᵀ + b (...,O)
 
@@ -30,7 +30,7 @@ def packed(model: nn.Module, precision: torch.dtype) -> Iterator[None]:
     shadowed: list[tuple[nn.Module, str]] = []
     try:
         for module, method, weight, bias in products(model):
-            if method not in vars(module) and is_onednns(weight, precision):
+            if method not in vars(module) and can_be_packed(weight, precision):
                 setattr(module, method, pack(weight, bias, precision))
                 shadowed.append((module, method))
         yield
@@ -50,16 +50,11 @@ def products(model: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor, Tensor 
             yield module, "recur", carried, biases[1]
 
 
-def is_onednns(weight: Tensor, precision: torch.dtype) -> bool:
+def can_be_packed(weight: Tensor, precision: torch.dtype) -> bool:
     """Whether oneDNN multiplies with this weight."""
     whole = type(weight) in (Tensor, nn.Parameter)
-    there = weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return (
-        whole
-        and there
-        and weight.dtype == torch.float32
-        and (precision == torch.bfloat16 or by_onednn())
-    )
+    there = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return whole and there and is_onednns(precision)
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: torch.dtype) -> Product:

@@ -114,11 +114,12 @@ class ChunkedPair(torch.autograd.Function):
         sums = x.new_zeros(3, dtype=torch.promote_types(low, torch.float32))
         with torch.autocast(x.device.type, enabled=False):
             for rows in chunks(target.size(0), matrix):
-                num = len(target[rows])
+                of_rows = target[rows, None]  # (C,1)
+                num = len(of_rows)
                 piece = torch.stack([rounded(one, low, MULTIPLE) for one in x[:, rows]])  # (2,C',R)
                 logits = F.linear(piece, low_matrix)  # (2,C',V), and then their gradient
                 for part in parts(num, matrix):
-                    labels = target[rows][part, None]  # (c,1)
+                    labels = of_rows[part]  # (c,1)
                     real = labels != PAD  # (c,1)
                     predicted = Predicted.of(logits[:, part], bias)
                     entropies = predicted.cross_entropy(labels.expand(2, -1, -1), smoothing)
