@@ -1,15 +1,16 @@
-# Everything from a fresh machine: Python 3.11 or 3.12, make, a package registry.
+# Everything from a fresh machine: Python 3.11 or newer, make, a package registry.
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+CONSTRAINTS ?= constraints.txt  # make setup CONSTRAINTS= takes the newest packages
 
 .PHONY: setup train test check tensorboard
 setup: .venv/ready
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(addprefix --constraint ,$(CONSTRAINTS))
 	touch $@
 
 train: setup  ## make train ARGS="attention=bahdanau seed=2"

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
+DISTRIBUTIONS = {"nmt": "nmt-attention"}  # the name `nmt` on PyPI belongs to another project
+
 
 def version_of(package: str) -> str:
-    """Return a package's version; one that runs from its sources alone has none."""
+    """Return a package's version; "not installed" for one that runs from its sources alone."""
     try:
-        return version(package)
+        return version(DISTRIBUTIONS.get(package, package))
     except PackageNotFoundError:
         return "not installed"
 

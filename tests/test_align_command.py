@@ -17,7 +17,7 @@ from nmt.data.corpus import Lines
 from nmt.data.tokenizer import Tokenizer
 
 needs_eflomal = pytest.mark.skipif(
-    find_spec("eflomal") is None, reason="eflomal is not installed: pip install nmt[align]"
+    find_spec("eflomal") is None, reason="eflomal is not installed: pip install -e '.[align]'"
 )
 SCORES = ("aer", "precision", "recall")
 
@@ -203,7 +203,7 @@ def test_a_run_without_attention_is_told(tiny, tmp_path):
 def test_the_way_to_the_statistical_aligner_is_told(runs, monkeypatch):
     monkeypatch.setattr("nmt.alignment.statistical.find_spec", lambda _: None)
     message = mistake(nmt("align", f"run={runs[0]}", "statistical=true"))
-    assert "pip install nmt[align]" in message
+    assert "pip install eflomal==" in message
 
 
 @needs_eflomal
@@ -248,7 +248,7 @@ def test_statistical_links_are_of_the_words_and_source_first(numbers, tmp_path):
 
 def test_a_run_of_the_greek_corpus_has_gold_links(tmp_path):
     if find_spec("bible_alignments") is None:
-        pytest.skip("the package bible_alignments is not installed: pip install nmt[greek]")
+        pytest.skip("the package bible_alignments is not installed: pip install -e '.[greek]'")
     run = tmp_path / "run"
     chapters = ["data.dev_chapters=1", "data.test_chapters=1"]
     sizes = ["train.max_steps=2", "train.evaluate_every=2", "train.heatmaps=0", "decode.beam=1"]

@@ -18,7 +18,7 @@ def corpus() -> GreekNt:
     try:
         distribution("bible_alignments")
     except PackageNotFoundError:
-        pytest.skip("the package bible_alignments is not installed: pip install nmt[greek]")
+        pytest.skip("the package bible_alignments is not installed: pip install -e '.[greek]'")
     return GreekNt()
 
 

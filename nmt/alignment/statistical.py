@@ -20,8 +20,7 @@ def require_eflomal() -> None:
     if find_spec("eflomal") is None:
         raise UserError(
             "the statistical aligner is the PyPI package eflomal, which is not installed: "
-            "pip install nmt[align], or pip install eflomal==2.0.0 (it is compiled from C: a "
-            "compiler and make have to be there)"
+            "pip install eflomal==2.0.0 (it is compiled from C: it needs a compiler and make)"
         )
 
 

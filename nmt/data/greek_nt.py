@@ -105,8 +105,7 @@ def package_file(name: str) -> Path:
         path = Path(str(distribution("bible_alignments").locate_file(name)))
     except PackageNotFoundError:
         raise UserError(
-            f"data=greek_nt reads the PyPI package {PACKAGE}, which is not installed: "
-            f"{INSTALL} (or pip install nmt[greek], with all that its code needs)"
+            f"data=greek_nt reads the PyPI package {PACKAGE}, which is not installed: {INSTALL}"
         ) from None
     if not path.is_file():
         raise UserError(f"{path} is missing: {INSTALL} --force-reinstall")
