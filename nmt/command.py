@@ -8,6 +8,7 @@ from hydra._internal.utils import get_args_parser
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
+from nmt.hydra_parser import accept_lazy_help
 from nmt.versions import version_of
 
 
@@ -15,6 +16,7 @@ from nmt.versions import version_of
 def main() -> None:
     """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
     open_closed_streams()
+    accept_lazy_help()
     command, *words = sys.argv[1:] or [""]
     if command in ("-h", "--help", "help"):
         print(OVERVIEW)
