@@ -1,7 +1,10 @@
-"""Which versions of packages there are."""
+"""Which versions of packages there are, and of this program."""
 
+import shutil
+import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 DISTRIBUTIONS = {"nmt": "nmt-attention"}  # the name `nmt` on PyPI belongs to another project
 
@@ -17,3 +20,21 @@ def version_of(package: str) -> str:
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of packages by their names."""
     return {package: version_of(package) for package in packages}
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout that the program runs from.
+
+    None: it is installed, or git is not there to be asked.
+    """
+    checkout, git = Path(__file__).parents[1], shutil.which("git")
+    if git is None or not (checkout / ".git").exists():
+        return None
+    answer = subprocess.run(
+        [git, "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or None

@@ -23,13 +23,12 @@ from nmt.config import Align, changed, register_schema
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import commit
 from nmt.files import write, write_json
 from nmt.report.console import console
 from nmt.report.gold import draw_alignments
 from nmt.report.table import table
 from nmt.run import RESULT, Translator, open_run, read_config
-from nmt.versions import versions
+from nmt.versions import commit, versions
 from nmt.yamls import config_folder
 
 ALIGNMENTS = "alignments.txt"

@@ -1,7 +1,6 @@
 """A test set under a model: translations, scores, and the files that keep them."""
 
 import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from nmt.evaluation.scores import Scores, score
 from nmt.files import lines_of, write
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
 from nmt.run import Translator
-from nmt.versions import versions
+from nmt.versions import commit, versions
 
 HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
 PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
@@ -89,18 +88,3 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.machine()
-
-
-def commit() -> str | None:
-    """Return the commit of the checkout that the program runs from; None: it is installed."""
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
-        return None
-    answer = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or None
