@@ -207,6 +207,16 @@ def test_published_refuses_what_is_not_there(tmp_path: Path, scratch: Path) -> N
         Kftt("en", "en").key(scratch)
 
 
+@pytest.mark.parametrize("source", ["de", "fr"])
+def test_multi30k_has_one_test_set_on_the_hub(source: str, scratch: Path) -> None:
+    corpus = Multi30k(source, "en", test="test_2017_flickr")
+    for use in (corpus.key, corpus.read):
+        with pytest.raises(
+            UserError, match=r"data\.test=test_2017_flickr: .*only test_2016_flickr"
+        ):
+            use(scratch)
+
+
 def test_published_come_from_the_hub_without_a_folder(
     monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
