@@ -166,6 +166,11 @@ def test_a_mistake_is_told_in_one_message_and_leaves_nothing(words, told, tmp_pa
         ),
         ("attention/mine", "_target_: nmt.attention.bahdanau.Bahdanau", ["_partial_: true"]),
         ("attention/mine", "width: 3", ["_target_"]),
+        (
+            "data/mine",
+            "defaults:\n  - /schema/data@_here_: files\n\nsource: no\ntarget: en\ntrain: [no.tsv]",
+            ["data.source=False", 'source: "no"'],
+        ),
         ("attention/mine", "_target_: nmt.attention.nowhere.X\n_partial_: true", ["nowhere"]),
     ],
 )

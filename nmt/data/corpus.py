@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -78,6 +78,16 @@ class Corpus(ABC):
 
     source: str  # language codes: de, en, ja …
     target: str
+
+    def __post_init__(self) -> None:
+        """Raise UserError for a text that YAML took for a boolean, such as `source: no`."""
+        for key in fields(self):
+            value = getattr(self, key.name)
+            if value in ("True", "False"):  # as text: OmegaConf has made it that
+                raise UserError(
+                    f"data.{key.name}={value}: YAML reads no, yes, on and off as false or true. "
+                    f'Put the text in quotes, as in {key.name}: "no"'
+                )
 
     @abstractmethod
     def content(self) -> object:
