@@ -9,6 +9,7 @@ script with the crash; the round is the last line of standard error.
 """
 
 import argparse
+import bz2
 import csv
 import gzip
 import io
@@ -44,6 +45,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".xz": lzma.compress,
     ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+    ".bz2": bz2.compress,
 }
 
 

@@ -1,9 +1,11 @@
 """Every kind of corpus gives the same two columns, and refuses what it cannot read."""
 
+import bz2
 import gzip
 import json
 import lzma
 import os
+import shutil
 import socket
 import sqlite3
 import sys
@@ -317,26 +319,35 @@ def test_hub_without_a_network_says_the_way_out(
 # --- files
 
 
-def test_files_reads_plain_and_compressed_pairs(tmp_path: Path, scratch: Path) -> None:
-    data = "".join(f"{line}\n" for line in ENGLISH).encode()
-    (tmp_path / "t.en.gz").write_bytes(gzip.compress(data))
-    (tmp_path / "t.en.xz").write_bytes(lzma.compress(data))
-    (tmp_path / "t.en.zst").write_bytes(zstandard.ZstdCompressor().compress(data))
-    (tmp_path / "t.en").write_bytes(data)
-    source = write(tmp_path / "t.de", GERMAN)
-    for ending in ("", ".gz", ".xz", ".zst"):
-        corpus = Files("de", "en", test=[source, str(tmp_path / f"t.en{ending}")])
-        assert columns(corpus.read(scratch).test) == (GERMAN, ENGLISH)
+COMPRESS = [
+    (".gz", gzip.compress),
+    (".xz", lzma.compress),
+    (".zst", lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)),
+    (".bz2", bz2.compress),
+]
 
 
-@pytest.mark.parametrize(
-    ("ending", "compress"),
-    [
-        (".gz", gzip.compress),
-        (".xz", lzma.compress),
-        (".zst", lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)),
-    ],
-)
+@pytest.mark.parametrize(("ending", "compress"), [("", bytes), *COMPRESS])
+@pytest.mark.parametrize("name", ["t.en", "t.tar", "t.en{}"])
+def test_files_reads_plain_and_compressed_pairs_under_any_name(
+    tmp_path: Path, scratch: Path, name: str, ending: str, compress
+) -> None:
+    target = tmp_path / name.format(ending)
+    target.write_bytes(compress("".join(f"{line}\n" for line in ENGLISH).encode()))
+    corpus = Files("de", "en", test=[write(tmp_path / "t.de", GERMAN), str(target)])
+    assert columns(corpus.read(scratch).test) == (GERMAN, ENGLISH)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "bztar"])
+def test_an_archive_is_no_text(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "t.de", GERMAN)
+    archive = shutil.make_archive(str(tmp_path / "a"), kind, tmp_path, "t.de")
+    for read in (read_lines, lambda path: list(stream_lines(path))):
+        with pytest.raises(UserError, match=r"is an archive \((zip|tar)\): unpack it first"):
+            read(Path(archive))
+
+
+@pytest.mark.parametrize(("ending", "compress"), COMPRESS)
 def test_compressed_files_may_have_parts_and_must_be_whole(
     tmp_path: Path, ending, compress
 ) -> None:

@@ -13,7 +13,7 @@ from nmt.errors import UserError, at_least
 
 @dataclass
 class Files(Corpus):
-    """A split is [source file, target file] or [table]; any file may be .gz, .xz or .zst."""
+    """A split is [source file, target file] or [table]; any file may be compressed."""
 
     train: list[str] | None = None
     dev: list[str] | None = None  # None: cut from train

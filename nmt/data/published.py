@@ -4,15 +4,16 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.data.compressed import COMPRESSED
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.hub import Hub
-from nmt.data.lines import COMPRESSED, read_pair
+from nmt.data.lines import read_pair
 from nmt.errors import UserError
 
 
 @dataclass
 class Published(Corpus):
-    """In the folder, a split is two files `<name>.<language>`, which may end in .gz, .xz, .zst."""
+    """In the folder, a split is two files `<name>.<language>`, plain or compressed (`.gz` …)."""
 
     dir: str | None = None  # None: from the hub
 
@@ -68,4 +69,4 @@ def _find(folder: Path, name: str) -> Path:
     for ending in ("", *COMPRESSED):
         if (folder / f"{name}{ending}").is_file():
             return folder / f"{name}{ending}"
-    raise UserError(f"data.dir={folder} has no file {name} (nor {name}.gz, .xz, .zst)")
+    raise UserError(f"data.dir={folder} has no file {name} (nor {name}{', '.join(COMPRESSED)})")

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet
 from datasets import Dataset
 
+from nmt.data.compressed import COMPRESSED
 from nmt.data.corpus import BLOCK, spooled, text_table, texts
-from nmt.data.lines import COMPRESSED, strict_lines
+from nmt.data.lines import strict_lines
 from nmt.errors import UserError
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")  # \u escapes of JSON can name them
