@@ -21,13 +21,14 @@ from local_corpora import corpus_folder
 from nmt.data import bible, hub
 from nmt.data.bible import VERSIONS, Bible, align, plain
 from nmt.data.cache import cached
+from nmt.data.columns import Columns
 from nmt.data.corpus import Lines, Splits
 from nmt.data.files import Files
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
 from nmt.data.lines import read_lines, stream_lines
 from nmt.data.multi30k import Multi30k
-from nmt.data.table import Columns, read_table
+from nmt.data.table import read_table
 from nmt.errors import UserError
 
 GERMAN = ["ein Hund", "zwei Katzen", "drei kleine Vögel", "vier", "fünf rote Bälle"]
@@ -294,8 +295,8 @@ def test_hub_reads_two_columns(repository: Path, stream: bool, scratch: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"folder": "named"}, "no column 'target' or 'en': data.target_column= one of de, text"),
-        ({"folder": "pairs", "source": "fr"}, r"data\.source=fr: data\.name=.* has de, en"),
+        ({"folder": "named"}, r"no column for data\.target=en: there are de, text, picture\. Name"),
+        ({"folder": "pairs", "source": "fr"}, r"no column for data\.source=fr: there are de, en\."),
         ({"folder": "pairs", "dev": "valid"}, r"split valid\) cannot be had .*'validation'"),
         ({"folder": "pairs", "config": "de-en"}, "BuilderConfig 'de-en' not found"),
         ({"folder": "nowhere"}, "cannot be had from the Hugging Face hub"),
@@ -394,24 +395,156 @@ def test_tables_with_named_columns(tmp_path: Path, scratch: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "languages"),
+    [
+        ("EN\tDE", "de en"),
+        (" en\t de ", "de en"),
+        ("trg\tsrc", "de en"),
+        ("Target\tsource", "de en"),
+        ("en-US\tde_AT", "de en"),
+        ("en\tde", "de-AT en_GB"),
+        ("eng_Latn\tDEU_LATN", "deu_Latn eng_Latn"),
+        ("en\tno", "no en"),
+        ("en\tde\tsource", "de en"),  # where the pair is from
+        ("en\tde\tde_text\ten_id\tID", "de en"),
+    ],
+)
+def test_a_header_is_found_however_it_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, header: str, languages: str, scratch: Path
+) -> None:
+    more = "\tx" * (header.count("\t") - 1)
+    rows = [f"{b}\t{a}{more}" for a, b in zip(GERMAN, ENGLISH, strict=True)]
+    path = Path(write(tmp_path / "t.tsv", [header, *rows]))
+    assert columns(read_table(path, Columns(*languages.split()), scratch)) == (GERMAN, ENGLISH)
+    assert not caplog.text
+
+
+def test_a_table_without_a_header_says_what_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, scratch: Path
+) -> None:
+    two = Path(write(tmp_path / "two.tsv", ["German\tEnglish", "ein\x1b Hund\ta dog"]))
+    found = columns(read_table(two, Columns("de", "en"), scratch))
+    assert found == (["German", "ein\x1b Hund"], ["English", "a dog"])
+    assert caplog.messages == [
+        f"{two} has no header: column 1 is source (de), column 2 is target (en). "
+        "First pair: German | English"
+    ]
+    caplog.clear()
+    three = Path(write(tmp_path / "three.tsv", ["Go.\tGeh.\tCC-BY", "Hi.\tHallo!\tCC-BY"]))
+    found = columns(read_table(three, Columns("de", "en", "2", "1"), scratch))
+    assert found == (["Geh.", "Hallo!"], ["Go.", "Hi."])
+    assert "column 2 is source (de), column 1 is target (en). First pair: Geh. | Go." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), r"3 columns, and its first row does not name both sides: Id, German, English\. Give"),
+        (("2",), "3 columns, and its first row does not name both sides"),
+        (("2", "4"), r"no column for data\.target_column=4: there are 1, 2, 3\."),
+        (("0", "1"), r"no column for data\.source_column=0"),
+        (("2", "2"), "'2' cannot be the column of both sides"),
+        (("German", "english"), r"no column for data\.target_column=english: there are Id, German"),
+    ],
+)
+def test_columns_are_not_guessed_among_many(
+    tmp_path: Path, given: tuple[str, ...], message: str, scratch: Path
+) -> None:
+    path = Path(write(tmp_path / "t.csv", ["Id,German,English", "1,eins,one"]))
+    with pytest.raises(UserError, match=message):
+        read_table(path, Columns("de", "en", *given), scratch)
+    found = read_table(path, Columns("de", "en", "German", "3"), scratch)
+    assert columns(found) == (["eins"], ["one"])
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("t.tsv", ["de\ten", "eins\tone", "\t", "drei\tthree"]),
+        ("t.csv", ["de,en", "eins,one", '"",""', "drei,three"]),
+        ("t.jsonl", ['{"de": "eins", "en": "one"}', "{}", '{"de": "drei", "en": "three"}']),
+    ],
+)
+def test_blank_lines_at_the_end_say_nothing(
+    tmp_path: Path, name: str, lines: list[str], scratch: Path
+) -> None:
+    lines = [line.replace("{}", '{"de": "", "en": ""}') for line in lines]
+    path = Path(write(tmp_path / name, [*lines, "", "  ", ""]))
+    assert columns(read_table(path, Columns("de", "en"), scratch)) == (
+        ["eins", "", "drei"],
+        ["one", "", "three"],
+    )
+    write(path, [*lines, "", lines[-1]])
+    with pytest.raises(UserError, match=rf"{name}, (row 5: [01] column|line 4 is not JSON)"):
+        read_table(path, Columns("de", "en"), scratch)
+
+
+NESTED = [{"de": "a", "en": "b", "fr": "c"}, {"de": None, "en": "1"}, None, {"en": "null"}]
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.parquet"])
+def test_what_is_null_or_missing_is_empty_and_other_languages_are_ignored(
+    tmp_path: Path, name: str, nested: bool, scratch: Path
+) -> None:
+    records = [{"translation": one} if nested else one or {"de": None} for one in NESTED]
+    if name == "t.parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(records), tmp_path / name)
+    elif name == "t.json":
+        (tmp_path / name).write_text(json.dumps(records, indent=1))
+    else:
+        write(tmp_path / name, [json.dumps(record) for record in records])
+    found = columns(read_table(tmp_path / name, Columns("de", "en"), scratch))
+    assert found == (["a", "", "", ""], ["b", "1", "", "null"])
+
+
+def test_parquet_may_number_its_texts(tmp_path: Path, scratch: Path) -> None:
+    texts = [*GERMAN, *GERMAN, None]
+    table = pa.table({"de": pa.array(texts).dictionary_encode(), "en": pa.array(texts)})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    found = columns(read_table(tmp_path / "t.parquet", Columns("de", "en"), scratch))
+    assert found.source == found.target == [*GERMAN, *GERMAN, ""]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed"),
-        ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2: no CSV"),
-        ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2: no CSV \(new-line character"),
+        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed$"),
+        ("t.tsv", b"a\tb\nc\td\te\n", r"t\.tsv, row 2: 3 columns where 2 are needed: a tab"),
+        (
+            "t.csv",
+            "source,target\nJa, natürlich.,Yes of course.\n".encode(),
+            r"t\.csv, row 2: 3 columns where 2 are needed: a text with ',' in it must be in quotes",
+        ),
+        ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2 is not CSV"),
+        ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2 is not CSV \(new-line character"),
         ("t.csv", b"source,target\n", r"t\.csv is empty but for its header"),
         ("t.jsonl", b'{"source": "\\ud83d", "target": ""}\n', "record 1: .* half of a character"),
-        ("t.jsonl", b"[" * 100_000 + b"\n", "line 1: no JSON"),
-        ("t.jsonl", b"1" * 5000 + b"\n", "line 1: no JSON"),
-        ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', r"t\.jsonl, line 2: no JSON"),
-        ("t.jsonl", b"[1]\n", "line 1: not an object"),
-        ("t.jsonl", b'{"source": "a", "target": 3}\n', "record 1: column 'target' is no text"),
-        ("t.jsonl", b'{"src": "a", "target": "b"}\n', "no column 'source' or 'de'.* src, target"),
+        ("t.jsonl", b"[" * 100_000 + b"\n", "line 1 is not JSON"),
+        ("t.jsonl", b"1" * 5000 + b"\n", "line 1 is not JSON"),
+        ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', "line 2 is not JSON"),
+        ("t.jsonl", b'[{"source": "a", "target": "b"},\n3]\n', "record 2 is not an object"),
+        ("t.jsonl", b"[]\n", r"t\.jsonl is empty"),
+        ("t.jsonl", b'{"source": "a", "target": 3}\n', "record 1: 'target' is not text: 3"),
+        ("t.jsonl", b'{"de": ["a"], "en": ""}\n', r"record 1: 'de' is not text: \[\"a\"\]"),
+        ("t.jsonl", b'{"de": "", "en": ""}\n{"src": "a"}\n', "record 2 has neither 'de' nor 'en'"),
+        ("t.jsonl", b'{"translation": {"de": "", "en": ""}}\n{}\n', "record 2 has neither"),
+        (
+            "t.jsonl",
+            b'{"translation": {"de": "", "en": ""}}\n{"translation": "a"}\n',
+            "record 2: 'translation' is not an object",
+        ),
+        (
+            "t.jsonl",
+            b'{"text": "a", "target": "b"}\n',
+            r"no column for data\.source=de: there are text, target\. Name one with",
+        ),
         ("t.parquet", b"nothing", r"t\.parquet cannot be read"),
         ("t.doc", b"a\n", r"must be \.tsv, \.csv, \.jsonl or \.parquet"),
         ("t.tsv.gz", b"a\tb\n", r"t\.tsv\.gz cannot be read"),
         ("t.tsv", b"a\tb\n\xffc\td\n", r"t\.tsv, line 2: invalid UTF-8"),
-        ("t.tsv", b"\n \n", "row 1: 1 column where 2 are needed"),
+        ("t.tsv", b"a\n", "row 1: 1 column where 2 are needed"),
+        ("t.tsv", b"\n \n", "is empty"),
         ("t.tsv", b"", "is empty"),
     ],
 )
@@ -425,7 +558,7 @@ def test_tables_that_cannot_be_read(
 
 def test_parquet_columns_must_hold_text(tmp_path: Path, scratch: Path) -> None:
     Dataset.from_dict({"de": [1, 2], "en": ENGLISH[:2]}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(UserError, match="column 'de' is no text but int64"):
+    with pytest.raises(UserError, match="column 'de' is not text but int64"):
         read_table(tmp_path / "t.parquet", Columns("de", "en"), scratch)
 
 

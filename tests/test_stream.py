@@ -192,7 +192,7 @@ def test_a_translation_feature_in_parquet_streams_too(tmp_path: Path, cache: Pat
         ({"dev": "valid"}, r"split valid\) cannot be had"),
         (
             {"source_column": "text"},
-            r"no column 'text': data\.source_column= one of source, target",
+            r"no column for data\.source_column=text: there are source, target\.",
         ),
     ],
 )

@@ -22,10 +22,11 @@ from toy_text import CONFIG, text
 
 from nmt.alignment.links import Gold, pharaoh, read_line, read_links, written
 from nmt.data.batching import token_batches
+from nmt.data.columns import Columns
 from nmt.data.compressed import ARCHIVES, FORMATS
 from nmt.data.lines import Repaired, read_lines, stream_lines
 from nmt.data.ragged import Ragged
-from nmt.data.table import Columns, read_table
+from nmt.data.table import read_table
 from nmt.data.text import has_control, one_line
 from nmt.data.tokenizer import KINDS, NORMALIZATIONS, Tokenizer, train_tokenizer
 from nmt.decoding.translate import batches, source_ids

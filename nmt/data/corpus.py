@@ -171,11 +171,9 @@ def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
 
 def text_table(source: pa.ChunkedArray, target: pa.ChunkedArray) -> pa.Table:
     """Two Arrow columns of text side by side, uncopied. What is null becomes an empty line."""
-    columns = [
-        fill_null(column.cast(pa.string()), "") if column.null_count else column.cast(pa.string())
-        for column in (source, target)
-    ]
-    return pa.table(columns, schema=PAIR.arrow_schema)
+    columns = [column.cast(pa.string()) for column in (source, target)]
+    filled = [fill_null(column, "") if column.null_count else column for column in columns]
+    return pa.table(filled, schema=PAIR.arrow_schema)
 
 
 def arrow_table(split: Dataset) -> pa.Table:

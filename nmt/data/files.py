@@ -5,9 +5,10 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from nmt.data.columns import Columns
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.lines import read_pair, require_file
-from nmt.data.table import Columns, read_table
+from nmt.data.table import read_table
 from nmt.errors import UserError, at_least
 
 
@@ -18,8 +19,10 @@ class Files(Corpus):
     train: list[str] | None = None
     dev: list[str] | None = None  # None: cut from train
     test: list[str] | None = None  # None: cut from train
-    source_column: str | None = None  # of tables; None: `source`, or the language's code
-    target_column: str | None = None  # likewise `target`; the first two of a table without header
+    # Columns of a table, each a name or a number from 1. None: `source` and `target`, or the
+    # languages' codes, or the first two of a table that has no header and no third.
+    source_column: str | None = None
+    target_column: str | None = None
     dev_size: int = 1000  # lines to cut where dev is not given
     test_size: int = 1000
     split_seed: int = 1

@@ -9,10 +9,9 @@ from datasets import Dataset, load_dataset
 from datasets.exceptions import DatasetsError
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils.logging import set_verbosity_error
-from pyarrow.compute import struct_field  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.corpus import Corpus, Splits, arrow_table, text_table
-from nmt.data.table import Columns
+from nmt.data.columns import Columns
+from nmt.data.corpus import Corpus, Splits, arrow_table
 from nmt.errors import UserError
 
 
@@ -65,22 +64,10 @@ class HubDataset(Corpus):
             "of a corpus you have (data.dir=)"
         )
 
-    def sides(self, table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    def pairs(self, table: pa.Table) -> pa.Table:
         """Source and target of a table of the dataset. UserError where it has no such columns."""
-        if "translation" in table.column_names and not (self.source_column or self.target_column):
-            both = table["translation"]
-            self._check([field.name for field in both.type])
-            return struct_field(both, self.source), struct_field(both, self.target)
-        wanted = Columns(self.source, self.target, self.source_column, self.target_column)
-        source, target = wanted.find(table.column_names, f"data.name={self.name}")
-        return table[source], table[target]
-
-    def _check(self, languages: list[str]) -> None:
-        for side, language in (("source", self.source), ("target", self.target)):
-            if language not in languages:
-                raise UserError(
-                    f"data.{side}={language}: data.name={self.name} has {', '.join(languages)}"
-                )
+        columns = Columns(self.source, self.target, self.source_column, self.target_column)
+        return columns.pairs(table, f"data.name={self.name}")
 
 
 @dataclass
@@ -101,7 +88,7 @@ class Hub(HubDataset):
     def _split(self, split: str | None) -> Dataset | None:
         if split is None:
             return None
-        return Dataset(text_table(*self.sides(arrow_table(self._whole(split)))))
+        return Dataset(self.pairs(arrow_table(self._whole(split))))
 
     def _whole(self, split: str) -> Dataset:
         if not self.stream:

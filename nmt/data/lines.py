@@ -83,6 +83,18 @@ def decoded(file: BinaryIO, name: str) -> Iterator[str]:
         raise UserError(f"{name} is empty")
 
 
+def without_blank_end(lines: Iterable[str]) -> Iterator[str]:
+    """Lines without the blank ones behind the last, which many editors leave."""
+    blank: list[str] = []
+    for line in lines:
+        if line.strip(" "):
+            yield from blank
+            yield line
+            blank.clear()
+        else:
+            blank.append(line)
+
+
 def _text(lines: list[bytes], before: int, name: str) -> str:
     """Some lines of a file decoded, `before` of which there are others."""
     content = b"".join(lines)

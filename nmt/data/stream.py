@@ -11,7 +11,7 @@ import pyarrow as pa
 from datasets import IterableDataset
 from datasets.exceptions import DatasetsError
 
-from nmt.data.corpus import BLOCK, Splits, spooled, text_table, texts
+from nmt.data.corpus import BLOCK, Splits, spooled, texts
 from nmt.data.hub import HubDataset
 from nmt.data.text import Text
 from nmt.errors import UserError, at_least
@@ -94,14 +94,14 @@ class Stream(HubDataset):
             shard = self.shards.shard(len(order), order[number])
             for table in self._tables(shard.skip(row), str(self.train)):
                 row += len(table)
-                yield texts(text_table(*self.sides(table))), Place(number, row)
+                yield texts(self.pairs(table)), Place(number, row)
 
     def _opened(self, split: str) -> IterableDataset:
         return self.fetch(split, streaming=True)
 
     def _pairs(self, found: IterableDataset, split: str) -> Iterator[tuple[str, str]]:
         for table in self._tables(found, split):
-            yield from zip(*texts(text_table(*self.sides(table))), strict=True)
+            yield from zip(*texts(self.pairs(table)), strict=True)
 
     def _tables(self, found: IterableDataset, split: str) -> Iterator[pa.Table]:
         """The tables of some shards of a split. UserError where they cannot be had."""
