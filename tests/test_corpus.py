@@ -1,6 +1,7 @@
 """Every kind of corpus gives the same two columns, and refuses what it cannot read."""
 
 import bz2
+import errno
 import gzip
 import json
 import lzma
@@ -10,12 +11,13 @@ import socket
 import sqlite3
 import sys
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import zstandard
-from datasets import Dataset, Features, Translation
+from datasets import Dataset, Features, IterableDataset, Translation
 from local_corpora import corpus_folder
 
 from nmt.data import bible, hub
@@ -225,16 +227,29 @@ def test_published_come_from_the_hub_without_a_folder(
 ) -> None:
     asked: list[tuple[str, str | None, str | None, str, bool]] = []
 
-    def load_dataset(name, config, *, data_dir, revision, split, streaming, **options):
-        asked.append((name, data_dir, revision, split, streaming))
-        rows = {"de": GERMAN, "en": ENGLISH, "fr": ENGLISH}
-        if data_dir:
-            rows = {
-                "translation": [{"ja": a, "en": b} for a, b in zip(GERMAN, ENGLISH, strict=True)]
-            }
-        return Dataset.from_dict(rows)
+    class Builder(NamedTuple):
+        """A dataset of three splits that are alike."""
 
-    monkeypatch.setattr(hub, "load_dataset", load_dataset)
+        name: str
+        folder: str | None
+        revision: str | None
+
+        def download_and_prepare(self) -> None: ...
+
+        def as_dataset(self, split: str, streaming: bool = False) -> Dataset:
+            asked.append((self.name, self.folder, self.revision, split, streaming))
+            rows = zip(GERMAN, ENGLISH, strict=True)
+            if self.folder:
+                return Dataset.from_dict({"translation": [{"ja": a, "en": b} for a, b in rows]})
+            return Dataset.from_dict({"de": GERMAN, "en": ENGLISH, "fr": ENGLISH})
+
+        def as_streaming_dataset(self, split: str) -> IterableDataset:
+            return self.as_dataset(split, streaming=True).to_iterable_dataset()
+
+    def load_dataset_builder(name, config, *, data_dir, revision, **options) -> Builder:
+        return Builder(name, data_dir, revision)
+
+    monkeypatch.setattr(hub, "load_dataset_builder", load_dataset_builder)
     assert columns(Multi30k().read(scratch).test) == (GERMAN, ENGLISH)
     assert columns(Multi30k("fr", "de").read(scratch).dev) == (ENGLISH, GERMAN)
     assert columns(Kftt().read(scratch).train) == (GERMAN, ENGLISH)
@@ -297,9 +312,15 @@ def test_hub_reads_two_columns(repository: Path, stream: bool, scratch: Path) ->
     [
         ({"folder": "named"}, r"no column for data\.target=en: there are de, text, picture\. Name"),
         ({"folder": "pairs", "source": "fr"}, r"no column for data\.source=fr: there are de, en\."),
-        ({"folder": "pairs", "dev": "valid"}, r"split valid\) cannot be had .*'validation'"),
+        (
+            {"folder": "pairs", "dev": "valid"},
+            r"split valid\) cannot be read from that folder.*'validation'",
+        ),
         ({"folder": "pairs", "config": "de-en"}, "BuilderConfig 'de-en' not found"),
-        ({"folder": "nowhere"}, "cannot be had from the Hugging Face hub"),
+        (
+            {"folder": "nowhere"},
+            "cannot be read from that folder: .*any data files",
+        ),
     ],
 )
 def test_hub_refuses(
@@ -315,6 +336,24 @@ def test_hub_without_a_network_says_the_way_out(
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"without a network use data=bible, data=files.*data\.dir"):
         Multi30k().read(scratch)
+
+
+def test_a_hub_cache_that_cannot_be_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
+    """For a folder of one's own none is needed: test_hub_tables has that."""
+
+    def load_dataset_builder(*args, **options) -> NoReturn:
+        raise PermissionError(
+            errno.EACCES, "Permission denied", f"{hub.HF_HOME}/hub/datasets--a--b"
+        )
+
+    monkeypatch.setattr(hub, "load_dataset_builder", load_dataset_builder)
+    with pytest.raises(
+        UserError, match=r"a/b .*Permission denied: '.*/hub/.*HF_HOME=FOLDER"
+    ) as told:
+        Hub("de", "en", name="a/b").read(scratch)
+    assert "huggingface.co" not in str(told.value)
 
 
 # --- files

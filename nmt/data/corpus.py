@@ -155,13 +155,15 @@ def lines_of(split: Dataset) -> Iterator[tuple[str, str]]:
 
 def spooled(rows: Iterable[tuple[str, str]], scratch: Path) -> Dataset:
     """Pairs that come one by one as a dataset in a file of its own in the folder `scratch`."""
+    path = Path(mkdtemp(dir=scratch)) / "pairs.arrow"
+    return write_arrow(path, PAIR.arrow_schema, in_tables(rows, PAIR.arrow_schema))
+
+
+def in_tables(rows: Iterable[tuple[str, str]], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Pairs that come one by one as tables of ten thousand, whose two columns `schema` names."""
     rows = iter(rows)
-    blocks = iter(lambda: list(islice(rows, BLOCK)), [])
-    tables = (
-        pa.table(list(map(list, zip(*block, strict=True))), schema=PAIR.arrow_schema)
-        for block in blocks
-    )
-    return write_arrow(Path(mkdtemp(dir=scratch)) / "pairs.arrow", PAIR.arrow_schema, tables)
+    for block in iter(lambda: list(islice(rows, BLOCK)), []):
+        yield pa.table(list(map(list, zip(*block, strict=True))), schema=schema)
 
 
 def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
