@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import os
+import pwd
 import shutil
 import socket
 import sqlite3
@@ -22,7 +23,7 @@ from local_corpora import corpus_folder
 
 from nmt.data import bible, hub
 from nmt.data.bible import VERSIONS, Bible, align, plain
-from nmt.data.cache import cached
+from nmt.data.cache import cache_folder, cached
 from nmt.data.columns import Columns
 from nmt.data.corpus import Lines, Splits
 from nmt.data.files import Files
@@ -748,6 +749,19 @@ def test_what_is_no_file_is_told(tmp_path: Path, scratch: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="pipe is no regular file"):
         Files("de", "en", test=[str(tmp_path / "pipe")]).key(scratch)
+
+
+def test_a_home_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A container with `--user`: no HOME, and no such user."""
+    for name in ("HOME", "NMT_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    with pytest.raises(UserError, match=r"home folder that is not known; .*cache=FOLDER, or NMT_"):
+        cache_folder(None)
+    assert cache_folder(str(tmp_path)) == tmp_path
+    for corpus in (Files("de", "en", test=["~/a", "~/b"]), Multi30k(dir="~/multi30k")):
+        with pytest.raises(UserError, match=r"~/\w+: .* write the whole path"):
+            corpus.key(tmp_path)
 
 
 def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:

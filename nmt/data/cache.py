@@ -12,15 +12,28 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-
-def default_cache() -> Path:
-    """`$NMT_CACHE`, or `~/.cache/nmt`."""
-    return Path(os.environ.get("NMT_CACHE") or "~/.cache/nmt").expanduser()
+from nmt.errors import UserError
 
 
 def cache_folder(given: str | None) -> Path:
-    """Where prepared corpora are kept: the folder that is given, else `default_cache`."""
-    return Path(given).expanduser() if given else default_cache()
+    """Where prepared corpora are kept: the folder that is given, `$NMT_CACHE`, or `~/.cache/nmt`.
+
+    UserError where that is in the home folder and there is none (a container's unknown user).
+    """
+    return expanded(
+        given or os.environ.get("NMT_CACHE") or "~/.cache/nmt",
+        "name a folder for prepared corpora: cache=FOLDER, or NMT_CACHE=FOLDER",
+    )
+
+
+def expanded(path: str, otherwise: str = "write the whole path") -> Path:
+    """A path whose `~` is the home folder. UserError, with the way out, where that is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: ~ stands for a home folder that is not known; {otherwise}"
+        ) from error
 
 
 def digest(*parts: object) -> str:

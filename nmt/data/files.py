@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from nmt.data.cache import expanded
 from nmt.data.columns import Columns
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.lines import read_pair, require_file
@@ -34,7 +35,7 @@ class Files(Corpus):
         return [num_files, self.source_column, self.target_column, cut]
 
     def paths(self) -> list[Path]:
-        found = [Path(path).expanduser() for paths in self._given().values() for path in paths]
+        found = [expanded(path) for paths in self._given().values() for path in paths]
         for path in found:
             require_file(path)
         return found
@@ -69,7 +70,7 @@ class Files(Corpus):
         return given
 
     def _read(self, paths: list[str], scratch: Path) -> Dataset:
-        first, *second = (Path(path).expanduser() for path in paths)
+        first, *second = map(expanded, paths)
         if second:
             return read_pair(first, second[0], scratch)
         wanted = Columns(self.source, self.target, self.source_column, self.target_column)

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.data.cache import expanded
 from nmt.data.compressed import COMPRESSED
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.hub import Hub
@@ -56,7 +57,7 @@ class Published(Corpus):
         """The files of train, dev and test; none where they come from the hub."""
         if self.dir is None:
             return []
-        place = Path(self.dir).expanduser()
+        place = expanded(self.dir)
         if not place.is_dir():
             raise UserError(f"data.dir={self.dir}: no such folder")
         return [
