@@ -8,8 +8,10 @@ import lzma
 import os
 import pwd
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -772,6 +774,29 @@ def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         cached(tmp_path / "cache" / "entry", fail)
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_and_what_others_build_is_not(tmp_path: Path) -> None:
+    entries = tmp_path / "cache"
+    code = f"""
+import os, signal
+from pathlib import Path
+from nmt.data.cache import cached
+def build(folder):
+    (folder / "half").write_text("")
+    os.kill(os.getpid(), signal.SIGKILL)
+cached(Path({str(entries)!r}) / "killed", build)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    (left,) = entries.iterdir()
+    assert [path.name for path in left.iterdir()] == ["half"]
+
+    def build(folder: Path) -> None:
+        (folder / "whole").write_text("")
+        cached(entries / "other", lambda _: None)
+
+    assert [path.name for path in cached(entries / "entry", build).iterdir()] == ["whole"]
+    assert sorted(path.name for path in entries.iterdir()) == ["entry", "other"]
 
 
 def test_the_first_of_two_builders_wins(tmp_path: Path) -> None:
