@@ -141,8 +141,21 @@ def test_a_card_may_name_the_separator_and_nothing_that_is_not_known(
     assert train is not None
     assert (train["source"][:], train["target"][:]) == (SOURCE, TARGET)
     card(tmp_path, "skiprows: 1")
-    with pytest.raises(UserError, match=r"card reads its files with skiprows: 1, .*data=files"):
+    with pytest.raises(UserError, match=r"card of .* its files with skiprows: 1, .*data=files"):
         read(tmp_path, "hub", scratch)
+
+
+def test_a_stream_without_a_header_says_once_what_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "train.csv").write_text("eins,one\nzwei,two\n")
+    corpus = Stream("de", "en", name=str(tmp_path))
+    for _ in range(2):
+        ((texts, _),) = corpus.blocks([0], Place())
+        assert texts == [(["eins", "zwei"], ["one", "two"])]
+    (told,) = caplog.messages
+    assert told.startswith(f"{tmp_path}/train.csv has no header: column 1 is source (de), ")
+    assert told.endswith("First pair: eins | one")
 
 
 def test_columns_may_be_named_or_numbered(tmp_path: Path, scratch: Path) -> None:

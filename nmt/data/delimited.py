@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 
 from nmt.data.columns import Columns
@@ -74,12 +75,18 @@ def _numbers(first: list[str], columns: Columns, where: str) -> tuple[int, int]:
     names = [str(number) for number in range(1, len(first) + 1)]
     chosen = replace(columns, source=columns.source or "1", target=columns.target or "2")
     source, target = map(names.index, chosen.find(names, where))
-    log.warning(
-        "%s has no header: column %d is source (%s), column %d is target (%s). First pair: %s | %s",
-        *(where, source + 1, columns.source_language, target + 1, columns.target_language),
-        *(_shown(first[source]), _shown(first[target])),
+    _say_once(
+        f"{where} has no header: column {source + 1} is source ({columns.source_language}), "
+        f"column {target + 1} is target ({columns.target_language}). "
+        f"First pair: {_shown(first[source])} | {_shown(first[target])}"
     )
     return source, target
+
+
+@cache
+def _say_once(message: str) -> None:
+    """A stream reads a file in every epoch."""
+    log.warning("%s", message)
 
 
 def _columns(row: list[str]) -> str:
