@@ -19,6 +19,7 @@ from omegaconf.errors import (
     ConfigKeyError,
     MissingMandatoryValue,
     OmegaConfBaseException,
+    ValidationError,
 )
 
 from nmt.errors import UserError
@@ -248,6 +249,9 @@ def explain(error: Exception) -> str:
         return str(no_such_key(error.full_key, node, known))
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is missing: give {error.full_key}=…"
+    if isinstance(error, ValidationError) and "is not a ListConfig" in str(error):
+        word = f"{error.full_key}={error.value}"
+        return f"{word}: a list is needed, in brackets: '{error.full_key}=[{error.value}]'"
     if isinstance(error, OmegaConfBaseException):
         reason = str(error).partition("\n")[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason

@@ -146,7 +146,7 @@ class Evaluate(Use):
 class Translate(Use):
     """`nmt translate`."""
 
-    input: str | None = None  # a file, also .gz, .xz, .zst; null: standard input
+    input: str | None = None  # a file, also .gz, .xz, .zst, .bz2; null: standard input
     output: str | None = None  # a file; null: standard output
     n_best: int = 1  # above 1: lines of number, rank, score and text, between tabs
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there

@@ -9,6 +9,7 @@ script with the crash; the round is the last line of standard error.
 """
 
 import argparse
+import bz2
 import csv
 import gzip
 import io
@@ -44,6 +45,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".xz": lzma.compress,
     ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+    ".bz2": bz2.compress,
 }
 
 
@@ -64,6 +66,7 @@ def subjects() -> list[Subject]:
         "table.tsv": ("".join(f"{a}\t{b}\n" for a, b in rows), read_corpus),
         "table.csv": (comma_separated(rows), read_corpus),
         "table.jsonl": ("".join(json_line(row) for row in rows), read_corpus),
+        "list.json": (json.dumps([{"translation": two_sides(row)} for row in rows]), read_corpus),
         "links.pharaoh": (written(LINKS), lambda path: read_links(path, base=0)),
         "links.gold": (gold, lambda path: read_links(path, 1, [(5, 3)] * 9)),
     }
@@ -72,10 +75,11 @@ def subjects() -> list[Subject]:
         for name, (text, read) in plain.items()
         for ending, compress in COMPRESS.items()
     ]
-    for compression in ("none", "snappy", "zstd"):
+    table = pa.table({"source": pa.array(SOURCE).dictionary_encode(), "target": TARGET})
+    nested = pa.table({"translation": pa.array(map(two_sides, rows))})
+    for compression, content in (("none", table), ("snappy", nested), ("zstd", table)):
         sink = io.BytesIO()
-        table = pa.table({"source": SOURCE, "target": TARGET})
-        pyarrow.parquet.write_table(table, sink, compression=compression)
+        pyarrow.parquet.write_table(content, sink, compression=compression)
         found.append(Subject(f"{compression}.parquet", sink.getvalue(), read_corpus))
     return found
 
@@ -89,8 +93,12 @@ def comma_separated(rows: list[tuple[str, str]]) -> str:
 
 def json_line(row: tuple[str, str]) -> str:
     """A row as a line of JSONL, half of them with escapes."""
-    record = dict(zip(("source", "target"), row, strict=True))
-    return json.dumps(record, ensure_ascii=len(row[0]) % 2 == 0) + "\n"
+    return json.dumps(two_sides(row), ensure_ascii=len(row[0]) % 2 == 0) + "\n"
+
+
+def two_sides(row: tuple[str, str]) -> dict[str, str]:
+    """The row as a record."""
+    return dict(zip(("source", "target"), row, strict=True))
 
 
 def read_text(path: Path) -> None:

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from nmt.attention.luong_dot import LuongDot
 from nmt.attention.scaled_dot import ScaledDot
-from nmt.data.cache import default_cache
+from nmt.data.cache import cache_folder
 from nmt.decoding.translate import Decode
 from nmt.evaluation.scores import score
 from nmt.report.table import table
@@ -158,7 +158,7 @@ def padding_mask(runs: Path) -> Rows:
             runs / f"padding_mask-{word}", ["experiment=padding_mask", f"model.padding_mask={word}"]
         )
         corpus = instantiate(read_config(run.folder).data)
-        sources, references = (side[:num] for side in corpus.lines(default_cache(), "dev"))
+        sources, references = (side[:num] for side in corpus.lines(cache_folder(None), "dev"))
         translator = open_run(run.folder, "cpu", "fp32")
         texts = [[best[0].text for best in translator(sources, way)] for way in (alone, together)]
         changed = sum(a != b for a, b in zip(*texts, strict=True)) / num

@@ -116,6 +116,10 @@ def test_compare_composes():
         ("model=transfomer", ["model=transfomer", "transformer_tiny"]),
         ("data=hub", ["data.source", "missing"]),
         ("data=files data.source=de data.target=en", ["data.train="]),
+        (
+            "data=files data.source=de data.target=en data.train=x.tsv",
+            ["data.train=x.tsv: a list is needed", "'data.train=[x.tsv]'"],
+        ),
         ("data.source=xx", ["data.source=xx", "ja"]),
         ("~optimizer", ["optimizer"]),
         ("~attention", ["attention"]),
@@ -166,6 +170,16 @@ def test_a_mistake_is_told_in_one_message_and_leaves_nothing(words, told, tmp_pa
         ),
         ("attention/mine", "_target_: nmt.attention.bahdanau.Bahdanau", ["_partial_: true"]),
         ("attention/mine", "width: 3", ["_target_"]),
+        (
+            "data/mine",
+            "defaults:\n  - /schema/data@_here_: files\n\nsource: no\ntarget: en\ntrain: [no.tsv]",
+            ["data.source=False", 'source: "no"'],
+        ),
+        (
+            "data/mine",
+            "defaults:\n  - /schema/data@_here_: files\n\nsource: a\ntarget: b\ntrain: x.tsv",
+            ["mine.yaml", "in brackets", "[x.tsv]"],
+        ),
         ("attention/mine", "_target_: nmt.attention.nowhere.X\n_partial_: true", ["nowhere"]),
     ],
 )

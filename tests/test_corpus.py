@@ -1,31 +1,39 @@
 """Every kind of corpus gives the same two columns, and refuses what it cannot read."""
 
+import bz2
+import errno
 import gzip
 import json
 import lzma
 import os
+import pwd
+import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import zstandard
-from datasets import Dataset, Features, Translation
+from datasets import Dataset, Features, IterableDataset, Translation
 from local_corpora import corpus_folder
 
 from nmt.data import bible, hub
 from nmt.data.bible import VERSIONS, Bible, align, plain
-from nmt.data.cache import cached
+from nmt.data.cache import cache_folder, cached
+from nmt.data.columns import Columns
 from nmt.data.corpus import Lines, Splits
 from nmt.data.files import Files
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
 from nmt.data.lines import read_lines, stream_lines
 from nmt.data.multi30k import Multi30k
-from nmt.data.table import Columns, read_table
+from nmt.data.table import read_table
 from nmt.errors import UserError
 
 GERMAN = ["ein Hund", "zwei Katzen", "drei kleine Vögel", "vier", "fünf rote Bälle"]
@@ -207,21 +215,44 @@ def test_published_refuses_what_is_not_there(tmp_path: Path, scratch: Path) -> N
         Kftt("en", "en").key(scratch)
 
 
+@pytest.mark.parametrize("source", ["de", "fr"])
+def test_multi30k_has_one_test_set_on_the_hub(source: str, scratch: Path) -> None:
+    corpus = Multi30k(source, "en", test="test_2017_flickr")
+    for use in (corpus.key, corpus.read):
+        with pytest.raises(
+            UserError, match=r"data\.test=test_2017_flickr: .*only test_2016_flickr"
+        ):
+            use(scratch)
+
+
 def test_published_come_from_the_hub_without_a_folder(
     monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
     asked: list[tuple[str, str | None, str | None, str, bool]] = []
 
-    def load_dataset(name, config, *, data_dir, revision, split, streaming, **options):
-        asked.append((name, data_dir, revision, split, streaming))
-        rows = {"de": GERMAN, "en": ENGLISH, "fr": ENGLISH}
-        if data_dir:
-            rows = {
-                "translation": [{"ja": a, "en": b} for a, b in zip(GERMAN, ENGLISH, strict=True)]
-            }
-        return Dataset.from_dict(rows)
+    class Builder(NamedTuple):
+        """A dataset of three splits that are alike."""
 
-    monkeypatch.setattr(hub, "load_dataset", load_dataset)
+        name: str
+        folder: str | None
+        revision: str | None
+
+        def download_and_prepare(self) -> None: ...
+
+        def as_dataset(self, split: str, streaming: bool = False) -> Dataset:
+            asked.append((self.name, self.folder, self.revision, split, streaming))
+            rows = zip(GERMAN, ENGLISH, strict=True)
+            if self.folder:
+                return Dataset.from_dict({"translation": [{"ja": a, "en": b} for a, b in rows]})
+            return Dataset.from_dict({"de": GERMAN, "en": ENGLISH, "fr": ENGLISH})
+
+        def as_streaming_dataset(self, split: str) -> IterableDataset:
+            return self.as_dataset(split, streaming=True).to_iterable_dataset()
+
+    def load_dataset_builder(name, config, *, data_dir, revision, **options) -> Builder:
+        return Builder(name, data_dir, revision)
+
+    monkeypatch.setattr(hub, "load_dataset_builder", load_dataset_builder)
     assert columns(Multi30k().read(scratch).test) == (GERMAN, ENGLISH)
     assert columns(Multi30k("fr", "de").read(scratch).dev) == (ENGLISH, GERMAN)
     assert columns(Kftt().read(scratch).train) == (GERMAN, ENGLISH)
@@ -282,11 +313,17 @@ def test_hub_reads_two_columns(repository: Path, stream: bool, scratch: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"folder": "named"}, "no column 'target' or 'en': data.target_column= one of de, text"),
-        ({"folder": "pairs", "source": "fr"}, r"data\.source=fr: data\.name=.* has de, en"),
-        ({"folder": "pairs", "dev": "valid"}, r"split valid\) cannot be had .*'validation'"),
+        ({"folder": "named"}, r"no column for data\.target=en: there are de, text, picture\. Name"),
+        ({"folder": "pairs", "source": "fr"}, r"no column for data\.source=fr: there are de, en\."),
+        (
+            {"folder": "pairs", "dev": "valid"},
+            r"split valid\) cannot be read from that folder.*'validation'",
+        ),
         ({"folder": "pairs", "config": "de-en"}, "BuilderConfig 'de-en' not found"),
-        ({"folder": "nowhere"}, "cannot be had from the Hugging Face hub"),
+        (
+            {"folder": "nowhere"},
+            "cannot be read from that folder: .*any data files",
+        ),
     ],
 )
 def test_hub_refuses(
@@ -304,29 +341,56 @@ def test_hub_without_a_network_says_the_way_out(
         Multi30k().read(scratch)
 
 
+def test_a_hub_cache_that_cannot_be_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
+    """For a folder of one's own none is needed: test_hub_tables has that."""
+
+    def load_dataset_builder(*args, **options) -> NoReturn:
+        raise PermissionError(
+            errno.EACCES, "Permission denied", f"{hub.HF_HOME}/hub/datasets--a--b"
+        )
+
+    monkeypatch.setattr(hub, "load_dataset_builder", load_dataset_builder)
+    with pytest.raises(
+        UserError, match=r"a/b .*Permission denied: '.*/hub/.*HF_HOME=FOLDER"
+    ) as told:
+        Hub("de", "en", name="a/b").read(scratch)
+    assert "huggingface.co" not in str(told.value)
+
+
 # --- files
 
 
-def test_files_reads_plain_and_compressed_pairs(tmp_path: Path, scratch: Path) -> None:
-    data = "".join(f"{line}\n" for line in ENGLISH).encode()
-    (tmp_path / "t.en.gz").write_bytes(gzip.compress(data))
-    (tmp_path / "t.en.xz").write_bytes(lzma.compress(data))
-    (tmp_path / "t.en.zst").write_bytes(zstandard.ZstdCompressor().compress(data))
-    (tmp_path / "t.en").write_bytes(data)
-    source = write(tmp_path / "t.de", GERMAN)
-    for ending in ("", ".gz", ".xz", ".zst"):
-        corpus = Files("de", "en", test=[source, str(tmp_path / f"t.en{ending}")])
-        assert columns(corpus.read(scratch).test) == (GERMAN, ENGLISH)
+COMPRESS = [
+    (".gz", gzip.compress),
+    (".xz", lzma.compress),
+    (".zst", lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)),
+    (".bz2", bz2.compress),
+]
 
 
-@pytest.mark.parametrize(
-    ("ending", "compress"),
-    [
-        (".gz", gzip.compress),
-        (".xz", lzma.compress),
-        (".zst", lambda data: zstandard.ZstdCompressor(write_checksum=True).compress(data)),
-    ],
-)
+@pytest.mark.parametrize(("ending", "compress"), [("", bytes), *COMPRESS])
+@pytest.mark.parametrize("name", ["t.en", "t.tar", "t.en{}"])
+def test_files_reads_plain_and_compressed_pairs_under_any_name(
+    tmp_path: Path, scratch: Path, name: str, ending: str, compress
+) -> None:
+    target = tmp_path / name.format(ending)
+    target.write_bytes(compress("".join(f"{line}\n" for line in ENGLISH).encode()))
+    corpus = Files("de", "en", test=[write(tmp_path / "t.de", GERMAN), str(target)])
+    assert columns(corpus.read(scratch).test) == (GERMAN, ENGLISH)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "bztar"])
+def test_an_archive_is_no_text(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "t.de", GERMAN)
+    archive = shutil.make_archive(str(tmp_path / "a"), kind, tmp_path, "t.de")
+    for read in (read_lines, lambda path: list(stream_lines(path))):
+        with pytest.raises(UserError, match=r"is an archive \((zip|tar)\): unpack it first"):
+            read(Path(archive))
+
+
+@pytest.mark.parametrize(("ending", "compress"), COMPRESS)
 def test_compressed_files_may_have_parts_and_must_be_whole(
     tmp_path: Path, ending, compress
 ) -> None:
@@ -373,24 +437,156 @@ def test_tables_with_named_columns(tmp_path: Path, scratch: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "languages"),
+    [
+        ("EN\tDE", "de en"),
+        (" en\t de ", "de en"),
+        ("trg\tsrc", "de en"),
+        ("Target\tsource", "de en"),
+        ("en-US\tde_AT", "de en"),
+        ("en\tde", "de-AT en_GB"),
+        ("eng_Latn\tDEU_LATN", "deu_Latn eng_Latn"),
+        ("en\tno", "no en"),
+        ("en\tde\tsource", "de en"),  # where the pair is from
+        ("en\tde\tde_text\ten_id\tID", "de en"),
+    ],
+)
+def test_a_header_is_found_however_it_is_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, header: str, languages: str, scratch: Path
+) -> None:
+    more = "\tx" * (header.count("\t") - 1)
+    rows = [f"{b}\t{a}{more}" for a, b in zip(GERMAN, ENGLISH, strict=True)]
+    path = Path(write(tmp_path / "t.tsv", [header, *rows]))
+    assert columns(read_table(path, Columns(*languages.split()), scratch)) == (GERMAN, ENGLISH)
+    assert not caplog.text
+
+
+def test_a_table_without_a_header_says_what_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, scratch: Path
+) -> None:
+    two = Path(write(tmp_path / "two.tsv", ["German\tEnglish", "ein\x1b Hund\ta dog"]))
+    found = columns(read_table(two, Columns("de", "en"), scratch))
+    assert found == (["German", "ein\x1b Hund"], ["English", "a dog"])
+    assert caplog.messages == [
+        f"{two} has no header: column 1 is source (de), column 2 is target (en). "
+        "First pair: German | English"
+    ]
+    caplog.clear()
+    three = Path(write(tmp_path / "three.tsv", ["Go.\tGeh.\tCC-BY", "Hi.\tHallo!\tCC-BY"]))
+    found = columns(read_table(three, Columns("de", "en", "2", "1"), scratch))
+    assert found == (["Geh.", "Hallo!"], ["Go.", "Hi."])
+    assert "column 2 is source (de), column 1 is target (en). First pair: Geh. | Go." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), r"3 columns, and its first row does not name both sides: Id, German, English\. Give"),
+        (("2",), "3 columns, and its first row does not name both sides"),
+        (("2", "4"), r"no column for data\.target_column=4: there are 1, 2, 3\."),
+        (("0", "1"), r"no column for data\.source_column=0"),
+        (("2", "2"), "'2' cannot be the column of both sides"),
+        (("German", "english"), r"no column for data\.target_column=english: there are Id, German"),
+    ],
+)
+def test_columns_are_not_guessed_among_many(
+    tmp_path: Path, given: tuple[str, ...], message: str, scratch: Path
+) -> None:
+    path = Path(write(tmp_path / "t.csv", ["Id,German,English", "1,eins,one"]))
+    with pytest.raises(UserError, match=message):
+        read_table(path, Columns("de", "en", *given), scratch)
+    found = read_table(path, Columns("de", "en", "German", "3"), scratch)
+    assert columns(found) == (["eins"], ["one"])
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("t.tsv", ["de\ten", "eins\tone", "\t", "drei\tthree"]),
+        ("t.csv", ["de,en", "eins,one", '"",""', "drei,three"]),
+        ("t.jsonl", ['{"de": "eins", "en": "one"}', "{}", '{"de": "drei", "en": "three"}']),
+    ],
+)
+def test_blank_lines_at_the_end_say_nothing(
+    tmp_path: Path, name: str, lines: list[str], scratch: Path
+) -> None:
+    lines = [line.replace("{}", '{"de": "", "en": ""}') for line in lines]
+    path = Path(write(tmp_path / name, [*lines, "", "  ", ""]))
+    assert columns(read_table(path, Columns("de", "en"), scratch)) == (
+        ["eins", "", "drei"],
+        ["one", "", "three"],
+    )
+    write(path, [*lines, "", lines[-1]])
+    with pytest.raises(UserError, match=rf"{name}, (row 5: [01] column|line 4 is not JSON)"):
+        read_table(path, Columns("de", "en"), scratch)
+
+
+NESTED = [{"de": "a", "en": "b", "fr": "c"}, {"de": None, "en": "1"}, None, {"en": "null"}]
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.parquet"])
+def test_what_is_null_or_missing_is_empty_and_other_languages_are_ignored(
+    tmp_path: Path, name: str, nested: bool, scratch: Path
+) -> None:
+    records = [{"translation": one} if nested else one or {"de": None} for one in NESTED]
+    if name == "t.parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(records), tmp_path / name)
+    elif name == "t.json":
+        (tmp_path / name).write_text(json.dumps(records, indent=1))
+    else:
+        write(tmp_path / name, [json.dumps(record) for record in records])
+    found = columns(read_table(tmp_path / name, Columns("de", "en"), scratch))
+    assert found == (["a", "", "", ""], ["b", "1", "", "null"])
+
+
+def test_parquet_may_number_its_texts(tmp_path: Path, scratch: Path) -> None:
+    texts = [*GERMAN, *GERMAN, None]
+    table = pa.table({"de": pa.array(texts).dictionary_encode(), "en": pa.array(texts)})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    found = columns(read_table(tmp_path / "t.parquet", Columns("de", "en"), scratch))
+    assert found.source == found.target == [*GERMAN, *GERMAN, ""]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed"),
-        ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2: no CSV"),
-        ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2: no CSV \(new-line character"),
+        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed$"),
+        ("t.tsv", b"a\tb\nc\td\te\n", r"t\.tsv, row 2: 3 columns where 2 are needed: a tab"),
+        (
+            "t.csv",
+            "source,target\nJa, natürlich.,Yes of course.\n".encode(),
+            r"t\.csv, row 2: 3 columns where 2 are needed: a text with ',' in it must be in quotes",
+        ),
+        ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2 is not CSV"),
+        ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2 is not CSV \(new-line character"),
         ("t.csv", b"source,target\n", r"t\.csv is empty but for its header"),
         ("t.jsonl", b'{"source": "\\ud83d", "target": ""}\n', "record 1: .* half of a character"),
-        ("t.jsonl", b"[" * 100_000 + b"\n", "line 1: no JSON"),
-        ("t.jsonl", b"1" * 5000 + b"\n", "line 1: no JSON"),
-        ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', r"t\.jsonl, line 2: no JSON"),
-        ("t.jsonl", b"[1]\n", "line 1: not an object"),
-        ("t.jsonl", b'{"source": "a", "target": 3}\n', "record 1: column 'target' is no text"),
-        ("t.jsonl", b'{"src": "a", "target": "b"}\n', "no column 'source' or 'de'.* src, target"),
+        ("t.jsonl", b"[" * 100_000 + b"\n", "line 1 is not JSON"),
+        ("t.jsonl", b"1" * 5000 + b"\n", "line 1 is not JSON"),
+        ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', "line 2 is not JSON"),
+        ("t.jsonl", b'[{"source": "a", "target": "b"},\n3]\n', "record 2 is not an object"),
+        ("t.jsonl", b"[]\n", r"t\.jsonl is empty"),
+        ("t.jsonl", b'{"source": "a", "target": 3}\n', "record 1: 'target' is not text: 3"),
+        ("t.jsonl", b'{"de": ["a"], "en": ""}\n', r"record 1: 'de' is not text: \[\"a\"\]"),
+        ("t.jsonl", b'{"de": "", "en": ""}\n{"src": "a"}\n', "record 2 has neither 'de' nor 'en'"),
+        ("t.jsonl", b'{"translation": {"de": "", "en": ""}}\n{}\n', "record 2 has neither"),
+        (
+            "t.jsonl",
+            b'{"translation": {"de": "", "en": ""}}\n{"translation": "a"}\n',
+            "record 2: 'translation' is not an object",
+        ),
+        (
+            "t.jsonl",
+            b'{"text": "a", "target": "b"}\n',
+            r"no column for data\.source=de: there are text, target\. Name one with",
+        ),
         ("t.parquet", b"nothing", r"t\.parquet cannot be read"),
         ("t.doc", b"a\n", r"must be \.tsv, \.csv, \.jsonl or \.parquet"),
         ("t.tsv.gz", b"a\tb\n", r"t\.tsv\.gz cannot be read"),
         ("t.tsv", b"a\tb\n\xffc\td\n", r"t\.tsv, line 2: invalid UTF-8"),
-        ("t.tsv", b"\n \n", "row 1: 1 column where 2 are needed"),
+        ("t.tsv", b"a\n", "row 1: 1 column where 2 are needed"),
+        ("t.tsv", b"\n \n", "is empty"),
         ("t.tsv", b"", "is empty"),
     ],
 )
@@ -404,7 +600,7 @@ def test_tables_that_cannot_be_read(
 
 def test_parquet_columns_must_hold_text(tmp_path: Path, scratch: Path) -> None:
     Dataset.from_dict({"de": [1, 2], "en": ENGLISH[:2]}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(UserError, match="column 'de' is no text but int64"):
+    with pytest.raises(UserError, match="column 'de' is not text but int64"):
         read_table(tmp_path / "t.parquet", Columns("de", "en"), scratch)
 
 
@@ -557,6 +753,19 @@ def test_what_is_no_file_is_told(tmp_path: Path, scratch: Path) -> None:
         Files("de", "en", test=[str(tmp_path / "pipe")]).key(scratch)
 
 
+def test_a_home_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A container with `--user`: no HOME, and no such user."""
+    for name in ("HOME", "NMT_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    with pytest.raises(UserError, match=r"home folder that is not known; .*cache=FOLDER, or NMT_"):
+        cache_folder(None)
+    assert cache_folder(str(tmp_path)) == tmp_path
+    for corpus in (Files("de", "en", test=["~/a", "~/b"]), Multi30k(dir="~/multi30k")):
+        with pytest.raises(UserError, match=r"~/\w+: .* write the whole path"):
+            corpus.key(tmp_path)
+
+
 def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").write_text("")
@@ -565,6 +774,29 @@ def test_nothing_half_made_stays_in_the_cache(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         cached(tmp_path / "cache" / "entry", fail)
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_what_a_killed_process_left_is_removed_and_what_others_build_is_not(tmp_path: Path) -> None:
+    entries = tmp_path / "cache"
+    code = f"""
+import os, signal
+from pathlib import Path
+from nmt.data.cache import cached
+def build(folder):
+    (folder / "half").write_text("")
+    os.kill(os.getpid(), signal.SIGKILL)
+cached(Path({str(entries)!r}) / "killed", build)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    (left,) = entries.iterdir()
+    assert [path.name for path in left.iterdir()] == ["half"]
+
+    def build(folder: Path) -> None:
+        (folder / "whole").write_text("")
+        cached(entries / "other", lambda _: None)
+
+    assert [path.name for path in cached(entries / "entry", build).iterdir()] == ["whole"]
+    assert sorted(path.name for path in entries.iterdir()) == ["entry", "other"]
 
 
 def test_the_first_of_two_builders_wins(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The road from a corpus to batches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.data.multi30k import Multi30k
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.ragged import Ragged
-from nmt.data.tokenizer import BOS, EOS, PAD, TokenizerConfig, train_tokenizer
+from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
 
@@ -159,6 +160,27 @@ def test_sampling_cuts_anew_every_epoch_within_the_budget(cache: Path) -> None:
 
     assert segmentations(0) != segmentations(1)
     assert lines(0) == lines(1) == sorted(prepared.train["source"])
+
+
+def test_sampling_cuts_once_an_epoch(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepare(Toy(), Clean(), replace(CONFIG, sample=0.2), cache)
+    cut: list[str] = []
+    sample = Tokenizer.sample
+
+    def spy(self: Tokenizer, lines: Sequence[str], seed: int) -> list[list[int]]:
+        cut.extend(lines)
+        return sample(self, lines, seed)
+
+    monkeypatch.setattr(Tokenizer, "sample", spy)
+    served = TrainLoader(prepared, 300, seed=3)
+    share = served.padding_share()
+    first, second = served.epoch(0), served.epoch(1)
+    size = len(list(first))
+    next(second)  # a batch is made ahead
+    assert served.ends(0, size)
+    assert served.ends(1, 1 + len(list(second)))
+    assert served.padding_share() == share
+    assert sorted(cut) == sorted([*prepared.train["source"], *prepared.train["target"]] * 2)
 
 
 def test_a_pair_longer_than_the_budget_is_refused(prepared: Prepared) -> None:

@@ -189,10 +189,10 @@ def test_a_translation_feature_in_parquet_streams_too(tmp_path: Path, cache: Pat
         ({"train": None}, r"data\.train=null: a stream is for training"),
         ({"dev": None, "dev_size": 300}, r"data\.dev_size=300 .*ends after 250 pairs"),
         ({"name": "shards"}, r"data\.name=shards: give owner/dataset, or a folder"),
-        ({"dev": "valid"}, r"split valid\) cannot be had"),
+        ({"dev": "valid"}, r"split valid\) cannot be read from that folder: Bad split: valid"),
         (
             {"source_column": "text"},
-            r"no column 'text': data\.source_column= one of source, target",
+            r"no column for data\.source_column=text: there are source, target\.",
         ),
     ],
 )
@@ -201,11 +201,11 @@ def test_what_cannot_be_streamed_is_told(changes, told, folder: Path, tmp_path: 
         prepare(stream(folder, **changes), Clean(), CONFIG, tmp_path)
 
 
-def test_the_split_that_is_damaged_is_named(tmp_path: Path) -> None:
+def test_the_file_that_is_damaged_is_named(tmp_path: Path) -> None:
     write_shards(tmp_path / "shards")
     with (tmp_path / "shards" / "validation.jsonl").open("a") as file:
         file.write("no json\n")
-    with pytest.raises(UserError, match=r"split validation\) cannot be had"):
+    with pytest.raises(UserError, match=r"shards/validation\.jsonl, line 10 is not JSON"):
         stream(tmp_path / "shards").load(tmp_path / "cache")
 
 

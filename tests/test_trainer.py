@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,7 @@ def test_an_epoch_is_cut_into_updates_and_its_rest(bench):
     trainer = bench.trainer(Train(max_epochs=1, accumulate=2))
     num_batches = trainer.num_batches
     assert num_batches % 2 == 1
+    assert len(list(islice(trainer.updates(), 99))) == num_batches // 2 + 1  # none beyond
     trainer.fit()
     assert trainer.position.step == num_batches // 2 + 1
     assert (trainer.position.epoch, trainer.position.batch) == (1, 0)

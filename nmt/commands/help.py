@@ -85,7 +85,7 @@ model of a run folder. At a terminal it answers every line at once.
 
 Keys:
   run=RUN                     the run folder of a training
-  input=FILE                  for standard input; also .gz, .xz, .zst
+  input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
   output=FILE                 for standard output
   n_best=3                    the three best of each line: number of the line,
                               rank, score and text, between tabs

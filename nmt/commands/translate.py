@@ -78,7 +78,7 @@ def with_translations(
 def input_lines(path: str | None) -> Iterable[bytes]:
     """Return the lines of a file, read as they are asked for; None: of standard input."""
     if path is None:
-        return sys.stdin.buffer
+        return stream_lines(sys.stdin.buffer)
     require_readable(Path(path))
     return stream_lines(Path(path))
 

@@ -1,26 +1,44 @@
 """Results kept on disk under a name made of everything they depend on.
 
 An entry is a folder. It is built beside its place and renamed into it, so that a run which is cut
-off leaves nothing half-made, and two runs at once do not meet.
+off leaves nothing half-made, and two runs at once do not meet. What a killed one leaves goes when
+the next entry is built.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nmt.errors import UserError
 
-def default_cache() -> Path:
-    """`$NMT_CACHE`, or `~/.cache/nmt`."""
-    return Path(os.environ.get("NMT_CACHE") or "~/.cache/nmt").expanduser()
+PARTIAL = ".partial-"  # before the names of entries that are being built
 
 
 def cache_folder(given: str | None) -> Path:
-    """Where prepared corpora are kept: the folder that is given, else `default_cache`."""
-    return Path(given).expanduser() if given else default_cache()
+    """Where prepared corpora are kept: the folder that is given, `$NMT_CACHE`, or `~/.cache/nmt`.
+
+    UserError where that is in the home folder and there is none (a container's unknown user).
+    """
+    return expanded(
+        given or os.environ.get("NMT_CACHE") or "~/.cache/nmt",
+        "name a folder for prepared corpora: cache=FOLDER, or NMT_CACHE=FOLDER",
+    )
+
+
+def expanded(path: str, otherwise: str = "write the whole path") -> Path:
+    """A path whose `~` is the home folder. UserError, with the way out, where that is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: ~ stands for a home folder that is not known; {otherwise}"
+        ) from error
 
 
 def digest(*parts: object) -> str:
@@ -45,13 +63,44 @@ def cached(folder: Path, build: Callable[[Path], None]) -> Path:
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
-    try:
-        build(partial)
-        partial.rename(folder)
-    except OSError:
-        if not folder.exists():  # else another process was first with the same content
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    remove_abandoned(folder.parent)
+    new = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    with held(new):
+        partial = new.rename(
+            new.with_name(new.name.replace(".new-", PARTIAL))
+        )  # held from the start
+        try:
+            build(partial)
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was first with the same content
+                raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed have left of their building in a folder."""
+    for left in folder.glob(f"{PARTIAL}*"):
+        with suppress(OSError), held(left) as free:
+            if free:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Hold a folder until the block, or the process, ends; whether nobody else holds it.
+
+    False, too, where the file system cannot tell.
+    """
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(place)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -79,6 +79,16 @@ class Corpus(ABC):
     source: str  # language codes: de, en, ja …
     target: str
 
+    def __post_init__(self) -> None:
+        """Raise UserError for a text that YAML took for a boolean, such as `source: no`."""
+        for key in fields(self):
+            value = getattr(self, key.name)
+            if value in ("True", "False"):  # as text: OmegaConf has made it that
+                raise UserError(
+                    f"data.{key.name}={value}: YAML reads no, yes, on and off as false or true. "
+                    f'Put the text in quotes, as in {key.name}: "no"'
+                )
+
     @abstractmethod
     def content(self) -> object:
         """All that decides what `read` gives beside `paths`, as json can write it."""
@@ -145,13 +155,15 @@ def lines_of(split: Dataset) -> Iterator[tuple[str, str]]:
 
 def spooled(rows: Iterable[tuple[str, str]], scratch: Path) -> Dataset:
     """Pairs that come one by one as a dataset in a file of its own in the folder `scratch`."""
+    path = Path(mkdtemp(dir=scratch)) / "pairs.arrow"
+    return write_arrow(path, PAIR.arrow_schema, in_tables(rows, PAIR.arrow_schema))
+
+
+def in_tables(rows: Iterable[tuple[str, str]], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Pairs that come one by one as tables of ten thousand, whose two columns `schema` names."""
     rows = iter(rows)
-    blocks = iter(lambda: list(islice(rows, BLOCK)), [])
-    tables = (
-        pa.table(list(map(list, zip(*block, strict=True))), schema=PAIR.arrow_schema)
-        for block in blocks
-    )
-    return write_arrow(Path(mkdtemp(dir=scratch)) / "pairs.arrow", PAIR.arrow_schema, tables)
+    for block in iter(lambda: list(islice(rows, BLOCK)), []):
+        yield pa.table(list(map(list, zip(*block, strict=True))), schema=schema)
 
 
 def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
@@ -161,11 +173,9 @@ def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
 
 def text_table(source: pa.ChunkedArray, target: pa.ChunkedArray) -> pa.Table:
     """Two Arrow columns of text side by side, uncopied. What is null becomes an empty line."""
-    columns = [
-        fill_null(column.cast(pa.string()), "") if column.null_count else column.cast(pa.string())
-        for column in (source, target)
-    ]
-    return pa.table(columns, schema=PAIR.arrow_schema)
+    columns = [column.cast(pa.string()) for column in (source, target)]
+    filled = [fill_null(column, "") if column.null_count else column for column in columns]
+    return pa.table(filled, schema=PAIR.arrow_schema)
 
 
 def arrow_table(split: Dataset) -> pa.Table:

@@ -5,21 +5,25 @@ from pathlib import Path
 
 from datasets import Dataset
 
+from nmt.data.cache import expanded
+from nmt.data.columns import Columns
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.lines import read_pair, require_file
-from nmt.data.table import Columns, read_table
+from nmt.data.table import read_table
 from nmt.errors import UserError, at_least
 
 
 @dataclass
 class Files(Corpus):
-    """A split is [source file, target file] or [table]; any file may be .gz, .xz or .zst."""
+    """A split is [source file, target file] or [table]; any file may be compressed."""
 
     train: list[str] | None = None
     dev: list[str] | None = None  # None: cut from train
     test: list[str] | None = None  # None: cut from train
-    source_column: str | None = None  # of tables; None: `source`, or the language's code
-    target_column: str | None = None  # likewise `target`; the first two of a table without header
+    # Columns of a table, each a name or a number from 1. None: `source` and `target`, or the
+    # languages' codes, or the first two of a table that has no header and no third.
+    source_column: str | None = None
+    target_column: str | None = None
     dev_size: int = 1000  # lines to cut where dev is not given
     test_size: int = 1000
     split_seed: int = 1
@@ -31,7 +35,7 @@ class Files(Corpus):
         return [num_files, self.source_column, self.target_column, cut]
 
     def paths(self) -> list[Path]:
-        found = [Path(path).expanduser() for paths in self._given().values() for path in paths]
+        found = [expanded(path) for paths in self._given().values() for path in paths]
         for path in found:
             require_file(path)
         return found
@@ -66,7 +70,7 @@ class Files(Corpus):
         return given
 
     def _read(self, paths: list[str], scratch: Path) -> Dataset:
-        first, *second = (Path(path).expanduser() for path in paths)
+        first, *second = map(expanded, paths)
         if second:
             return read_pair(first, second[0], scratch)
         wanted = Columns(self.source, self.target, self.source_column, self.target_column)

@@ -1,18 +1,22 @@
 """Any translation dataset of the Hugging Face hub."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import pyarrow as pa
-from datasets import Dataset, load_dataset
+from datasets import Dataset, DatasetBuilder, IterableDataset, load_dataset_builder
 from datasets.exceptions import DatasetsError
+from huggingface_hub.constants import HF_HOME
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils.logging import set_verbosity_error
-from pyarrow.compute import struct_field  # pyright: ignore[reportAttributeAccessIssue]
 
-from nmt.data.corpus import Corpus, Splits, arrow_table, text_table
-from nmt.data.table import Columns
+from nmt.data.columns import Columns
+from nmt.data.corpus import BLOCK, Corpus, Splits, arrow_table, spooled, texts
+from nmt.data.hub_tables import as_text
 from nmt.errors import UserError
 
 
@@ -39,48 +43,83 @@ class HubDataset(Corpus):
         columns = self.source_column, self.target_column
         return [self.name, self.config, self.folder, self.revision, splits, columns]
 
-    def fetch(self, split: str, **options: Any) -> Any:
-        """The split as load_dataset gives it. UserError where it cannot be had."""
+    def whole(self, split: str, scratch: Path) -> Dataset:
+        """A split. UserError where it cannot be had.
+
+        Of a folder on this machine the library writes to the folder `scratch` alone.
+        """
+        with self.told(split):
+            builder = self._builder(scratch)
+            builder.download_and_prepare()
+            return cast(Dataset, builder.as_dataset(split))
+
+    def streamed(self, split: str, **options: Any) -> IterableDataset:
+        """A split that is read as it is asked for. UserError where it cannot be had."""
+        with self.told(split), TemporaryDirectory() as scratch:
+            builder = self._builder(Path(scratch), **options)
+            return cast(IterableDataset, builder.as_streaming_dataset(split))
+
+    def tables(self, found: IterableDataset, split: str) -> Iterator[pa.Table]:
+        """Source and target of a split, or of shards of it. UserError where they cannot be had."""
+        with self.told(split):
+            for table in found.with_format("arrow").iter(BLOCK):
+                yield self.pairs(cast(pa.Table, table))
+
+    def rows(self, found: IterableDataset, split: str) -> Iterator[tuple[str, str]]:
+        """The pairs of a split one by one, as `tables` has them."""
+        for table in self.tables(found, split):
+            yield from zip(*texts(table), strict=True)
+
+    def pairs(self, table: pa.Table) -> pa.Table:
+        """Source and target of a table of the dataset. UserError where it has no such columns."""
+        return self._columns.pairs(table, f"data.name={self.name}")
+
+    @contextmanager
+    def told(self, split: str) -> Iterator[None]:
+        """Says in a UserError why a split cannot be had, where that is found in the block."""
+        try:
+            yield
+        except UserError:
+            raise
+        except (OSError, ValueError, RuntimeError, DatasetsError, pa.ArrowException) as error:
+            if isinstance(error.__cause__, UserError):  # the library has put its own around it
+                raise error.__cause__ from None
+            raise self._unreachable(split, error) from error
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(self.source, self.target, self.source_column, self.target_column)
+
+    def _builder(self, scratch: Path, **options: Any) -> DatasetBuilder:
         set_verbosity_error()
         disable_progress_bars()
-        try:
-            return load_dataset(
-                self.name,
-                self.config,
-                data_dir=self.folder,
-                revision=self.revision,
-                split=split,
-                **options,
-            )
-        except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-            raise self.unreachable(split, error) from error
+        builder = load_dataset_builder(
+            self.name,
+            self.config,
+            data_dir=self.folder,
+            revision=self.revision,
+            cache_dir=str(scratch) if Path(self.name).is_dir() else None,
+            **options,
+        )
+        return as_text(builder, self._columns, scratch)
 
-    def unreachable(self, split: str, error: Exception) -> UserError:
+    def _unreachable(self, split: str, error: Exception) -> UserError:
         """What to say where the hub, or a folder in its place, does not give a split."""
         reason = " ".join(str(error).split()).rstrip(".")
+        asked = f"data.name={self.name} (split {split})"
+        file = str(getattr(error, "filename", None) or "")
+        if file and Path(file).is_relative_to(HF_HOME):
+            return UserError(
+                f"{asked} cannot be had: {reason}. The Hugging Face libraries keep what they fetch "
+                "there; HF_HOME=FOLDER names another place"
+            )
+        if Path(self.name).is_dir():
+            return UserError(f"{asked} cannot be read from that folder: {reason}")
         return UserError(
-            f"data.name={self.name} (split {split}) cannot be had from the Hugging Face hub: "
-            f"{reason}. Look at huggingface.co/datasets for the name, "
-            "config and splits; without a network use data=bible, data=files, or the folder "
-            "of a corpus you have (data.dir=)"
+            f"{asked} cannot be had from the Hugging Face hub: {reason}. Look at "
+            "huggingface.co/datasets for the name, config and splits; without a network use "
+            "data=bible, data=files, or the folder of a corpus you have (data.dir=)"
         )
-
-    def sides(self, table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-        """Source and target of a table of the dataset. UserError where it has no such columns."""
-        if "translation" in table.column_names and not (self.source_column or self.target_column):
-            both = table["translation"]
-            self._check([field.name for field in both.type])
-            return struct_field(both, self.source), struct_field(both, self.target)
-        wanted = Columns(self.source, self.target, self.source_column, self.target_column)
-        source, target = wanted.find(table.column_names, f"data.name={self.name}")
-        return table[source], table[target]
-
-    def _check(self, languages: list[str]) -> None:
-        for side, language in (("source", self.source), ("target", self.target)):
-            if language not in languages:
-                raise UserError(
-                    f"data.{side}={language}: data.name={self.name} has {', '.join(languages)}"
-                )
 
 
 @dataclass
@@ -96,19 +135,12 @@ class Hub(HubDataset):
         return [super().content(), self.stream]
 
     def read(self, scratch: Path) -> Splits:
-        return Splits(*(self._split(name) for name in (self.train, self.dev, self.test)))
+        return Splits(*(self._split(name, scratch) for name in (self.train, self.dev, self.test)))
 
-    def _split(self, split: str | None) -> Dataset | None:
+    def _split(self, split: str | None, scratch: Path) -> Dataset | None:
         if split is None:
             return None
-        return Dataset(text_table(*self.sides(arrow_table(self._whole(split)))))
-
-    def _whole(self, split: str) -> Dataset:
-        if not self.stream:
-            return self.fetch(split, streaming=False)
-        columns = [self.source_column or self.source, self.target_column or self.target]
-        found = self.fetch(split, streaming=True, columns=columns)
-        try:
-            return Dataset.from_list(list(found))
-        except (OSError, ValueError, RuntimeError, DatasetsError) as error:
-            raise self.unreachable(split, error) from error
+        if self.stream:
+            columns = [self.source_column or self.source, self.target_column or self.target]
+            return spooled(self.rows(self.streamed(split, columns=columns), split), scratch)
+        return Dataset(self.pairs(arrow_table(self.whole(split, scratch))))

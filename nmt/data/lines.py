@@ -1,22 +1,16 @@
 """Files of text, one sentence a line."""
 
-import gzip
-import io
-import lzma
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pyarrow as pa
 from datasets import Dataset
 
+from nmt.data.compressed import decompressed, opened
 from nmt.data.corpus import spooled
 from nmt.errors import UserError
 
-COMPRESSED = (".gz", ".xz", ".zst")
 READ = 1 << 20  # bytes of lines that are decoded at once
 
 
@@ -73,18 +67,35 @@ def strict_lines(path: Path) -> Iterator[str]:
     file that is missing, empty, damaged, or (with the line) not UTF-8.
     """
     require_file(path)
-    number, blank = 0, True
     with opened(path) as file:
-        while lines := file.readlines(READ):
-            text = _text(lines, number, path)
-            blank = blank and not text.strip()
-            number += len(lines)
-            yield from (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+        yield from decoded(file, str(path))
+
+
+def decoded(file: BinaryIO, name: str) -> Iterator[str]:
+    """The lines of an open file as `strict_lines` has them, with its errors."""
+    number, blank = 0, True
+    while lines := file.readlines(READ):
+        text = _text(lines, number, name)
+        blank = blank and not text.strip()
+        number += len(lines)
+        yield from (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
     if blank:
-        raise UserError(f"{path} is empty")
+        raise UserError(f"{name} is empty")
 
 
-def _text(lines: list[bytes], before: int, path: Path) -> str:
+def without_blank_end(lines: Iterable[str]) -> Iterator[str]:
+    """Lines without the blank ones behind the last, which many editors leave."""
+    blank: list[str] = []
+    for line in lines:
+        if line.strip(" "):
+            yield from blank
+            yield line
+            blank.clear()
+        else:
+            blank.append(line)
+
+
+def _text(lines: list[bytes], before: int, name: str) -> str:
     """Some lines of a file decoded, `before` of which there are others."""
     content = b"".join(lines)
     try:
@@ -92,7 +103,7 @@ def _text(lines: list[bytes], before: int, path: Path) -> str:
     except UnicodeDecodeError as error:
         line = before + content.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}, line {line}: invalid UTF-8 ({error.reason}); "
+            f"{name}, line {line}: invalid UTF-8 ({error.reason}); "
             "convert the file first, for instance with iconv"
         ) from None
 
@@ -104,13 +115,15 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
-def stream_lines(path: Path) -> Iterator[bytes]:
-    r"""Yields what `read_bytes` gives line by line, each with its \n; the file may be a pipe.
+def stream_lines(source: Path | BinaryIO) -> Iterator[bytes]:
+    r"""Yields the lines of a file once decompressed, each with its \n; it may be a pipe, or open.
 
     UserError where it is damaged, behind the last line that could be read.
     """
-    require_readable(path)
-    with opened(path) as file:
+    if isinstance(source, Path):
+        require_readable(source)
+    read = opened(source) if isinstance(source, Path) else decompressed(source, "standard input")
+    with read as file:
         yield from file
 
 
@@ -135,27 +148,3 @@ class Repaired:
                 self.num_broken += 1
                 self.first_broken = self.first_broken or number
             yield text.removesuffix("\n").removesuffix("\r")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file for its bytes once decompressed. UserError where it is damaged."""
-    openers: dict[str, Callable[[Path], BinaryIO]] = {
-        ".gz": gzip.open,  # pyright: ignore[reportAssignmentType]
-        ".xz": lzma.open,  # pyright: ignore[reportAssignmentType]
-        ".zst": _open_zst,
-    }
-    try:
-        with openers.get(path.suffix.lower(), _open_plain)(path) as file:
-            yield file
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-
-
-def _open_plain(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _open_zst(path: Path) -> BinaryIO:
-    # Arrow's, since zstandard's own reader takes a file that ends too early for a whole one.
-    return io.BufferedReader(pa.input_stream(path.open("rb"), compression="zstd"))

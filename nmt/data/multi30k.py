@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from nmt.data.hub import Hub
 from nmt.data.published import Published
+from nmt.errors import UserError
+
+HUB_TEST = "test_2016_flickr"  # the test set of both copies on the hub
 
 
 @dataclass
@@ -12,7 +15,7 @@ class Multi30k(Published):
 
     source: str = "de"
     target: str = "en"
-    test: str = "test_2016_flickr"  # the test set's file in the folder
+    test: str = HUB_TEST  # the test set's file in the folder
 
     def languages(self) -> tuple[str, ...]:
         return "de", "en", "fr"
@@ -21,6 +24,11 @@ class Multi30k(Published):
         return "train", "val", self.test
 
     def hub(self) -> Hub:
+        if self.test != HUB_TEST:
+            raise UserError(
+                f"data.test={self.test}: the hub's copy of Multi30k has only {HUB_TEST}; for "
+                "another test set give data.dir=, a folder with its files"
+            )
         if "fr" in (self.source, self.target):
             # The copy that has French has the pictures too: 10 GB, of which the text is streamed.
             return Hub(self.source, self.target, name="romrawinjp/multi30k", stream=True)

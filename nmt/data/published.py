@@ -4,15 +4,17 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.data.cache import expanded
+from nmt.data.compressed import COMPRESSED
 from nmt.data.corpus import Corpus, Splits
 from nmt.data.hub import Hub
-from nmt.data.lines import COMPRESSED, read_pair
+from nmt.data.lines import read_pair
 from nmt.errors import UserError
 
 
 @dataclass
 class Published(Corpus):
-    """In the folder, a split is two files `<name>.<language>`, which may end in .gz, .xz, .zst."""
+    """In the folder, a split is two files `<name>.<language>`, plain or compressed (`.gz` …)."""
 
     dir: str | None = None  # None: from the hub
 
@@ -55,7 +57,7 @@ class Published(Corpus):
         """The files of train, dev and test; none where they come from the hub."""
         if self.dir is None:
             return []
-        place = Path(self.dir).expanduser()
+        place = expanded(self.dir)
         if not place.is_dir():
             raise UserError(f"data.dir={self.dir}: no such folder")
         return [
@@ -68,4 +70,4 @@ def _find(folder: Path, name: str) -> Path:
     for ending in ("", *COMPRESSED):
         if (folder / f"{name}{ending}").is_file():
             return folder / f"{name}{ending}"
-    raise UserError(f"data.dir={folder} has no file {name} (nor {name}.gz, .xz, .zst)")
+    raise UserError(f"data.dir={folder} has no file {name} (nor {name}{', '.join(COMPRESSED)})")

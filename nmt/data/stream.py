@@ -7,11 +7,9 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
 from datasets import IterableDataset
-from datasets.exceptions import DatasetsError
 
-from nmt.data.corpus import BLOCK, Splits, spooled, text_table, texts
+from nmt.data.corpus import Splits, spooled, texts
 from nmt.data.hub import HubDataset
 from nmt.data.text import Text
 from nmt.errors import UserError, at_least
@@ -49,12 +47,12 @@ class Stream(HubDataset):
 
     def read(self, scratch: Path) -> Splits:
         dev, test = (
-            None if name is None else spooled(self._pairs(self._opened(name), name), scratch)
+            None if name is None else spooled(self.rows(self.streamed(name), name), scratch)
             for name in (self.dev, self.test)
         )
         num_dev = 0 if dev else self.dev_size
         num_held = num_dev + (0 if test else self.test_size)
-        first = islice(self._pairs(self.shards, str(self.train)), num_held + self.first)
+        first = islice(self.rows(self.shards, str(self.train)), num_held + self.first)
         found = spooled(first, scratch)
         if len(found) <= num_held:
             raise UserError(
@@ -71,7 +69,7 @@ class Stream(HubDataset):
     def shards(self) -> IterableDataset:
         """All of train, opened and not read."""
         assert self.train is not None
-        return self._opened(self.train)
+        return self.streamed(self.train)
 
     def blocks(self, order: Sequence[int], place: Place) -> Iterator[tuple[list[Text], Place]]:
         """Yields about `buffer` pairs each, and where reading stands after them.
@@ -92,20 +90,6 @@ class Stream(HubDataset):
         for number in range(place.shard, len(order)):
             row = place.row if number == place.shard else 0
             shard = self.shards.shard(len(order), order[number])
-            for table in self._tables(shard.skip(row), str(self.train)):
+            for table in self.tables(shard.skip(row), str(self.train)):
                 row += len(table)
-                yield texts(text_table(*self.sides(table))), Place(number, row)
-
-    def _opened(self, split: str) -> IterableDataset:
-        return self.fetch(split, streaming=True)
-
-    def _pairs(self, found: IterableDataset, split: str) -> Iterator[tuple[str, str]]:
-        for table in self._tables(found, split):
-            yield from zip(*texts(text_table(*self.sides(table))), strict=True)
-
-    def _tables(self, found: IterableDataset, split: str) -> Iterator[pa.Table]:
-        """The tables of some shards of a split. UserError where they cannot be had."""
-        try:
-            yield from found.with_format("arrow").iter(BLOCK)  # pyright: ignore[reportReturnType]
-        except (OSError, ValueError, RuntimeError, DatasetsError, pa.ArrowException) as error:
-            raise self.unreachable(split, error) from error
+                yield texts(table), Place(number, row)

@@ -34,6 +34,9 @@ class TrainLoader:
         self.guide = guide
         self._best = Ids.of(self.train)
         self._last: tuple[int, Ids, Batches] | None = None
+        # Of epochs that have been planned: another plan in between would cut all lines once more.
+        self._num_batches: dict[int, int] = {}
+        self._padding_share: float | None = None  # of the first
         longest = int(self._best.lengths().max())
         if longest > max_tokens:
             raise UserError(
@@ -43,7 +46,9 @@ class TrainLoader:
 
     def num_batches(self, epoch: int) -> int:
         """How many batches an epoch has."""
-        return len(self._plan(epoch)[1])
+        if epoch not in self._num_batches:
+            self._plan(epoch)
+        return self._num_batches[epoch]
 
     def ends(self, epoch: int, number: int) -> bool:
         """Whether so many batches are all of the epoch."""
@@ -69,10 +74,12 @@ class TrainLoader:
         """The text of batches: source and target of each pair."""
         return decoded(batches, self.source_tokenizer, self.target_tokenizer)
 
-    def padding_share(self, epoch: int = 0) -> float:
-        """The share of padding in an epoch, over source and target."""
-        ids, batches = self._plan(epoch)
-        return padding_share(ids.lengths(), batches)
+    def padding_share(self) -> float:
+        """The share of padding in the first epoch, over source and target."""
+        if self._padding_share is None:
+            ids, batches = self._plan(0)
+            self._padding_share = padding_share(ids.lengths(), batches)
+        return self._padding_share
 
     def _plan(self, epoch: int) -> tuple[Ids, Batches]:
         """The epoch's ids and the rows of its batches; the last one asked for is kept."""
@@ -80,6 +87,7 @@ class TrainLoader:
             ids = self._ids(epoch)
             batches = token_batches(ids.lengths(), self.max_tokens, self.seed, epoch)
             self._last = epoch, ids, batches
+            self._num_batches[epoch] = len(batches)
         return self._last[1:]
 
     def _ids(self, epoch: int) -> Ids:

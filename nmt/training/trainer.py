@@ -1,10 +1,10 @@
 """The training loop: batches in, updates, and what is measured and kept on the way."""
 
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,7 +150,8 @@ class Trainer:
     def updates(self) -> Iterator[Work]:
         """Cut the epochs into updates; the last of one may have fewer batches than the others."""
         start = self.position.batch
-        for epoch in count(self.position.epoch):
+        last = self.config.max_epochs or sys.maxsize  # what comes after it is not made ahead
+        for epoch in range(self.position.epoch, last):
             batches: list[Batch] = []
             for number, batch in enumerate(self.loader.epoch(epoch, start), start + 1):
                 batches.append(batch.pinned() if self.device.type == "cuda" else batch)
