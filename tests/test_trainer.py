@@ -460,28 +460,54 @@ def test_a_moving_average_and_two_passes_go_on_bit_for_bit(loss, make_model, ben
     assert whole.position.dev == second.position.dev
 
 
-@pytest.mark.parametrize("step", [3, 4, 6, 10])
-def test_a_training_that_was_stopped_goes_on_bit_for_bit(step, bench):
-    """Between two lines of metrics, at an evaluation, between both, and at the end."""
+STOPS = {
+    "between-lines": (2, Constant),
+    "before-any-evaluation": (3, partial(Plateau, factor=0.5, patience=1)),
+    "at-an-evaluation": (4, Constant),
+    "after-an-evaluation": (5, partial(Plateau, factor=0.5, patience=1)),
+    "at-a-line": (6, Constant),
+    "at-the-end": (10, Constant),
+}
+
+
+@pytest.mark.parametrize(("step", "schedule"), STOPS.values(), ids=STOPS)
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(step, schedule, bench):
     config = Train(max_steps=10, evaluate_every=4, log_every=3, ema=0.9)
-    make = partial(bench.trainer, config, dropout=0.3, schedule=Constant(warmup=20))
-    whole = make(run="whole")
+    make = partial(bench.trainer, config, dropout=0.3)
+    whole = make(run="whole", schedule=schedule(warmup=20))
     whole.fit()
 
-    first = make(run="parts")
+    first = make(run="parts", schedule=schedule(warmup=20))
     first.optimizer.register_step_pre_hook(lambda *_: ask_to_stop(first, step))
     with pytest.raises(Stop, match=f"SIGTERM: stopped at step {step}"):
         first.fit()
     *_, last = checkpoints(first.run)
     assert last.position.step == step
-    second = make(run="parts", step=step)
+    second = make(run="parts", step=step, schedule=schedule(warmup=20))
     second.resume(last)
     second.fit()
 
     assert same(whole.model.state_dict(), second.model.state_dict())
     assert whole.position.dev == second.position.dev
+    assert whole.position.schedule == second.position.schedule
     for name in ("train/loss", "train/nll", "train/grad_norm", "train/lr", "train/epoch"):
         assert metrics(whole, name) == metrics(second, name)
+
+
+def test_a_schedule_resumes_from_an_old_checkpoint_and_not_from_another_schedules(bench):
+    """Older versions stored no state before the first evaluation."""
+    trainer = bench.trainer(Train(max_steps=1), schedule=Plateau(0, factor=0.5, patience=1))
+    trainer.fit()
+    (last,) = checkpoints(trainer.run)
+    begun = Plateau(0, factor=0.5, patience=1).state()
+    for state, schedule in ((begun, Constant(0)), ({"waited": 1}, trainer.schedule)):
+        other = bench.trainer(Train(max_steps=1), schedule=schedule, run="other")
+        kept = replace(last, position=replace(last.position, schedule=state))
+        with pytest.raises(UserError, match=r"state\.json: schedule=.* is not of this training"):
+            other.resume(kept)
+    again = bench.trainer(Train(max_steps=1), schedule=Plateau(0, factor=0.5, patience=1))
+    again.resume(replace(last, position=replace(last.position, schedule={})))
+    assert again.schedule.state() == begun
 
 
 def ask_to_stop(trainer: Trainer, step: int) -> None:

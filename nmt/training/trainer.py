@@ -107,9 +107,23 @@ class Trainer:
         if self.ema:
             self.ema.restore(last.ema())
         self.position = replace(last.position)
-        self.schedule.restore(last.position.schedule)
+        self.restore_schedule(last)
         self.loader.restore(last.position.data)
         self.tally = Tally.restored(last.position.tally)
+
+    def restore_schedule(self, last: Checkpoint) -> None:
+        """Put the schedule where a checkpoint's stood. UserError for the state of another one.
+
+        Older versions of nmt stored no state before the first evaluation: it was the first state.
+        """
+        state = last.position.schedule
+        if not state:
+            return
+        if state.keys() != self.schedule.state().keys():
+            raise UserError(
+                f"{last.folder / 'state.json'}: schedule={state} is not of this training"
+            )
+        self.schedule.restore(state)
 
     def fit(self) -> str:
         """Train to a limit, evaluate what is reached, and say which limit it was."""
@@ -337,7 +351,6 @@ class Trainer:
         with self.ema.in_place() if self.ema else nullcontext(), self.ranks.unsharded():
             position.dev = self.evaluate(position.step)
         self.schedule.observe(position.dev["loss"])
-        position.schedule = self.schedule.state()
         now, best = position.dev[watch], position.best
         better = best is None or (now < best if watch == "loss" else now > best)
         position.best = now if better else best
@@ -354,6 +367,7 @@ class Trainer:
         if not self.ranks.first:
             return
         self.position.tally = self.tally.state()
+        self.position.schedule = self.schedule.state()
         self.logger.flush()
         save(self.run, tensors, self.position)
         prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)
