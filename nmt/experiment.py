@@ -49,6 +49,7 @@ from nmt.training.runtime import (
 )
 from nmt.training.signals import Signals
 from nmt.training.trainer import Trainer
+from nmt.training.watch import worst
 
 
 def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks: Ranks) -> float:
@@ -112,8 +113,7 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
             conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)
     best = trainer.position.best
-    assert best is not None
-    return best
+    return worst(config.watch) if best is None else best
 
 
 def ended(cfg: DictConfig, run: Path) -> str | None:

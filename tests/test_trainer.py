@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.run import Translator
-from nmt.training.checkpoint import average, checkpoints, optimizer_tensors
+from nmt.training.checkpoint import average, better_first, checkpoints, optimizer_tensors
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.graphs import Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
@@ -262,6 +262,18 @@ def test_a_better_evaluation_gives_patience_back(bench):
     )
     trainer.fit()
     assert trainer.position.step == 5  # equal is not better
+
+
+def test_an_evaluation_that_is_not_a_number_is_never_the_best(bench):
+    losses = [nan, 3.0, nan, 2.0, nan, nan]
+    trainer = bench.trainer(
+        Train(patience=2, evaluate_every=1, keep_last=1, keep_best=2, watch="loss"),
+        evaluate=lambda step: {"loss": losses[step - 1], "bleu": 1.0, "chrf": 0.0},
+    )
+    assert trainer.fit() == "no better dev loss in 2 evaluations"
+    assert (trainer.position.step, trainer.position.best) == (6, 2.0)
+    kept = better_first(checkpoints(trainer.run), "loss")
+    assert [found.position.step for found in kept] == [4, 2, 6]
 
 
 def updated(trainer: Trainer, work: Work) -> Update:

@@ -19,6 +19,7 @@ from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
 from nmt.run import CONFIG, FAILURE, RESULT, read_config
 from nmt.settings import settings
+from nmt.training.watch import worst
 
 ended: list[Path] = []  # folders of the sweeps of this process
 
@@ -67,7 +68,7 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         run.mkdir(parents=True, exist_ok=True)
         failure.write_text(f"{summary}\n{trace and chr(10) + trace}", encoding="utf-8")
         print(f"nmt: {run.name}: {summary}", file=sys.stderr)
-        return float("inf" if cfg.train.watch == "loss" else "-inf")
+        return worst(cfg.train.watch)
 
 
 def finished(cfg: DictConfig, run: Path) -> float | None:
@@ -90,10 +91,11 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
         )
     if not (run / RESULT).is_file():
         return None
+    watch = cfg.train.watch
     best = read_json(run / RESULT).get("best_dev")
-    if not isinstance(best, dict) or not isinstance(best.get(cfg.train.watch), int | float):
+    if not isinstance(best, dict) or not isinstance(best.get(watch, ""), int | float | None):
         raise UserError(f"{run / RESULT} has no best_dev: remove it, and the run is finished anew")
-    return best[cfg.train.watch]
+    return worst(watch) if best[watch] is None else best[watch]
 
 
 def conclude() -> None:

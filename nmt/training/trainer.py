@@ -33,6 +33,7 @@ from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
 from nmt.training.tensors import full_tensor, is_divided
+from nmt.training.watch import is_better
 
 NOT_FINITE = "not_finite.tsv"
 AHEAD = 4  # updates whose batches are made before they are needed
@@ -351,9 +352,8 @@ class Trainer:
         with self.ema.in_place() if self.ema else nullcontext(), self.ranks.unsharded():
             position.dev = self.evaluate(position.step)
         self.schedule.observe(position.dev["loss"])
-        now, best = position.dev[watch], position.best
-        better = best is None or (now < best if watch == "loss" else now > best)
-        position.best = now if better else best
+        better = is_better(position.dev[watch], position.best, watch)
+        position.best = position.dev[watch] if better else position.best
         position.bad_evaluations = 0 if better else position.bad_evaluations + 1
         position.seconds = self.elapsed(start)
         self.keep()
