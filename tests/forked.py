@@ -3,13 +3,18 @@
 A test speaks to :class:`Forked`; run as a program, this file is the Python that forks.
 """
 
+import fcntl
 import json
 import os
+import pty
 import pydoc
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -97,7 +102,7 @@ def serve() -> None:
                 address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
                 os.environ |= {name: str(value) for name, value in (several | address).items()}
             os.chdir(asked["folder"])
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
@@ -121,6 +126,25 @@ def serve() -> None:
         code = next(filter(None, map(os.waitstatus_to_exitcode, statuses)), 0)
         print(json.dumps([code, errors.read_text(), seconds]))
         sys.stdout.flush()
+
+
+def at_a_terminal_that_closes() -> None:
+    """Sit at a terminal of its own, which is closed once the run has a checkpoint."""
+    (run,) = (Path(word.partition("=")[2]) for word in sys.argv if "hydra.run.dir=" in word)
+    window, terminal = pty.openpty()
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for number in (0, 1, 2):
+        os.dup2(terminal, number)
+    os.close(terminal)
+
+    def show() -> None:
+        while not any(run.glob("checkpoints/step-*[0-9]")):
+            if select.select([window], [], [], 0.01)[0]:
+                os.read(window, 2**16)
+        os.close(window)
+
+    threading.Thread(target=show, daemon=True).start()
 
 
 def free_port() -> int:

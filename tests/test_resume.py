@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(wh
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
 def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
     typed, undisturbed, _, trained = whole
     run = undisturbed.with_name(f"{undisturbed.name}-{name}")
@@ -122,6 +122,17 @@ def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
     assert not (run / "result.json").exists()
     answer = forked.nmt("train", f"resume={run}")
     assert answer.code == 0, answer.err
+    assert_equal(run, undisturbed)
+
+
+def test_a_run_whose_terminal_is_closed_stops_and_then_goes_on(whole, forked):
+    typed, undisturbed, *_ = whole
+    run = undisturbed.with_name(f"{undisturbed.name}-closed")
+    first = "forked.at_a_terminal_that_closes"
+    answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", first=first)
+    assert answer.code == 0
+    assert not (run / "result.json").exists()
+    assert forked.nmt("train", f"resume={run}").code == 0
     assert_equal(run, undisturbed)
 
 

@@ -124,7 +124,8 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
         if not (run / CONFIG).exists():
             raise KeyboardInterrupt from end  # nothing to go on with
         if ranks.first:
-            print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
+            told = f"nmt: {end if stopped else 'interrupted'}; to go on: {again}"
+            console().print(told, markup=False)
         sys.exit(0 if stopped else 130)
     except torch.OutOfMemoryError as error:
         raise UserError(NO_ROOM_TO_TRANSLATE) from error
