@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra.utils
 from omegaconf import DictConfig, OmegaConf
@@ -116,13 +116,22 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     return worst(config.watch) if best is None else best
 
 
-def ended(cfg: DictConfig, run: Path) -> str | None:
-    """Return the limit that a run with results has reached, in words; None: it can go on."""
+class End(NamedTuple):
+    """Why a run has ended."""
+
+    limit: str  # the first that was reached, in words
+    higher: list[str]  # settings that let it train on
+
+
+def ended(cfg: DictConfig, run: Path) -> End | None:
+    """Return why a run with results has ended; None: it can go on."""
     found = checkpoint.checkpoints(run)
     if not found or not (run / RESULT).is_file():
         return None
-    position = found[-1].position
-    return limits(cfg).reached(position, num_batches=position.batch + 1)  # or more: all the same
+    position, given = found[-1].position, limits(cfg)
+    num_batches = position.batch + 1  # or more: all the same
+    reached = given.reached(position, num_batches)
+    return End(reached, given.raised(position, num_batches)) if reached else None
 
 
 @contextmanager

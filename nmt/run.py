@@ -47,6 +47,7 @@ from nmt.training.checkpoint import (
     load_tensors,
     unless_damaged,
 )
+from nmt.training.memory import TO_TRANSLATE, enough_memory
 from nmt.training.ranks import Ranks
 from nmt.training.runtime import autocast, pick_device, pick_precision, prepare_process
 from nmt.training.tensors import check_tensors
@@ -74,7 +75,7 @@ class Translator:
 
         Each of the ``ranks`` translates its share, and has all.
         """
-        with self.evaluating() as record:
+        with enough_memory(TO_TRANSLATE), self.evaluating() as record:
             found = translate(
                 self.model,
                 self.source_tokenizer,
@@ -90,7 +91,7 @@ class Translator:
         self, lines: Iterable[str], decode: Decode, chunk: int
     ) -> Iterator[list[Translation]]:
         """Translate any number of lines, ``chunk`` of them at a time, in constant memory."""
-        with self.evaluating() as record:
+        with enough_memory(TO_TRANSLATE), self.evaluating() as record:
             yield from translate_stream(
                 self.model,
                 self.source_tokenizer,

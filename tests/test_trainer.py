@@ -10,6 +10,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -352,34 +353,50 @@ def test_updates_in_a_row_that_are_not_finite_end_training(bench):
     assert same(last.model(), dict(trainer.model.named_parameters()))
 
 
-def out_of_memory(rows: int) -> BatchLoss:
-    """A loss whose device has memory for so many sentences."""
+def out_of_memory(rows: int, fail: Callable[[], None]) -> BatchLoss:
+    """A loss whose device has memory for so many sentences, and says so for more."""
 
     def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
         found = batch_loss(model, batch, smoothing)
         if len(batch.source) > rows:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            fail()
         return found
 
     return loss
 
 
+def no_memory_of_a_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def no_memory_of_a_cpu() -> None:
+    torch.empty(2**50, dtype=torch.uint8)
+
+
+def no_memory_of_numpy() -> None:
+    np.empty(2**60, dtype=np.uint8)
+
+
+FULL = {"gpu": no_memory_of_a_gpu, "cpu": no_memory_of_a_cpu, "numpy": no_memory_of_numpy}
+
+
 def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
-    trainer = bench.trainer(Train(max_steps=1), loss=out_of_memory(4))
+    trainer = bench.trainer(Train(max_steps=1), loss=out_of_memory(4, no_memory_of_a_gpu))
     whole = batch(prepared, list(range(8)))
     sizes = f"8 sentences, {whole.source.size(1)} source and {whole.target.size(1) - 1} target"
     with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
         trainer.train_step(Work([whole], 0, 1, {}))
     trainer.recorder = Recorder(trainer.passes, lambda passes, *_: passes)
-    with pytest.raises(UserError, match=r"split_batches=true, or with train\.cuda_graphs=false$"):
+    with pytest.raises(UserError, match=r"split_batches=true, or give train\.cuda_graphs=false$"):
         trainer.train_step(Work([whole], 0, 1, {}))
 
 
+@pytest.mark.parametrize("fail", FULL.values(), ids=FULL)
 @pytest.mark.parametrize("rows", [1, 3])
-def test_batches_are_halved_until_they_fit(rows, bench, prepared):
+def test_batches_are_halved_until_they_fit(rows, fail, bench, prepared):
     """The gradient is the same, that of the first halves of a pass that failed included."""
     moved = []
-    for loss in (batch_loss, out_of_memory(rows)):
+    for loss in (batch_loss, out_of_memory(rows, fail)):
         trainer = bench.trainer(
             Train(max_steps=1, split_batches=True, clip_norm=None),
             make_optimizer=torch.optim.SGD,
@@ -395,8 +412,18 @@ def test_batches_are_halved_until_they_fit(rows, bench, prepared):
 
 
 def test_a_sentence_that_does_not_fit_ends_training(bench, prepared):
-    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=out_of_memory(0))
-    with pytest.raises(UserError, match="a batch of 1 sentences"):
+    loss = out_of_memory(0, no_memory_of_a_cpu)
+    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=loss)
+    with pytest.raises(UserError, match=r"a batch of 1 sentences.*clean\.max_pieces"):
+        trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
+
+
+def test_another_error_is_not_taken_for_too_little_memory(bench, prepared):
+    def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=loss)
+    with pytest.raises(RuntimeError, match="mat1"):
         trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
 
 
