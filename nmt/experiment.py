@@ -28,18 +28,18 @@ from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
-from nmt.files import write, write_json
+from nmt.files import as_typed, write, write_json
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
-from nmt.run import CONFIG, RESULT, Translator, stored
+from nmt.run import CONFIG, FAILURE, RESULT, Translator, stored
 from nmt.settings import settings
 from nmt.training import checkpoint
 from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
-from nmt.training.room import checkpoint_room, only_one
+from nmt.training.room import Taken, checkpoint_room, only_one
 from nmt.training.runtime import (
     forget_peak_memory,
     peak_memory,
@@ -52,12 +52,20 @@ from nmt.training.trainer import Trainer
 from nmt.training.watch import worst
 
 
-def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks: Ranks) -> float:
+def train(
+    cfg: DictConfig,
+    run: Path,
+    before: bytes | None,
+    console: Console,
+    signals: Signals,
+    ranks: Ranks,
+) -> float:
     """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev score.
 
     All ``ranks`` do the same, and the first one writes. UserError for a configuration that cannot
     be built, before any data is read, and for data that cannot be used, before anything is written.
-    Stop where ``signals`` ask for it.
+    Taken where the folder no longer has the config.yaml that was found there ``before``, see
+    :func:`written_config`. Stop where ``signals`` ask for it.
     """
     rehearse(cfg, ranks)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
@@ -74,7 +82,10 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     if isinstance(loss, Guided):
         loss.check(translator.model)
     model = ranks.shard(translator.model)
-    with Progress(console) as progress, opened(cfg, run, prepared, progress, ranks) as (log, found):
+    with (
+        Progress(console) as progress,
+        opened(cfg, run, before, prepared, progress, ranks) as (log, found),
+    ):
         gallery = new_gallery(config, decode, run, translator, prepared, log)
         quick = replace(decode, beam=config.dev_beam, n_best=1)
         evaluation = DevEvaluation(translator, prepared.dev, quick, config.max_tokens, gallery, log)
@@ -136,7 +147,12 @@ def ended(cfg: DictConfig, run: Path) -> End | None:
 
 @contextmanager
 def opened(
-    cfg: DictConfig, run: Path, prepared: Prepared, progress: Progress, ranks: Ranks
+    cfg: DictConfig,
+    run: Path,
+    before: bytes | None,
+    prepared: Prepared,
+    progress: Progress,
+    ranks: Ranks,
 ) -> Iterator[tuple[Logger, list[checkpoint.Checkpoint]]]:
     """Hold a run folder, with its log and its checkpoints, oldest first, inside the block.
 
@@ -145,6 +161,12 @@ def opened(
     with ExitStack() as until:
         if ranks.first:
             until.enter_context(only_one(run))
+            if written_config(run) != before:
+                raise Taken(
+                    f"{run}: another training has begun or changed here meanwhile. To resume "
+                    f"what is there now: nmt train resume={as_typed(run)}"
+                )
+            (run / FAILURE).unlink(missing_ok=True)
             found = checkpoint.repaired(run, progress.say)
             write_start(cfg, run, prepared, goes_on=bool(found))
         ranks.wait()
@@ -152,6 +174,12 @@ def opened(
         place = run if ranks.first else Path(until.enter_context(TemporaryDirectory()))
         step = found[-1].position.step if found else 0
         yield until.enter_context(Logger(place, step)), found
+
+
+def written_config(run: Path) -> bytes | None:
+    """Return config.yaml as it lies in a folder, which tells trainings apart; None: no file."""
+    path = run / CONFIG
+    return path.read_bytes() if path.is_file() else None
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared, goes_on: bool) -> None:
@@ -166,7 +194,8 @@ def write_start(cfg: DictConfig, run: Path, prepared: Prepared, goes_on: bool) -
         if goes_on and path.read_bytes() != tokenizer.model:
             raise UserError(
                 f"{path} is not what the corpus gives now: its text is another, or sentencepiece "
-                f"is. Put the text back (data.dir=, data.train=), or begin again: from={run}"
+                f"is. Put the text back (data.dir=, data.train=), or begin again: "
+                f"nmt train from={as_typed(run)}"
             )
     write(run / CONFIG, OmegaConf.to_yaml(stored(cfg)))
     if not goes_on:

@@ -18,7 +18,7 @@ from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
 from nmt.errors import UserError
-from nmt.experiment import ended, train
+from nmt.experiment import ended, train, written_config
 from nmt.files import as_typed
 from nmt.report.console import console
 from nmt.run import CONFIG, check_checkpoints, read_config
@@ -59,11 +59,12 @@ def main() -> None:
 def new_run(cfg: DictConfig) -> float:
     """Train in the folder that Hydra made; return the best dev score, for sweepers."""
     run = Path(HydraConfig.get().runtime.output_dir)
+    before = written_config(run)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         if several():
             raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")
         again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
-        return attempt(cfg, run, lambda: train_in(cfg, run, again))
+        return attempt(cfg, run, lambda: train_in(cfg, run, before, again))
     return begin(cfg, run)
 
 
@@ -75,7 +76,7 @@ def begin(cfg: DictConfig, run: Path) -> float:
             f"{run} holds a run already: `{again}` goes on with it, "
             "hydra.run.dir=<folder> begins another elsewhere"
         )
-    return train_in(cfg, run, again)
+    return train_in(cfg, run, None, again)
 
 
 def given(words: list[str], prefix: str) -> list[str]:
@@ -93,6 +94,7 @@ def as_choice(word: str) -> str:
 
 def go_on(run: Path, overrides: list[str]) -> None:
     """Go on with a run, or say that it has ended."""
+    before = written_config(run)
     cfg = resumed_config(run, overrides)
     check_checkpoints(cfg, run)
     end = ended(cfg, run)
@@ -103,20 +105,21 @@ def go_on(run: Path, overrides: list[str]) -> None:
             markup=False,
         )
     else:
-        train_in(cfg, run, f"nmt train resume={as_typed(run)}")
+        train_in(cfg, run, before, f"nmt train resume={as_typed(run)}")
 
 
-def train_in(cfg: DictConfig, run: Path, again: str) -> float:
+def train_in(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float:
     """Train in a folder, which does not stay where nothing came of it.
 
-    ``again`` is what to type to go on after an interrupt.
+    ``before`` is the config.yaml that was found there, ``again`` what to type to go on after an
+    interrupt.
     """
-    ranks = Ranks()
+    ranks, own = Ranks(), run
     try:
         with connected(cfg.seed, cfg.device, cfg.train.shard) as ranks, Signals() as signals:
             run = ranks.agreed(run)
             with enough_memory(FOR_THE_MODEL):
-                return train(cfg, run, console(quiet=not ranks.first), signals, ranks)
+                return train(cfg, run, before, console(quiet=not ranks.first), signals, ranks)
     except (Stop, KeyboardInterrupt) as end:
         stopped = isinstance(end, Stop)
         if not (run / CONFIG).exists():
@@ -135,6 +138,7 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
         ) from error
     finally:
         remove_empty(run)
+        remove_empty(own)  # of another process than the first, which has a name of its own
 
 
 def remove_empty(run: Path) -> None:

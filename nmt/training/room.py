@@ -14,9 +14,13 @@ from nmt.training.advice import NeedsOtherSettings
 LOCK = "lock"
 
 
+class Taken(UserError):
+    """A folder that belongs to another training: nothing is to be written into it."""
+
+
 @contextmanager
 def only_one(run: Path) -> Iterator[None]:
-    """Hold a run folder. UserError where another process does.
+    """Hold a run folder. Taken where another process does.
 
     The system lets go of it when the process ends, however it ends.
     """
@@ -25,7 +29,7 @@ def only_one(run: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(
+        raise Taken(
             f"another process is training in {run}: wait for it or stop it, or begin in another "
             "folder (hydra.run.dir=)"
         ) from error
