@@ -3,11 +3,12 @@
 config.yaml           the resolved configuration, and the format of the folder
 tokenizer/            SentencePiece models
 checkpoints/          see nmt.training.checkpoint
-model.safetensors     the final model (training has ended)
+model.safetensors     the final model, while training has ended
 metrics.jsonl         every number that was logged      tensorboard/  the same as events
 hypotheses.txt        the test set's translations       result.json   their scores
 sources.txt, references.txt, a line for each line of hypotheses.txt
 heatmaps/             PNG
+ends/                 what lay here when training went past an end, see nmt.ends
 failure.txt           why a run of a sweep failed
 not_finite.tsv        the sentences of the update that ended a training that diverged
 lock                  held while a process trains here
@@ -36,7 +37,7 @@ from nmt.decoding.translate import Decode, Translation, translate, translate_str
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
-from nmt.foreign import FORMAT, read_yaml, refuse_links, without_format
+from nmt.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import (
@@ -55,6 +56,7 @@ from nmt.training.tensors import check_tensors
 CONFIG = "config.yaml"
 RESULT = "result.json"
 FAILURE = "failure.txt"
+TOKENIZERS = "tokenizer"
 
 
 @dataclass
@@ -188,7 +190,7 @@ def of_file(path: Path) -> Iterator[None]:
 
 def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
     """Read the tokenizers of a run, source and target. UserError where they are none."""
-    folder = run / "tokenizer"
+    folder = run / TOKENIZERS
     try:
         source, target = (Tokenizer.load(folder, side) for side in ("source", "target"))
     except RuntimeError as error:
@@ -225,7 +227,7 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     device = pick_device(device_name)
     prepare_process(device)
     path = run / MODEL
-    if not path.is_file():
+    if not path.is_file() or trained_on(run):
         path = best_checkpoint(run, cfg.train.watch).weights
     source, target = load_tokenizers(run)
     check_tensors(weightless(cfg, run, source, target), path)
@@ -233,6 +235,22 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
     return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)
+
+
+def result_step(run: Path) -> int | None:
+    """Return how many updates there were before a run's result; None: it has none that says so."""
+    path = run / RESULT
+    step = read_json(path).get("steps") if path.is_file() else None
+    return step if type(step) is int else None
+
+
+def trained_on(run: Path) -> bool:
+    """Tell whether a run has a checkpoint of a later step than its result: it is unfinished again.
+
+    No training leaves that any more, see :mod:`nmt.ends`; those of older versions of nmt could.
+    """
+    step = result_step(run)
+    return step is not None and any(one.position.step > step for one in checkpoints(run))
 
 
 def best_checkpoint(run: Path, watch: str) -> Checkpoint:

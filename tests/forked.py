@@ -4,6 +4,7 @@ A test speaks to :class:`Forked`; run as a program, this file is the Python that
 """
 
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -16,9 +17,10 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TIMEOUT = 120.0  # seconds until a process that does not end is given up
 
@@ -60,7 +62,8 @@ class Forked(AbstractContextManager["Forked"]):
 
         Or after ``once`` it has put something into that folder. With ``size`` as many processes run
         it together, as torchrun would start them; the first one gets the signal. Before that they
-        call ``first``, a function by the name of its module here and its own.
+        call ``first``, a function by the name of its module here and its own, and behind a space
+        what it is given.
         """
         asked = {
             "words": [str(word) for word in words],
@@ -112,7 +115,8 @@ def serve() -> None:
             code = 1
             try:
                 if asked["first"]:
-                    pydoc.locate(asked["first"])()
+                    name, *given = asked["first"].split()
+                    pydoc.locate(name)(*given)
                 main()
                 code = 0
             except SystemExit as end:
@@ -145,6 +149,21 @@ def at_a_terminal_that_closes() -> None:
         os.close(window)
 
     threading.Thread(target=show, daemon=True).start()
+
+
+def killed_after_renames(number: str) -> None:
+    """End by SIGKILL once so many files or folders have been renamed or replaced."""
+    left = itertools.count(int(number) - 1, -1)
+
+    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+        def rename(*given: Any, **named: Any) -> None:
+            real(*given, **named)
+            if not next(left):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return rename
+
+    os.rename, os.replace = deadly(os.rename), deadly(os.replace)
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ from nmt.foreign import read_json
 from nmt.report.console import console
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
-from nmt.run import CONFIG, FAILURE, RESULT, read_config
+from nmt.run import CONFIG, FAILURE, RESULT, read_config, trained_on
 from nmt.settings import settings
 from nmt.training.room import Taken
 from nmt.training.watch import worst
@@ -93,7 +93,7 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
             f"{run} holds a run with other settings: {key}={theirs.get(key)}, and now "
             f"{ours.get(key)}. Give the words it was begun with, or another hydra.sweep.dir"
         )
-    if not (run / RESULT).is_file():
+    if not (run / RESULT).is_file() or trained_on(run):
         return None
     watch = cfg.train.watch
     best = read_json(run / RESULT).get("best_dev")

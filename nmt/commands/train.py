@@ -17,9 +17,11 @@ from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
+from nmt.ends import ended
 from nmt.errors import UserError
-from nmt.experiment import ended, train, written_config
+from nmt.experiment import train
 from nmt.files import as_typed
+from nmt.opening import written_config
 from nmt.report.console import console
 from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.training.advice import NeedsOtherSettings

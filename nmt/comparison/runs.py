@@ -13,7 +13,7 @@ from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
 from nmt.files import lines_of
 from nmt.foreign import read_json, refuse_links
 from nmt.report.logger import read_metrics
-from nmt.run import CONFIG, FAILURE, RESULT, stored_config
+from nmt.run import CONFIG, FAILURE, RESULT, stored_config, trained_on
 from nmt.settings import Setting, settings
 
 TEXTS = ("split", "device", "precision")  # of a result, where it has them
@@ -159,7 +159,7 @@ def why_not(run: Run) -> str:
     if failure.is_file():
         lines = failure.read_text(encoding="utf-8").splitlines() or ["it is not said why"]
         return f"failed: {lines[0]}"
-    if not run.result:
+    if not run.result or trained_on(run.folder):
         steps = [line["step"] for line in run.metrics]
         return f"unfinished: step {steps[-1]:,}" if steps else "unfinished: no step was logged"
     if not isinstance(run.result.get("bleu"), int | float):

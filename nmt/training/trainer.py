@@ -135,7 +135,7 @@ class Trainer:
         self.model.train()
         self.signals.patient = True
         with closing(self.work()) as work:
-            while not (reached := self.limits.reached(position, self.num_batches)):
+            while not (reached := self.reached()):
                 self.train_step(next(work))
                 position.seconds = self.elapsed(start)
                 evaluate = position.step % config.evaluate_every == 0
@@ -152,6 +152,10 @@ class Trainer:
         self.signals.patient = False
         self.stop_if_asked()
         return reached
+
+    def reached(self) -> str | None:
+        """Return the limit that ends training here, in words; None: it goes on."""
+        return self.limits.reached(self.position, self.num_batches)
 
     def elapsed(self, start: float) -> float:
         """Return for how long training has gone on, the same for all processes."""
