@@ -107,6 +107,7 @@ def train(
         if found:
             resume(cfg, trainer, found[-1])
         else:
+            progress.say(f"begins with new weights, seed={cfg.seed}")
             log.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")

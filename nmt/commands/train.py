@@ -145,7 +145,7 @@ def train_in(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> fl
 
 def remove_empty(run: Path) -> None:
     """Remove a run folder in which nothing came about, and those above it in the current folder."""
-    here = Path.cwd()
+    here, run = Path.cwd(), run.absolute()
     above = takewhile(lambda folder: folder != here, run.parents)
     with suppress(OSError):  # not empty
         for folder in [run, *(above if run.is_relative_to(here) else ())]:
