@@ -111,6 +111,7 @@ def train(
             log.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")
+        log.check()
         with ranks.unsharded():
             if ranks.first:
                 finish(translator, run, config, progress.say)

@@ -12,7 +12,7 @@ from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError
 from nmt.files import as_typed, write
-from nmt.report.logger import Logger
+from nmt.report.logger import Logger, quiet_writers
 from nmt.report.progress import Progress
 from nmt.run import CONFIG, FAILURE, TOKENIZERS, stored
 from nmt.training import checkpoint
@@ -31,7 +31,8 @@ def opened(
 ) -> Iterator[tuple[Logger, list[checkpoint.Checkpoint]]]:
     """Hold a run folder, with its log and its checkpoints, oldest first, inside the block.
 
-    The first of the ``ranks`` holds it; what the others log goes nowhere.
+    The first of the ``ranks`` holds it; what the others log goes nowhere. UserError where it is
+    moved or deleted meanwhile.
     """
     with ExitStack() as until:
         if ranks.first:
@@ -53,7 +54,13 @@ def opened(
         found = same_checkpoints(run, ranks)
         place = run if ranks.first else Path(until.enter_context(TemporaryDirectory()))
         step = found[-1].position.step if found else 0
-        yield until.enter_context(Logger(place, step)), found
+        until.enter_context(quiet_writers())
+        log = until.enter_context(Logger(place, step))
+        try:
+            yield log, found
+        except Exception:
+            log.check()  # what went wrong, where the folder is gone
+            raise
 
 
 def written_config(run: Path) -> bytes | None:

@@ -1,9 +1,11 @@
 """One folder, one training, also where several begin in the same second or aim at one folder."""
 
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from command import files, mistake, nmt
 from nmt import experiment
 from nmt.commands import again
 from nmt.commands.folders import claimed
+from nmt.training.trainer import Trainer
 
 
 def test_a_folder_is_claimed_once(tmp_path):
@@ -64,6 +67,62 @@ def test_trainings_of_the_same_second_have_folders_of_their_own(
     for seed, folder in ((1, name), (2, f"{name}-2")):
         result = json.loads((Path(run.format(folder)) / "result.json").read_text())
         assert result["seed"] == seed
+
+
+def after_step_3(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    real = Trainer.train_step
+
+    def train_step(self: Trainer, work: Any) -> None:
+        if self.position.step == 3:
+            do()
+        real(self, work)
+
+    patch.setattr(Trainer, "train_step", train_step)
+
+
+def before_the_final_test(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    real = experiment.test
+
+    def test(*given: Any) -> Any:
+        do()
+        return real(*given)
+
+    patch.setattr(experiment, "test", test)
+
+
+def before_the_final_model(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    real = experiment.finish
+
+    def finish(*given: Any) -> Any:
+        do()
+        return real(*given)
+
+    patch.setattr(experiment, "finish", finish)
+
+
+MOMENTS = [after_step_3, before_the_final_model, before_the_final_test]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("kind", ["moved", "deleted"])
+def test_a_folder_that_goes_while_it_trains_ends_training_with_a_message(
+    kind, moment, tiny, tmp_path, monkeypatch
+):
+    """Without a traceback of a thread, which would be an error here; and it is not made anew."""
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    go = partial(run.rename, moved) if kind == "moved" else partial(shutil.rmtree, run)
+    with monkeypatch.context() as patch:
+        moment(patch, go)
+        answer = nmt("train", *tiny, "train.heatmaps=0", f"hydra.run.dir={run}")
+
+    assert answer.code == 1
+    assert f"nmt: {run} was moved or deleted while it trained" in answer.err
+    assert "Traceback" not in answer.err
+    assert not run.exists()
+    if kind == "moved":
+        answer = nmt("train", f"resume={moved}")
+        assert answer.code == 0, answer.err
+        assert json.loads((moved / "result.json").read_text())["steps"] == 4
 
 
 def meanwhile(monkeypatch, do: Callable[[], object]) -> None:
