@@ -71,6 +71,7 @@ class Translator:
     device: torch.device
     precision: torch.dtype
     ranks: Ranks = field(default_factory=Ranks)
+    weights: str | None = None  # where they lie in a run folder; None: they are in training
 
     def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
         """Translate lines; the ``decode.n_best`` best translations of each.
@@ -234,7 +235,9 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     model = build_model(cfg, source, target).to(device)
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
-    return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)
+    languages = cfg.data.source, cfg.data.target
+    weights = path.relative_to(run).as_posix()
+    return Translator(model, source, target, *languages, device, dtype, weights=weights)
 
 
 def result_step(run: Path) -> int | None:

@@ -71,19 +71,20 @@ def test_a_run_that_is_stopped_past_its_end_is_unfinished(run, monkeypatch):
 
 
 def test_the_best_checkpoint_translates_until_there_is_a_new_model(run, monkeypatch):
+    """And what was measured with it says so."""
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "finish", interrupted)
         nmt("train", "resume=run", "train.max_steps=6")
     assert not (run / "model.safetensors").exists()
-    opened = []
-    with monkeypatch.context() as patch:
-        real = experiment.checkpoint.load_tensors
-        patch.setattr(
-            "nmt.run.load_tensors", lambda *given: (opened.append(given[1]), real(*given))
-        )
-        assert nmt("translate", "run=run", stdin=b"eins\n").code == 0
-    (path,) = opened
-    assert path.parent.parent == run / "checkpoints"
+    evaluated = run / "evaluation" / "files-test"
+    assert nmt("evaluate", "run=run", "heatmaps=0").code == 0
+    weights = result(evaluated)["weights"]
+    assert Path(weights).parts[0] == "checkpoints"
+    assert (run / weights).is_file()
+
+    assert nmt("train", "resume=run").code == 0
+    assert nmt("evaluate", "run=run", "heatmaps=0").code == 0
+    assert result(evaluated)["weights"] == "model.safetensors"
 
 
 def test_a_run_that_cannot_train_on_loses_nothing(run, numbers):
