@@ -1,21 +1,19 @@
 """One experiment: from a configuration to a run folder with a trained and evaluated model."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import hydra.utils
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nmt import ends
 from nmt.build import (
     build_loader,
     build_loss,
     build_optimizer,
-    limits,
     new_translator,
     num_parameters,
     prepare_data,
@@ -25,10 +23,10 @@ from nmt.config import Train
 from nmt.data.corpus import Lines
 from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
-from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
-from nmt.files import write, write_json
+from nmt.files import write_json
+from nmt.opening import opened, write_config
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
@@ -39,7 +37,7 @@ from nmt.settings import settings
 from nmt.training import checkpoint
 from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
-from nmt.training.room import checkpoint_room, only_one
+from nmt.training.room import checkpoint_room
 from nmt.training.runtime import (
     forget_peak_memory,
     peak_memory,
@@ -49,14 +47,23 @@ from nmt.training.runtime import (
 )
 from nmt.training.signals import Signals
 from nmt.training.trainer import Trainer
+from nmt.training.watch import worst
 
 
-def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks: Ranks) -> float:
+def train(
+    cfg: DictConfig,
+    run: Path,
+    before: bytes | None,
+    console: Console,
+    signals: Signals,
+    ranks: Ranks,
+) -> float:
     """Train in a run folder, from its last checkpoint if it has one; evaluate; the best dev score.
 
     All ``ranks`` do the same, and the first one writes. UserError for a configuration that cannot
     be built, before any data is read, and for data that cannot be used, before anything is written.
-    Stop where ``signals`` ask for it.
+    Taken where the folder no longer has the config.yaml that was found there ``before``, see
+    :func:`nmt.opening.written_config`. Stop where ``signals`` ask for it.
     """
     rehearse(cfg, ranks)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
@@ -73,7 +80,10 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     if isinstance(loss, Guided):
         loss.check(translator.model)
     model = ranks.shard(translator.model)
-    with Progress(console) as progress, opened(cfg, run, prepared, progress, ranks) as (log, found):
+    with (
+        Progress(console) as progress,
+        opened(cfg, run, before, prepared, progress, ranks) as (log, found),
+    ):
         gallery = new_gallery(config, decode, run, translator, prepared, log)
         quick = replace(decode, beam=config.dev_beam, n_best=1)
         evaluation = DevEvaluation(translator, prepared.dev, quick, config.max_tokens, gallery, log)
@@ -95,12 +105,13 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
         )
         introduce(console, prepared, trainer, run)
         if found:
-            trainer.resume(found[-1])
-            progress.say(f"goes on at step {trainer.position.step:,}")
+            resume(cfg, trainer, found[-1])
         else:
+            progress.say(f"begins with new weights, seed={cfg.seed}")
             log.config((run / CONFIG).read_text(encoding="utf-8"))
         reached = trainer.fit()
         progress.say(f"{reached} after {clock(trainer.position.seconds)}")
+        log.check()
         with ranks.unsharded():
             if ranks.first:
                 finish(translator, run, config, progress.say)
@@ -112,69 +123,22 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
             conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)
     best = trainer.position.best
-    assert best is not None
-    return best
+    return worst(config.watch) if best is None else best
 
 
-def ended(cfg: DictConfig, run: Path) -> str | None:
-    """Return the limit that a run with results has reached, in words; None: it can go on."""
-    found = checkpoint.checkpoints(run)
-    if not found or not (run / RESULT).is_file():
-        return None
-    position = found[-1].position
-    return limits(cfg).reached(position, num_batches=position.batch + 1)  # or more: all the same
+def resume(cfg: DictConfig, trainer: Trainer, last: checkpoint.Checkpoint) -> None:
+    """Stand where a checkpoint stood, with another configuration, maybe.
 
-
-@contextmanager
-def opened(
-    cfg: DictConfig, run: Path, prepared: Prepared, progress: Progress, ranks: Ranks
-) -> Iterator[tuple[Logger, list[checkpoint.Checkpoint]]]:
-    """Hold a run folder, with its log and its checkpoints, oldest first, inside the block.
-
-    The first of the ``ranks`` holds it; what the others log goes nowhere.
+    Before that is written, what is of an end that training goes past is set aside, so that no
+    result lies beside the settings of another.
     """
-    with ExitStack() as until:
-        if ranks.first:
-            until.enter_context(only_one(run))
-            found = checkpoint.repaired(run, progress.say)
-            write_start(cfg, run, prepared, goes_on=bool(found))
-        ranks.wait()
-        found = same_checkpoints(run, ranks)
-        place = run if ranks.first else Path(until.enter_context(TemporaryDirectory()))
-        step = found[-1].position.step if found else 0
-        yield until.enter_context(Logger(place, step)), found
-
-
-def write_start(cfg: DictConfig, run: Path, prepared: Prepared, goes_on: bool) -> None:
-    """Write what explains the run before it has learned anything.
-
-    UserError where it has, and from another text: its pieces would be others.
-    """
-    folder = run / "tokenizer"
-    tokenizers = {"source": prepared.source_tokenizer, "target": prepared.target_tokenizer}
-    for side, tokenizer in tokenizers.items():
-        path = folder / f"{side}.model"
-        if goes_on and path.read_bytes() != tokenizer.model:
-            raise UserError(
-                f"{path} is not what the corpus gives now: its text is another, or sentencepiece "
-                f"is. Put the text back (data.dir=, data.train=), or begin again: from={run}"
-            )
-    write(run / CONFIG, OmegaConf.to_yaml(stored(cfg)))
-    if not goes_on:
-        for side, tokenizer in tokenizers.items():
-            tokenizer.save(folder, side)
-
-
-def same_checkpoints(run: Path, ranks: Ranks) -> list[checkpoint.Checkpoint]:
-    """Return the checkpoints of a run, oldest first. UserError where not all ``ranks`` see them."""
-    found = checkpoint.checkpoints(run)
-    steps = [one.position.step for one in found]
-    if any(others != steps for others in ranks.gathered(steps)):
-        raise UserError(
-            f"{run}: not every process sees its checkpoints: put it on a disk that all machines "
-            "share (hydra.run.dir=)"
-        )
-    return found
+    trainer.resume(last)
+    say, step = trainer.progress.say, trainer.position.step
+    say(f"goes on at step {step:,}")
+    if trainer.ranks.first:
+        for place in ends.leave(trainer.run, step, trains_on=not trainer.reached()):
+            say(f"what the run had come to is now in {place}")
+        write_config(cfg, trainer.run)
 
 
 def new_gallery(
@@ -246,7 +210,7 @@ def test(
 def conclude(
     cfg: DictConfig, run: Path, trainer: Trainer, result: dict[str, Any], logger: Logger
 ) -> None:
-    """Write result.json, and the run's row in TensorBoard's HParams.
+    """Write the run's row in TensorBoard's HParams, and result.json.
 
     ``dev`` is of the last evaluation (empty: training ended without one), ``best_dev`` the best of
     all, ``tested_weights`` what the tested weights have on dev under teacher forcing.
@@ -270,6 +234,7 @@ def conclude(
         "decode": OmegaConf.to_container(cfg.decode),
         "config": stored(cfg),
     }
-    write_json(run / RESULT, result)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     logger.hparams(position.step, settings(config), measured(result))
+    logger.flush()
+    write_json(run / RESULT, result)  # last: what has a result has ended

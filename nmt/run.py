@@ -3,11 +3,12 @@
 config.yaml           the resolved configuration, and the format of the folder
 tokenizer/            SentencePiece models
 checkpoints/          see nmt.training.checkpoint
-model.safetensors     the final model (training has ended)
+model.safetensors     the final model, while training has ended
 metrics.jsonl         every number that was logged      tensorboard/  the same as events
 hypotheses.txt        the test set's translations       result.json   their scores
 sources.txt, references.txt, a line for each line of hypotheses.txt
 heatmaps/             PNG
+ends/                 what lay here when training went past an end, see nmt.ends
 failure.txt           why a run of a sweep failed
 not_finite.tsv        the sentences of the update that ended a training that diverged
 lock                  held while a process trains here
@@ -36,7 +37,7 @@ from nmt.decoding.translate import Decode, Translation, translate, translate_str
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
-from nmt.foreign import FORMAT, read_yaml, refuse_links, without_format
+from nmt.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import (
@@ -47,6 +48,7 @@ from nmt.training.checkpoint import (
     load_tensors,
     unless_damaged,
 )
+from nmt.training.memory import TO_TRANSLATE, enough_memory
 from nmt.training.ranks import Ranks
 from nmt.training.runtime import autocast, pick_device, pick_precision, prepare_process
 from nmt.training.tensors import check_tensors
@@ -54,6 +56,7 @@ from nmt.training.tensors import check_tensors
 CONFIG = "config.yaml"
 RESULT = "result.json"
 FAILURE = "failure.txt"
+TOKENIZERS = "tokenizer"
 
 
 @dataclass
@@ -68,13 +71,14 @@ class Translator:
     device: torch.device
     precision: torch.dtype
     ranks: Ranks = field(default_factory=Ranks)
+    weights: str | None = None  # where they lie in a run folder; None: they are in training
 
     def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
         """Translate lines; the ``decode.n_best`` best translations of each.
 
         Each of the ``ranks`` translates its share, and has all.
         """
-        with self.evaluating() as record:
+        with enough_memory(TO_TRANSLATE), self.evaluating() as record:
             found = translate(
                 self.model,
                 self.source_tokenizer,
@@ -90,7 +94,7 @@ class Translator:
         self, lines: Iterable[str], decode: Decode, chunk: int
     ) -> Iterator[list[Translation]]:
         """Translate any number of lines, ``chunk`` of them at a time, in constant memory."""
-        with self.evaluating() as record:
+        with enough_memory(TO_TRANSLATE), self.evaluating() as record:
             yield from translate_stream(
                 self.model,
                 self.source_tokenizer,
@@ -187,7 +191,7 @@ def of_file(path: Path) -> Iterator[None]:
 
 def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
     """Read the tokenizers of a run, source and target. UserError where they are none."""
-    folder = run / "tokenizer"
+    folder = run / TOKENIZERS
     try:
         source, target = (Tokenizer.load(folder, side) for side in ("source", "target"))
     except RuntimeError as error:
@@ -224,14 +228,32 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     device = pick_device(device_name)
     prepare_process(device)
     path = run / MODEL
-    if not path.is_file():
+    if not path.is_file() or trained_on(run):
         path = best_checkpoint(run, cfg.train.watch).weights
     source, target = load_tokenizers(run)
     check_tensors(weightless(cfg, run, source, target), path)
     model = build_model(cfg, source, target).to(device)
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
-    return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)
+    languages = cfg.data.source, cfg.data.target
+    weights = path.relative_to(run).as_posix()
+    return Translator(model, source, target, *languages, device, dtype, weights=weights)
+
+
+def result_step(run: Path) -> int | None:
+    """Return how many updates there were before a run's result; None: it has none that says so."""
+    path = run / RESULT
+    step = read_json(path).get("steps") if path.is_file() else None
+    return step if type(step) is int else None
+
+
+def trained_on(run: Path) -> bool:
+    """Tell whether a run has a checkpoint of a later step than its result: it is unfinished again.
+
+    No training leaves that any more, see :mod:`nmt.ends`; those of older versions of nmt could.
+    """
+    step = result_step(run)
+    return step is not None and any(one.position.step > step for one in checkpoints(run))
 
 
 def best_checkpoint(run: Path, watch: str) -> Checkpoint:

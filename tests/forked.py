@@ -3,17 +3,24 @@
 A test speaks to :class:`Forked`; run as a program, this file is the Python that forks.
 """
 
+import fcntl
+import itertools
 import json
 import os
+import pty
 import pydoc
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TIMEOUT = 120.0  # seconds until a process that does not end is given up
 
@@ -55,7 +62,8 @@ class Forked(AbstractContextManager["Forked"]):
 
         Or after ``once`` it has put something into that folder. With ``size`` as many processes run
         it together, as torchrun would start them; the first one gets the signal. Before that they
-        call ``first``, a function by the name of its module here and its own.
+        call ``first``, a function by the name of its module here and its own, and behind a space
+        what it is given.
         """
         asked = {
             "words": [str(word) for word in words],
@@ -97,7 +105,7 @@ def serve() -> None:
                 address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
                 os.environ |= {name: str(value) for name, value in (several | address).items()}
             os.chdir(asked["folder"])
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
@@ -107,7 +115,8 @@ def serve() -> None:
             code = 1
             try:
                 if asked["first"]:
-                    pydoc.locate(asked["first"])()
+                    name, *given = asked["first"].split()
+                    pydoc.locate(name)(*given)
                 main()
                 code = 0
             except SystemExit as end:
@@ -121,6 +130,40 @@ def serve() -> None:
         code = next(filter(None, map(os.waitstatus_to_exitcode, statuses)), 0)
         print(json.dumps([code, errors.read_text(), seconds]))
         sys.stdout.flush()
+
+
+def at_a_terminal_that_closes() -> None:
+    """Sit at a terminal of its own, which is closed once the run has a checkpoint."""
+    (run,) = (Path(word.partition("=")[2]) for word in sys.argv if "hydra.run.dir=" in word)
+    window, terminal = pty.openpty()
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for number in (0, 1, 2):
+        os.dup2(terminal, number)
+    os.close(terminal)
+
+    def show() -> None:
+        while not any(run.glob("checkpoints/step-*[0-9]")):
+            if select.select([window], [], [], 0.01)[0]:
+                os.read(window, 2**16)
+        os.close(window)
+
+    threading.Thread(target=show, daemon=True).start()
+
+
+def killed_after_renames(number: str) -> None:
+    """End by SIGKILL once so many files or folders have been renamed or replaced."""
+    left = itertools.count(int(number) - 1, -1)
+
+    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+        def rename(*given: Any, **named: Any) -> None:
+            real(*given, **named)
+            if not next(left):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return rename
+
+    os.rename, os.replace = deadly(os.rename), deadly(os.replace)
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from command import files, mistake, nmt
 from safetensors.torch import load_file
 
@@ -281,6 +282,17 @@ def test_mistakes_of_translate_are_told(words, told, trained, tmp_path, monkeypa
 
     assert all(part in message for part in told), message
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_a_translation_without_memory_is_told(command, trained, monkeypatch):
+    monkeypatch.setattr(
+        "nmt.decoding.translate.search", lambda *_, **__: torch.empty(2**50, dtype=torch.uint8)
+    )
+
+    message = mistake(nmt(command, f"run={trained}", stdin=b"eins\n"))
+
+    assert "lower decode.batch_size or decode.batch_tokens" in message
 
 
 def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_path):

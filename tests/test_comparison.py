@@ -172,6 +172,8 @@ def test_what_was_not_measured_is_blank_and_never_zero(tmp_path):
     write_alignment(tmp_path / "new", "bible-test", '{"aer": 0.25}')
     write_alignment(tmp_path / "new", "bible-dev", '{"aer": 0.75}')
     write_alignment(tmp_path / "new", "news-test", '{"links": 3}')
+    checkpoint = '{"aer": 0.5, "weights": "checkpoints/step-0000010/model.safetensors"}'
+    write_alignment(tmp_path / "new", "early-test", checkpoint)
 
     found = compare(find_runs([tmp_path]), None, [])
 

@@ -1,5 +1,7 @@
 """Where training ends, and what schedules fall with."""
 
+from dataclasses import replace
+
 import pytest
 
 from nmt.config import Train
@@ -56,6 +58,25 @@ def test_patience_ends_training_without_a_better_evaluation():
     reason = limits.reached(Position(bad_evaluations=3), BATCHES)
     assert reason == "no better dev loss in 3 evaluations"
     assert limits.progress(at(step=4), BATCHES) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (Train(max_steps=8), ["train.max_steps=16"]),
+        (Train(max_steps=4), ["train.max_steps=16"]),  # lowered for a run that was past it
+        (Train(max_steps=9, max_epochs=3), ["train.max_epochs=6"]),
+        (Train(max_epochs=2, patience=2), ["train.max_epochs=6", "train.patience=6"]),
+        (Train(max_minutes=0.5), ["train.max_minutes=12"]),
+    ],
+)
+def test_limits_that_are_reached_can_be_raised(config, words):
+    position = Position(step=8, epoch=3, batch=0, seconds=333.3, bad_evaluations=3)
+    limits = Limits(config, Constant(0))
+    assert limits.reached(position, BATCHES)
+    assert limits.raised(position, BATCHES) == words
+    higher = {key.removeprefix("train."): int(end) for key, end in (w.split("=") for w in words)}
+    assert Limits(replace(config, **higher), Constant(0)).reached(position, BATCHES) is None
 
 
 @pytest.mark.parametrize(

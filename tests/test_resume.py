@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(wh
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
 def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
     typed, undisturbed, _, trained = whole
     run = undisturbed.with_name(f"{undisturbed.name}-{name}")
@@ -123,6 +123,67 @@ def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
     answer = forked.nmt("train", f"resume={run}")
     assert answer.code == 0, answer.err
     assert_equal(run, undisturbed)
+
+
+def test_a_run_whose_terminal_is_closed_stops_and_then_goes_on(whole, forked):
+    typed, undisturbed, *_ = whole
+    run = undisturbed.with_name(f"{undisturbed.name}-closed")
+    first = "forked.at_a_terminal_that_closes"
+    answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", first=first)
+    assert answer.code == 0
+    assert not (run / "result.json").exists()
+    assert forked.nmt("train", f"resume={run}").code == 0
+    assert_equal(run, undisturbed)
+
+
+def test_a_run_that_trains_on_and_is_killed_is_of_one_step_at_every_moment(whole, forked):
+    """Each time a rename later among those by which the end is left and the new one written."""
+    _, undisturbed, *_ = whole
+    reference, run = (undisturbed.with_name(f"{undisturbed.name}-{n}") for n in ("on", "on-killed"))
+    for folder in (reference, run):
+        shutil.copytree(undisturbed, folder)
+    words = ["train.max_steps=44", "train.patience=null"]
+    assert forked.nmt("train", f"resume={reference}", *words).code == 0
+    before = json.loads((undisturbed / "result.json").read_text())["steps"]
+    steps = {before: undisturbed, 44: reference}
+    codes = []
+    for number in range(2, 20):
+        first = f"forked.killed_after_renames {number}"
+        codes.append(forked.nmt("train", f"resume={run}", *words, first=first).code)
+        for folder in (run, *run.glob("ends/*[0-9]")):
+            assert_of_one_step(folder, steps)
+        if codes[-1] == 0:
+            break
+    assert codes == [*[-signal.SIGKILL] * (len(codes) - 1), 0]
+    assert len(codes) > 5
+    assert_equal(run, reference)
+    (end,) = (run / "ends").iterdir()
+    assert end.name == f"step-{before:07d}"
+    assert_of_one_step(end, steps)
+
+
+def assert_of_one_step(folder: Path, steps: dict[int, Path]) -> None:
+    """Of the run that ended at a step is all that an end has, if the folder has any of it."""
+    names = ("result.json", "model.safetensors", "hypotheses.txt")
+    there = [name for name in names if (folder / name).exists()]
+    ended = {
+        step
+        for step, run in steps.items()
+        if all(same_end(folder / name, run / name) for name in there)
+    }
+    assert ended, there
+    if "result.json" in there:
+        assert there == list(names)
+        last = max((folder / "checkpoints").glob("step-*[0-9]"), default=None)
+        assert last is None or int(last.name[-7:]) in ended
+
+
+def same_end(file: Path, other: Path) -> bool:
+    """Whether two files are of the same end, whatever a clock says in them."""
+    if file.suffix != ".json":
+        return file.read_bytes() == other.read_bytes()
+    one, two = (json.loads(path.read_text()) for path in (file, other))
+    return all(one[key] == two[key] for key in ("steps", "bleu", "tokens"))
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_taken(whole, forked):

@@ -1,6 +1,6 @@
 """Schedules against their formulas."""
 
-from math import cos, pi
+from math import cos, inf, nan, pi
 
 import pytest
 from choices import choose, names
@@ -63,6 +63,16 @@ def test_plateau_falls_when_dev_loss_has_not():
         now.append(plateau(1000, 0.9))
     #               best  best  wait  fall  best  wait  fall  wait  fall
     assert now == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+
+
+def test_a_loss_that_is_not_a_number_is_an_evaluation_without_a_better_one():
+    plateau = Plateau(0, factor=0.5, patience=2)
+    now = []
+    for loss in [nan, 3.0, nan, 2.0, 2.5, nan]:
+        plateau.observe(loss)
+        now.append((plateau(1000, 0.9), plateau.best))
+    best = [inf, 3.0, 3.0, 2.0, 2.0, 2.0]
+    assert now == list(zip([1.0, 1.0, 1.0, 1.0, 1.0, 0.5], best, strict=True))
 
 
 def test_plateau_goes_on_where_it_stood():

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.training.signals import Signals, Stop
 
-NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
 
 
 def come(number: signal.Signals) -> None:
@@ -38,6 +38,18 @@ def test_a_second_interrupt_ends_at_once(first):
         come(signal.SIGTERM)  # said twice, it means the same
         with pytest.raises(KeyboardInterrupt):
             come(signal.SIGINT)
+
+
+def test_a_hangup_that_is_ignored_stays_ignored():
+    """As nohup has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            come(signal.SIGHUP)
+        assert signals.asked is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_afterwards_signals_do_what_they_did():

@@ -10,6 +10,7 @@ from command import files, mistake, nmt
 from nmt.commands.sweep import fixed_keys
 from nmt.commands.train import as_choice
 from nmt.config import swept
+from nmt.training.room import only_one
 from nmt.training.trainer import Trainer
 
 
@@ -101,9 +102,25 @@ def test_a_failed_run_says_why_and_is_tried_again(grid, monkeypatch):
 
 def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
     assert nmt("train", *grid).code == 0
+    before = {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)}
 
     message = mistake(nmt("train", *grid, "model.dropout=0.5"))
 
     assert message.startswith("model.decoder_width=12: ")
     assert "holds a run with other settings: model.dropout=0.15, and now 0.5" in message
-    assert "2 of the runs in grid failed" in message
+    assert "2 of the runs in grid were not trained" in message
+    assert {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)} == before
+    beside = Path("grid/model.decoder_width=12.failure.txt")
+    assert "holds a run with other settings" in beside.read_text()
+
+    assert nmt("train", *grid).code == 0
+    assert not beside.exists()
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(grid):
+    with only_one(RUNS[0]):
+        answer = nmt("train", *grid)
+    assert answer.code == 1
+    assert "nmt: 1 of the runs in grid were not trained" in answer.err
+    assert files(RUNS[0]) == ["lock"]
+    assert (RUNS[1] / "result.json").exists()

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -30,7 +31,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
 from nmt.run import Translator
-from nmt.training.checkpoint import average, checkpoints, optimizer_tensors
+from nmt.training.checkpoint import average, better_first, checkpoints, optimizer_tensors
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.graphs import Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
@@ -266,6 +267,18 @@ def test_a_better_evaluation_gives_patience_back(bench):
     assert trainer.position.step == 5  # equal is not better
 
 
+def test_an_evaluation_that_is_not_a_number_is_never_the_best(bench):
+    losses = [nan, 3.0, nan, 2.0, nan, nan]
+    trainer = bench.trainer(
+        Train(patience=2, evaluate_every=1, keep_last=1, keep_best=2, watch="loss"),
+        evaluate=lambda step: {"loss": losses[step - 1], "bleu": 1.0, "chrf": 0.0},
+    )
+    assert trainer.fit() == "no better dev loss in 2 evaluations"
+    assert (trainer.position.step, trainer.position.best) == (6, 2.0)
+    kept = better_first(checkpoints(trainer.run), "loss")
+    assert [found.position.step for found in kept] == [4, 2, 6]
+
+
 def updated(trainer: Trainer, work: Work) -> Update:
     """Do an update and return what it saw."""
     trainer.train_step(work)
@@ -342,34 +355,50 @@ def test_updates_in_a_row_that_are_not_finite_end_training(bench):
     assert same(last.model(), dict(trainer.model.named_parameters()))
 
 
-def out_of_memory(rows: int) -> BatchLoss:
-    """A loss whose device has memory for so many sentences."""
+def out_of_memory(rows: int, fail: Callable[[], None]) -> BatchLoss:
+    """A loss whose device has memory for so many sentences, and says so for more."""
 
     def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
         found = batch_loss(model, batch, smoothing)
         if len(batch.source) > rows:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            fail()
         return found
 
     return loss
 
 
+def no_memory_of_a_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def no_memory_of_a_cpu() -> None:
+    torch.empty(2**50, dtype=torch.uint8)
+
+
+def no_memory_of_numpy() -> None:
+    np.empty(2**60, dtype=np.uint8)
+
+
+FULL = {"gpu": no_memory_of_a_gpu, "cpu": no_memory_of_a_cpu, "numpy": no_memory_of_numpy}
+
+
 def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
-    trainer = bench.trainer(Train(max_steps=1), loss=out_of_memory(4))
+    trainer = bench.trainer(Train(max_steps=1), loss=out_of_memory(4, no_memory_of_a_gpu))
     whole = batch(prepared, list(range(8)))
     sizes = f"8 sentences, {whole.source.size(1)} source and {whole.target.size(1) - 1} target"
     with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
         trainer.train_step(Work([whole], 0, 1, {}))
     trainer.recorder = Recorder(trainer.passes, lambda passes, *_: passes)
-    with pytest.raises(UserError, match=r"split_batches=true, or with train\.cuda_graphs=false$"):
+    with pytest.raises(UserError, match=r"split_batches=true, or give train\.cuda_graphs=false$"):
         trainer.train_step(Work([whole], 0, 1, {}))
 
 
+@pytest.mark.parametrize("fail", FULL.values(), ids=FULL)
 @pytest.mark.parametrize("rows", [1, 3])
-def test_batches_are_halved_until_they_fit(rows, bench, prepared):
+def test_batches_are_halved_until_they_fit(rows, fail, bench, prepared):
     """The gradient is the same, that of the first halves of a pass that failed included."""
     moved = []
-    for loss in (batch_loss, out_of_memory(rows)):
+    for loss in (batch_loss, out_of_memory(rows, fail)):
         trainer = bench.trainer(
             Train(max_steps=1, split_batches=True, clip_norm=None),
             make_optimizer=torch.optim.SGD,
@@ -385,8 +414,18 @@ def test_batches_are_halved_until_they_fit(rows, bench, prepared):
 
 
 def test_a_sentence_that_does_not_fit_ends_training(bench, prepared):
-    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=out_of_memory(0))
-    with pytest.raises(UserError, match="a batch of 1 sentences"):
+    loss = out_of_memory(0, no_memory_of_a_cpu)
+    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=loss)
+    with pytest.raises(UserError, match=r"a batch of 1 sentences.*clean\.max_pieces"):
+        trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
+
+
+def test_another_error_is_not_taken_for_too_little_memory(bench, prepared):
+    def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    trainer = bench.trainer(Train(max_steps=1, split_batches=True), loss=loss)
+    with pytest.raises(RuntimeError, match="mat1"):
         trainer.train_step(Work([batch(prepared, [0, 1, 2])], 0, 1, {}))
 
 
@@ -462,28 +501,54 @@ def test_a_moving_average_and_two_passes_go_on_bit_for_bit(loss, make_model, ben
     assert whole.position.dev == second.position.dev
 
 
-@pytest.mark.parametrize("step", [3, 4, 6, 10])
-def test_a_training_that_was_stopped_goes_on_bit_for_bit(step, bench):
-    """Between two lines of metrics, at an evaluation, between both, and at the end."""
+STOPS = {
+    "between-lines": (2, Constant),
+    "before-any-evaluation": (3, partial(Plateau, factor=0.5, patience=1)),
+    "at-an-evaluation": (4, Constant),
+    "after-an-evaluation": (5, partial(Plateau, factor=0.5, patience=1)),
+    "at-a-line": (6, Constant),
+    "at-the-end": (10, Constant),
+}
+
+
+@pytest.mark.parametrize(("step", "schedule"), STOPS.values(), ids=STOPS)
+def test_a_training_that_was_stopped_goes_on_bit_for_bit(step, schedule, bench):
     config = Train(max_steps=10, evaluate_every=4, log_every=3, ema=0.9)
-    make = partial(bench.trainer, config, dropout=0.3, schedule=Constant(warmup=20))
-    whole = make(run="whole")
+    make = partial(bench.trainer, config, dropout=0.3)
+    whole = make(run="whole", schedule=schedule(warmup=20))
     whole.fit()
 
-    first = make(run="parts")
+    first = make(run="parts", schedule=schedule(warmup=20))
     first.optimizer.register_step_pre_hook(lambda *_: ask_to_stop(first, step))
     with pytest.raises(Stop, match=f"SIGTERM: stopped at step {step}"):
         first.fit()
     *_, last = checkpoints(first.run)
     assert last.position.step == step
-    second = make(run="parts", step=step)
+    second = make(run="parts", step=step, schedule=schedule(warmup=20))
     second.resume(last)
     second.fit()
 
     assert same(whole.model.state_dict(), second.model.state_dict())
     assert whole.position.dev == second.position.dev
+    assert whole.position.schedule == second.position.schedule
     for name in ("train/loss", "train/nll", "train/grad_norm", "train/lr", "train/epoch"):
         assert metrics(whole, name) == metrics(second, name)
+
+
+def test_a_schedule_resumes_from_an_old_checkpoint_and_not_from_another_schedules(bench):
+    """Older versions stored no state before the first evaluation."""
+    trainer = bench.trainer(Train(max_steps=1), schedule=Plateau(0, factor=0.5, patience=1))
+    trainer.fit()
+    (last,) = checkpoints(trainer.run)
+    begun = Plateau(0, factor=0.5, patience=1).state()
+    for state, schedule in ((begun, Constant(0)), ({"waited": 1}, trainer.schedule)):
+        other = bench.trainer(Train(max_steps=1), schedule=schedule, run="other")
+        kept = replace(last, position=replace(last.position, schedule=state))
+        with pytest.raises(UserError, match=r"state\.json: schedule=.* is not of this training"):
+            other.resume(kept)
+    again = bench.trainer(Train(max_steps=1), schedule=Plateau(0, factor=0.5, patience=1))
+    again.resume(replace(last, position=replace(last.position, schedule={})))
+    assert again.schedule.state() == begun
 
 
 def ask_to_stop(trainer: Trainer, step: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from nmt.commands.changes import is_choice, with_values
+from nmt.commands.folders import claimed
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
 from nmt.foreign import read_json, without_format
@@ -60,8 +61,10 @@ def repeated(place: Path, words: list[str]) -> tuple[DictConfig, Path]:
             )
     cfg = with_values(origin.config, changes)
     warn(cfg, origin.result)
+    if folders:
+        return cfg, Path(folders[-1])
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    return cfg, Path(folders[-1]) if folders else Path("runs", f"{origin.name}-again", now)
+    return cfg, claimed(Path("runs", f"{origin.name}-again", now))
 
 
 def warn(cfg: DictConfig, result: dict[str, Any]) -> None:

@@ -158,7 +158,8 @@ def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) ->
     sentences = {"sentences": len(material.text.source.lines)}
     if asked["reverse"] is not None:
         asked["reverse"] = os.path.relpath(asked["reverse"], output)
-    return {"run": os.path.relpath(folder, output), "data": data, **asked, **sentences}
+    of = {"run": os.path.relpath(folder, output), "weights": material.translator.weights}
+    return {**of, "data": data, **asked, **sentences}
 
 
 def write_words(output: Path, text: Bitext, found: Found) -> None:

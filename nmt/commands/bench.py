@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import hydra
-import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -15,7 +14,7 @@ from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
 from nmt.build import new_translator, num_parameters, rehearse
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.train import NO_ROOM_TO_TRANSLATE, as_choice
+from nmt.commands.train import as_choice
 from nmt.config import Bench, register_schema
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
@@ -23,6 +22,7 @@ from nmt.files import write_json
 from nmt.report.console import WIDTH
 from nmt.report.table import table
 from nmt.run import stored
+from nmt.training.memory import TO_TRANSLATE, enough_memory
 from nmt.training.ranks import Ranks
 from nmt.training.runtime import pick_device, prepare_process, seed_everything
 from nmt.yamls import config_folder
@@ -41,10 +41,8 @@ def run(cfg: DictConfig) -> None:
     """Measure, print a table and write the figures."""
     rehearse(cfg, Ranks())
     refuse(cfg)
-    try:
+    with enough_memory(TO_TRANSLATE):  # for an update, the trainer says it
         speed = measure(cfg)
-    except torch.OutOfMemoryError as error:  # of an update, the trainer says it
-        raise UserError(NO_ROOM_TO_TRANSLATE) from error
     if cfg.output:
         write_json(Path(cfg.output), {**speed.figures(), "config": stored(cfg)})
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)

@@ -44,6 +44,7 @@ def run(cfg: DictConfig) -> float:
     result = evaluate(translator, lines, decode, output)
     settings = {
         "run": os.path.relpath(folder, output),  # both may move, together
+        "weights": translator.weights,
         "data": OmegaConf.to_container(data),
         "split": cfg.split,
         "seed": trained.seed,

@@ -58,9 +58,10 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   device=cpu precision=fp32       where and how it is computed; else auto
 
 Options:
-  resume=RUN             go on with an interrupted run; RUN is its folder
-  from=RUN               begin a new run as that one was; RUN may be its result.json,
-                         and KEY=VALUE words change single values
+  resume=RUN             go on with an interrupted run, or with a higher limit
+                         (train.max_steps=) one that has ended; RUN is its folder
+  from=RUN               begin a new run, with new weights, as that one was; RUN may
+                         be its result.json, and KEY=VALUE words change single values
   hydra.run.dir=FOLDER   the run folder
   -m                     every combination of the values between commas, each run
                          in a folder named for them below hydra.sweep.dir=FOLDER;

@@ -17,9 +17,12 @@ from nmt.foreign import read_json
 from nmt.report.console import console
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
-from nmt.run import CONFIG, FAILURE, RESULT, read_config
+from nmt.run import CONFIG, FAILURE, RESULT, read_config, trained_on
 from nmt.settings import settings
+from nmt.training.room import Taken
+from nmt.training.watch import worst
 
+BESIDE = f".{FAILURE}"  # behind the name of a folder that is another training's
 ended: list[Path] = []  # folders of the sweeps of this process
 
 
@@ -49,15 +52,16 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
     """Return the best dev score of one run of a sweep; the worst there can be: it failed.
 
     Not nan, at which Optuna's sweeper ends. A finished run is not trained again. Why a run failed
-    is left in its folder: the first line says it in short, and below it stands the traceback where
-    the mistake is not the user's.
+    is left in its folder, and beside it where that is another training's: the first line says it in
+    short, and below it stands the traceback where the mistake is not the user's.
     """
-    failure = run / FAILURE
+    beside = run.with_name(run.name + BESIDE)
     try:
-        failure.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         best = finished(cfg, run)
         if best is None:
             return train()
+        (run / FAILURE).unlink(missing_ok=True)
         console().print(f"{run} has ended already", markup=False)
         return best
     except Exception as error:
@@ -65,15 +69,16 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         trace = "" if message else "".join(traceback.format_exception(error))
         summary = message or traceback.format_exception_only(error)[-1].strip()
         run.mkdir(parents=True, exist_ok=True)
+        failure = beside if isinstance(error, Taken) else run / FAILURE
         failure.write_text(f"{summary}\n{trace and chr(10) + trace}", encoding="utf-8")
         print(f"nmt: {run.name}: {summary}", file=sys.stderr)
-        return float("inf" if cfg.train.watch == "loss" else "-inf")
+        return worst(cfg.train.watch)
 
 
 def finished(cfg: DictConfig, run: Path) -> float | None:
     """Return the best dev score of a run that has ended; None: it is still to be trained.
 
-    UserError where the folder holds a run with other settings.
+    Taken where the folder holds a run with other settings.
     """
     if not (run / CONFIG).exists():
         return None
@@ -84,16 +89,17 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
     different = sorted(k for k in theirs.keys() | ours.keys() if theirs.get(k) != ours.get(k))
     if different:
         key = different[0]
-        raise UserError(
+        raise Taken(
             f"{run} holds a run with other settings: {key}={theirs.get(key)}, and now "
             f"{ours.get(key)}. Give the words it was begun with, or another hydra.sweep.dir"
         )
-    if not (run / RESULT).is_file():
+    if not (run / RESULT).is_file() or trained_on(run):
         return None
+    watch = cfg.train.watch
     best = read_json(run / RESULT).get("best_dev")
-    if not isinstance(best, dict) or not isinstance(best.get(cfg.train.watch), int | float):
+    if not isinstance(best, dict) or not isinstance(best.get(watch, ""), int | float | None):
         raise UserError(f"{run / RESULT} has no best_dev: remove it, and the run is finished anew")
-    return best[cfg.train.watch]
+    return worst(watch) if best[watch] is None else best[watch]
 
 
 def conclude() -> None:
@@ -105,11 +111,20 @@ def conclude() -> None:
         done = [run.settings for run in map(read_run, run_folders(sweep)) if not run.why]
         if done:
             write_columns(sweep / EVENTS, done)
-    failed = [file.parent for sweep in ended for file in sorted(sweep.glob(f"*/{FAILURE}"))]
+    inside = [file.parent for sweep in ended for file in sorted(sweep.glob(f"*/{FAILURE}"))]
+    others = [file for sweep in ended for file in sorted(sweep.glob(f"*{BESIDE}"))]
     ended.clear()
-    if failed:
-        names = "; ".join(run.name for run in failed)
-        raise UserError(
-            f"{len(failed)} of the runs in {failed[0].parent} failed, and {FAILURE} in the folder "
-            f"of each says why: {names}"
+    mistakes: list[str] = []
+    if inside:
+        mistakes.append(
+            f"{len(inside)} of the runs in {inside[0].parent} failed, and {FAILURE} in the folder "
+            f"of each says why: {'; '.join(run.name for run in inside)}"
         )
+    if others:
+        names = "; ".join(file.name.removesuffix(BESIDE) for file in others)
+        mistakes.append(
+            f"{len(others)} of the runs in {others[0].parent} were not trained, because their "
+            f"folders belong to other trainings, and NAME{BESIDE} beside each says why: {names}"
+        )
+    if mistakes:
+        raise UserError(". ".join(mistakes))

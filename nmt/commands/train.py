@@ -2,27 +2,30 @@
 
 import errno
 import re
-import shlex
 import sys
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.again import repeated
-from nmt.commands.changes import with_values
+from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
+from nmt.ends import ended
 from nmt.errors import UserError
-from nmt.experiment import ended, train
+from nmt.experiment import train
+from nmt.files import as_typed
+from nmt.opening import written_config
 from nmt.report.console import console
 from nmt.run import CONFIG, check_checkpoints, read_config
+from nmt.training.advice import NeedsOtherSettings
+from nmt.training.memory import FOR_THE_MODEL, enough_memory
 from nmt.training.ranks import Ranks, connected, several
 from nmt.training.signals import Signals, Stop
 from nmt.yamls import config_folder
@@ -30,10 +33,6 @@ from nmt.yamls import config_folder
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
 PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
-NO_ROOM_TO_TRANSLATE = (
-    "the device has too little memory to translate: lower decode.batch_size, decode.batch_tokens "
-    "or decode.beam"
-)
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
 
@@ -62,11 +61,12 @@ def main() -> None:
 def new_run(cfg: DictConfig) -> float:
     """Train in the folder that Hydra made; return the best dev score, for sweepers."""
     run = Path(HydraConfig.get().runtime.output_dir)
+    before = written_config(run)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         if several():
             raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")
         again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
-        return attempt(cfg, run, lambda: train_in(cfg, run, again))
+        return attempt(cfg, run, lambda: train_in(cfg, run, before, again))
     return begin(cfg, run)
 
 
@@ -78,7 +78,7 @@ def begin(cfg: DictConfig, run: Path) -> float:
             f"{run} holds a run already: `{again}` goes on with it, "
             "hydra.run.dir=<folder> begins another elsewhere"
         )
-    return train_in(cfg, run, again)
+    return train_in(cfg, run, None, again)
 
 
 def given(words: list[str], prefix: str) -> list[str]:
@@ -96,38 +96,42 @@ def as_choice(word: str) -> str:
 
 def go_on(run: Path, overrides: list[str]) -> None:
     """Go on with a run, or say that it has ended."""
+    before = written_config(run)
     cfg = resumed_config(run, overrides)
     check_checkpoints(cfg, run)
-    limit = ended(cfg, run)
-    if limit:
+    end = ended(cfg, run)
+    if end:
         console().print(
-            f"{run} has ended ({limit}); its scores are in {run / 'result.json'}. "
-            f"To train on, raise the limit: nmt train resume={as_typed(run)} train.max_steps=…",
+            f"{run} has ended ({end.limit}); its scores are in {run / 'result.json'}. "
+            f"To train on: nmt train resume={as_typed(run)} {' '.join(end.higher)}",
             markup=False,
         )
     else:
-        train_in(cfg, run, f"nmt train resume={as_typed(run)}")
+        train_in(cfg, run, before, f"nmt train resume={as_typed(run)}")
 
 
-def train_in(cfg: DictConfig, run: Path, again: str) -> float:
+def train_in(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float:
     """Train in a folder, which does not stay where nothing came of it.
 
-    ``again`` is what to type to go on after an interrupt.
+    ``before`` is the config.yaml that was found there, ``again`` what to type to go on after an
+    interrupt.
     """
-    ranks = Ranks()
+    ranks, own = Ranks(), run
     try:
         with connected(cfg.seed, cfg.device, cfg.train.shard) as ranks, Signals() as signals:
             run = ranks.agreed(run)
-            return train(cfg, run, console(quiet=not ranks.first), signals, ranks)
+            with enough_memory(FOR_THE_MODEL):
+                return train(cfg, run, before, console(quiet=not ranks.first), signals, ranks)
     except (Stop, KeyboardInterrupt) as end:
         stopped = isinstance(end, Stop)
         if not (run / CONFIG).exists():
             raise KeyboardInterrupt from end  # nothing to go on with
         if ranks.first:
-            print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
+            told = f"nmt: {end if stopped else 'interrupted'}; to go on: {again}"
+            console().print(told, markup=False)
         sys.exit(0 if stopped else 130)
-    except torch.OutOfMemoryError as error:
-        raise UserError(NO_ROOM_TO_TRANSLATE) from error
+    except NeedsOtherSettings as error:
+        raise UserError(error.with_commands(run)) from error
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -136,21 +140,16 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
         ) from error
     finally:
         remove_empty(run)
+        remove_empty(own)  # of another process than the first, which has a name of its own
 
 
 def remove_empty(run: Path) -> None:
     """Remove a run folder in which nothing came about, and those above it in the current folder."""
-    here = Path.cwd()
+    here, run = Path.cwd(), run.absolute()
     above = takewhile(lambda folder: folder != here, run.parents)
     with suppress(OSError):  # not empty
         for folder in [run, *(above if run.is_relative_to(here) else ())]:
             folder.rmdir()
-
-
-def as_typed(run: Path) -> str:
-    """Write a folder as it can be typed here."""
-    here = Path.cwd()
-    return shlex.quote(str(run.relative_to(here) if run.is_relative_to(here) else run))
 
 
 def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
@@ -164,9 +163,11 @@ def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
             raise UserError(f"{override}: when a run goes on, give one key, such as decode.beam=1")
         changeable = key.split(".")[0] in CHANGEABLE or key in PLACES
         if not changeable or key in FIXED:
+            single = OmegaConf.select(cfg, key) is not None and not is_choice(cfg, key)
+            anew = f"nmt train from={as_typed(run)} {override}" if single else "nmt train ..."
             raise UserError(
                 f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can, but "
-                f"for {' and '.join(FIXED)}, and where files of data are. For another experiment "
-                "start a new run."
+                f"for {' and '.join(FIXED)}, and where files of data are. To begin another run: "
+                f"{anew}"
             )
     return with_values(cfg, overrides)

@@ -13,8 +13,9 @@ from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
 from nmt.files import lines_of
 from nmt.foreign import read_json, refuse_links
 from nmt.report.logger import read_metrics
-from nmt.run import CONFIG, FAILURE, RESULT, stored_config
+from nmt.run import CONFIG, FAILURE, RESULT, stored_config, trained_on
 from nmt.settings import Setting, settings
+from nmt.training.checkpoint import MODEL
 
 TEXTS = ("split", "device", "precision")  # of a result, where it has them
 ALIGNMENTS = "alignment"  # a folder for each text, see `nmt align`
@@ -66,12 +67,14 @@ class Run:
     def alignment(self) -> dict[str, Any]:
         """What was measured of its alignments against gold links; empty: nothing.
 
-        Of several texts that of the test set; empty where that cannot be told.
+        By its final model, not by a checkpoint before it. Of several texts that of the test set;
+        empty where that cannot be told.
         """
         found = {
             path.parent.name: content
             for path in sorted((self.folder / ALIGNMENTS).glob(f"*/{RESULT}"))
             if isinstance((content := read_json(path)).get("aer"), int | float)
+            and content.get("weights", MODEL) == MODEL
         }
         if len(found) > 1:
             found = {name: content for name, content in found.items() if name.endswith("-test")}
@@ -159,7 +162,7 @@ def why_not(run: Run) -> str:
     if failure.is_file():
         lines = failure.read_text(encoding="utf-8").splitlines() or ["it is not said why"]
         return f"failed: {lines[0]}"
-    if not run.result:
+    if not run.result or trained_on(run.folder):
         steps = [line["step"] for line in run.metrics]
         return f"unfinished: step {steps[-1]:,}" if steps else "unfinished: no step was logged"
     if not isinstance(run.result.get("bleu"), int | float):

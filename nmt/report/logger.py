@@ -3,12 +3,15 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
@@ -24,10 +27,12 @@ class Logger:
     """Writes `metrics.jsonl` and TensorBoard events into the folder of a run.
 
     `step` is where the run stands: 0 at its start, the checkpoint's step when it is resumed. What
-    an interrupted run had written after that step is forgotten, in both places.
+    an interrupted run had written after that step is forgotten, in both places. UserError where the
+    folder is moved or deleted meanwhile, at the next line or :meth:`flush`.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
+        self.folder, self.place = folder, place_on_disk(folder)
         path = folder / METRICS
         keep_until(path, step)
         self.metrics = path.open("a", encoding="utf-8")
@@ -35,6 +40,7 @@ class Logger:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there."""
+        self.check()
         line = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         self.metrics.write(json.dumps({"step": step, **line}) + "\n")
         self.metrics.flush()
@@ -72,12 +78,25 @@ class Logger:
 
     def flush(self) -> None:
         """Wait until what was logged is on the disk."""
+        self.check()
         self.events.flush()
         os.fsync(self.metrics.fileno())
 
+    def check(self) -> None:
+        """Raise UserError where the folder is not where it was."""
+        if place_on_disk(self.folder) != self.place:
+            raise UserError(
+                f"{self.folder} was moved or deleted while it trained. Where it is now it has its "
+                "checkpoints: nmt train resume=FOLDER"
+            )
+
     def close(self) -> None:
         self.metrics.close()
-        self.events.close()
+        try:
+            self.events.close()
+        except OSError:
+            if place_on_disk(self.folder) == self.place:
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +108,34 @@ class Logger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def place_on_disk(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from all others, whatever their names; None: it is not there."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def quiet_writers() -> Iterator[None]:
+    """Have no traceback printed for TensorBoard's threads, which fail where the folder is gone.
+
+    Their exceptions are raised again when the next event is written.
+    """
+    before = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.thread, _AsyncWriterThread):
+            before(failed)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def keep_until(path: Path, step: int) -> None:

@@ -24,6 +24,7 @@ from nmt.errors import UserError
 from nmt.files import damage, replacing, sync, write_sums
 from nmt.foreign import read_json
 from nmt.training.tensors import check_tensors, read_tensors, shard_like
+from nmt.training.watch import badness
 
 FOLDER = "checkpoints"
 MODEL, AVERAGE = "model.safetensors", "ema.safetensors"
@@ -43,7 +44,7 @@ class Position:
     update_seconds: float = 0.0  # of those, in updates
     tokens: int = 0  # target pieces so far
     dev: dict[str, float] = field(default_factory=dict)  # what was measured here; empty: nothing
-    best: float | None = None  # of the watched dev metric so far
+    best: float | None = None  # of the watched dev metric so far; None: no number yet
     bad_evaluations: int = 0  # in a row without a better one
     schedule: dict[str, float] = field(default_factory=dict)
     tally: dict[str, float] = field(default_factory=dict)  # since the last line of metrics
@@ -209,13 +210,12 @@ def measured(found: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
-    """Sort what was measured on dev, the best first: ``bleu`` is good high, ``loss`` low."""
-    sign = 1 if watch == "loss" else -1
+    """Sort what was measured on dev, the best first; the older one where they are equal."""
     kept = measured(kept)
     for one in kept:
         if watch not in one.position.dev:
             raise UserError(f"{one.folder / 'state.json'} has no {watch} of dev")
-    return sorted(kept, key=lambda c: (sign * c.position.dev[watch], c.position.step))
+    return sorted(kept, key=lambda c: (badness(c.position.dev[watch], watch), c.position.step))
 
 
 def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:

@@ -1,5 +1,7 @@
 """When a training ends, and how much of its budget is used."""
 
+from math import ceil
+
 from nmt.config import Train
 from nmt.errors import UserError
 from nmt.training.checkpoint import Position
@@ -64,10 +66,27 @@ class Limits:
                     "the other limits; with train.max_steps=null it follows the clock"
                 )
             return f"train.max_{name} reached"
-        patience = self.config.patience
-        if patience is not None and position.bad_evaluations >= patience:
-            return f"no better dev {self.config.watch} in {patience} evaluations"
+        if self.lost_patience(position):
+            return f"no better dev {self.config.watch} in {self.config.patience} evaluations"
         return None
+
+    def lost_patience(self, position: Position) -> bool:
+        """Tell whether dev has not improved for too long."""
+        patience = self.config.patience
+        return patience is not None and position.bad_evaluations >= patience
+
+    def raised(self, position: Position, num_batches: int | None) -> list[str]:
+        """Return settings that raise each limit that is reached to twice of what is used up."""
+        shares = self.shares(position, num_batches)
+        keys = [f"max_{name}" for name, share in shares.items() if share >= 1]
+        used = {
+            "max_steps": position.step,
+            "max_epochs": position.epoch + (position.batch > 0),
+            "max_minutes": ceil(position.seconds / 60),
+            "patience": position.bad_evaluations,
+        }
+        keys += ["patience"] if self.lost_patience(position) else []
+        return [f"train.{key}={2 * max(used[key], getattr(self.config, key))}" for key in keys]
 
 
 def epochs(position: Position, num_batches: int | None) -> float:

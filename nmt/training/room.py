@@ -9,13 +9,18 @@ from filelock import FileLock, Timeout
 
 from nmt.config import Train
 from nmt.errors import UserError
+from nmt.training.advice import NeedsOtherSettings
 
 LOCK = "lock"
 
 
+class Taken(UserError):
+    """A folder that belongs to another training: nothing is to be written into it."""
+
+
 @contextmanager
 def only_one(run: Path) -> Iterator[None]:
-    """Hold a run folder. UserError where another process does.
+    """Hold a run folder. Taken where another process does.
 
     The system lets go of it when the process ends, however it ends.
     """
@@ -24,9 +29,9 @@ def only_one(run: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise UserError(
-            f"another process is training in {run}: wait for it or stop it, or give another "
-            "hydra.run.dir"
+        raise Taken(
+            f"another process is training in {run}: wait for it or stop it, or begin in another "
+            "folder (hydra.run.dir=)"
         ) from error
     try:
         yield
@@ -35,18 +40,23 @@ def only_one(run: Path) -> Iterator[None]:
 
 
 def checkpoint_room(folder: Path, size: int, config: Train) -> str:
-    """Say how much the checkpoints of ``size`` bytes will take. UserError where there is less.
+    """Say how much the checkpoints of ``size`` bytes will take.
 
     ``folder`` is where they are. While one is written it is one more than are kept.
+    NeedsOtherSettings where there is less room.
     """
     number = max(config.keep_last, 1) + config.keep_best + 1
     there = sum(file.stat().st_size for file in folder.glob("*/*"))
     free = shutil.disk_usage(folder.parent).free
     if number * size > free + there:
-        raise UserError(
+        fewest = "train.keep_last=1 train.keep_best=0"
+        fewer = number > 2
+        raise NeedsOtherSettings(
             f"{folder.parent} has {in_bytes(free)} of room, and {number} checkpoints take "
-            f"{in_bytes(number * size)}: make room, lower train.keep_last and train.keep_best, or "
-            "give another hydra.run.dir"
+            f"{in_bytes(number * size)}: make room, {f'keep fewer ({fewest}), ' * fewer}or begin "
+            "in a folder on another disk (hydra.run.dir=)",
+            resume=[fewest] if fewer else [],
+            anew=["hydra.run.dir=FOLDER"],
         )
     return f"checkpoints take up to {in_bytes(number * size)}; {in_bytes(free)} are free"
 

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from math import cos, pi
 
 from nmt.errors import above_zero, at_least, share
+from nmt.training.watch import is_better
 
 
 class Schedule(ABC):
@@ -133,8 +134,9 @@ class Plateau(Schedule):
 
     def observe(self, loss: float) -> None:
         """Count an evaluation without a new best; fall when there have been enough of them."""
-        self.waited = 0 if loss < self.best else self.waited + 1
-        self.best = min(loss, self.best)
+        better = is_better(loss, self.best, "loss")
+        self.waited = 0 if better else self.waited + 1
+        self.best = loss if better else self.best
         if self.waited >= self.patience:
             self.now *= self.factor
             self.waited = 0

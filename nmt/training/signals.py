@@ -3,10 +3,12 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
-NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")  # Ctrl-C; shutdown and preemption; Slurm's warning
+# Ctrl-C; shutdown and preemption; Slurm's warning; a terminal that was closed.
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class Stop(BaseException):
@@ -14,11 +16,11 @@ class Stop(BaseException):
 
 
 class Signals:
-    """Inside the block the first of SIGINT, SIGTERM and SIGUSR1 raises Stop, or is kept in mind.
+    """Inside the block the first of the signals in ``NAMES`` raises Stop, or is kept in mind.
 
     While ``patient``, the work under way is to be done first: ``asked`` then has the signal's name.
-    A second SIGINT always raises KeyboardInterrupt, at once. What else was to handle these signals
-    does so again after the block.
+    A second SIGINT always raises KeyboardInterrupt, at once. SIGHUP stays ignored where it is, as
+    nohup has it. What else was to handle these signals does so again after the block.
     """
 
     def __init__(self) -> None:
@@ -29,8 +31,9 @@ class Signals:
     def __enter__(self) -> Self:
         """Listen, where the system lets a thread do so."""
         if threading.current_thread() is threading.main_thread():
-            numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-            self._before = {number: signal.signal(number, self._come) for number in numbers}
+            numbers = [signal.Signals[name] for name in NAMES if hasattr(signal, name)]
+            heard = [number for number in numbers if not is_ignored_hangup(number)]
+            self._before = {number: signal.signal(number, self._come) for number in heard}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -44,5 +47,13 @@ class Signals:
         self.asked = signal.Signals(number).name
         if not self.patient:
             raise Stop(f"{self.asked}: stopped")
-        # Not by print: the signal may have come in the middle of one.
-        os.write(2, f"nmt: {self.asked}: stopping after this step; Ctrl-C ends at once\n".encode())
+        # Not by print: the signal may have come in the middle of one. The terminal may be gone.
+        with suppress(OSError):
+            os.write(
+                2, f"nmt: {self.asked}: stopping after this step; Ctrl-C ends at once\n".encode()
+            )
+
+
+def is_ignored_hangup(number: signal.Signals) -> bool:
+    """Tell whether a signal is SIGHUP and the caller wants it ignored."""
+    return number.name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN

@@ -20,6 +20,7 @@ from nmt.files import write
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.report.progress import Progress
+from nmt.training.advice import diverged, too_large
 from nmt.training.checkpoint import Checkpoint, Position, contents, prune, save
 from nmt.training.compiled import compile_layers
 from nmt.training.ema import EMA
@@ -27,12 +28,14 @@ from nmt.training.graphs import Recorder, cuda_graphs
 from nmt.training.later import Later
 from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
+from nmt.training.memory import as_out_of_memory
 from nmt.training.ranks import Ranks
 from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
 from nmt.training.tensors import full_tensor, is_divided
+from nmt.training.watch import is_better
 
 NOT_FINITE = "not_finite.tsv"
 AHEAD = 4  # updates whose batches are made before they are needed
@@ -107,9 +110,23 @@ class Trainer:
         if self.ema:
             self.ema.restore(last.ema())
         self.position = replace(last.position)
-        self.schedule.restore(last.position.schedule)
+        self.restore_schedule(last)
         self.loader.restore(last.position.data)
         self.tally = Tally.restored(last.position.tally)
+
+    def restore_schedule(self, last: Checkpoint) -> None:
+        """Put the schedule where a checkpoint's stood. UserError for the state of another one.
+
+        Older versions of nmt stored no state before the first evaluation: it was the first state.
+        """
+        state = last.position.schedule
+        if not state:
+            return
+        if state.keys() != self.schedule.state().keys():
+            raise UserError(
+                f"{last.folder / 'state.json'}: schedule={state} is not of this training"
+            )
+        self.schedule.restore(state)
 
     def fit(self) -> str:
         """Train to a limit, evaluate what is reached, and say which limit it was."""
@@ -118,7 +135,7 @@ class Trainer:
         self.model.train()
         self.signals.patient = True
         with closing(self.work()) as work:
-            while not (reached := self.limits.reached(position, self.num_batches)):
+            while not (reached := self.reached()):
                 self.train_step(next(work))
                 position.seconds = self.elapsed(start)
                 evaluate = position.step % config.evaluate_every == 0
@@ -135,6 +152,10 @@ class Trainer:
         self.signals.patient = False
         self.stop_if_asked()
         return reached
+
+    def reached(self) -> str | None:
+        """Return the limit that ends training here, in words; None: it goes on."""
+        return self.limits.reached(self.position, self.num_batches)
 
     def elapsed(self, start: float) -> float:
         """Return for how long training has gone on, the same for all processes."""
@@ -238,16 +259,19 @@ class Trainer:
     def gradients(self, batches: list[Batch], tokens: int) -> list[Loss]:
         """Add up the gradients of batches, halved where the device has too little memory.
 
-        UserError where they may not be halved, or cannot be.
+        NeedsOtherSettings where they may not be halved, or cannot be.
         """
         try:
-            with self.ranks.apart():
-                first = [self.gradient(batch, tokens) for batch in batches[:-1]]
-            return [*first, self.gradient(batches[-1], tokens)]
+            with as_out_of_memory():
+                with self.ranks.apart():
+                    first = [self.gradient(batch, tokens) for batch in batches[:-1]]
+                return [*first, self.gradient(batches[-1], tokens)]
         except torch.OutOfMemoryError as error:
             largest = max(batches, key=lambda batch: batch.source.numel() + batch.target.numel())
             if not self.config.split_batches or len(largest.source) == 1:
-                raise UserError(self.too_large(largest)) from error
+                step, alone = self.position.step + 1, self.ranks.size == 1
+                recorded = self.recorder is not None
+                raise too_large(largest, step, self.config, alone, recorded) from error
         # Here, where nothing holds the tensors of the failed pass any longer.
         self.forget_gradients()
         if self.device.type == "cuda":
@@ -272,20 +296,10 @@ class Trainer:
         """Have the next gradient be added to nothing; graphs add to the memory that there is."""
         self.optimizer.zero_grad(set_to_none=not self.records())
 
-    def too_large(self, batch: Batch) -> str:
-        """Say which batch the device has no memory for, and the ways out."""
-        sentences, source = batch.source.shape
-        unrecorded = ", or with train.cuda_graphs=false" if self.recorder else ""
-        return (
-            f"step {self.position.step + 1}: the device has too little memory for a batch of "
-            f"{sentences} sentences, {source} source and {batch.target.size(1) - 1} target pieces "
-            f"each. Halve train.max_tokens={self.config.max_tokens} and double train.accumulate="
-            f"{self.config.accumulate}, which leaves the updates the same, or go on with "
-            f"train.split_batches=true{unrecorded}"
-        )
-
     def skip(self, work: Work) -> None:
-        """Count an update that was left out. UserError where there are too many of them in a row.
+        """Count an update that was left out.
+
+        NeedsOtherSettings where there are too many of them in a row.
 
         The weights are those of the last update that was done, and are kept in a checkpoint.
         """
@@ -298,12 +312,13 @@ class Trainer:
         if self.ranks.first:
             write(self.run / NOT_FINITE, "".join(f"{one}\t{other}\n" for one, other in sentences))
         self.keep()
-        raise UserError(
-            f"training has diverged: at step {position.step} loss or gradient is not finite, as in "
+        happened = (
+            f"at step {position.step} loss or gradient is not finite, as in "
             f"{position.skipped_in_row} updates in a row. Its sentences are in "
             f"{self.run / NOT_FINITE} (the first: {sentences[0][0][:60]}); the last good weights "
-            "are kept. Lower optimizer.lr, lengthen schedule.warmup, or lower train.clip_norm"
+            "are kept"
         )
+        raise diverged(happened, self.base_rates[0], self.schedule.warmup, self.config.clip_norm)
 
     def stop_if_asked(self) -> None:
         """Where a process was asked to, write a checkpoint of this step and end with Stop."""
@@ -338,10 +353,8 @@ class Trainer:
         with self.ema.in_place() if self.ema else nullcontext(), self.ranks.unsharded():
             position.dev = self.evaluate(position.step)
         self.schedule.observe(position.dev["loss"])
-        position.schedule = self.schedule.state()
-        now, best = position.dev[watch], position.best
-        better = best is None or (now < best if watch == "loss" else now > best)
-        position.best = now if better else best
+        better = is_better(position.dev[watch], position.best, watch)
+        position.best = position.dev[watch] if better else position.best
         position.bad_evaluations = 0 if better else position.bad_evaluations + 1
         position.seconds = self.elapsed(start)
         self.keep()
@@ -355,6 +368,7 @@ class Trainer:
         if not self.ranks.first:
             return
         self.position.tally = self.tally.state()
+        self.position.schedule = self.schedule.state()
         self.logger.flush()
         save(self.run, tensors, self.position)
         prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)
