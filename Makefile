@@ -24,5 +24,5 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-tensorboard: setup
-	$(BIN)/tensorboard --logdir runs $(ARGS)
+tensorboard: setup  ## without its second option it shows ten pictures of a sentence
+	$(BIN)/tensorboard --logdir runs --samples_per_plugin images=1000,text=1000 $(ARGS)

@@ -22,8 +22,11 @@ from nmt.data.stream_loader import StreamLoader
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
+from nmt.evaluation.attention import inside
+from nmt.models.seq2seq import Seq2Seq
 from nmt.run import Translator, build_model
 from nmt.training.compiled import check_compiler, compiled_loss
+from nmt.training.consistency import RDrop
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
@@ -48,7 +51,7 @@ def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     tokenizer.check()
     OmegaConf.to_object(cfg)  # checks the values of the other typed parts
     limits(cfg)
-    build_loss(cfg)
+    loss = build_loss(cfg)
     device = pick_device(cfg.device)
     pick_precision(cfg.precision, device)
     if cfg.train.compile:
@@ -65,12 +68,31 @@ def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     pieces = range(cfg.tokenizer.size)
     with torch.device("meta"):
         model = build_model(cfg, pieces, pieces)
+    check_dropout(cfg, model, loss)
     try:
         optimizer = build_optimizer(cfg.optimizer, model, torch.device("meta"))
     except (TypeError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"optimizer cannot be built: {reason}") from error
     ranks.check(optimizer)
+
+
+def check_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:
+    """Raise UserError for dropout that nothing would drop, and for a loss that lives of dropout."""
+    shares = {str(key): value for key, value in cfg.model.items() if str(key).endswith("dropout")}
+    if shares.get("attention_dropout") and not inside(model):
+        raise UserError(
+            f"model.attention_dropout={shares['attention_dropout']} has no meaning with "
+            "attention=none, which has no weights to drop: leave it out"
+        )
+    if isinstance(loss, Guided):
+        loss = loss.loss
+    if isinstance(loss, RDrop) and not any(shares.values()):
+        raise UserError(
+            "consistency=rdrop compares two passes that differ in their dropout, and "
+            f"{'=0, '.join(f'model.{key}' for key in shares)}=0: give one of them a share, or take "
+            "consistency=simcut"
+        )
 
 
 def limits(cfg: DictConfig) -> Limits:

@@ -108,7 +108,8 @@ class Root:
     decode: Decode = field(default_factory=Decode)
     seed: int = 1
     device: str = "auto"
-    precision: str = "auto"  # bf16, fp32, or auto: bf16 where the hardware computes it
+    # bf16, fp32 (never TF32), or auto: bf16 where the hardware computes it
+    precision: str = "auto"
     deterministic: bool = False  # refuse kernels whose result may vary (a GPU's; a CPU has none)
     cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 

@@ -6,13 +6,17 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
 from torch import Tensor, nn
 
+from nmt.config import Train
 from nmt.errors import UserError
+from nmt.experiment import finish
 from nmt.files import damage
 from nmt.training import checkpoint
 from nmt.training.checkpoint import (
@@ -262,6 +266,26 @@ def test_the_average_is_the_mean_of_the_tensors(tmp_path):
     torch.testing.assert_close(mean, {"weight": expected.detach()})
     checkpoint.put(models[0], mean)
     assert torch.equal(models[0].weight, mean["weight"])
+
+
+def test_the_final_model_is_the_mean_of_the_last_or_of_the_best(tmp_path):
+    """Of those that were measured: the sixth was written when a signal came."""
+    models = save_dots(tmp_path, [2.0, 9.0, 1.0, 9.0, 5.0])
+    model, _ = dot(6)
+    save(tmp_path, contents(model, torch.optim.SGD(model.parameters())), Position(6))
+    for config, meant in (
+        (Train(average="last", keep_last=1), [5]),
+        (Train(average="last", keep_last=3, keep_best=2), [3, 4, 5]),
+        (Train(average="last", keep_last=9), [1, 2, 3, 4, 5]),
+        (Train(average="best", keep_last=3, keep_best=1), [2]),
+        (Train(average="best", keep_best=2), [2, 4]),
+        (Train(average="best", keep_best=0), [2]),
+        (Train(average="best", keep_best=2, watch="loss"), [3, 1]),
+    ):
+        finish(SimpleNamespace(model=model), tmp_path, config, warn=pytest.fail)
+        expected = torch.stack([models[step - 1].weight for step in meant]).mean(0)
+        torch.testing.assert_close(model.weight, expected, msg=f"{config}")
+        assert torch.equal(load_file(tmp_path / checkpoint.MODEL)["weight"], model.weight)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,10 @@ def test_compare_composes():
         ("tokenizer.kind=foo", ["tokenizer.kind=foo", "unigram"]),
         ("tokenizer.joint=false", ["tokenizer.joint", "model.share_embeddings=false"]),
         ("attention=none normalize=hard", ["normalize", "attention=none"]),
+        (
+            "attention=none model.attention_dropout=0.1",
+            ["model.attention_dropout=0.1", "attention=none", "leave it out"],
+        ),
         ("attention=luong_dot model.decoder_width=7", ["7", "luong_general"]),
         ("model.heads=3", ["model.heads=3"]),
         ("positions=rope", ["positions", "RNN", "leave it out"]),
@@ -128,6 +132,10 @@ def test_compare_composes():
         ("consistency.weight=3", ["consistency.weight", "consistency=…"]),
         ("consistency=rdrop consistency.weight=-1", ["consistency.weight=-1"]),
         ("consistency=rdrop consistency.cutoff=0.1", ["consistency.cutoff", "RDrop", "weight"]),
+        (
+            "consistency=rdrop model.dropout=0",
+            ["consistency=rdrop", "model.dropout", "model.word_dropout", "simcut"],
+        ),
         ("consistency=simcut consistency.weight=-1", ["consistency.weight=-1"]),
         ("consistency=simcut consistency.cutoff=1", ["consistency.cutoff=1"]),
         ("decode=3", ["must be a string"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from choices import names
 from command import mistake, nmt
 from small_model import small_rnn, small_transformer
 
@@ -117,6 +118,28 @@ def test_the_chosen_attention_learns_to_look_there(name):
         loss.objective.backward()
         optimizer.step()
     assert missed[-1] < missed[0] / 2
+
+
+@pytest.mark.parametrize("normalize", names("normalize"))
+def test_a_link_teaches_however_little_weight_it_has(normalize):
+    """As much as under the softmax, also where its weight is 0 and has no gradient."""
+    model, dense = (small_rnn(normalize=one).eval() for one in (normalize, "softmax"))
+    dense.load_state_dict(model.state_dict())
+    batch = make_batch()
+    assert batch.guide is not None
+    for factor in (1, 4000):  # undecided, and looking at one piece with all its weight
+        for one in (model, dense):
+            one.attend.score.W.weight.data.mul_(factor)
+        for link in batch.guide.nonzero().tolist():
+            guide = torch.zeros_like(batch.guide)
+            guide[tuple(link)] = 1.0
+            taught = []
+            for one in (model, dense):
+                loss = Guided(batch_loss, 1.0, None, 1)(one, Batch(*batch[:2], guide), 0.0)
+                taught.append(torch.autograd.grad(loss.guided, one.attend.score.W.weight)[0])
+            assert loss.guided is not None
+            assert taught[0].any() or loss.guided < 1e-6, link
+            torch.testing.assert_close(*taught)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,21 @@ def test_every_label_is_drawn_and_covers_no_other(language):
         assert title.y1 < image.shape[0]
 
 
+@pytest.mark.parametrize("word", ["שיי", "شــ"])  # a tall letter, then low ones
+def test_hebrew_and_arabic_are_drawn_from_right_to_left(word):
+    figure = draw(["a"], [word])
+    dark = pixels(figure)[..., 0] < 150
+    (box,) = boxes(figure.axes[0].get_yticklabels())
+    label = dark[len(dark) - round(box.y1) : len(dark) - round(box.y0)]
+    third = round(box.width / 3)
+    left, right = round(box.x0), round(box.x1)
+    heights = [
+        label[:, columns].any(1).sum()
+        for columns in (slice(left, left + third), slice(right - third, right))
+    ]
+    assert 0 < 1.4 * heights[0] < heights[1]
+
+
 def test_labels_are_at_their_cells():
     figure = draw(["▁a", "b", "c"], ["▁d", "e"])
     axes = figure.axes[0]

@@ -1,14 +1,19 @@
 """What a run writes down, and what a resumed run forgets; tables."""
 
+import argparse
 import io
 import json
+import re
 from pathlib import Path
 from time import sleep
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from tensorboard.backend.event_processing.data_ingester import LocalDataIngester
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from nmt.evaluation.scores import score
@@ -74,6 +79,36 @@ def test_figures_text_and_configuration(tmp_path):
     text = {tag: found.Tensors(f"{tag}/text_summary")[0] for tag in ("samples", "config")}
     assert text["samples"].tensor_proto.string_val[0].decode().endswith("| Hündin |")
     assert text["config"].tensor_proto.string_val[0] == b"    model:\n      width: 3"
+
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.filterwarnings("ignore:html5lib:DeprecationWarning")  # when it is imported
+@pytest.mark.parametrize("file", ["Makefile", "docs/tutorial.md"])
+def test_a_picture_of_every_evaluation_is_served(file, tmp_path):
+    """TensorBoard keeps ten of a tag, drawn at random, unless its command says otherwise."""
+    from tensorboard.plugins.core.core_plugin import CorePluginLoader
+
+    steps = list(range(1, 31))
+    with Logger(tmp_path) as logger:
+        for step in steps:
+            logger.image(step, "attention/1", np.zeros((1, 1, 4), np.uint8))
+            logger.text(step, "samples", "text")
+    told = re.search(r"tensorboard --logdir runs (.*? .*?)( |$)", (ROOT / file).read_text(), re.M)
+    assert told
+    parser = argparse.ArgumentParser()
+    CorePluginLoader().define_flags(parser)
+    once = ["--reload_interval=0", "--reload_task=blocking"]
+    flags = parser.parse_args(["--logdir", str(tmp_path), *once, *told[1].split()])
+    ingester = LocalDataIngester(flags)
+    ingester.start()
+    provider = ingester.data_provider
+    all_of = {"experiment_id": "", "downsample": 10_000}
+    images = provider.read_blob_sequences(RequestContext(), plugin_name="images", **all_of)
+    texts = provider.read_tensors(RequestContext(), plugin_name="text", **all_of)
+    assert [one.step for one in images[EVENTS]["attention/1"]] == steps
+    assert [one.step for one in texts[EVENTS]["samples/text_summary"]] == steps
 
 
 def test_hparams_are_in_the_run_itself(tmp_path):

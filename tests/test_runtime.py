@@ -117,6 +117,24 @@ def test_a_gpu_is_made_ready(monkeypatch):
         kernels.enable_flash_sdp(before[1])
 
 
+def test_float32_on_a_gpu_is_float32_in_training_and_in_translation():
+    """cuDNN's LSTM and GRU round to TF32 unless they are told not to."""
+    gpu = torch.device("cuda")
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    try:
+        for backend in backends:
+            backend.allow_tf32 = True
+        prepare_process(gpu)  # all that a translation calls
+        seed_everything(1, gpu, deterministic=False)  # and a training
+        assert [backend.allow_tf32 for backend in backends] == [False, False]
+        assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+        assert torch.backends.cudnn.rnn.fp32_precision != "tf32"
+        assert torch.get_float32_matmul_precision() == "highest", "what torch.compile asks"
+    finally:
+        for backend, was in zip(backends, (False, True), strict=True):  # torch's defaults
+            backend.allow_tf32 = was
+
+
 SHAPES = """
 import ctypes, torch
 from nmt.training.runtime import bound_kernels

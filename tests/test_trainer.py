@@ -238,6 +238,17 @@ def test_the_learning_rate_is_that_of_the_schedule(bench):
     assert metrics(trainer, "train/lr") == pytest.approx(rates)
 
 
+def test_the_schedule_hears_the_loss_of_each_evaluation(bench):
+    """Not what is watched: the loss falls here, and BLEU with it."""
+    trainer = bench.trainer(
+        Train(max_steps=3, evaluate_every=1),
+        schedule=Plateau(0, factor=0.5, patience=1),
+        evaluate=lambda step: {"loss": 9.0 - step, "bleu": 30.0 - step, "chrf": 0.0},
+    )
+    trainer.fit()
+    assert trainer.schedule.state() == {"now": 1.0, "best": 6.0, "waited": 0}
+
+
 def test_every_update_is_logged_and_the_last_is_evaluated(bench):
     trainer = bench.trainer(Train(max_steps=7, log_every=3, evaluate_every=5))
     trainer.fit()

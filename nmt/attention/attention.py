@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,13 @@ from nmt.attention.window import Full, Normalize, Window
 from nmt.dropout import dropout
 from nmt.products import by_onednn
 
-Record = Callable[[Tensor], None]
+
+class Record(NamedTuple):
+    """Where an attention keeps the weights of its forwards; see `record_attention`."""
+
+    weights: list[Tensor]
+    detached: bool
+    normalize: Normalize | None  # in the place of the attention's own
 
 
 class Attention(Attend):
@@ -43,7 +50,7 @@ class Attention(Attend):
         self.normalize = normalize
         self.window = window(query_width)
         self.dropout = dropout
-        self.record: Record | None = None  # is given the weights; see `record_attention`
+        self.record: Record | None = None
 
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
@@ -61,19 +68,20 @@ class Attention(Attend):
     ) -> Tensor:
         if self.record is None and self._is_fused(query):
             return self._fused(query, keys, values, mask, causal)
-        weights = self._weights(query, keys, mask, position, causal)  # (...,T,S)
+        scores = self._scores(query, keys, mask, causal)  # (...,T,S)
+        weights = self.window(self.normalize, scores, query, position)  # (...,T,S)
         if self.record is not None:
-            self.record(weights)
+            other = self.record.normalize
+            kept = weights if other is None else self.window(other, scores, query, position)
+            self.record.weights.append(kept.detach() if self.record.detached else kept)
         weights = dropout(weights, self.dropout, self.training)
         return weights.to(values.dtype) @ values  # (...,T,Dv)
 
-    def _weights(
-        self, query: Tensor, keys: Tensor, mask: Tensor | None, position: Tensor, causal: bool
-    ) -> Tensor:
+    def _scores(self, query: Tensor, keys: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         scores = self.score(query, keys)  # (...,T,S)
         # bfloat16 is enough for a product, not for the sums of a normalizer
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        return self.window(self.normalize, hide(scores, mask, causal), query, position)
+        return hide(scores, mask, causal)
 
     def _is_fused(self, query: Tensor) -> bool:
         """Whether one kernel can do it all, and does it faster.
@@ -116,23 +124,24 @@ def _is_half(x: Tensor) -> bool:
 
 
 @contextmanager
-def record_attention(model: nn.Module, detached: bool = True) -> Iterator[dict[str, list[Tensor]]]:
+def record_attention(
+    model: nn.Module, detached: bool = True, normalize: Normalize | None = None
+) -> Iterator[dict[str, list[Tensor]]]:
     """The weights of every Attention in the model, for the forwards inside the block.
 
     Gives a dict from module path to the weights (...,T,S) of each of its forwards in their order,
     before dropout; detached, or with what their gradient needs. A target that is decoded step by
     step has one entry a step, and hops have one entry a hop.
+
+    normalize: the weights on record are what this makes of the scores; the contexts stay what
+               they are. None: the weights that each attention uses.
     """
     attentions = {name: m for name, m in model.named_modules() if isinstance(m, Attention)}
     weights: dict[str, list[Tensor]] = {name: [] for name in attentions}
-
-    def recorder(name: str) -> Record:
-        return lambda found: weights[name].append(found.detach() if detached else found)
-
     before = {name: m.record for name, m in attentions.items()}
     try:
         for name, m in attentions.items():
-            m.record = recorder(name)
+            m.record = Record(weights[name], detached, normalize)
         yield weights
     finally:
         for name, m in attentions.items():

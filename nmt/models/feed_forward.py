@@ -47,7 +47,10 @@ class GELU(FeedForward):
 
 
 class SwiGLU(FeedForward):
-    """W2 (swish(W1 x) ⊙ V x). Shazeer 2020, eq. 6. A third matrix: half as many parameters more."""
+    """W2 (swish(W1 x) ⊙ V x). Shazeer 2020, eq. 6. A third matrix: half as many parameters more.
+
+    Unlike the paper's, all three have biases.
+    """
 
     def __init__(self, width: int, inner: int, dropout: float) -> None:
         super().__init__(width, inner, dropout)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
+from nmt.attention.normalize import Softmax
+from nmt.attention.window import Normalize
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import UserError
@@ -16,14 +18,15 @@ from nmt.evaluation.attention import inside, split
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.training.loss import BatchLoss, Loss
 
-LEAST = 1e-9  # of a weight in a logarithm: sparsemax gives exact zeros
+LEAST = 1e-30  # of a weight in a logarithm: a key outside the window has exactly 0
 
 
 class Guided:
     """The loss of translations, and λ · Σ_t -Σ_s G[t,s] log A[t,s] over the pieces with links.
 
     A are the weights of one source-target attention, G the batch's ``guide``, whose rows sum to 1
-    (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is).
+    (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is). With a normalizer that
+    gives weights of exactly 0, which have no gradient, A is the softmax of the same scores.
 
     layer, head: numbers from 1; None: the last layer but one, and the mean of all heads.
     shift: A[t+1] learns G[t], the links of the piece that is read there (Chen et al. 2020, section
@@ -48,7 +51,7 @@ class Guided:
         """Sum the loss of every target piece of a batch, under teacher forcing."""
         assert batch.guide is not None
         attend = self.attend(model)
-        with record_attention(attend, detached=False) as recorded:
+        with record_attention(attend, detached=False, normalize=dense(attend)) as recorded:
             loss = self.loss(model, batch, smoothing)
         (weights,) = recorded.values()
         looked = self.weights(weights, batch.guide.size(1))  # (B·passes,T,S)
@@ -88,3 +91,9 @@ class Guided:
         batch = Batch(source, target, torch.ones(1, 1, 1)).to(device)
         with torch.no_grad():
             self(model, batch, 0.0)
+
+
+def dense(attend: Attend) -> Normalize | None:
+    """Return what has a gradient at every key; None: the attention's own normalizer has."""
+    (attention,) = inside(attend)
+    return None if isinstance(attention.normalize, Softmax) else Softmax()

@@ -35,7 +35,8 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     """Return what products are computed in: ``fp32``, ``bf16``, or ``auto``.
 
     ``auto`` is bf16 where the hardware computes it, a CPU with AVX512-BF16 or AMX included.
-    Weights, optimizer, sums, softmax and loss are float32 in either case.
+    Weights, optimizer, sums, softmax and loss are float32 in either case. A GPU rounds none of it
+    to TF32, neither in training nor in translation, see :func:`prepare_process`.
     """
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if name == "bf16" and device.type == "cpu" and not computes_bf16(device):
@@ -82,6 +83,9 @@ def prepare_process(device: torch.device) -> None:
         # times as long as that of the kernel that is left.
         torch.backends.cuda.enable_cudnn_sdp(False)
         torch.backends.cuda.enable_flash_sdp(False)
+        # TF32 has the 10 bits of fp16, and torch rounds to it in cuDNN's LSTM and GRU by default.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def keep_heap() -> None:
@@ -119,7 +123,6 @@ def seed_everything(seed: int, device: torch.device, deterministic: bool) -> Non
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = False
-        torch.set_float32_matmul_precision("high")
 
 
 def forget_peak_memory(device: torch.device) -> None:
