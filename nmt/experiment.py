@@ -23,6 +23,7 @@ from nmt.build import (
 )
 from nmt.config import Train
 from nmt.data.corpus import Lines
+from nmt.data.language import require_known
 from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
@@ -60,6 +61,8 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     """
     rehearse(cfg, ranks)
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
+    if not (run / CONFIG).exists():  # one that is resumed keeps the codes that it has
+        require_known({f"data.{side}": str(cfg.data[side]) for side in ("source", "target")})
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     device = pick_device(cfg.device)
     prepare_process(device)

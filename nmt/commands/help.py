@@ -35,7 +35,7 @@ Choices (* is taken where you name none):
 {choices}
 
 Some of the keys (nmt train --cfg job prints all, as they stand with your words):
-  data.source=ja data.target=en   the languages
+  data.source=ja data.target=en   the languages: ISO 639, BCP 47 or FLORES codes
   data.dir=FOLDER                 where the files of multi30k or kftt are; else
                                   they come from the Hugging Face hub
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise

@@ -9,7 +9,7 @@ from nmt.comparison.runs import Run
 from nmt.comparison.significance import PValues, largest, p_by_seed
 from nmt.comparison.variants import Naming, Variant, choose, group, identify, value_of
 from nmt.errors import UserError
-from nmt.evaluation.scores import bleu_tokenizer
+from nmt.evaluation.scores import TOKENIZERS, bleu_tokenizer
 from nmt.settings import Setting
 
 
@@ -142,8 +142,11 @@ def notes(runs: list[Run], rows: list[Row], baseline: Variant) -> list[str]:
 
 
 def tokenizer_of(variant: Variant) -> str:
-    """Name the tokenizer of a variant's BLEU, by its target language."""
-    return bleu_tokenizer(str(variant.identity.get("data.target", "en")))
+    """Name the tokenizer of a variant's BLEU: that of its signature, else of its language."""
+    signature = str(variant.runs[0].result.get("signatures", {}).get("bleu"))
+    known = ("13a", *TOKENIZERS.values())
+    named = (one for one in known if f"tok:{one}" in signature)
+    return next(named, bleu_tokenizer(str(variant.identity.get("data.target", "en"))))
 
 
 def default_output(folders: list[Path]) -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
 from nmt.comparison.variants import Variant
-from nmt.data.language import SPACELESS, primary
+from nmt.data.language import spaceless
 
 WIDTHS = (1, 2, 5, 10, 20, 50, 100)  # of a bucket
 MAX_BUCKETS = 8
@@ -41,7 +41,7 @@ class Band(NamedTuple):
 
 def source_lengths(sources: list[str], language: str) -> np.ndarray:
     """Count the words of each source, (N,); the characters where words are not written apart."""
-    if primary(language) in SPACELESS:
+    if spaceless(language):
         return np.array([len("".join(line.split())) for line in sources])
     return np.array([len(line.split()) for line in sources])
 

@@ -61,8 +61,7 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
         [lines.target[place] for place in places],
     )
     console.print(table(SAMPLES, samples))
-    scores = Scores(**{key: result[key] for key in Scores.__annotations__})
-    console.print(table(SCORES, score_rows(scores)))
+    console.print(table(SCORES, score_rows(result)))
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
