@@ -29,6 +29,7 @@ from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
+from nmt.evaluation.likelihood import likelihood
 from nmt.files import write, write_json
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
@@ -60,9 +61,9 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
     Stop where ``signals`` ask for it.
     """
     rehearse(cfg, ranks)
-    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     if not (run / CONFIG).exists():  # one that is resumed keeps the codes that it has
         require_known({f"data.{side}": str(cfg.data[side]) for side in ("source", "target")})
+    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     device = pick_device(cfg.device)
     prepare_process(device)
@@ -240,6 +241,7 @@ def test(
     lines = Lines(list(split["source"]), list(split["target"]))
     if not translator.ranks.first:
         translator(lines.source, decode)  # its share
+        likelihood(translator, lines, decode.batch_tokens)
         return {}
     result = evaluate(translator, lines, decode, run)
     show(console, result, lines, run, num=4)

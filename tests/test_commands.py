@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from command import files, mistake, nmt
+from number_language import COUNTS
 from safetensors.torch import load_file
 
+from nmt.evaluation.doubts import warn_once
 from nmt.training.trainer import Trainer
 
 TIMED = ("train/tokens_per_s", "train/minutes", "train/epoch")
@@ -295,8 +297,30 @@ def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_pat
     assert result["sentences"] == len(
         (tmp_path / "out" / "hypotheses.txt").read_text().splitlines()
     )
-    assert {"bleu", "chrf", "ter", "bleu_tok_lc", "signatures", "parameters"} <= result.keys()
+    scores = {"bleu", "chrf", "ter", "bleu_tok_lc", "signatures", "loss", "perplexity"}
+    assert scores <= result.keys()
+    assert f"loss {result['loss']:.3f} nats per target piece, perplexity" in answer.err
     assert len(files(tmp_path / "out" / "heatmaps")) == 4
+
+
+def test_references_without_spaces_are_told_once_in_a_training(tiny, tmp_path, numbers, caplog):
+    warn_once.cache_clear()
+    for split in ("train", "dev", "test"):
+        text = (numbers / f"{split}.en").read_text()
+        for place, word in enumerate(COUNTS):
+            text = text.replace(word, f"{'一二三四五六七'[place]}千").replace("千 ", "千")
+        (tmp_path / f"{split}.en").write_text(text)
+    words = [word.replace(f"{numbers}/", f"{tmp_path}/") for word in tiny if ".en" in word]
+    words = [word.replace(f"[{tmp_path}", f"[{numbers}") for word in words]  # the German side
+
+    answer = nmt("train", *tiny, *words, "tokenizer.kind=char", f"hydra.run.dir={tmp_path}/run")
+
+    assert answer.code == 0, answer.err
+    assert [record.message for record in caplog.records] == [
+        "data.target=en is scored in words between spaces (tok:13a), and these references are "
+        "written without spaces: BLEU and TER take several words for one. Name the language and "
+        "its script, for instance zh, jpn or tha_Thai"
+    ]
 
 
 def test_evaluate_repeats_the_result_of_the_run(trained):
@@ -305,7 +329,8 @@ def test_evaluate_repeats_the_result_of_the_run(trained):
     assert answer.code == 0, answer.err
     folder = trained / "evaluation" / "files-test"
     again, first = (json.loads((f / "result.json").read_text()) for f in (folder, trained))
-    assert all(again[name] == first[name] for name in ("bleu", "chrf", "ter", "signatures"))
+    same = ("bleu", "chrf", "ter", "signatures", "loss", "perplexity")
+    assert all(again[name] == first[name] for name in same)
     assert (folder / "hypotheses.txt").read_text() == (trained / "hypotheses.txt").read_text()
 
 

@@ -104,8 +104,8 @@ EVALUATE = """\
 nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
 Translates a test set with the model of a run folder and scores it: BLEU, chrF,
-TER. Writes result.json, hypotheses.txt and heatmaps into
-RUN/evaluation/<corpus>-<split>.
+TER, and the loss of the references in nats per target piece. Writes
+result.json, hypotheses.txt and heatmaps into RUN/evaluation/<corpus>-<split>.
 
 Keys:
   run=RUN                     the run folder of a training

@@ -20,6 +20,8 @@ MEASURED = (
     ("test/ter", "TER", ("ter",), 1),
     ("test/bleu_tok_lc", "BLEU lc", ("bleu_tok_lc",), 1),
     ("test/sentences_per_s", "sentences/s", ("sentences_per_s",), 1),
+    ("test/loss", "loss", ("loss",), 1),
+    ("test/perplexity", "perplexity", ("perplexity",), 1),
     ("final/dev_perplexity", "dev perplexity", ("tested_weights", "perplexity"), 1),
     ("final/entropy", "entropy", ("tested_weights", "entropy"), 1),
     ("final/minutes", "minutes", ("seconds",), 60),
