@@ -88,7 +88,8 @@ Keys:
   input=FILE                  for standard input; also .gz, .xz, .zst
   output=FILE                 for standard output
   n_best=3                    the three best of each line: number of the line,
-                              rank, score and text, between tabs
+                              rank, score and text, between tabs; the same as
+                              decode.n_best=3
   heatmap=FOLDER              draw each line's attention there
   heatmap_words=true          with pieces merged to words
   decode.beam=1               how to search, else as in the training; also
@@ -111,7 +112,8 @@ Keys:
   run=RUN                     the run folder of a training
   data=CORPUS                 {corpora};
                               else the run's own
-  data.dir=FOLDER             and what else the corpus takes: nmt train --help
+  data.dir=FOLDER             and what else the corpus takes: nmt train --help;
+                              the languages are the run's unless you type others
   split=test                  train, dev or test
   output=FOLDER               where to write
   heatmaps=4                  sentences whose attention is drawn
@@ -122,7 +124,7 @@ Keys:
 Examples:
   nmt evaluate run=RUN split=dev decode.beam=1
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
-  nmt evaluate run=RUN data=files data.source=de data.target=en data.test=[a.de,a.en]"""
+  nmt evaluate run=RUN data=files data.test=[a.de,a.en]"""
 
 ALIGN = """\
 nmt align run=RUN [data=CORPUS] [KEY=VALUE ...]
