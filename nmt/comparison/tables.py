@@ -112,8 +112,7 @@ def against(row: Row) -> list[str]:
     """Write the difference to the baseline, and both p."""
     if row.difference is None:
         return ["baseline", "", ""]
-    p = row.p
-    tested = [f"{p.bootstrap:.4f}", f"{p.randomisation:.4f}"] if p else ["", ""]
+    tested = ["" if p is None else f"{p:.4f}" for p in row.p or (None, None)]
     return [f"{row.difference:+.2f}", *tested]
 
 
