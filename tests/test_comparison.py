@@ -213,7 +213,7 @@ def test_a_damaged_run_says_so(tmp_path):
     assert [reason.partition(":")[0] for reason in reasons] == [
         "result.json has no BLEU",
         "result.json cannot be read",
-        "hypotheses.txt has 1 lines and references.txt 40",
+        "hypotheses.txt has 1 lines, references.txt has 40 lines, sources.txt has 40 lines",
         "config.yaml cannot be read",
     ]
 
