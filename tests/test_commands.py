@@ -348,7 +348,9 @@ def test_evaluate_takes_the_languages_of_the_run_where_none_is_typed(trained, nu
     assert "en to de" in mistake(nmt("evaluate", f"run={run}", *data, "data.source=de"))
 
 
-def test_references_without_spaces_are_told_once_in_a_training(tiny, tmp_path, numbers, caplog):
+def test_references_without_spaces_are_told_before_the_first_update_and_once(
+    tiny, tmp_path, numbers, caplog, monkeypatch
+):
     warn_once.cache_clear()
     for split in ("train", "dev", "test"):
         text = (numbers / f"{split}.en").read_text()
@@ -357,15 +359,27 @@ def test_references_without_spaces_are_told_once_in_a_training(tiny, tmp_path, n
         (tmp_path / f"{split}.en").write_text(text)
     words = [word.replace(f"{numbers}/", f"{tmp_path}/") for word in tiny if ".en" in word]
     words = [word.replace(f"[{tmp_path}", f"[{numbers}") for word in words]  # the German side
-
-    answer = nmt("train", *tiny, *words, "tokenizer.kind=char", f"hydra.run.dir={tmp_path}/run")
-
-    assert answer.code == 0, answer.err
-    assert [record.message for record in caplog.records] == [
+    run = f"{tmp_path}/run"
+    told = [
         "data.target=en is scored in words between spaces (tok:13a), and these references are "
         "written without spaces: BLEU and TER take several words for one. Name the language and "
         "its script, for instance zh, jpn or tha_Thai"
     ]
+
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 0)
+        words = [*tiny, *words, "tokenizer.kind=char", f"hydra.run.dir={run}"]
+        assert nmt("train", *words).code == 130
+    assert [record.message for record in caplog.records] == told
+    shutil.rmtree(run)
+    answer = nmt("train", *words)
+    assert answer.code == 0, answer.err
+    assert [record.message for record in caplog.records] == told
+
+    caplog.clear()
+    warn_once.cache_clear()
+    assert nmt("evaluate", f"run={run}", "heatmaps=0").code == 0
+    assert [record.message for record in caplog.records] == told
 
 
 def test_evaluate_repeats_the_result_of_the_run(trained):

@@ -72,7 +72,7 @@ def take_languages(cfg: DictConfig, trained: DictConfig) -> None:
 
     Said is what is typed, and what a corpus's yaml has that is not the default of its class.
     """
-    typed = {word.partition("=")[0] for word in HydraConfig.get().overrides.task}
+    typed = {word.partition("=")[0].lstrip("+") for word in HydraConfig.get().overrides.task}
     for side in ("source", "target") if cfg.data else ():
         kinds = (kind for kind in CORPORA.values() if target_of(kind) == cfg.data.get("_target_"))
         default = getattr(next(kinds, None), side, None)
