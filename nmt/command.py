@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 from hydra._internal.utils import get_args_parser
 
@@ -17,6 +18,7 @@ def main() -> None:
     """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
     open_closed_streams()
     accept_lazy_help()
+    write_what_can_be_encoded()
     command, *words = sys.argv[1:] or [""]
     if command in ("-h", "--help", "help"):
         print(OVERVIEW)
@@ -53,3 +55,10 @@ def open_closed_streams() -> None:
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def write_what_can_be_encoded() -> None:
+    """Have ? written for a character, such as Δ, that the encoding of a terminal does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -149,7 +149,7 @@ class Translate(Use):
 
     input: str | None = None  # a file, also .gz, .xz, .zst, .bz2; null: standard input
     output: str | None = None  # a file; null: standard output
-    n_best: int = 1  # above 1: lines of number, rank, score and text, between tabs
+    n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
     heatmap_words: bool = False
 
@@ -237,7 +237,7 @@ def register_schema() -> None:
     for name, kind in CORPORA.items():
         node = OmegaConf.structured(kind)
         with open_dict(node):
-            node["_target_"] = f"{kind.__module__}.{kind.__qualname__}"
+            node["_target_"] = target_of(kind)
         store.store(group="schema/data", name=name, node=node)
     store.store(group="schema", name="tokenizer", node=TokenizerConfig)
     store.store(group="schema", name="decode", node=Decode)
@@ -251,6 +251,11 @@ def register_schema() -> None:
     }
     for name, schema in schemas.items():
         store.store(group="schema", name=name, node=schema)
+
+
+def target_of(kind: type) -> str:
+    """Return the name that ``_target_`` has for a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def swept(overrides: list[str], fixed: list[str], number: int) -> str:

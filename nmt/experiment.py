@@ -21,10 +21,12 @@ from nmt.build import (
 )
 from nmt.config import Train
 from nmt.data.corpus import Lines
+from nmt.data.language import require_known
 from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
+from nmt.evaluation.likelihood import likelihood
 from nmt.files import write_json
 from nmt.opening import opened, write_config
 from nmt.report.gallery import Gallery, spread
@@ -66,6 +68,8 @@ def train(
     :func:`nmt.opening.written_config`. Stop where ``signals`` ask for it.
     """
     rehearse(cfg, ranks)
+    if not (run / CONFIG).exists():  # one that is resumed keeps the codes that it has
+        require_known({f"data.{side}": str(cfg.data[side]) for side in ("source", "target")})
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     device = pick_device(cfg.device)
@@ -201,6 +205,7 @@ def test(
     lines = Lines(list(split["source"]), list(split["target"]))
     if not translator.ranks.first:
         translator(lines.source, decode)  # its share
+        likelihood(translator, lines, decode.batch_tokens)
         return {}
     result = evaluate(translator, lines, decode, run)
     show(console, result, lines, run, num=4)

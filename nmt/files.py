@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,18 @@ def write(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that people can read."""
-    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write a JSON file that people can read; JSON has no nan and no inf, they become null."""
+    text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+    write(path, text + "\n")
+
+
+def finite(content: Any) -> Any:
+    """Return the same with null for every number that is not finite."""
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not isfinite(content) else content
 
 
 def as_typed(path: Path) -> str:

@@ -6,6 +6,7 @@ A run folder holds YAML, JSON, safetensors and SentencePiece models. Tensors are
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object")
     return content
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number that can be computed with: not nan, inf or 10**400."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -190,12 +190,14 @@ def of_file(path: Path) -> Iterator[None]:
 
 
 def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
-    """Read the tokenizers of a run, source and target. UserError where they are none."""
+    """Read the tokenizers of a run, source and target. UserError where they are damaged."""
     folder = run / TOKENIZERS
     try:
         source, target = (Tokenizer.load(folder, side) for side in ("source", "target"))
-    except RuntimeError as error:
-        raise UserError(f"{folder} has a model that is none of SentencePiece: {error}") from error
+        for one in (source, target):
+            one.pieces(range(len(one)))  # are decoded no sooner, and may not be UTF-8
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder} has a damaged SentencePiece model: {error}") from error
     if not len(source) or not len(target):
         raise UserError(f"{folder} has a SentencePiece model that is empty")
     return source, target

@@ -17,9 +17,9 @@ class Answer(NamedTuple):
     err: str
 
 
-def nmt(*words: object, stdin: bytes = b"") -> Answer:
+def nmt(*words: object, stdin: bytes = b"", encoding: str = "utf-8") -> Answer:
     """`nmt WORDS` as typed in the current folder."""
-    streams = [io.TextIOWrapper(io.BytesIO(given), encoding="utf-8") for given in (stdin, b"", b"")]
+    streams = [io.TextIOWrapper(io.BytesIO(given), encoding) for given in (stdin, b"", b"")]
     argv = ["nmt", *map(str, words)]
     names = ("stdin", "stdout", "stderr")
     with patch.multiple(sys, argv=argv, **dict(zip(names, streams, strict=True))):

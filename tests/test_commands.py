@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from command import files, mistake, nmt
+from number_language import COUNTS
 from safetensors.torch import load_file
 
+from nmt.evaluation.doubts import warn_once
 from nmt.training.trainer import Trainer
 
 TIMED = ("train/tokens_per_s", "train/minutes", "train/epoch")
@@ -251,6 +253,16 @@ def test_translate_gives_the_n_best_with_number_rank_and_score(trained):
     assert float(rows[0][2]) >= float(rows[1][2])
 
 
+def test_decode_n_best_is_n_best(trained):
+    short, long = (
+        nmt("translate", f"run={trained}", word, stdin=b"eins zwei drei\n")
+        for word in ("n_best=2", "decode.n_best=2")
+    )
+
+    assert len(short.out.splitlines()) == 2
+    assert long == short
+
+
 def test_translate_draws_each_sentence(trained, tmp_path):
     folder = tmp_path / "pictures"
 
@@ -269,6 +281,7 @@ def test_translate_draws_each_sentence(trained, tmp_path):
         (["output=."], ["output=.", "folder"]),
         (["heatmap=/proc/nowhere"], ["/proc/nowhere"]),
         (["n_best=3"], ["n_best=3", "decode.beam=3"]),
+        (["n_best=1", "decode.n_best=2"], ["n_best=1", "decode.n_best=2", "the same setting"]),
         (["decode.baem=3"], ["decode.baem", "beam"]),
         (["device=foo"], ["device=foo"]),
         (["precision=foo"], ["precision=foo"]),
@@ -307,8 +320,78 @@ def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_pat
     assert result["sentences"] == len(
         (tmp_path / "out" / "hypotheses.txt").read_text().splitlines()
     )
-    assert {"bleu", "chrf", "ter", "bleu_tok_lc", "signatures", "parameters"} <= result.keys()
+    scores = {"bleu", "chrf", "ter", "bleu_tok_lc", "signatures", "loss", "perplexity"}
+    assert scores <= result.keys()
+    assert f"loss {result['loss']:.3f} nats per target piece, perplexity" in answer.err
     assert len(files(tmp_path / "out" / "heatmaps")) == 4
+
+
+def test_evaluate_takes_the_languages_of_the_run_where_none_is_typed(trained, numbers, tmp_path):
+    """`files` has no languages of its own; those of `multi30k` are other ones than the run's."""
+    answer = nmt(
+        *("evaluate", f"run={trained}", "data=files", f"output={tmp_path}/out", "heatmaps=0"),
+        f"data.test=[{numbers}/test.de,{numbers}/test.en]",
+    )
+
+    assert answer.code == 0, answer.err
+    again, first = (
+        json.loads((f / "result.json").read_text()) for f in (tmp_path / "out", trained)
+    )
+    assert (again["data"]["source"], again["data"]["target"]) == ("de", "en")
+    assert again["bleu"] == first["bleu"]
+
+    run = tmp_path / "en-de"
+    shutil.copytree(trained, run)
+    config = (run / "config.yaml").read_text()
+    config = config.replace("  source: de\n  target: en\n", "  source: en\n  target: de\n")
+    (run / "config.yaml").write_text(config)
+    folder = tmp_path / "multi30k"
+    folder.mkdir()
+    for name in ("train", "val", "test_2016_flickr"):
+        for language in ("de", "en"):
+            shutil.copy(numbers / f"test.{language}", folder / f"{name}.{language}")
+    data = ["data=multi30k", f"data.dir={folder}", "heatmaps=0"]
+
+    answer = nmt("evaluate", f"run={run}", *data)
+
+    assert answer.code == 0, answer.err
+    found = run / "evaluation" / "multi30k-test" / "references.txt"
+    assert found.read_text() == (numbers / "test.de").read_text()
+    assert "en to de" in mistake(nmt("evaluate", f"run={run}", *data, "data.source=de"))
+
+
+def test_references_without_spaces_are_told_before_the_first_update_and_once(
+    tiny, tmp_path, numbers, caplog, monkeypatch
+):
+    warn_once.cache_clear()
+    for split in ("train", "dev", "test"):
+        text = (numbers / f"{split}.en").read_text()
+        for place, word in enumerate(COUNTS):
+            text = text.replace(word, f"{'一二三四五六七'[place]}千").replace("千 ", "千")
+        (tmp_path / f"{split}.en").write_text(text)
+    words = [word.replace(f"{numbers}/", f"{tmp_path}/") for word in tiny if ".en" in word]
+    words = [word.replace(f"[{tmp_path}", f"[{numbers}") for word in words]  # the German side
+    run = f"{tmp_path}/run"
+    told = [
+        "data.target=en is scored in words between spaces (tok:13a), and these references are "
+        "written without spaces: BLEU and TER take several words for one. Name the language and "
+        "its script, for instance zh, jpn or tha_Thai"
+    ]
+
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 0)
+        words = [*tiny, *words, "tokenizer.kind=char", f"hydra.run.dir={run}"]
+        assert nmt("train", *words).code == 130
+    assert [record.message for record in caplog.records] == told
+    shutil.rmtree(run)
+    answer = nmt("train", *words)
+    assert answer.code == 0, answer.err
+    assert [record.message for record in caplog.records] == told
+
+    caplog.clear()
+    warn_once.cache_clear()
+    assert nmt("evaluate", f"run={run}", "heatmaps=0").code == 0
+    assert [record.message for record in caplog.records] == told
 
 
 def test_evaluate_repeats_the_result_of_the_run(trained):
@@ -317,7 +400,8 @@ def test_evaluate_repeats_the_result_of_the_run(trained):
     assert answer.code == 0, answer.err
     folder = trained / "evaluation" / "files-test"
     again, first = (json.loads((f / "result.json").read_text()) for f in (folder, trained))
-    assert all(again[name] == first[name] for name in ("bleu", "chrf", "ter", "signatures"))
+    same = ("bleu", "chrf", "ter", "signatures", "loss", "perplexity")
+    assert all(again[name] == first[name] for name in same)
     assert (folder / "hypotheses.txt").read_text() == (trained / "hypotheses.txt").read_text()
 
 
@@ -325,7 +409,9 @@ def test_evaluate_repeats_the_result_of_the_run(trained):
     ("words", "told"),
     [
         (["data=bible", "data.source=ja"], ["data.source=ja", "de to en"]),
-        (["data=files"], ["data.source", "missing"]),
+        (["data=bible", "data.target=de"], ["data.target=de", "de to en"]),
+        (["data=files"], ["data.test="]),
+        (["decode.n_best=2"], ["decode.n_best=2", "nmt translate n_best="]),
         (["data=nope"], ["data=nope", "bible"]),
         (["data.source=de"], ["data.source", "data=…"]),
         (["split=foo"], ["foo", "train, dev, test"]),

@@ -191,6 +191,17 @@ def test_what_was_not_measured_is_blank_and_never_zero(tmp_path):
     assert variant["p"] is None
 
 
+def test_the_loss_of_the_test_set_is_a_column_where_a_run_has_it(tmp_path):
+    write_run(tmp_path / "old", configured(), RESULT)
+    assert quality(compare(find_runs([tmp_path]), None, [])).header[-1] == "BLEU lc"
+
+    write_run(tmp_path / "new", configured(NONE), {**RESULT, "loss": 2.9431})
+    found = quality(compare(find_runs([tmp_path]), None, []))
+
+    assert found.header[-1] == "loss"
+    assert [row[-1] for row in found.rows] == ["2.943", ""]
+
+
 def test_a_damaged_run_says_so(tmp_path):
     write_run(tmp_path / "whole", configured(), RESULT)
     (write_run(tmp_path / "json", configured(), RESULT) / "result.json").write_text("{")
@@ -204,7 +215,7 @@ def test_a_damaged_run_says_so(tmp_path):
     assert [reason.partition(":")[0] for reason in reasons] == [
         "result.json has no BLEU",
         "result.json cannot be read",
-        "hypotheses.txt has 1 lines and references.txt 40",
+        "hypotheses.txt has 1 lines, references.txt has 40 lines, sources.txt has 40 lines",
         "config.yaml cannot be read",
     ]
 

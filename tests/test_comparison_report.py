@@ -2,6 +2,7 @@
 
 import json
 import re
+from math import inf, nan
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from nmt.comparison.plots import label, plots, style
 from nmt.comparison.runs import find_runs
 from nmt.data.corpus import Lines
 from nmt.errors import UserError
+from nmt.files import write_json
 
 PLOTS = ["bleu_by_length", "dev_bleu_by_minute", "dev_bleu_by_step", "entropy", "quality_by_speed"]
 ATTACK = '<script>alert("1")</script> & co'
@@ -40,6 +42,35 @@ def test_tables_fit_a_hundred_columns_whatever_the_names(tmp_path):
         assert heading in answer.out
     assert "20.00" in answer.out
     assert "4,960,000" in answer.out
+
+
+def test_a_terminal_without_greek_letters_gets_the_table(tmp_path):
+    write_run(tmp_path / "a", configured(), RESULT)
+    write_run(tmp_path / "b", configured(NONE), {**RESULT, "bleu": 21.0})
+
+    answer = nmt("compare", tmp_path, "num_sentences=0", encoding="latin-1")
+
+    assert answer.code == 0, answer.err
+    assert "? is the difference of mean BLEU" in answer.out
+    assert "+1.00" in answer.out
+
+
+def test_what_is_not_a_number_is_blank_and_no_file_has_nan(tmp_path):
+    odd = {"chrf": nan, "loss": inf, "tested_weights": {"perplexity": -inf}}
+    run = write_run(tmp_path / "a", configured(), {**RESULT, **odd})
+
+    assert nmt("compare", tmp_path, "num_sentences=0").code == 0
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    text = (tmp_path / "comparison" / "comparison.json").read_text()
+    measures = json.loads(text, parse_constant=refuse)["variants"][0]["measures"]
+    assert measures["bleu"]["mean"] == 20
+    assert not measures.keys() & {"chrf", "loss", "dev_perplexity"}
+    write_json(run / "out.json", {"a": nan, "b": [inf, (1.5, -inf)], "c": {"d": nan}})
+    written = json.loads((run / "out.json").read_text(), parse_constant=refuse)
+    assert written == {"a": None, "b": [None, [1.5, None]], "c": {"d": None}}
 
 
 def test_what_people_wrote_is_text_in_the_page_and_nothing_is_loaded(tmp_path):

@@ -3,16 +3,21 @@
 import json
 import subprocess
 import sys
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from comparison_runs import NONE, RESULT, configured, text, write_run
 from sacrebleu.metrics.bleu import BLEU
 
-from nmt.comparison.comparison import compare
-from nmt.comparison.lengths import band, bleu, buckets, counts, source_lengths
+from nmt.comparison.comparison import Row, compare
+from nmt.comparison.counts import bleu, counts
+from nmt.comparison.files import to_json
+from nmt.comparison.lengths import band, buckets, source_lengths
 from nmt.comparison.runs import find_runs
-from nmt.comparison.significance import p_values
+from nmt.comparison.significance import DISAGREE, NOT_ALL, NOT_TESTED, p_values
+from nmt.comparison.tables import against
 
 REFERENCES = text(0)
 
@@ -37,7 +42,11 @@ def test_p_is_that_of_sacrebleus_command(option, place, tmp_path):
 
     found = p_values(texts["a"], {name: texts[name] for name in "bc"}, REFERENCES, "13a")
 
-    assert [round(found[name][place], 4) for name in "bc"] == [round(p, 4) for p in printed]
+    ours = [found[name][place] for name in "bc"]
+    if option == "--paired-bs":
+        assert ours == pytest.approx(printed)
+    else:  # the same trials, of which sacreBLEU does not count those that are as large
+        assert all(0 <= p - theirs < 0.001 for p, theirs in zip(ours, printed, strict=True))
     assert 0 < found["c"][place] < 1
 
 
@@ -47,24 +56,86 @@ def test_no_difference_is_no_evidence():
     assert set(p_values(lines, {"same": list(lines)}, REFERENCES, "13a")["same"]) == {1.0}
 
 
-def test_equal_seeds_are_paired_and_the_largest_p_is_reported(tmp_path):
-    for seed, share in ((1, 2), (2, 9), (3, 4)):
-        result = {**RESULT, "seed": seed}
-        write_run(tmp_path / f"a{seed}", configured(seed=seed), result, REFERENCES)
-        if seed < 3:
-            lines = worse(seed, share)
-            write_run(tmp_path / f"b{seed}", configured(NONE, seed=seed), result, lines)
+@pytest.mark.parametrize(("number", "p"), [(1, 1.0), (2, 0.5), (5, 0.0625)])
+def test_p_is_exact_where_few_sentences_differ(number, p):
+    """All changes are for the better: of 2^n exchanges, two differ as much."""
+    references = [f"{line} {place}" for place, line in enumerate(text(0, 1000))]
+    baseline = [line.replace(" ", " x ", 1) for line in references]
+    other = [references[place] if place < number else line for place, line in enumerate(baseline)]
 
-    row = compare(find_runs([tmp_path]), "bahdanau", []).rows[1]
+    found = p_values(baseline, {"other": other}, references, "13a")["other"]
+
+    assert found == (None, p)
+
+
+def test_an_exact_p_counts_every_exchange_that_differs_as_much():
+    """Held against BLEU of all pairs of texts; some sentences are better, others worse."""
+    baseline, other = list(REFERENCES), worse(0, 7)
+    baseline[3], baseline[11] = text(3)[3], text(3)[11]
+    places = [place for place in range(40) if baseline[place] != other[place]]
+    score = BLEU(force=True).corpus_score
+
+    differences: list[float] = []
+    for exchanged in product((False, True), repeat=len(places)):
+        pair = list(baseline), list(other)
+        for place in [place for place, does in zip(places, exchanged, strict=True) if does]:
+            pair[0][place], pair[1][place] = other[place], baseline[place]
+        ours, theirs = (score(lines, [REFERENCES]).score for lines in pair)
+        differences.append(abs(ours - theirs))
+    as_large = [one for one in differences if one > differences[0] - 1e-9]
+
+    found = p_values(baseline, {"other": other}, REFERENCES, "13a")["other"].randomisation
+    assert len(differences) > 64
+    assert found == len(as_large) / len(differences)
+    assert 2 / len(differences) < found < 1
+
+
+def two_variants(folder: Path, seeds: dict[str, dict[int, float]]) -> Row:
+    """The row of `none` against bahdanau; BLEU by variant and seed, a text of each BLEU."""
+    for name, attention in (("bahdanau", None), ("none", NONE)):
+        for seed, score in seeds[name].items():
+            result = {**RESULT, "seed": seed, "bleu": score}
+            lines = worse(seed, round(score))
+            write_run(folder / f"{name}{seed}", configured(attention, seed=seed), result, lines)
+    return compare(find_runs([folder]), "bahdanau", []).rows[1]
+
+
+def test_equal_seeds_are_paired_and_the_largest_p_is_reported(tmp_path):
+    row = two_variants(tmp_path, {"bahdanau": {1: 99, 2: 3}, "none": {1: 2, 2: 2}})
 
     expected = {
-        seed: p_values(REFERENCES, {"b": worse(seed, share)}, REFERENCES, "13a")["b"]
-        for seed, share in ((1, 2), (2, 9))
+        seed: p_values(worse(seed, a), {"b": worse(seed, b)}, REFERENCES, "13a")["b"]
+        for seed, a, b in ((1, 99, 2), (2, 3, 2))
     }
     assert row.tested == expected
     assert row.p is not None
-    assert row.p.bootstrap == max(p.bootstrap for p in expected.values())
+    resampled = [p.bootstrap for p in expected.values()]
+    assert row.p.bootstrap == max(p for p in resampled if p is not None)
+    assert len(set(expected.values())) == 2
     assert row.p.randomisation == max(p.randomisation for p in expected.values())
+
+
+@pytest.mark.parametrize(
+    ("seeds", "why"),
+    [
+        ({"bahdanau": {1: 2, 2: 9}, "none": {1: 9, 2: 2}}, DISAGREE),
+        ({"bahdanau": {1: 2}, "none": {1: 3, 2: 9}}, NOT_ALL),
+        ({"bahdanau": {1: 2, 2: 3}, "none": {1: 9}}, NOT_ALL),
+        ({"bahdanau": {1: 2}, "none": {2: 9}}, NOT_TESTED),
+    ],
+)
+def test_there_is_no_p_where_tests_of_pairs_say_nothing_of_the_means(seeds, why, tmp_path):
+    row = two_variants(tmp_path, seeds)
+    found = compare(find_runs([tmp_path]), "bahdanau", [])
+
+    assert row.p is None
+    assert against(row) == [f"{row.difference:+.2f}", "", ""]
+    assert f"{why}: attention=none." in found.notes
+    variant = to_json(found)["variants"][1]
+    assert (variant["p"], variant["why_no_p"]) == (None, why)
+    assert ["p" in run for run in variant["runs"]] == [
+        run.seed in row.tested for run in row.variant.runs
+    ]
 
 
 def test_variants_of_other_test_sets_are_not_tested(tmp_path):
@@ -74,7 +145,17 @@ def test_variants_of_other_test_sets_are_not_tested(tmp_path):
     found = compare(find_runs([tmp_path]), None, ["test"])
 
     assert found.rows[1].p is None
-    assert any(note.startswith("Not tested") for note in found.notes)
+    assert any(note.startswith(f"{NOT_TESTED}: attention=none") for note in found.notes)
+
+
+def test_the_tokenizer_is_that_of_the_signature(tmp_path):
+    """An older run of a language whose tokenizer is another one today."""
+    write_run(tmp_path / "a", configured(data__target="zho_Hans"), RESULT)
+    assert compare(find_runs([tmp_path]), None, []).tokenizer == "13a"
+
+    signatures = {"bleu": "nrefs:1|case:mixed|eff:no|tok:ja-mecab-0.996-IPA|smooth:exp"}
+    write_run(tmp_path / "b" / "c", configured(), {**RESULT, "signatures": signatures})
+    assert compare(find_runs([tmp_path / "b"]), None, []).tokenizer == "ja-mecab"
 
 
 def test_summed_counts_give_sacrebleus_score():

@@ -3,7 +3,9 @@
 import pytest
 import sacrebleu
 
+from nmt.evaluation.doubts import doubts, warn_of_doubts, warn_once
 from nmt.evaluation.scores import bleu_and_chrf, score
+from nmt.report.table import score_rows
 
 ENGLISH = (
     ["A dog sleeps in the garden, quietly.", 'He said: "Come here!"', "It isn't so."],
@@ -44,6 +46,19 @@ def test_english_is_what_sacrebleu_says():
         (CHINESE, "zh_TW", "zh", "tok:zh|"),
         (CHINESE, "th", "char", "tok:char|"),
         (ENGLISH, "pt-BR", "13a", "tok:13a|"),
+        (CHINESE, "zho_Hans", "zh", "tok:zh|"),
+        (CHINESE, "cmn", "zh", "tok:zh|"),
+        (CHINESE, "yue_Hant", "zh", "tok:zh|"),
+        (JAPANESE, "jpn_Jpan", "ja-mecab", "tok:ja-mecab-"),
+        (KOREAN, "kor_Hang", "ko-mecab", "tok:ko-mecab-"),
+        (CHINESE, "tha_Thai", "char", "tok:char|"),
+        (CHINESE, "lao", "char", "tok:char|"),
+        (CHINESE, "khm", "char", "tok:char|"),
+        (CHINESE, "mya_Mymr", "char", "tok:char|"),
+        (CHINESE, "bo", "char", "tok:char|"),
+        (CHINESE, "dz", "char", "tok:char|"),
+        (ENGLISH, "jpn_Latn", "13a", "tok:13a|"),
+        (ENGLISH, "deu_Latn", "13a", "tok:13a|"),
     ],
 )
 def test_tokenizer_follows_the_target_language(pair, language, tokenizer, named):
@@ -77,11 +92,18 @@ def test_where_moses_has_no_words_bleu_tok_lc_says_what_it_took(pair, language):
     assert signature == found["signatures"]["bleu"].replace("case:mixed", "case:lc")
 
 
-def test_japanese_ter_counts_edits_and_not_lines():
+@pytest.mark.parametrize(("pair", "language"), [(JAPANESE, "jpn_Jpan"), (CHINESE, "cmn_Hant")])
+def test_ter_counts_edits_and_not_lines(pair, language):
     """Without Asian tokens a line would be one word: wholly wrong or wholly right."""
-    found = score(*JAPANESE, "ja")
-    assert 0 < found["ter"] < 50
+    found = score(*pair, language)
+    assert 0 < found["ter"] < 60
     assert "asian:yes" in found["signatures"]["ter"]
+
+
+def test_there_is_no_ter_where_it_has_no_words():
+    found = score(*CHINESE, "th")
+    assert "ter" not in found
+    assert [name for name, _, _ in score_rows(found)] == ["bleu", "chrf", "bleu_tok_lc"]
 
 
 @pytest.mark.parametrize(
@@ -104,3 +126,42 @@ def test_empty_hypotheses_score_nothing():
 def test_what_is_scored_while_it_trains_is_of_all_scores(pair, language):
     found = score(*pair, language)
     assert bleu_and_chrf(*pair, language) == {"bleu": found["bleu"], "chrf": found["chrf"]}
+
+
+THAI = ["ประเทศไทยมีชื่ออย่างเป็นทางการว่าราชอาณาจักรไทย เป็นรัฐชาติในเอเชียตะวันออกเฉียงใต้"]
+
+
+@pytest.mark.parametrize(
+    ("references", "language", "doubtful"),
+    [
+        (CHINESE[1], "jv", True),
+        (JAPANESE[1], "en", True),
+        (THAI, "id", True),
+        (["我喜欢猫。", "你好吗？", "他昨天去了学校。"], "en", True),
+        (CHINESE[1], "zho_Hans", False),
+        (THAI, "th", False),
+        (["我 喜欢 猫 。", "他 昨天 去 了 学校 。"], "en", False),  # words stand apart
+        (KOREAN[1], "kr", False),
+        (["Donaudampfschifffahrtsgesellschaftskapitän"], "de", False),
+        (["..."], "de", False),
+    ],
+)
+def test_text_without_spaces_that_is_scored_by_words_is_told(references, language, doubtful):
+    found = doubts(references, references, language)
+    assert len(found) == doubtful
+    assert all(f"data.target={language} is scored in words" in text for text in found)
+
+
+def test_tokenized_text_is_told_once_and_in_words_of_this_program(caplog):
+    warn_once.cache_clear()
+    lines = ["a tokenized line ."] * 100
+
+    assert doubts(lines[:99], lines[:99], "en") == []
+    score(lines, lines, "en")
+    assert not caplog.records, "sacreBLEU's own warning"
+    for hypotheses in ([], lines, lines):
+        warn_of_doubts(hypotheses, lines, "en")
+
+    (record,) = caplog.records
+    assert '100 or more translations or references end in " ."' in record.message
+    assert "force" not in record.message

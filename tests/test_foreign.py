@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import sys
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,18 @@ def test_what_is_no_file_of_a_run_is_refused_with_its_name(name, content, run, m
     assert not (run / "executed").exists()
 
 
+def test_a_tokenizer_whose_pieces_are_garbage_is_refused_with_its_folder(run):
+    """The model can be read; its pieces are decoded when they are asked for."""
+    path = run / "tokenizer" / "source.model"
+    model = path.read_bytes()
+    assert "ü".encode() in model
+    path.write_bytes(model.replace("ü".encode(), b"\xff\xfe"))
+
+    message = mistake(nmt("translate", f"run={run}", stdin=b"eins\n"))
+
+    assert f"{path.parent} has a damaged SentencePiece model" in message
+
+
 def test_a_model_that_was_cut_off_is_refused_with_its_name(run):
     path = run / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -299,6 +312,24 @@ def test_a_comparison_does_not_follow_or_believe_a_foreign_run(tmp_path):
     write_run(tmp_path / "device", configured(), {**RESULT, "device": ["a"]})
     (write_run(tmp_path / "log", configured(), None) / "metrics.jsonl").write_text("garbage\n")
     (write_run(tmp_path / "text", configured(), RESULT) / "hypotheses.txt").write_bytes(b"\xff\n")
+    failed = write_run(tmp_path / "failed", None)
+    (failed / "failure.txt").write_bytes("Übung zu groß\n".encode("latin-1"))
+    write_run(tmp_path / "huge", configured(), {**RESULT, "bleu": 10**400})
+    write_run(tmp_path / "nan", configured(), {**RESULT, "bleu": nan})
+    write_run(tmp_path / "seeds", configured(seed=10**400), RESULT)
+    lines = {
+        "latin": b'{"step": 1, "dev/bleu": "\xff"}\n',
+        "steps": b'{"step": 1' + 400 * b"0" + b"}\n",
+        "words": b'{"step": 1, "dev/bleu": "high"}\n',
+        "null": b'{"step": 1, "dev/bleu": NaN}\n',
+    }
+    for name, line in lines.items():
+        (write_run(tmp_path / name, configured(), RESULT) / "metrics.jsonl").write_bytes(line)
+    torn = write_run(tmp_path / "torn", configured(), RESULT) / "alignment" / "files-test"
+    torn.mkdir(parents=True)
+    (torn / "result.json").write_text('{"aer": 0.')
+    (write_run(tmp_path / "source", configured(), RESULT) / "sources.txt").write_bytes(b"\xff\n")
+    (write_run(tmp_path / "fewer", configured(), RESULT) / "sources.txt").write_text("one\n")
     linked = write_run(tmp_path / "linked", configured(), RESULT)
     (linked / "sources.txt").unlink()
     (linked / "sources.txt").symlink_to("/etc/hostname")
@@ -319,6 +350,15 @@ def test_a_comparison_does_not_follow_or_believe_a_foreign_run(tmp_path):
         "log": "metrics.jsonl, line 1",
         "text": "UTF-8",
         "linked": "leads out",
+        "failed": "failed: \ufffdbung zu gro\ufffd",
+        "huge": "bleu=1000000000",
+        "nan": "bleu=nan",
+        "seeds": "seed=100000",
+        "latin": "metrics.jsonl is not UTF-8",
+        **dict.fromkeys(("steps", "words", "null"), "metrics.jsonl, line 1"),
+        "torn": "alignment/files-test/result.json cannot be read",
+        "source": "sources.txt",
+        "fewer": "sources.txt has 1 lines",
     }
     assert why.keys() == told.keys()
     assert all(told[name] in why[name] for name in told), why

@@ -186,7 +186,7 @@ def test_words_sum_over_the_source_and_average_over_the_target():
     torch.testing.assert_close(merged, wanted)
 
 
-@pytest.mark.parametrize("language", ["ja", "zh-CN"])
+@pytest.mark.parametrize("language", ["ja", "zh-CN", "zho_Hans", "mya_Mymr", "bo"])
 def test_a_side_without_spaces_keeps_its_pieces(language):
     weights = torch.full((2, 3), 1 / 3)
     merged, source, target = merge_words(

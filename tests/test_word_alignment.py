@@ -61,7 +61,8 @@ def test_words_stand_between_ascii_spaces():
 
 
 def test_a_language_without_spaces_has_the_words_that_its_scores_count():
-    assert words_of(["犬が走る。"], "ja") == [["犬", "が", "走る", "。"]]
+    for code in ("ja", "jpn_Jpan"):
+        assert words_of(["犬が走る。"], code) == [["犬", "が", "走る", "。"]]
     assert words_of(["犬が a1"], "zh-CN") == [["犬", "が", "a1"]]
 
 

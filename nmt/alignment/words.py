@@ -8,10 +8,10 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 from torch import Tensor
 
-from nmt.data.language import SPACELESS, primary
+from nmt.data.language import primary, spaceless
 from nmt.data.text import shortened
 from nmt.errors import UserError
-from nmt.evaluation.scores import TOKENIZERS, moses
+from nmt.evaluation.scores import bleu_tokenizer, moses
 
 NOWHERE = -1  # the word of a character that is in none
 LEAST = 0.5  # share of the text's letters and digits that must be in its words
@@ -27,14 +27,14 @@ def words_of(lines: Sequence[str], language: str) -> list[list[str]]:
 
     Of a language that is written without spaces: what sacreBLEU's tokenizer for it makes of a line.
     """
-    spaceless = primary(language) in SPACELESS
-    return [split_words(line) for line in (tokenized(lines, language) if spaceless else lines)]
+    texts = tokenized(lines, language) if spaceless(language) else lines
+    return [split_words(line) for line in texts]
 
 
 def tokenized(lines: Sequence[str], language: str) -> list[str]:
     """Return each line as tokens between spaces: sacreBLEU's for the language, else Moses'."""
-    name = TOKENIZERS.get(primary(language))
-    if name is None:
+    name = bleu_tokenizer(language)
+    if name == "13a":
         return moses(list(lines), primary(language))
     tokenizer = BLEU(tokenize=name).tokenizer
     return [tokenizer(line) for line in lines]

@@ -18,8 +18,14 @@ from nmt.alignment.result import LINKS, SCORED, Found, row, scores
 from nmt.alignment.statistical import require_eflomal
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.evaluate import check_languages, given_run, run_decode, split_name
-from nmt.config import Align, changed, register_schema
+from nmt.commands.evaluate import (
+    check_languages,
+    given_run,
+    one_best,
+    split_name,
+    take_languages,
+)
+from nmt.config import Align, register_schema
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
@@ -45,9 +51,10 @@ def main() -> None:
 def run(cfg: DictConfig) -> float | None:
     """Write alignments.txt, result.json and pictures; return the alignment error, if any."""
     folder = given_run(cfg)
+    trained = read_config(folder)
+    take_languages(cfg, trained)
     check(cfg)
     asked: Align = OmegaConf.to_object(cfg)  # type: ignore[assignment]
-    trained = read_config(folder)
     if asked.statistical:
         require_eflomal()
     check_reverse(asked, folder, trained)
@@ -92,9 +99,9 @@ def read_material(cfg: DictConfig, asked: Align, folder: Path, trained: DictConf
     where = cache_folder(asked.cache), (trained.data.source, trained.data.target)
     dev = load_dev(asked.dev, corpus, *where)
     if asked.hypothesis:
+        decode = one_best(trained, cfg)
         source = load_source(asked, corpus, asked.split, *where)
         translator = open_run(folder, asked.device, asked.precision)
-        decode = changed(run_decode(trained), cfg.decode)
         return Material(translator, translated(translator, source, decode), dev, data)
     text = load(asked, corpus, asked.split, *where)
     return Material(open_run(folder, asked.device, asked.precision), text, dev, data)

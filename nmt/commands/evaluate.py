@@ -1,16 +1,18 @@
 """nmt evaluate: the scores of a trained model on any test set."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
-from nmt.config import changed, register_schema
+from nmt.config import CORPORA, changed, register_schema, target_of
 from nmt.data.cache import cache_folder
+from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least
 from nmt.evaluation.evaluate import evaluate, show
 from nmt.files import write_json
@@ -31,12 +33,13 @@ def main() -> None:
 def run(cfg: DictConfig) -> float:
     """Evaluate and write result.json, hypotheses.txt and heatmaps/; return BLEU."""
     folder = given_run(cfg)
+    trained = read_config(folder)
+    take_languages(cfg, trained)
     check(cfg)
     at_least(0, {"heatmaps": cfg.heatmaps})
-    trained = read_config(folder)
     data = cfg.data or trained.data
     check_languages(folder, trained, data)
-    decode = changed(run_decode(trained), cfg.decode)
+    decode = one_best(trained, cfg)
     lines = hydra.utils.instantiate(data).lines(cache_folder(cfg.cache), cfg.split)
     translator = open_run(folder, cfg.device, cfg.precision)
     output = Path(cfg.output or folder / "evaluation" / split_name(data, cfg.split))
@@ -65,6 +68,20 @@ def given_run(cfg: DictConfig) -> Path:
     return Path(cfg.run)
 
 
+def take_languages(cfg: DictConfig, trained: DictConfig) -> None:
+    """Give the corpus the run's languages, a side each, where nobody has said which it has.
+
+    Said is what is typed, and what a corpus's yaml has that is not the default of its class.
+    """
+    typed = {word.partition("=")[0].lstrip("+") for word in HydraConfig.get().overrides.task}
+    for side in ("source", "target") if cfg.data else ():
+        kinds = (kind for kind in CORPORA.values() if target_of(kind) == cfg.data.get("_target_"))
+        default = getattr(next(kinds, None), side, None)
+        unsaid = OmegaConf.is_missing(cfg.data, side) or cfg.data.get(side) == default
+        if unsaid and f"data.{side}" not in typed:
+            cfg.data[side] = trained.data[side]
+
+
 def check_languages(folder: Path, trained: DictConfig, data: DictConfig) -> None:
     """Raise UserError for a corpus of other languages than the run's."""
     for side in ("source", "target"):
@@ -82,6 +99,17 @@ def split_name(data: DictConfig, split: str) -> str:
     return f"{corpus}-{split}"
 
 
-def run_decode(trained: DictConfig) -> Any:
-    """Return how a run searches."""
-    return OmegaConf.to_object(trained.decode)
+def run_decode(trained: DictConfig) -> Decode:
+    """Return how a run searches for one translation of each line."""
+    decode: Decode = OmegaConf.to_object(trained.decode)  # type: ignore[assignment]
+    return replace(decode, n_best=1)
+
+
+def one_best(trained: DictConfig, cfg: DictConfig) -> Decode:
+    """Return how to search where the best translation alone counts. UserError for more of them."""
+    if (cfg.decode.n_best or 1) > 1:
+        raise UserError(
+            f"decode.n_best={cfg.decode.n_best}: only the best translation of a line is used here. "
+            "Leave it out; `nmt translate n_best=` gives several"
+        )
+    return changed(run_decode(trained), cfg.decode)

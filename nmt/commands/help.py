@@ -35,7 +35,7 @@ Choices (* is taken where you name none):
 {choices}
 
 Some of the keys (nmt train --cfg job prints all, as they stand with your words):
-  data.source=ja data.target=en   the languages
+  data.source=ja data.target=en   the languages: ISO 639, BCP 47 or FLORES codes
   data.dir=FOLDER                 where the files of multi30k or kftt are; else
                                   they come from the Hugging Face hub
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
@@ -89,7 +89,8 @@ Keys:
   input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
   output=FILE                 for standard output
   n_best=3                    the three best of each line: number of the line,
-                              rank, score and text, between tabs
+                              rank, score and text, between tabs; the same as
+                              decode.n_best=3
   heatmap=FOLDER              draw each line's attention there
   heatmap_words=true          with pieces merged to words
   decode.beam=1               how to search, else as in the training; also
@@ -105,14 +106,15 @@ EVALUATE = """\
 nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
 Translates a test set with the model of a run folder and scores it: BLEU, chrF,
-TER. Writes result.json, hypotheses.txt and heatmaps into
-RUN/evaluation/<corpus>-<split>.
+TER, and the loss of the references in nats per target piece. Writes
+result.json, hypotheses.txt and heatmaps into RUN/evaluation/<corpus>-<split>.
 
 Keys:
   run=RUN                     the run folder of a training
   data=CORPUS                 {corpora};
                               else the run's own
-  data.dir=FOLDER             and what else the corpus takes: nmt train --help
+  data.dir=FOLDER             and what else the corpus takes: nmt train --help;
+                              the languages are the run's unless you type others
   split=test                  train, dev or test
   output=FOLDER               where to write
   heatmaps=4                  sentences whose attention is drawn
@@ -123,7 +125,7 @@ Keys:
 Examples:
   nmt evaluate run=RUN split=dev decode.beam=1
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
-  nmt evaluate run=RUN data=files data.source=de data.target=en data.test=[a.de,a.en]"""
+  nmt evaluate run=RUN data=files data.test=[a.de,a.en]"""
 
 ALIGN = """\
 nmt align run=RUN [data=CORPUS] [KEY=VALUE ...]

@@ -37,7 +37,7 @@ def run(cfg: DictConfig) -> None:
     folder = given_run(cfg)
     check(cfg)
     decode = changed(run_decode(read_config(folder)), cfg.decode)
-    decode = replace(decode, n_best=cfg.n_best)
+    decode = replace(decode, n_best=num_best(cfg))
     interactive = cfg.input is None and sys.stdin.isatty()
     lines = Repaired(input_lines(cfg.input))
     with output(cfg.output) as file:
@@ -58,6 +58,20 @@ def run(cfg: DictConfig) -> None:
                 draw(cfg, translator, decode, Drawn(number, line), translations[0])
     if lines.num_broken:
         print(repaired(lines), file=sys.stderr)
+
+
+def num_best(cfg: DictConfig) -> int:
+    """Return how many translations a line has: n_best and decode.n_best are one setting.
+
+    UserError where they differ.
+    """
+    asked = {number for number in (cfg.n_best, cfg.decode.n_best) if number is not None}
+    if len(asked) > 1:
+        raise UserError(
+            f"n_best={cfg.n_best} and decode.n_best={cfg.decode.n_best} are the same setting: "
+            "leave one of them out"
+        )
+    return asked.pop() if asked else 1
 
 
 def with_translations(

@@ -6,10 +6,20 @@ from pathlib import Path
 from nmt.comparison.conditions import deviations, require_same
 from nmt.comparison.measures import MEASURES, Statistic, statistic
 from nmt.comparison.runs import Run
-from nmt.comparison.significance import PValues, largest, p_by_seed
+from nmt.comparison.significance import (
+    DISAGREE,
+    EXACT,
+    NOT_ALL,
+    NOT_TESTED,
+    TRIALS,
+    PValues,
+    largest,
+    p_by_seed,
+    why_no_p,
+)
 from nmt.comparison.variants import Naming, Variant, choose, group, identify, value_of
 from nmt.errors import UserError
-from nmt.evaluation.scores import bleu_tokenizer
+from nmt.evaluation.scores import TOKENIZERS, bleu_tokenizer
 from nmt.settings import Setting
 
 
@@ -21,12 +31,13 @@ class Row:
     statistics: dict[str, Statistic]  # by the names of the measures; what was not measured is not
     difference: float | None  # of the mean BLEU; None: this is the baseline
     tested: dict[int, PValues]  # by seed
+    why_no_p: str  # empty: there is a p, or this is the baseline
     marks: list[int]  # footnotes, from 1
 
     @property
     def p(self) -> PValues | None:
-        """The largest p of all seeds; None: not tested."""
-        return largest(self.tested)
+        """The largest p of all seeds; None: there is none."""
+        return None if self.why_no_p or self.difference is None else largest(self.tested)
 
 
 @dataclass
@@ -105,8 +116,10 @@ def row(
             footnotes.append(text)
         marks.append(footnotes.index(text) + 1)
     first, base = found["bleu"].mean, [float(run.result["bleu"]) for run in baseline.runs]
-    difference = None if variant is baseline else first - sum(base) / len(base)
-    return Row(variant, found, difference, tested, marks)
+    if variant is baseline:
+        return Row(variant, found, None, tested, "", marks)
+    why = why_no_p(variant, baseline, tested)
+    return Row(variant, found, first - sum(base) / len(base), tested, why, marks)
 
 
 def notes(runs: list[Run], rows: list[Row], baseline: Variant) -> list[str]:
@@ -115,20 +128,19 @@ def notes(runs: list[Run], rows: list[Row], baseline: Variant) -> list[str]:
     if len(rows) > 1:
         found.append(
             f"Δ is the difference of mean BLEU to {baseline.name}. p is of sacreBLEU's paired "
-            "bootstrap (1,000 resamples) and paired approximate randomisation (10,000 trials): how "
-            "probable a difference as large would be by the choice of test sentences alone."
+            f"bootstrap (1,000 resamples) and paired approximate randomisation ({TRIALS:,} trials; "
+            f"exact, and alone, where up to {EXACT} sentences differ): how probable a difference "
+            "as large would be by the choice of test sentences alone."
         )
     if any(len(row.tested) > 1 for row in rows):
         found.append(
             "With several seeds, runs of equal seeds are tested in pairs, and the largest p of "
             "them stands here."
         )
-    untested = [row.variant.name for row in rows if row.difference is not None and not row.tested]
-    if untested:
-        found.append(
-            f"Not tested for want of a run of the same seed with the same test set in the "
-            f"baseline, or of its translations: {'; '.join(untested)}."
-        )
+    for why in (NOT_TESTED, NOT_ALL, DISAGREE):
+        names = [row.variant.name for row in rows if row.why_no_p == why]
+        if names:
+            found.append(f"{why}: {'; '.join(names)}.")
     if any(run.test_set is None for run in runs):
         found.append(
             "Some run folders have no sources.txt and references.txt: whether they were scored "
@@ -142,8 +154,11 @@ def notes(runs: list[Run], rows: list[Row], baseline: Variant) -> list[str]:
 
 
 def tokenizer_of(variant: Variant) -> str:
-    """Name the tokenizer of a variant's BLEU, by its target language."""
-    return bleu_tokenizer(str(variant.identity.get("data.target", "en")))
+    """Name the tokenizer of a variant's BLEU: that of its signature, else of its language."""
+    signature = str(variant.runs[0].result.get("signatures", {}).get("bleu"))
+    known = ("13a", *TOKENIZERS.values())
+    named = (one for one in known if f"tok:{one}" in signature)
+    return next(named, bleu_tokenizer(str(variant.identity.get("data.target", "en"))))
 
 
 def default_output(folders: list[Path]) -> Path:

@@ -7,7 +7,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from nmt.comparison.lengths import source_lengths
 from nmt.data.corpus import Lines
-from nmt.data.language import SPACELESS, primary
+from nmt.data.language import spaceless
 from nmt.errors import UserError
 
 WORDS, CHARACTERS = (6, 22), (8, 40)  # of a source that can be read beside its attention
@@ -38,7 +38,7 @@ def readable(lines: Lines, hypotheses: list[list[str]], language: str, num: int)
 
     Translations that do not end, far longer than the reference, are not for reading either.
     """
-    low, high = CHARACTERS if primary(language) in SPACELESS else WORDS
+    low, high = CHARACTERS if spaceless(language) else WORDS
     lengths = source_lengths(lines.source, language)
     found = [
         place

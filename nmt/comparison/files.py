@@ -132,6 +132,7 @@ def json_row(row: Row) -> dict[str, Any]:
         "measures": {name: found._asdict() for name, found in row.statistics.items()},
         "difference": row.difference,
         "p": row.p._asdict() if row.p else None,
+        "why_no_p": row.why_no_p or None,
         "footnotes": row.marks,
         "runs": runs,
     }

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from sacrebleu.metrics.bleu import BLEU
 
+from nmt.comparison.counts import bleu, counts
 from nmt.comparison.variants import Variant
-from nmt.data.language import SPACELESS, primary
+from nmt.data.language import spaceless
 
 WIDTHS = (1, 2, 5, 10, 20, 50, 100)  # of a bucket
 MAX_BUCKETS = 8
@@ -41,7 +41,7 @@ class Band(NamedTuple):
 
 def source_lengths(sources: list[str], language: str) -> np.ndarray:
     """Count the words of each source, (N,); the characters where words are not written apart."""
-    if primary(language) in SPACELESS:
+    if spaceless(language):
         return np.array([len("".join(line.split())) for line in sources])
     return np.array([len(line.split()) for line in sources])
 
@@ -67,25 +67,6 @@ def buckets(lengths: np.ndarray) -> list[Bucket]:
         Bucket(max(low, int(lengths.min())), high, places, float(lengths[places].mean()))
         for (low, high), places in zip(bounds, found, strict=True)
     ]
-
-
-def counts(hypotheses: list[str], references: list[str], tokenizer: str) -> np.ndarray:
-    """Return what BLEU counts in each sentence, (N,10): 4 matches, 4 n-grams, both lengths."""
-    metric = BLEU(tokenize=tokenizer, effective_order=True)  # else it warns; counts are the same
-    scores = [
-        metric.sentence_score(hypothesis, [reference])
-        for hypothesis, reference in zip(hypotheses, references, strict=True)
-    ]
-    return np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in scores])
-
-
-def bleu(summed: np.ndarray) -> float:
-    """Return the BLEU of summed counts, (10,)."""
-    numbers = [int(number) for number in summed]
-    found = BLEU.compute_bleu(
-        numbers[:4], numbers[4:8], numbers[8], numbers[9], smooth_method="exp"
-    )
-    return found.score
 
 
 def band(counted: list[np.ndarray]) -> Band:

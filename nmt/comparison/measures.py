@@ -45,6 +45,13 @@ QUALITY = (
         result("bleu_tok_lc"),
         "BLEU of lower-cased Moses tokens, as the older literature has it",
     ),
+    Measure(
+        "loss",
+        "loss",
+        3,
+        result("loss"),
+        "of the test set, in nats per target piece, without label smoothing; lower is better",
+    ),
 )
 DEV = (
     Measure("best_dev_bleu", "dev BLEU", 2, result("best_dev", "bleu"), "the best of training"),

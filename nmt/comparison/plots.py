@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.lengths import buckets, by_length, source_lengths
 from nmt.comparison.runs import Run
-from nmt.data.language import SPACELESS, primary
+from nmt.data.language import spaceless
 from nmt.report.fonts import drawable, families
 
 # Okabe and Ito 2008, told apart by the colour-blind too; yellow, faint on white, comes last.
@@ -81,7 +81,7 @@ def length_figure(comparison: Comparison) -> Figure | None:
     language = str(comparison.baseline.identity.get("data.source", "en"))
     found = buckets(source_lengths(base.sources, language))
     figure, axes = blank(
-        f"source length in {'characters' if primary(language) in SPACELESS else 'words'}", "BLEU"
+        f"source length in {'characters' if spaceless(language) else 'words'}", "BLEU"
     )
     centres = [bucket.length for bucket in found]
     for place, variant in enumerate(comparison.variants):

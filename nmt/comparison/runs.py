@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nmt.data.text import shortened
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
 from nmt.files import lines_of
-from nmt.foreign import read_json, refuse_links
+from nmt.foreign import is_number, read_json, refuse_links
 from nmt.report.logger import read_metrics
 from nmt.run import CONFIG, FAILURE, RESULT, stored_config, trained_on
 from nmt.settings import Setting, settings
@@ -73,7 +74,7 @@ class Run:
         found = {
             path.parent.name: content
             for path in sorted((self.folder / ALIGNMENTS).glob(f"*/{RESULT}"))
-            if isinstance((content := read_json(path)).get("aer"), int | float)
+            if is_number((content := read_json(path)).get("aer"))
             and content.get("weights", MODEL) == MODEL
         }
         if len(found) > 1:
@@ -82,6 +83,11 @@ class Run:
             return {}
         ((name, content),) = found.items()
         return {**content, "text": name}
+
+    def read(self) -> None:
+        """Read all that is read when it is asked for. UserError for what cannot be read."""
+        for name in ("hypotheses", "references", "sources", "metrics", "alignment"):
+            getattr(self, name)
 
     def _lines(self, name: str) -> list[str] | None:
         path = self.folder / name
@@ -131,7 +137,7 @@ def read_run(folder: Path) -> Run:
         result = read_result(folder / RESULT) if (folder / RESULT).is_file() else {}
         run = Run(folder, known, result)
         run.why = why_not(run)
-    except UserError as error:
+    except (UserError, OSError) as error:
         return Run(folder, known, {}, str(error).removeprefix(f"{folder}{os.sep}"))
     return run
 
@@ -139,8 +145,9 @@ def read_run(folder: Path) -> Run:
 def read_settings(folder: Path) -> dict[str, Setting]:
     """Read the settings of a run. UserError for a seed that is none, by which runs are sorted."""
     found = settings(stored_config(folder))
-    if not isinstance(found.get("seed", 0), int):
-        raise UserError(f"{folder / CONFIG} is of no run: seed={found['seed']}")
+    seed = found.get("seed", 0)
+    if not isinstance(seed, int) or not is_number(seed):
+        raise UserError(f"{folder / CONFIG} is of no run: seed={shortened(str(seed), 50)}")
     return found
 
 
@@ -160,15 +167,18 @@ def why_not(run: Run) -> str:
     """Say why a run cannot be compared; empty: it can."""
     failure = run.folder / FAILURE
     if failure.is_file():
-        lines = failure.read_text(encoding="utf-8").splitlines() or ["it is not said why"]
-        return f"failed: {lines[0]}"
+        text = failure.read_text(encoding="utf-8", errors="replace")
+        return f"failed: {(text.splitlines() or ['it is not said why'])[0]}"
     if not run.result or trained_on(run.folder):
         steps = [line["step"] for line in run.metrics]
         return f"unfinished: step {steps[-1]:,}" if steps else "unfinished: no step was logged"
-    if not isinstance(run.result.get("bleu"), int | float):
-        return f"{RESULT} has no BLEU"
-    if run.hypotheses is not None and run.references is not None:
-        numbers = len(run.hypotheses), len(run.references)
-        if numbers[0] != numbers[1]:
-            return f"{HYPOTHESES} has {numbers[0]:,} lines and {REFERENCES} {numbers[1]:,}"
-    return ""
+    bleu = run.result.get("bleu")
+    if not is_number(bleu):
+        wrong = "has no BLEU" if bleu is None else f"is of no run: bleu={shortened(str(bleu), 20)}"
+        return f"{RESULT} {wrong}"
+    run.read()
+    texts = {HYPOTHESES: run.hypotheses, REFERENCES: run.references, SOURCES: run.sources}
+    numbers = {name: len(lines) for name, lines in texts.items() if lines is not None}
+    if len(set(numbers.values())) < 2:
+        return ""
+    return ", ".join(f"{name} has {number:,} lines" for name, number in numbers.items())

@@ -1,5 +1,6 @@
 """The tables of a comparison as text, whatever they are written into."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nmt.comparison.comparison import Comparison, Row
@@ -24,8 +25,8 @@ def grids(comparison: Comparison) -> list[Grid]:
 
 
 def quality(comparison: Comparison) -> Grid:
-    """Scores of the test set: mean ± standard deviation, difference to the baseline, p."""
-    bleu, *others = QUALITY
+    """What the test set says: mean ± standard deviation, difference to the baseline, p."""
+    bleu, *others = measured(comparison, QUALITY)
     header = [
         comparison.heading,
         "seeds",
@@ -44,10 +45,15 @@ def quality(comparison: Comparison) -> Grid:
 
 def cost(comparison: Comparison) -> Grid:
     """What the dev set says, and what training and translating took; nothing nobody has."""
-    has = {key for row in comparison.rows for key in row.statistics}
-    shown = [one for one in (*DEV, *COST) if one.name in has]
+    shown = measured(comparison, (*DEV, *COST))
     rows = [[name(row), *cells(row, shown)] for row in comparison.rows]
     return Grid("Dev set, and cost", [comparison.heading, *headings(shown)], rows)
+
+
+def measured(comparison: Comparison, measures: Sequence[Measure]) -> list[Measure]:
+    """Return the measures that a variant has."""
+    has = {key for row in comparison.rows for key in row.statistics}
+    return [one for one in measures if one.name in has]
 
 
 def missing(comparison: Comparison) -> Grid:
@@ -106,8 +112,7 @@ def against(row: Row) -> list[str]:
     """Write the difference to the baseline, and both p."""
     if row.difference is None:
         return ["baseline", "", ""]
-    p = row.p
-    tested = [f"{p.bootstrap:.4f}", f"{p.randomisation:.4f}"] if p else ["", ""]
+    tested = ["" if p is None else f"{p:.4f}" for p in row.p or (None, None)]
     return [f"{row.difference:+.2f}", *tested]
 
 

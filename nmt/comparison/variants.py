@@ -1,5 +1,6 @@
 """Variants: the runs that differ in nothing but their seed, named by what they differ in."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -84,20 +85,22 @@ def identify(runs: list[Run]) -> list[Identity]:
     The test set's text and the signatures are no settings; runs that were let through with
     different ones must still not be one variant.
     """
-    scored = [
-        {"test set": run.test_set, "signature": run.result.get("signatures", {}).get("bleu")}
-        for run in runs
-    ]
-    several = [
-        key
-        for key in ("test set", "signature")
-        if len({one[key] for one in scored if one[key] is not None}) > 1
-    ]
+    scored = [scored_by(run) for run in runs]
+    known = {item for one in scored for item in one.items()}
+    several = [key for key, number in Counter(key for key, _ in known).items() if number > 1]
     return [
         {key: value for key, value in run.settings.items() if key != "seed"}
-        | {key: str(one[key]) for key in several if one[key] is not None}
+        | {key: one[key] for key in sorted(several, reverse=True) if key in one}
         for run, one in zip(runs, scored, strict=True)
     ]
+
+
+def scored_by(run: Run) -> dict[str, str]:
+    """Return what a run's BLEU was scored on and how, as far as it is known."""
+    if run.why:
+        return {}
+    found = {"test set": run.test_set, "signature": run.result.get("signatures", {}).get("bleu")}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def group(runs: list[Run], identities: list[Identity], naming: Naming) -> list[Variant]:

@@ -76,7 +76,7 @@ class Lines(NamedTuple):
 class Corpus(ABC):
     """Where sentence pairs come from. The fields of a kind are its keys in the configuration."""
 
-    source: str  # language codes: de, en, ja …
+    source: str  # language codes: de, jpn, zho_Hans …; see nmt.data.language
     target: str
 
     def __post_init__(self) -> None:

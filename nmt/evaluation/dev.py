@@ -1,23 +1,19 @@
 """What is measured on dev while training runs."""
 
-from math import exp
-
-import torch
 from datasets import Dataset
 
 from nmt.attention.entropy import attention_entropy
 from nmt.attention.mask import padding_mask
-from nmt.data.batch import Batch
-from nmt.data.batching import token_batches
 from nmt.data.ids import Ids
 from nmt.decoding.translate import Decode
 from nmt.evaluation.attention import attention_maps
+from nmt.evaluation.doubts import warn_of_doubts
+from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity
 from nmt.evaluation.scores import bleu_and_chrf
 from nmt.models.seq2seq import Kind
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
-from nmt.training.loss import batch_loss
 
 ENTROPIES = {
     Kind.SOURCE_TARGET: "entropy",
@@ -53,17 +49,24 @@ class DevEvaluation:
         self.logger = logger
         self.sources: list[str] = list(dev["source"])
         self.references: list[str] = list(dev["target"])
-        self.batches = batches_of(dev, max_tokens)
+        self.batches = batches_of(Ids.of(dev), max_tokens)
+        self.warn([])
 
     def __call__(self, step: int) -> dict[str, float]:
         """Measure at an update: loss in nats a piece, perplexity, bleu, chrf."""
         forced = self.forced()
         hypotheses = [best[0].text for best in self.translator(self.sources, self.decode)]
+        self.warn(hypotheses)
         language = self.translator.target_language
         measured = {**forced, **bleu_and_chrf(hypotheses, self.references, language)}
         self.logger.log(step, {name_in_log(name): value for name, value in measured.items()})
         self.gallery.draw_hypotheses(Occasion.update(step))
         return measured
+
+    def warn(self, hypotheses: list[str]) -> None:
+        """Say once, from one process, what makes the scores doubtful."""
+        if self.translator.ranks.first:
+            warn_of_doubts(hypotheses, self.references, self.translator.target_language)
 
     def forced(self) -> dict[str, float]:
         """Measure under teacher forcing: loss, perplexity, entropy where there is attention.
@@ -71,18 +74,11 @@ class DevEvaluation:
         The entropy of each kind of attention is the mean over its layers and heads and the pieces
         of the first batch.
         """
-        translator, ranks = self.translator, self.translator.ranks
-        total, tokens = torch.zeros((), device=translator.device), 0
+        translator = self.translator
         with translator.evaluating():
-            for batch in ranks.share(self.batches):
-                total += batch_loss(
-                    translator.model, batch.to(translator.device), smoothing=0.0
-                ).likelihood
-                tokens += batch.num_pieces
+            measured = with_perplexity(mean_loss(translator, self.batches))
             first = self.batches[0].to(translator.device)
             maps = attention_maps(translator.model, first.source, first.target)
-        loss = sum(ranks.gathered(total.item())) / sum(ranks.gathered(tokens))
-        measured = {"loss": loss, "perplexity": exp(min(loss, 700.0))}
         for found in maps:
             queries = first.source if found.kind == Kind.ENCODER else first.target[:, :-1]
             name = ENTROPIES[found.kind]
@@ -93,11 +89,3 @@ class DevEvaluation:
 def name_in_log(name: str) -> str:
     """Return where a measure is logged."""
     return f"attention/{name}" if name in ENTROPIES.values() else f"dev/{name}"
-
-
-def batches_of(split: Dataset, max_tokens: int) -> list[Batch]:
-    """Cut a split into batches; one longer than the budget, which dev may have, has its own."""
-    ids = Ids.of(split)
-    budget = max(max_tokens, int(ids.lengths().max()))
-    rows = token_batches(ids.lengths(), budget, 0, 0)
-    return [Batch(ids.source.padded(row), ids.target.padded(row)) for row in rows]

@@ -11,6 +11,8 @@ from rich.console import Console
 from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
+from nmt.evaluation.doubts import warn_of_doubts
+from nmt.evaluation.likelihood import likelihood
 from nmt.evaluation.scores import Scores, score
 from nmt.files import lines_of, write
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
@@ -24,8 +26,9 @@ PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremose
 def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
 
-    Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt`` and ``references.txt``:
-    line n of each is of sentence n.
+    ``loss`` is in nats per target piece and without label smoothing, see :func:`likelihood`. Writes
+    ``hypotheses.txt`` into the folder, and beside it ``sources.txt`` and ``references.txt``: line n
+    of each is of sentence n.
     """
     started = time.monotonic()
     found = translator(lines.source, decode)
@@ -34,9 +37,11 @@ def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path)
     write_lines(folder / HYPOTHESES, hypotheses)
     write_lines(folder / SOURCES, lines.source)
     write_lines(folder / REFERENCES, lines.target)
+    warn_of_doubts(hypotheses, lines.target, translator.target_language)
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     return {
         **scores,
+        **likelihood(translator, lines, decode.batch_tokens),
         "sentences": len(hypotheses),
         "decode_seconds": round(seconds, 3),
         "sentences_per_s": round(len(hypotheses) / seconds, 2),
@@ -60,8 +65,10 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
         [lines.target[place] for place in places],
     )
     console.print(table(SAMPLES, samples))
-    scores = Scores(**{key: result[key] for key in Scores.__annotations__})
-    console.print(table(SCORES, score_rows(scores)))
+    console.print(table(SCORES, score_rows(result)))
+    console.print(
+        f"loss {result['loss']:.3f} nats per target piece, perplexity {result['perplexity']:,.2f}"
+    )
 
 
 def write_lines(path: Path, lines: list[str]) -> None:

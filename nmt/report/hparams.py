@@ -11,6 +11,7 @@ from typing import Any
 from tensorboard.plugins.hparams import summary_v2 as hp
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from nmt.foreign import is_number
 from nmt.settings import Setting
 
 # What was measured: the tag in TensorBoard, the heading, and where it stands in result.json.
@@ -19,6 +20,8 @@ MEASURED = (
     ("test/chrf", "chrF", ("chrf",), 1),
     ("test/ter", "TER", ("ter",), 1),
     ("test/bleu_tok_lc", "BLEU lc", ("bleu_tok_lc",), 1),
+    ("test/loss", "loss", ("loss",), 1),
+    ("test/perplexity", "perplexity", ("perplexity",), 1),
     ("test/sentences_per_s", "sentences/s", ("sentences_per_s",), 1),
     ("final/dev_perplexity", "dev perplexity", ("tested_weights", "perplexity"), 1),
     ("final/entropy", "entropy", ("tested_weights", "entropy"), 1),
@@ -37,11 +40,11 @@ def measured(result: dict[str, Any]) -> dict[str, float]:
 
 
 def number(result: dict[str, Any], keys: Sequence[str], unit: float) -> float | None:
-    """Return what stands at nested keys of result.json in units of ``unit``; None: no number."""
+    """Return the number at nested keys of result.json in units of ``unit``; None: there is none."""
     value: Any = result
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    return value / unit if isinstance(value, int | float) else None
+    return value / unit if is_number(value) else None
 
 
 def write_columns(folder: Path, runs: Sequence[dict[str, Setting]]) -> None:
@@ -60,7 +63,7 @@ def write_columns(folder: Path, runs: Sequence[dict[str, Setting]]) -> None:
 
 def column(key: str, values: list[Setting]) -> hp.HParam:
     """Describe a setting: numbers have an interval, words the list of those there are."""
-    numbers = [float(value) for value in values if not isinstance(value, str)]
+    numbers = [float(value) for value in values if isinstance(value, bool) or is_number(value)]
     if len(numbers) == len(values):
         return hp.HParam(key, hp.RealInterval(min(numbers), max(numbers)))
     return hp.HParam(key, hp.Discrete({str(value) for value in values}))

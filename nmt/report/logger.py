@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
@@ -17,6 +17,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from nmt.errors import UserError
 from nmt.files import write
+from nmt.foreign import is_number
 from nmt.settings import Setting
 
 METRICS = "metrics.jsonl"
@@ -142,16 +143,26 @@ def keep_until(path: Path, step: int) -> None:
     """Drop the lines past `step`, and a last one that was cut in the middle, in one exchange."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = read_lines(path)
     kept = [lines[i] for i, found in enumerate(parsed(path, lines)) if found["step"] <= step]
     write(path, "".join(kept))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of a run that are whole; the last of one that was killed may not be."""
+    """Read the lines of a run that are whole; the last of one that was killed may not be.
+
+    UserError for one that nobody logged.
+    """
     path = folder / METRICS
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    return parsed(path, lines)
+    return parsed(path, read_lines(path)) if path.is_file() else []
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read lines with their ends. UserError where they are not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
 
 
 def parsed(path: Path, lines: list[str]) -> list[dict[str, Any]]:
@@ -164,7 +175,14 @@ def parsed(path: Path, lines: list[str]) -> list[dict[str, Any]]:
             one = json.loads(line)
         except (ValueError, RecursionError):
             one = None
-        if not isinstance(one, dict) or type(one.get("step")) is not int:
-            raise UserError(f"{path}, line {number} is no line of a log: remove it")
+        if not is_line(one):
+            raise UserError(f"{path}, line {number} is not a line of a log: remove it")
         found.append(one)
     return found
+
+
+def is_line(content: Any) -> TypeGuard[dict[str, Any]]:
+    """Tell whether something was logged: numbers, or null, at a step."""
+    if not isinstance(content, dict) or type(content.get("step")) is not int:
+        return False
+    return all(value is None or is_number(value) for value in content.values())

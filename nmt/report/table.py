@@ -1,13 +1,13 @@
 """Tables: for the terminal, and as markdown for TensorBoard and the docs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from nmt.data.text import one_line, shortened
-from nmt.evaluation.scores import Scores
 
 Cell = str | int | float
 SHOWN = 2000  # characters of a line, in a table and above a picture
@@ -42,10 +42,9 @@ def written(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.2f}"
 
 
-def score_rows(scores: Scores) -> list[tuple[str, float, str]]:
-    """Name, score and signature of each metric; the header is SCORES."""
-    values: Mapping[str, object] = scores
-    return [(name, values[name], signature) for name, signature in scores["signatures"].items()]
+def score_rows(scores: Mapping[str, Any]) -> list[tuple[str, float, str]]:
+    """Name, score and signature of each metric of `Scores`; the header is SCORES."""
+    return [(name, scores[name], signature) for name, signature in scores["signatures"].items()]
 
 
 SCORES = ("metric", "score", "signature")

@@ -6,7 +6,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from nmt.data.language import SPACELESS, primary
+from nmt.data.language import spaceless
 
 MARK = "▁"  # SentencePiece's space
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
@@ -23,10 +23,10 @@ def merge_words(
     pieces, for a ▁ begins a sentence there and not a word.
     """
     source_language, target_language = languages
-    if primary(source_language) not in SPACELESS:
+    if not spaceless(source_language):
         source, member = words(source)
         weights = weights @ member.to(weights)  # (T,W)
-    if primary(target_language) not in SPACELESS:
+    if not spaceless(target_language):
         target, member = words(target)
         member = member / member.sum(0)
         weights = member.T.to(weights) @ weights  # (W,S)
