@@ -8,14 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import (
-    Hypothesis,
-    beam_search,
-    candidates,
-    highest,
-    length_norm,
-    select,
-)
+from nmt.decoding.search import Hypothesis, beam_search, length_norm, select
 
 PAD, UNK, BOS, EOS, A, B, C = range(7)
 
@@ -259,57 +252,6 @@ def test_greedy_ends_at_the_first_eos():
     memory = matrix(bos={EOS: 0.6, A: 0.4}, a={B: 1}, b={C: 1})
     (found,) = search(markov, memory, beam=1, length_penalty=3.0)
     assert found[0].ids == []
-
-
-def test_ties_go_to_the_earlier_parent_and_the_smaller_token():
-    logits = torch.zeros(1, 3, 7)
-    log_p = torch.tensor([[-1.0, -1.0, -3.0]])
-    scores, parents, tokens = candidates(
-        logits, log_p, torch.tensor([False]), num=7, pad=PAD, bos=BOS, eos=EOS
-    )
-    assert parents.tolist() == [[0, 0, 0, 0, 0, 1, 1]]
-    assert tokens.tolist() == [[UNK, EOS, A, B, C, UNK, EOS]]
-    assert scores.tolist() == [pytest.approx([-1 - math.log(7)] * 7)]
-
-
-def test_bf16_logits_are_normalized_in_float32():
-    logits = random_memory(3, vocabulary=11).logits.bfloat16()
-    no_limit = torch.zeros(3, dtype=torch.bool)
-    scores, parents, tokens = candidates(
-        logits[:, :2], torch.zeros(3, 2), no_limit, num=5, pad=PAD, bos=BOS, eos=EOS
-    )
-    assert scores.dtype == torch.float32
-    truth = logits[:, :2].double().log_softmax(2)
-    rows = torch.arange(3).unsqueeze(1)
-    torch.testing.assert_close(scores.double(), truth[rows, parents, tokens], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [5, 64, 300, 64 * 20, 64 * 20 + 1, 8_000, 8_063])
-def test_the_highest_are_those_of_topk(size):
-    draw = torch.Generator().manual_seed(size)
-    values = torch.randn(4, 3, size, generator=draw)
-    added = torch.randn(4, 3, generator=draw)
-    values[0, 0, -1] = 9.0  # behind the last whole block, or at its end
-    values[0, 1, :-2] = values[1, 1:] = -torch.inf
-    added[2, 2] = -torch.inf
-    sums = (values + added.unsqueeze(2)).flatten(1)
-    found, places = highest(values, added, 5)
-    truth = sums.topk(5)
-    assert torch.equal(found, truth.values)
-    assert torch.equal(places, truth.indices)
-    assert torch.equal(sums.gather(1, places), found)
-
-
-def test_the_highest_are_as_many_as_there_are():
-    found, places = highest(torch.zeros(1, 2, 3), torch.tensor([[-1.0, 0.0]]), 7)
-    assert found.tolist() == [[0, 0, 0, -1, -1, -1]]
-    assert places.tolist() == [[3, 4, 5, 0, 1, 2]]
-
-
-def test_the_highest_of_equal_values_stand_in_different_places():
-    found, places = highest(torch.zeros(1, 2, 64 * 30), torch.zeros(1, 2), 13)
-    assert found.eq(0).all()
-    assert len(set(places.flatten().tolist())) == 13
 
 
 def test_logits_that_are_not_finite_end_in_an_error():

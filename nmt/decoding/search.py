@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.decoding.candidates import candidates
+
 Part = Tensor | tuple[Tensor, ...]
 Memory = TypeVar("Memory", bound=tuple[Part, ...])
 State = TypeVar("State", bound=tuple[Part, ...])
@@ -14,8 +16,6 @@ Tensors = TypeVar("Tensors", bound=Tensor | tuple[Any, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
-CACHED = 2**18  # numbers that a CPU keeps at hand, see `candidates`
-BLOCK = 64  # numbers whose maximum is looked at first, see `highest`
 FEW = 8  # rows of which a GPU keeps those of sentences that are done, see `living`
 
 
@@ -213,59 +213,6 @@ def living(done: Tensor, device: torch.device) -> Tensor:
 def wants_shapes_again(device: torch.device) -> bool:
     """Whether a device does best what has shapes of before, as a GPU does; see `Recorder`."""
     return device.type == "cuda"
-
-
-def candidates(
-    logits: Tensor, log_p: Tensor, at_limit: Tensor, *, num: int, pad: int, bos: int, eos: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The `num` most probable continuations: log P, parent and token, (B,C) each, best first.
-
-    `logits` (B,K,V) of any float type are normalized in float32 over the whole vocabulary. What
-    cannot be has log P = -inf: pad and bos, and in the rows of `at_limit` (B,) all but eos. C is
-    `num`, or less where there are not so many.
-
-    A CPU takes a few sentences at a time, so that their probabilities stay in its cache.
-    """
-    size = max(1, CACHED // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for some, so_far in zip(logits.split(size), log_p.split(size), strict=True):
-        log_token = some.log_softmax(2, dtype=torch.float32)  # (b,K,V)
-        end = log_token[:, :, eos] + so_far  # (b,K): a candidate of its own
-        for special in (pad, bos, eos):
-            log_token[:, :, special] = -torch.inf
-        found.append((*highest(log_token, so_far, num), end))
-    top, place, end = (torch.cat(parts) for parts in zip(*found, strict=True))  # (B,C) (B,C) (B,K)
-
-    # Sorted by place first: a stable sort by log P then keeps that order among equals.
-    _, num_parents, vocabulary = logits.shape
-    ends = torch.arange(num_parents, device=logits.device) * vocabulary + eos  # (K,)
-    place, order = torch.cat([place, ends.expand_as(end)], 1).sort()  # (B,C+K)
-    top = torch.cat([top.masked_fill(at_limit.unsqueeze(1), -torch.inf), end], 1).gather(1, order)
-    log_p, order = top.sort(descending=True, stable=True)
-    log_p, place = log_p[:, :num], place.gather(1, order[:, :num])
-    return log_p, place // vocabulary, place % vocabulary
-
-
-def highest(values: Tensor, added: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    """The `num` highest values (B,K,V) + added (B,K) of each row: (B,C), and their places in K·V.
-
-    They lie in the `num` blocks with the highest maxima, or behind the last whole block. A CPU
-    finds maxima at the speed of memory, and `topk` among all takes several times as long.
-    """
-    _, several, size = values.shape
-    blocks = size // BLOCK
-    if several * blocks <= num:
-        flat, place = (values + added.unsqueeze(2)).flatten(1).sort(descending=True, stable=True)
-        return flat[:, :num], place[:, :num]
-    maxima = values[:, :, : blocks * BLOCK].unflatten(2, (blocks, BLOCK)).amax(3)
-    block = (maxima + added.unsqueeze(2)).flatten(1).topk(num).indices  # (B,num) of K·blocks
-    start = block // blocks * size + block % blocks * BLOCK
-    inside = start.unsqueeze(2) + torch.arange(BLOCK, device=values.device)  # (B,num,BLOCK)
-    row = torch.arange(several, device=values.device).unsqueeze(1) * size
-    behind = row + torch.arange(blocks * BLOCK, size, device=values.device)  # (K,size % BLOCK)
-    places = torch.cat([inside.flatten(1), behind.flatten().expand(len(values), -1)], 1)
-    found, index = (values.flatten(1).gather(1, places) + added.gather(1, places // size)).topk(num)
-    return found, places.gather(1, index)
 
 
 def length_norm(length: Tensor, alpha: float) -> Tensor:
