@@ -49,16 +49,9 @@ def random_memory(num: int, vocabulary: int = 7, seed: int = 0) -> Matrix:
 
 
 def search(step, memory, **options) -> list[list[Hypothesis]]:
-    defaults = {"beam": 5, "max_length": 4, "length_penalty": 0.0, "n_best": 1}
-    return beam_search(
-        step,
-        memory,
-        start(len(memory[0])),
-        **defaults | options,
-        pad=PAD,
-        bos=BOS,
-        eos=EOS,
-    )
+    given = {"beam": 5, "max_length": 4, "length_penalty": 0.0, "n_best": 1} | options
+    found = beam_search(step, memory, start(len(memory[0])), **given, pad=PAD, bos=BOS, eos=EOS)
+    return [hypotheses[: given["n_best"]] for hypotheses in found]
 
 
 def log_p(step, memory: Matrix, sentence: int, ids: tuple[int, ...]) -> float:
@@ -195,12 +188,21 @@ def test_n_best_is_sorted_and_distinct():
         assert len({tuple(h.ids) for h in hypotheses}) == 5
 
 
-def test_more_n_best_begin_with_fewer():
-    memory = random_memory(5, vocabulary=11)
-    five = search(whole_past, memory, n_best=5, length_penalty=1.0)
-    for n_best in (1, 2):
-        fewer = search(whole_past, memory, n_best=n_best, length_penalty=1.0)
-        assert [h[0] for h in fewer] == [h[0] for h in five]
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("step", [markov, whole_past])
+def test_more_n_best_begin_with_fewer(step, alpha):
+    """However many are asked for, it is one search; the case is one where it once was not."""
+    memory = Matrix(torch.cat([random_memory(5, 11, seed).logits for seed in range(40)]))
+    limits = {"length_penalty": alpha, "max_length": 12}
+    fewer, *others = (search(step, memory, n_best=k, **limits) for k in range(1, 6))
+    if step is whole_past and alpha == 1:
+        assert fewer[5 * 18 + 4][0].ids == [8, 4, 7, 4, 7]
+    for more in others:
+        for some, all_of_them in zip(fewer, more, strict=True):
+            assert len(all_of_them) == len(some) + 1
+            assert [h.ids for h in all_of_them[:-1]] == [h.ids for h in some]
+            assert [h.score for h in all_of_them[:-1]] == pytest.approx([h.score for h in some])
+        fewer = more
 
 
 def test_specials_are_never_produced():

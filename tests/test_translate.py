@@ -112,6 +112,32 @@ def test_n_best_are_different_and_sorted():
     assert found[0].score > found[1].score == pytest.approx(found[2].score)
 
 
+class Pairs(Letters):
+    """Says two letters alike: a and b, c and d, …"""
+
+    def decode(self, ids: list[int]) -> str:
+        return super().decode([i - i % 2 for i in ids])
+
+
+def test_each_text_stands_once_with_its_best_score_however_many_are_asked_for():
+    def best(tokenizer: Letters, n_best: int) -> list[tuple[str, float]]:
+        decode = Decode(beam=8, n_best=n_best)
+        (found,) = translate(Copy(), Letters(), tokenizer, ["cafe"], decode, "cpu")
+        return [(line.text, round(line.score, 4)) for line in found]
+
+    said = [
+        (Pairs().decode(Letters().encode([text])[0]), score) for text, score in best(Letters(), 8)
+    ]
+    texts = [text for text, _ in said]
+    assert texts[0] == texts[1], "the beam has a text twice"
+    first = [pair for place, pair in enumerate(said) if pair[0] not in texts[:place]]
+    found = best(Pairs(), 8)
+    assert found[: len(first)] == first
+    assert len({text for text, _ in found}) == len(found) < 8, "there are no more"
+    for n_best in range(1, 8):
+        assert best(Pairs(), n_best) == found[:n_best]
+
+
 def test_length_limit_follows_the_source():
     found = texts(["abc", "a"], Endless(), beam=1, max_ratio=2.5, max_extra=3)
     assert [len(text) for text in found] == [10 + 3, 5 + 3]  # eos is a token of the source

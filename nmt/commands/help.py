@@ -87,7 +87,8 @@ Keys:
   run=RUN                     the run folder of a training
   input=FILE                  for standard input; also .gz, .xz, .zst
   output=FILE                 for standard output
-  n_best=3                    the three best of each line: number of the line,
+  n_best=3                    the three best of each line, all different (fewer where
+                              the beam holds fewer): number of the line,
                               rank, score and text, between tabs
   heatmap=FOLDER              draw each line's attention there
   heatmap_words=true          with pieces merged to words

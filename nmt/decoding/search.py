@@ -101,7 +101,11 @@ def beam_search(
     eos: int,
     record: Record | None = None,
 ) -> list[list[Hypothesis]]:
-    """The `n_best` best hypotheses found for each of B sentences, best first, all different.
+    """The hypotheses found for each of B sentences, best first, all different.
+
+    The `n_best` first of them, where there are so many, are what the search is for. They do not
+    depend on how many are asked for: the first of five is the one that is found alone. What is
+    behind them has been found by the way.
 
     `step(tokens (B,K), state, memory)` gives the logits of the next token (B,K,V) and the next
     state; it may write into the last one. `memory` and `state` are NamedTuples of batch-first
@@ -114,10 +118,10 @@ def beam_search(
 
     At each step the candidates are all continuations of the K live hypotheses. Those among the
     best K that end in eos are finished; the K best of the others live on. A sentence is done when
-    K hypotheses have finished and no live one is better now than the n-best of them, or earlier,
-    when no live one can still become so: log P only falls, and lp grows at most to that of
-    `max_length`. With a beam of one this is the greedy loop. Equal candidates are ordered by
-    parent, then by token id.
+    K hypotheses have finished and no live one is better now than the best of them. It is done
+    earlier when no live one can still become one of the `n_best`: log P only falls, and lp grows at
+    most to that of `max_length`. With a beam of one this is the greedy loop. Equal candidates are
+    ordered by parent, then by token id.
 
     `record(take, how)` may give back what does the same as `take`, all that a step does with the
     device alone; `how` is what it depends on beside its arguments.
@@ -162,7 +166,7 @@ def beam_search(
             now, memory = select(now, there), select(memory, there)
 
     assert all(finished), "a sentence has no hypothesis: are the logits finite?"
-    return [sorted(found, key=lambda h: h.score, reverse=True)[:n_best] for found in finished]
+    return [sorted(found, key=lambda h: h.score, reverse=True) for found in finished]
 
 
 def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
@@ -187,7 +191,7 @@ def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
     tokens, parents = tokens.gather(1, live), parents.gather(1, live)  # (B,K)
     reachable = log_p[:, 0] / length_norm(now.limit + 1, alpha)  # (B,)
     highest_now = log_p[:, 0] / length_norm(length, alpha)  # (B,)
-    full = (num_finished >= beam) & (best[:, -1] >= highest_now)  # (B,)
+    full = (num_finished >= beam) & (best[:, 0] >= highest_now)  # (B,)
     done = now.done | full | (best[:, -1] >= reachable) | at_limit
     state = select(state, parents)
     return Turn(

@@ -89,8 +89,9 @@ def translate(
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
-    Lines are searched sorted by length, and given back in their order. A line without any token
-    has the empty translation alone; one longer than `decode.max_source` is cut there.
+    No text stands twice in a list, which is shorter where the beam holds fewer texts. Lines are
+    searched sorted by length, and given back in their order. A line without any token has the empty
+    translation alone; one longer than `decode.max_source` is cut there.
     """
     sources = source_ids(source_tokenizer, lines, decode.max_source)
     translations = [[Translation("", [], 0.0)] for _ in lines]
@@ -99,11 +100,22 @@ def translate(
         for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
             found = search(model, [sources[i] for i in batch], decode, device, record)
             for i, hypotheses in zip(batch, found, strict=True):
-                translations[i] = [
-                    Translation(one_line(target_tokenizer.decode(ids)), ids, score)
-                    for ids, score in hypotheses
-                ]
+                translations[i] = different(hypotheses, target_tokenizer, decode.n_best)
     return translations
+
+
+def different(hypotheses: list[Hypothesis], tokenizer: Tokenizer, most: int) -> list[Translation]:
+    """Return the translations of a line, at most so many, each text once with its best score.
+
+    Other pieces may make the same text, and a model that learned from sampled pieces says so.
+    """
+    found: dict[str, Translation] = {}
+    for ids, score in hypotheses:
+        text = one_line(tokenizer.decode(ids))
+        found.setdefault(text, Translation(text, ids, score))
+        if len(found) == most:
+            break
+    return list(found.values())
 
 
 def translate_stream(
@@ -173,7 +185,10 @@ def search(
     device: torch.device | str,
     record: Record | None = None,
 ) -> list[list[Hypothesis]]:
-    """The hypotheses of a batch of sources, see `beam_search`."""
+    """The hypotheses of a batch of sources, see `beam_search`.
+
+    Where several translations are wanted, the search is for a whole beam: some may be one text.
+    """
     source = padded(sources)  # (B,S)
     length = torch.tensor([len(ids) for ids in sources])  # (B,)
     max_length = (decode.max_ratio * length).long() + decode.max_extra
@@ -190,7 +205,7 @@ def search(
         beam=decode.beam,
         max_length=max_length.to(device),
         length_penalty=decode.length_penalty,
-        n_best=decode.n_best,
+        n_best=1 if decode.n_best == 1 else decode.beam,
         pad=PAD,
         bos=BOS,
         eos=EOS,
