@@ -32,7 +32,7 @@ from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.graphs import Recorder, cuda_graphs
 from nmt.decoding.search import Record
-from nmt.decoding.translate import Decode, Translation, translate, translate_stream
+from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
@@ -75,32 +75,30 @@ class Translator:
         Each of the ``ranks`` translates its share, and has all.
         """
         with self.evaluating() as record:
-            found = translate(
-                self.model,
-                self.source_tokenizer,
-                self.target_tokenizer,
-                self.ranks.share(lines),
-                decode,
-                self.device,
-                record,
-            )
+            found = self.translated(self.ranks.share(lines), decode, record)
         return self.ranks.merged(found)
 
     def stream(
         self, lines: Iterable[str], decode: Decode, chunk: int
     ) -> Iterator[list[Translation]]:
-        """Translate any number of lines, ``chunk`` of them at a time, in constant memory."""
-        with self.evaluating() as record:
-            yield from translate_stream(
-                self.model,
-                self.source_tokenizer,
-                self.target_tokenizer,
-                lines,
-                decode,
-                self.device,
-                chunk,
-                record,
-            )
+        """Translate any number of lines, ``chunk`` of them at a time, in constant memory.
+
+        Exactly one list of translations for each line, in order; with ``chunk=1`` a line is
+        answered before the next is read, as a terminal needs it. While nobody asks for more, torch
+        and the model are as they were: streams may be read in turns.
+        """
+        record = self.recorder()
+        for read in chunks(lines, chunk):
+            with self.evaluating(record):
+                found = self.translated(read, decode, record)
+            yield from found
+
+    def translated(
+        self, lines: list[str], decode: Decode, record: Record | None
+    ) -> list[list[Translation]]:
+        """Translate lines in this process; ``record`` as in :func:`beam_search`."""
+        tokenizers = self.source_tokenizer, self.target_tokenizer
+        return translate(self.model, *tokenizers, lines, decode, self.device, record)
 
     def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
         """Force the model on a batch and return where it looked; see :func:`attention_maps`."""
@@ -108,13 +106,18 @@ class Translator:
             return attention_maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
-    def evaluating(self) -> Iterator[Record | None]:
+    def evaluating(self, record: Record | None = None) -> Iterator[Record | None]:
         """Compute as in :meth:`inferring`, with what pays where many passes follow.
 
-        On a CPU weights are laid out. On a GPU it gives what records the steps of searches.
+        On a CPU weights are laid out. It gives what records the steps of searches: ``record``, or a
+        new one.
         """
         with self.inferring(), packed(self.model, self.precision):
-            yield Recorder(cuda_graphs()) if self.device.type == "cuda" else None
+            yield record or self.recorder()
+
+    def recorder(self) -> Record | None:
+        """Return what records the steps of searches on a GPU, as long as the weights stay there."""
+        return Recorder(cuda_graphs()) if self.device.type == "cuda" else None
 
     @contextmanager
     def inferring(self) -> Iterator[None]:

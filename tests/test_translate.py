@@ -1,15 +1,17 @@
 """Translation of lines, with a model that copies its source."""
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nmt.data.tokenizer import BOS, EOS, PAD
-from nmt.decoding.translate import Decode, batches, translate, translate_stream
+from nmt.decoding.translate import Decode, Translation, batches, translate
 from nmt.errors import UserError
+from nmt.run import Translator
 
 VOCABULARY = 31
 
@@ -167,24 +169,42 @@ def test_mode_is_given_back(training):
     assert model.training is training
 
 
+def stream(lines: Iterable[str], chunk: int, model: Copy) -> Iterator[list[Translation]]:
+    letters: Any = Letters()
+    copies: Any = model
+    languages = "de", "en"
+    cpu = torch.device("cpu")
+    translator = Translator(copies, letters, letters, *languages, cpu, torch.bfloat16)
+    return translator.stream(lines, Decode(), chunk)
+
+
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
 def test_stream_is_translate(chunk):
     lines = LINES * 5
-    stream = translate_stream(
-        Copy(), Letters(), Letters(), iter(lines), Decode(), "cpu", chunk=chunk
-    )
-    assert list(stream) == translate(Copy(), Letters(), Letters(), lines, Decode(), "cpu")
+    found = list(stream(iter(lines), chunk, Copy()))
+    assert found == translate(Copy(), Letters(), Letters(), lines, Decode(), "cpu")
 
 
 def test_stream_reads_no_further_than_its_chunk():
     read = []
-    endless = (read.append(i) or "ab" for i in itertools.count())
-    stream = translate_stream(Copy(), Letters(), Letters(), endless, Decode(), "cpu", chunk=3)
-    assert next(stream)[0].text == "ab"
+    endless = stream((read.append(i) or "ab" for i in itertools.count()), 3, Copy())
+    assert next(endless)[0].text == "ab"
     assert len(read) == 3
     for _ in range(3):
-        next(stream)
+        next(endless)
     assert len(read) == 6
+
+
+def test_streams_that_are_read_in_turns_leave_torch_and_the_model_as_they_were():
+    model = Copy().train()
+    one, other, unfinished = (stream(LINES, 2, model) for _ in range(3))
+    next(unfinished)
+    for _, found, again in zip(LINES, one, other, strict=True):
+        assert found == again
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+        assert model.training
+    assert not torch.is_inference_mode_enabled()
 
 
 @pytest.mark.parametrize(

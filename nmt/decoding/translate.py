@@ -118,28 +118,6 @@ def different(hypotheses: list[Hypothesis], tokenizer: Tokenizer, most: int) -> 
     return list(found.values())
 
 
-def translate_stream(
-    model: Translator,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
-    lines: Iterable[str],
-    decode: Decode,
-    device: torch.device | str,
-    chunk: int = 1024,
-    record: Record | None = None,
-) -> Iterator[list[Translation]]:
-    """`translate` for any number of lines in constant memory: `chunk` lines are read at a time,
-    fewer where they are long.
-
-    Exactly one list of translations for each line, in order. With chunk=1 a line is answered
-    before the next is read, as a terminal needs it.
-    """
-    for read in chunks(lines, chunk):
-        yield from translate(
-            model, source_tokenizer, target_tokenizer, read, decode, device, record
-        )
-
-
 def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
     """Lines some at a time: `most_lines`, fewer where they are long.
 
