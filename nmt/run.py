@@ -31,6 +31,7 @@ from nmt.check import check, explain
 from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.graphs import Recorder, cuda_graphs
+from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import Record
 from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.errors import UserError
@@ -68,14 +69,17 @@ class Translator:
     device: torch.device
     precision: torch.dtype
     ranks: Ranks = field(default_factory=Ranks)
+    long: LongLines = field(default_factory=LongLines)
 
     def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
         """Translate lines; the ``decode.n_best`` best translations of each.
 
-        Each of the ``ranks`` translates its share, and has all.
+        Each of the ``ranks`` translates its share, and has all. Of long lines it warns in the first
+        text that has some: later ones may be parts of it.
         """
+        self.long.number = 0
         with self.evaluating() as record:
-            found = self.translated(self.ranks.share(lines), decode, record)
+            found = self.translated(self.ranks.share(lines), decode, record, self.long)
         return self.ranks.merged(found)
 
     def stream(
@@ -87,18 +91,18 @@ class Translator:
         answered before the next is read, as a terminal needs it. While nobody asks for more, torch
         and the model are as they were: streams may be read in turns.
         """
-        record = self.recorder()
+        record, long = self.recorder(), LongLines(self.long.trained)
         for read in chunks(lines, chunk):
             with self.evaluating(record):
-                found = self.translated(read, decode, record)
+                found = self.translated(read, decode, record, long)
             yield from found
 
     def translated(
-        self, lines: list[str], decode: Decode, record: Record | None
+        self, lines: list[str], decode: Decode, record: Record | None, long: LongLines
     ) -> list[list[Translation]]:
-        """Translate lines in this process; ``record`` as in :func:`beam_search`."""
+        """Translate lines in this process; see :func:`translate`."""
         tokenizers = self.source_tokenizer, self.target_tokenizer
-        return translate(self.model, *tokenizers, lines, decode, self.device, record)
+        return translate(self.model, *tokenizers, lines, decode, self.device, record, long)
 
     def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
         """Force the model on a batch and return where it looked; see :func:`attention_maps`."""
@@ -234,7 +238,16 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     model = build_model(cfg, source, target).to(device)
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
-    return Translator(model, source, target, cfg.data.source, cfg.data.target, device, dtype)
+    return Translator(
+        model,
+        source,
+        target,
+        cfg.data.source,
+        cfg.data.target,
+        device,
+        dtype,
+        long=LongLines(cfg.clean.max_pieces),
+    )
 
 
 def best_checkpoint(run: Path, watch: str) -> Checkpoint:

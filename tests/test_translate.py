@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.decoding.long_lines import LongLines
 from nmt.decoding.translate import Decode, Translation, batches, translate
 from nmt.errors import UserError
 from nmt.run import Translator
@@ -147,7 +148,7 @@ def test_length_limit_follows_the_source():
 
 def test_too_long_lines_are_cut_with_a_warning(caplog):
     assert texts(["abcdefg", "abc"], max_source=4) == ["abcd", "abc"]
-    assert "1 lines were cut at 4 tokens (decode.max_source)" in caplog.text
+    assert "line 1 was cut at 4 pieces (decode.max_source)" in caplog.text
 
 
 def test_a_line_end_in_a_translation_stays_on_its_line():
@@ -169,13 +170,15 @@ def test_mode_is_given_back(training):
     assert model.training is training
 
 
-def stream(lines: Iterable[str], chunk: int, model: Copy) -> Iterator[list[Translation]]:
+def translator(model: Copy, trained: int | None = None) -> Translator:
     letters: Any = Letters()
     copies: Any = model
-    languages = "de", "en"
-    cpu = torch.device("cpu")
-    translator = Translator(copies, letters, letters, *languages, cpu, torch.bfloat16)
-    return translator.stream(lines, Decode(), chunk)
+    long, cpu = LongLines(trained), torch.device("cpu")
+    return Translator(copies, letters, letters, "de", "en", cpu, torch.bfloat16, long=long)
+
+
+def stream(lines: Iterable[str], chunk: int, model: Copy) -> Iterator[list[Translation]]:
+    return translator(model).stream(lines, Decode(), chunk)
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
@@ -205,6 +208,30 @@ def test_streams_that_are_read_in_turns_leave_torch_and_the_model_as_they_were()
         assert not torch.is_autocast_enabled("cpu")
         assert model.training
     assert not torch.is_inference_mode_enabled()
+
+
+LONG = "line 3 has 5 pieces, and no sentence in training had more than 4 (clean.max_pieces)"
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+def test_a_line_longer_than_any_in_training_is_told_once_a_text(chunk, caplog):
+    lines = ["cab", "", "abcde", "abcd", "abcdef", "a" * 9, "a" * 9]
+    made = translator(Copy(), trained=4)
+    for _ in range(2):
+        caplog.clear()
+        list(made.stream(lines, Decode(max_source=8), chunk))
+        told = [record.getMessage() for record in caplog.records]
+        assert [one.partition(":")[0].partition(".")[0] for one in told] == [
+            LONG.partition(".")[0],
+            "line 6 was cut at 8 pieces (decode",
+        ]
+    caplog.clear()
+    made(lines, Decode())
+    made(lines[2:], Decode())
+    assert [LONG in record.getMessage() for record in caplog.records] == [True], "once, the whole"
+    caplog.clear()
+    translator(Copy())(lines, Decode())
+    assert not caplog.records, "not known"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Text to text: tokenize, search in batches, detokenize; the order of the lines is kept."""
 
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
+from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import Hypothesis, Record, beam_search, wants_shapes_again
 from nmt.errors import UserError, at_least, at_most
-
-log = logging.getLogger(__name__)
 
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
@@ -86,14 +84,16 @@ def translate(
     decode: Decode,
     device: torch.device | str,
     record: Record | None = None,
+    long: LongLines | None = None,
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
     No text stands twice in a list, which is shorter where the beam holds fewer texts. Lines are
     searched sorted by length, and given back in their order. A line without any token has the empty
-    translation alone; one longer than `decode.max_source` is cut there.
+    translation alone; one longer than `decode.max_source` is cut there. `long` warns of such lines,
+    and counts on in the next part of a text.
     """
-    sources = source_ids(source_tokenizer, lines, decode.max_source)
+    sources = source_ids(source_tokenizer, lines, decode.max_source, long or LongLines())
     translations = [[Translation("", [], 0.0)] for _ in lines]
     lengths = [len(source) for source in sources]
     with torch.inference_mode(), evaluating(model):
@@ -139,15 +139,20 @@ def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
         yield held
 
 
-def source_ids(tokenizer: Tokenizer, lines: list[str], max_source: int) -> list[list[int]]:
-    """The rows a model reads: tokens, at most `max_source`, and eos; empty for white space."""
+def source_ids(
+    tokenizer: Tokenizer, lines: list[str], max_source: int, long: LongLines | None = None
+) -> list[list[int]]:
+    """The rows a model reads: tokens, at most `max_source`, and eos; empty for white space.
+
+    `long` is told the lengths.
+    """
     most = max_source * PIECE_CHARACTERS
     texts = [beginning(line, most + 1) if line.strip() else "" for line in lines]
     sources = tokenizer.encode(texts)
-    rows = zip(texts, sources, strict=True)
-    too_long = sum(len(text) > most or len(ids) > max_source for text, ids in rows)
-    if too_long:
-        log.warning("%d lines were cut at %d tokens (decode.max_source)", too_long, max_source)
+    if long:
+        rows = zip(texts, sources, strict=True)
+        lengths = [max_source + 1 if len(text) > most else len(ids) for text, ids in rows]
+        long.look(lengths, max_source)
     return [[*ids[:max_source], EOS] if ids else [] for ids in sources]
 
 
