@@ -32,8 +32,9 @@ from nmt.check import check, explain
 from nmt.config import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.graphs import Recorder, cuda_graphs
+from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import Record
-from nmt.decoding.translate import Decode, Translation, translate, translate_stream
+from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
@@ -72,39 +73,40 @@ class Translator:
     precision: torch.dtype
     ranks: Ranks = field(default_factory=Ranks)
     weights: str | None = None  # where they lie in a run folder; None: they are in training
+    long: LongLines = field(default_factory=LongLines)
 
     def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
         """Translate lines; the ``decode.n_best`` best translations of each.
 
-        Each of the ``ranks`` translates its share, and has all.
+        Each of the ``ranks`` translates its share, and has all. Of long lines it warns in the first
+        text that has some: later ones may be parts of it.
         """
+        self.long.number = 0
         with enough_memory(TO_TRANSLATE), self.evaluating() as record:
-            found = translate(
-                self.model,
-                self.source_tokenizer,
-                self.target_tokenizer,
-                self.ranks.share(lines),
-                decode,
-                self.device,
-                record,
-            )
+            found = self.translated(self.ranks.share(lines), decode, record, self.long)
         return self.ranks.merged(found)
 
     def stream(
         self, lines: Iterable[str], decode: Decode, chunk: int
     ) -> Iterator[list[Translation]]:
-        """Translate any number of lines, ``chunk`` of them at a time, in constant memory."""
-        with enough_memory(TO_TRANSLATE), self.evaluating() as record:
-            yield from translate_stream(
-                self.model,
-                self.source_tokenizer,
-                self.target_tokenizer,
-                lines,
-                decode,
-                self.device,
-                chunk,
-                record,
-            )
+        """Translate any number of lines, ``chunk`` of them at a time, in constant memory.
+
+        Exactly one list of translations for each line, in order; with ``chunk=1`` a line is
+        answered before the next is read, as a terminal needs it. While nobody asks for more, torch
+        and the model are as they were: streams may be read in turns.
+        """
+        record, long = self.recorder(), LongLines(self.long.trained)
+        for read in chunks(lines, chunk):
+            with enough_memory(TO_TRANSLATE), self.evaluating(record):
+                found = self.translated(read, decode, record, long)
+            yield from found
+
+    def translated(
+        self, lines: list[str], decode: Decode, record: Record | None, long: LongLines
+    ) -> list[list[Translation]]:
+        """Translate lines in this process; see :func:`translate`."""
+        tokenizers = self.source_tokenizer, self.target_tokenizer
+        return translate(self.model, *tokenizers, lines, decode, self.device, record, long)
 
     def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
         """Force the model on a batch and return where it looked; see :func:`attention_maps`."""
@@ -112,13 +114,18 @@ class Translator:
             return attention_maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
-    def evaluating(self) -> Iterator[Record | None]:
+    def evaluating(self, record: Record | None = None) -> Iterator[Record | None]:
         """Compute as in :meth:`inferring`, with what pays where many passes follow.
 
-        On a CPU weights are laid out. On a GPU it gives what records the steps of searches.
+        On a CPU weights are laid out. It gives what records the steps of searches: ``record``, or a
+        new one.
         """
         with self.inferring(), packed(self.model, self.precision):
-            yield Recorder(cuda_graphs()) if self.device.type == "cuda" else None
+            yield record or self.recorder()
+
+    def recorder(self) -> Record | None:
+        """Return what records the steps of searches on a GPU, as long as the weights stay there."""
+        return Recorder(cuda_graphs()) if self.device.type == "cuda" else None
 
     @contextmanager
     def inferring(self) -> Iterator[None]:
@@ -237,9 +244,17 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     model = build_model(cfg, source, target).to(device)
     load_tensors(model, path)
     dtype = pick_precision(precision, device)
-    languages = cfg.data.source, cfg.data.target
-    weights = path.relative_to(run).as_posix()
-    return Translator(model, source, target, *languages, device, dtype, weights=weights)
+    return Translator(
+        model,
+        source,
+        target,
+        cfg.data.source,
+        cfg.data.target,
+        device,
+        dtype,
+        weights=path.relative_to(run).as_posix(),
+        long=LongLines(cfg.clean.max_pieces),
+    )
 
 
 def result_step(run: Path) -> int | None:

@@ -1,6 +1,7 @@
 """torch.compile where it is asked for; tests/test_gpu.py holds what it makes to the plain parts."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -53,6 +54,23 @@ def test_layers_and_loss_are_compiled_whole(choice):
         torch.testing.assert_close(found.objective, expected.objective)
         gradients = gradient(layers, found), gradient(plain, expected)
         torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("training", [True, False])
+def test_a_deep_copy_computes_with_its_own_weights(training):
+    model = small_transformer(dropout=0.0)
+    compile_layers(model)
+    batch = a_batch()
+    before = model.train(training)(batch.source, batch.target)
+    copies = deepcopy(model), small_transformer(dropout=0.0)
+    with torch.no_grad():
+        for parameter in copies[0].parameters():
+            parameter.mul_(2)
+    copies[1].load_state_dict(copies[0].state_dict())
+    found, expected = (one.train(training)(batch.source, batch.target) for one in copies)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(model(batch.source, batch.target), before)
 
 
 @pytest.mark.usefixtures("traced")

@@ -117,8 +117,9 @@ def test_recorded_steps_find_the_same_translations(name):
     decode = Decode(beam=4, n_best=2)
     with torch.inference_mode(), autocast(GPU, torch.bfloat16):
         plain = search(model, sources, decode, GPU)
-        recorder = StepRecorder(step_graphs())
-        for _ in range(3):
+    recorder = StepRecorder(step_graphs())
+    for _ in range(3):  # in a block each, as chunks of a stream are
+        with torch.inference_mode(), autocast(GPU, torch.bfloat16):
             assert search(model, sources, decode, GPU, recorder) == plain
     assert recorder.recorded
 

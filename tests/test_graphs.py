@@ -231,6 +231,15 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
     assert bool(recorder.recorded) != (name == "rnn that looks at itself")
 
 
+def test_autocast_keeps_no_weight_that_a_recorded_step_would_read():
+    """So steps that were recorded in one block can be used in the next."""
+    layer, x = nn.Linear(3, 5, bias=False), torch.randn(2, 3)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        before = layer(x)
+        layer.weight.mul_(2)
+        assert torch.equal(layer(x), 2 * before)
+
+
 def test_as_many_graphs_are_kept_as_there_is_room_for(monkeypatch):
     monkeypatch.setattr(of_steps, "COPIES", 500)
     recorded: list[int] = []

@@ -1,15 +1,18 @@
 """Translation of lines, with a model that copies its source."""
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nmt.data.tokenizer import BOS, EOS, PAD
-from nmt.decoding.translate import Decode, batches, translate, translate_stream
+from nmt.decoding.long_lines import LongLines
+from nmt.decoding.translate import Decode, Translation, batches, translate
 from nmt.errors import UserError
+from nmt.run import Translator
 
 VOCABULARY = 31
 
@@ -112,6 +115,32 @@ def test_n_best_are_different_and_sorted():
     assert found[0].score > found[1].score == pytest.approx(found[2].score)
 
 
+class Pairs(Letters):
+    """Says two letters alike: a and b, c and d, …"""
+
+    def decode(self, ids: list[int]) -> str:
+        return super().decode([i - i % 2 for i in ids])
+
+
+def test_each_text_stands_once_with_its_best_score_however_many_are_asked_for():
+    def best(tokenizer: Letters, n_best: int) -> list[tuple[str, float]]:
+        decode = Decode(beam=8, n_best=n_best)
+        (found,) = translate(Copy(), Letters(), tokenizer, ["cafe"], decode, "cpu")
+        return [(line.text, round(line.score, 4)) for line in found]
+
+    said = [
+        (Pairs().decode(Letters().encode([text])[0]), score) for text, score in best(Letters(), 8)
+    ]
+    texts = [text for text, _ in said]
+    assert texts[0] == texts[1], "the beam has a text twice"
+    first = [pair for place, pair in enumerate(said) if pair[0] not in texts[:place]]
+    found = best(Pairs(), 8)
+    assert found[: len(first)] == first
+    assert len({text for text, _ in found}) == len(found) < 8, "there are no more"
+    for n_best in range(1, 8):
+        assert best(Pairs(), n_best) == found[:n_best]
+
+
 def test_length_limit_follows_the_source():
     found = texts(["abc", "a"], Endless(), beam=1, max_ratio=2.5, max_extra=3)
     assert [len(text) for text in found] == [10 + 3, 5 + 3]  # eos is a token of the source
@@ -119,7 +148,7 @@ def test_length_limit_follows_the_source():
 
 def test_too_long_lines_are_cut_with_a_warning(caplog):
     assert texts(["abcdefg", "abc"], max_source=4) == ["abcd", "abc"]
-    assert "1 lines were cut at 4 tokens (decode.max_source)" in caplog.text
+    assert "line 1 was cut at 4 pieces (decode.max_source)" in caplog.text
 
 
 def test_a_line_end_in_a_translation_stays_on_its_line():
@@ -141,24 +170,68 @@ def test_mode_is_given_back(training):
     assert model.training is training
 
 
+def translator(model: Copy, trained: int | None = None) -> Translator:
+    letters: Any = Letters()
+    copies: Any = model
+    long, cpu = LongLines(trained), torch.device("cpu")
+    return Translator(copies, letters, letters, "de", "en", cpu, torch.bfloat16, long=long)
+
+
+def stream(lines: Iterable[str], chunk: int, model: Copy) -> Iterator[list[Translation]]:
+    return translator(model).stream(lines, Decode(), chunk)
+
+
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
 def test_stream_is_translate(chunk):
     lines = LINES * 5
-    stream = translate_stream(
-        Copy(), Letters(), Letters(), iter(lines), Decode(), "cpu", chunk=chunk
-    )
-    assert list(stream) == translate(Copy(), Letters(), Letters(), lines, Decode(), "cpu")
+    found = list(stream(iter(lines), chunk, Copy()))
+    assert found == translate(Copy(), Letters(), Letters(), lines, Decode(), "cpu")
 
 
 def test_stream_reads_no_further_than_its_chunk():
     read = []
-    endless = (read.append(i) or "ab" for i in itertools.count())
-    stream = translate_stream(Copy(), Letters(), Letters(), endless, Decode(), "cpu", chunk=3)
-    assert next(stream)[0].text == "ab"
+    endless = stream((read.append(i) or "ab" for i in itertools.count()), 3, Copy())
+    assert next(endless)[0].text == "ab"
     assert len(read) == 3
     for _ in range(3):
-        next(stream)
+        next(endless)
     assert len(read) == 6
+
+
+def test_streams_that_are_read_in_turns_leave_torch_and_the_model_as_they_were():
+    model = Copy().train()
+    one, other, unfinished = (stream(LINES, 2, model) for _ in range(3))
+    next(unfinished)
+    for _, found, again in zip(LINES, one, other, strict=True):
+        assert found == again
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+        assert model.training
+    assert not torch.is_inference_mode_enabled()
+
+
+LONG = "line 3 has 5 pieces, and no sentence in training had more than 4 (clean.max_pieces)"
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+def test_a_line_longer_than_any_in_training_is_told_once_a_text(chunk, caplog):
+    lines = ["cab", "", "abcde", "abcd", "abcdef", "a" * 9, "a" * 9]
+    made = translator(Copy(), trained=4)
+    for _ in range(2):
+        caplog.clear()
+        list(made.stream(lines, Decode(max_source=8), chunk))
+        told = [record.getMessage() for record in caplog.records]
+        assert [one.partition(":")[0].partition(".")[0] for one in told] == [
+            LONG.partition(".")[0],
+            "line 6 was cut at 8 pieces (decode",
+        ]
+    caplog.clear()
+    made(lines, Decode())
+    made(lines[2:], Decode())
+    assert [LONG in record.getMessage() for record in caplog.records] == [True], "once, the whole"
+    caplog.clear()
+    translator(Copy())(lines, Decode())
+    assert not caplog.records, "not known"
 
 
 @pytest.mark.parametrize(

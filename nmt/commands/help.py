@@ -88,8 +88,9 @@ Keys:
   run=RUN                     the run folder of a training
   input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
   output=FILE                 for standard output
-  n_best=3                    the three best of each line: number of the line,
-                              rank, score and text, between tabs; the same as
+  n_best=3                    the three best of each line, all different (fewer where
+                              the beam holds fewer): number of the line, rank,
+                              score and text, between tabs; the same as
                               decode.n_best=3
   heatmap=FOLDER              draw each line's attention there
   heatmap_words=true          with pieces merged to words

@@ -78,8 +78,8 @@ def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
 class Recorder:
     """Steps, recorded when their shapes come again, unless the next step cannot have the same.
 
-    The weights must stay where they are as long as this is used, also those that autocast has
-    converted.
+    The weights must stay where they are as long as this is used. What autocast makes of them is
+    made in every step, since it keeps nothing in inference mode.
     """
 
     def __init__(self, record: Callable[[Take, Beam, Any], Take]) -> None:

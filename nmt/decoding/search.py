@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.decoding.candidates import candidates
+
 Part = Tensor | tuple[Tensor, ...]
 Memory = TypeVar("Memory", bound=tuple[Part, ...])
 State = TypeVar("State", bound=tuple[Part, ...])
@@ -14,8 +16,6 @@ Tensors = TypeVar("Tensors", bound=Tensor | tuple[Any, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
-CACHED = 2**18  # numbers that a CPU keeps at hand, see `candidates`
-BLOCK = 64  # numbers whose maximum is looked at first, see `highest`
 FEW = 8  # rows of which a GPU keeps those of sentences that are done, see `living`
 
 
@@ -101,7 +101,11 @@ def beam_search(
     eos: int,
     record: Record | None = None,
 ) -> list[list[Hypothesis]]:
-    """The `n_best` best hypotheses found for each of B sentences, best first, all different.
+    """The hypotheses found for each of B sentences, best first, all different.
+
+    The `n_best` first of them, where there are so many, are what the search is for. They do not
+    depend on how many are asked for: the first of five is the one that is found alone. What is
+    behind them has been found by the way.
 
     `step(tokens (B,K), state, memory)` gives the logits of the next token (B,K,V) and the next
     state; it may write into the last one. `memory` and `state` are NamedTuples of batch-first
@@ -114,10 +118,10 @@ def beam_search(
 
     At each step the candidates are all continuations of the K live hypotheses. Those among the
     best K that end in eos are finished; the K best of the others live on. A sentence is done when
-    K hypotheses have finished and no live one is better now than the n-best of them, or earlier,
-    when no live one can still become so: log P only falls, and lp grows at most to that of
-    `max_length`. With a beam of one this is the greedy loop. Equal candidates are ordered by
-    parent, then by token id.
+    K hypotheses have finished and no live one is better now than the best of them. It is done
+    earlier when no live one can still become one of the `n_best`: log P only falls, and lp grows at
+    most to that of `max_length`. With a beam of one this is the greedy loop. Equal candidates are
+    ordered by parent, then by token id.
 
     `record(take, how)` may give back what does the same as `take`, all that a step does with the
     device alone; `how` is what it depends on beside its arguments.
@@ -162,7 +166,7 @@ def beam_search(
             now, memory = select(now, there), select(memory, there)
 
     assert all(finished), "a sentence has no hypothesis: are the logits finite?"
-    return [sorted(found, key=lambda h: h.score, reverse=True)[:n_best] for found in finished]
+    return [sorted(found, key=lambda h: h.score, reverse=True) for found in finished]
 
 
 def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
@@ -187,7 +191,7 @@ def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
     tokens, parents = tokens.gather(1, live), parents.gather(1, live)  # (B,K)
     reachable = log_p[:, 0] / length_norm(now.limit + 1, alpha)  # (B,)
     highest_now = log_p[:, 0] / length_norm(length, alpha)  # (B,)
-    full = (num_finished >= beam) & (best[:, -1] >= highest_now)  # (B,)
+    full = (num_finished >= beam) & (best[:, 0] >= highest_now)  # (B,)
     done = now.done | full | (best[:, -1] >= reachable) | at_limit
     state = select(state, parents)
     return Turn(
@@ -213,59 +217,6 @@ def living(done: Tensor, device: torch.device) -> Tensor:
 def wants_shapes_again(device: torch.device) -> bool:
     """Whether a device does best what has shapes of before, as a GPU does; see `Recorder`."""
     return device.type == "cuda"
-
-
-def candidates(
-    logits: Tensor, log_p: Tensor, at_limit: Tensor, *, num: int, pad: int, bos: int, eos: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The `num` most probable continuations: log P, parent and token, (B,C) each, best first.
-
-    `logits` (B,K,V) of any float type are normalized in float32 over the whole vocabulary. What
-    cannot be has log P = -inf: pad and bos, and in the rows of `at_limit` (B,) all but eos. C is
-    `num`, or less where there are not so many.
-
-    A CPU takes a few sentences at a time, so that their probabilities stay in its cache.
-    """
-    size = max(1, CACHED // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    for some, so_far in zip(logits.split(size), log_p.split(size), strict=True):
-        log_token = some.log_softmax(2, dtype=torch.float32)  # (b,K,V)
-        end = log_token[:, :, eos] + so_far  # (b,K): a candidate of its own
-        for special in (pad, bos, eos):
-            log_token[:, :, special] = -torch.inf
-        found.append((*highest(log_token, so_far, num), end))
-    top, place, end = (torch.cat(parts) for parts in zip(*found, strict=True))  # (B,C) (B,C) (B,K)
-
-    # Sorted by place first: a stable sort by log P then keeps that order among equals.
-    _, num_parents, vocabulary = logits.shape
-    ends = torch.arange(num_parents, device=logits.device) * vocabulary + eos  # (K,)
-    place, order = torch.cat([place, ends.expand_as(end)], 1).sort()  # (B,C+K)
-    top = torch.cat([top.masked_fill(at_limit.unsqueeze(1), -torch.inf), end], 1).gather(1, order)
-    log_p, order = top.sort(descending=True, stable=True)
-    log_p, place = log_p[:, :num], place.gather(1, order[:, :num])
-    return log_p, place // vocabulary, place % vocabulary
-
-
-def highest(values: Tensor, added: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    """The `num` highest values (B,K,V) + added (B,K) of each row: (B,C), and their places in K·V.
-
-    They lie in the `num` blocks with the highest maxima, or behind the last whole block. A CPU
-    finds maxima at the speed of memory, and `topk` among all takes several times as long.
-    """
-    _, several, size = values.shape
-    blocks = size // BLOCK
-    if several * blocks <= num:
-        flat, place = (values + added.unsqueeze(2)).flatten(1).sort(descending=True, stable=True)
-        return flat[:, :num], place[:, :num]
-    maxima = values[:, :, : blocks * BLOCK].unflatten(2, (blocks, BLOCK)).amax(3)
-    block = (maxima + added.unsqueeze(2)).flatten(1).topk(num).indices  # (B,num) of K·blocks
-    start = block // blocks * size + block % blocks * BLOCK
-    inside = start.unsqueeze(2) + torch.arange(BLOCK, device=values.device)  # (B,num,BLOCK)
-    row = torch.arange(several, device=values.device).unsqueeze(1) * size
-    behind = row + torch.arange(blocks * BLOCK, size, device=values.device)  # (K,size % BLOCK)
-    places = torch.cat([inside.flatten(1), behind.flatten().expand(len(values), -1)], 1)
-    found, index = (values.flatten(1).gather(1, places) + added.gather(1, places // size)).topk(num)
-    return found, places.gather(1, index)
 
 
 def length_norm(length: Tensor, alpha: float) -> Tensor:

@@ -1,6 +1,5 @@
 """Text to text: tokenize, search in batches, detokenize; the order of the lines is kept."""
 
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
+from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import Hypothesis, Record, beam_search, wants_shapes_again
 from nmt.errors import UserError, at_least, at_most
-
-log = logging.getLogger(__name__)
 
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
@@ -86,46 +84,38 @@ def translate(
     decode: Decode,
     device: torch.device | str,
     record: Record | None = None,
+    long: LongLines | None = None,
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
-    Lines are searched sorted by length, and given back in their order. A line without any token
-    has the empty translation alone; one longer than `decode.max_source` is cut there.
+    No text stands twice in a list, which is shorter where the beam holds fewer texts. Lines are
+    searched sorted by length, and given back in their order. A line without any token has the empty
+    translation alone; one longer than `decode.max_source` is cut there. `long` warns of such lines,
+    and counts on in the next part of a text.
     """
-    sources = source_ids(source_tokenizer, lines, decode.max_source)
+    sources = source_ids(source_tokenizer, lines, decode.max_source, long or LongLines())
     translations = [[Translation("", [], 0.0)] for _ in lines]
     lengths = [len(source) for source in sources]
     with torch.inference_mode(), evaluating(model):
         for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
             found = search(model, [sources[i] for i in batch], decode, device, record)
             for i, hypotheses in zip(batch, found, strict=True):
-                translations[i] = [
-                    Translation(one_line(target_tokenizer.decode(ids)), ids, score)
-                    for ids, score in hypotheses
-                ]
+                translations[i] = different(hypotheses, target_tokenizer, decode.n_best)
     return translations
 
 
-def translate_stream(
-    model: Translator,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
-    lines: Iterable[str],
-    decode: Decode,
-    device: torch.device | str,
-    chunk: int = 1024,
-    record: Record | None = None,
-) -> Iterator[list[Translation]]:
-    """`translate` for any number of lines in constant memory: `chunk` lines are read at a time,
-    fewer where they are long.
+def different(hypotheses: list[Hypothesis], tokenizer: Tokenizer, most: int) -> list[Translation]:
+    """Return the translations of a line, at most so many, each text once with its best score.
 
-    Exactly one list of translations for each line, in order. With chunk=1 a line is answered
-    before the next is read, as a terminal needs it.
+    Other pieces may make the same text, and a model that learned from sampled pieces says so.
     """
-    for read in chunks(lines, chunk):
-        yield from translate(
-            model, source_tokenizer, target_tokenizer, read, decode, device, record
-        )
+    found: dict[str, Translation] = {}
+    for ids, score in hypotheses:
+        text = one_line(tokenizer.decode(ids))
+        found.setdefault(text, Translation(text, ids, score))
+        if len(found) == most:
+            break
+    return list(found.values())
 
 
 def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
@@ -149,15 +139,20 @@ def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
         yield held
 
 
-def source_ids(tokenizer: Tokenizer, lines: list[str], max_source: int) -> list[list[int]]:
-    """The rows a model reads: tokens, at most `max_source`, and eos; empty for white space."""
+def source_ids(
+    tokenizer: Tokenizer, lines: list[str], max_source: int, long: LongLines | None = None
+) -> list[list[int]]:
+    """The rows a model reads: tokens, at most `max_source`, and eos; empty for white space.
+
+    `long` is told the lengths.
+    """
     most = max_source * PIECE_CHARACTERS
     texts = [beginning(line, most + 1) if line.strip() else "" for line in lines]
     sources = tokenizer.encode(texts)
-    rows = zip(texts, sources, strict=True)
-    too_long = sum(len(text) > most or len(ids) > max_source for text, ids in rows)
-    if too_long:
-        log.warning("%d lines were cut at %d tokens (decode.max_source)", too_long, max_source)
+    if long:
+        rows = zip(texts, sources, strict=True)
+        lengths = [max_source + 1 if len(text) > most else len(ids) for text, ids in rows]
+        long.look(lengths, max_source)
     return [[*ids[:max_source], EOS] if ids else [] for ids in sources]
 
 
@@ -173,7 +168,10 @@ def search(
     device: torch.device | str,
     record: Record | None = None,
 ) -> list[list[Hypothesis]]:
-    """The hypotheses of a batch of sources, see `beam_search`."""
+    """The hypotheses of a batch of sources, see `beam_search`.
+
+    Where several translations are wanted, the search is for a whole beam: some may be one text.
+    """
     source = padded(sources)  # (B,S)
     length = torch.tensor([len(ids) for ids in sources])  # (B,)
     max_length = (decode.max_ratio * length).long() + decode.max_extra
@@ -190,7 +188,7 @@ def search(
         beam=decode.beam,
         max_length=max_length.to(device),
         length_penalty=decode.length_penalty,
-        n_best=decode.n_best,
+        n_best=1 if decode.n_best == 1 else decode.beam,
         pad=PAD,
         bos=BOS,
         eos=EOS,

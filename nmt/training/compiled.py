@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
@@ -46,14 +47,17 @@ def compile_layers(model: Seq2Seq) -> None:
 
 
 def in_training(module: nn.Module) -> None:
-    """Have a module's forward pass be compiled where it trains, for all shapes at once."""
-    plain = module.forward
+    """Have a module's forward pass be compiled where it trains, for all shapes at once.
+
+    What is put in its place is a method, which a deep copy of the module binds to itself.
+    """
+    plain = type(module).forward
     compiled = in_all_shapes(plain)
 
-    def forward(*args: Any) -> Any:
-        return (compiled if module.training else plain)(*args)
+    def forward(self: nn.Module, *args: Any) -> Any:
+        return (compiled if self.training else plain)(self, *args)
 
-    module.forward = forward
+    module.forward = MethodType(forward, module)
 
 
 def compiled_loss() -> BatchLoss:
