@@ -44,6 +44,13 @@ def test_the_first_limit_ends_training():
     limits = Limits(Train(max_steps=8, max_epochs=3, max_minutes=5.0), Constant(0))
     assert limits.reached(at(step=7, epoch=2, batch=9, minutes=4.9), BATCHES) is None
     assert limits.reached(at(step=7, epoch=3, minutes=4.9), BATCHES) == "train.max_epochs reached"
+    assert limits.reached(at(step=7, epoch=2, minutes=5.1), BATCHES) == "train.max_minutes reached"
+
+
+def test_a_schedule_falls_with_the_limit_that_comes_first():
+    limits = Limits(Train(max_steps=8, max_epochs=3), Linear(0))
+    assert limits.progress(at(step=6, epoch=1), BATCHES) == 0.75
+    assert limits.progress(at(step=2, epoch=2), BATCHES) == pytest.approx(2 / 3)
 
 
 def test_minutes_do_not_move_a_schedule_that_can_count():

@@ -68,6 +68,15 @@ def test_matrices_of_layers_have_muon_and_all_else_adamw(name, monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
 
 
+def test_a_single_row_is_not_a_matrix():
+    """Made orthogonal, a row would have the same length at every step."""
+    named = small_rnn(window="local_p").decoder.attend.window.named_parameters(prefix="decoder")
+    assert {name: is_matrix(name, p) for name, p in named} == {
+        "decoder.W.weight": True,
+        "decoder.v.weight": False,
+    }
+
+
 @pytest.mark.parametrize("halves", [True, False])
 @pytest.mark.parametrize("shape", [(7, 7), (5, 11), (11, 5)])
 def test_an_orthogonal_matrix_keeps_vectors_and_not_values(shape, halves, monkeypatch):

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.models.bridge import Last, Mean, Zero
 from nmt.models.encoder import Encoder
-from nmt.models.recurrent import GRU, LSTM, Recurrent
+from nmt.models.recurrent import GRU, LSTM, Recurrent, gru_cell, lstm_cell
 
 B, S, E, D, F = 3, 7, 5, 4, 6
 LENGTHS = torch.tensor([4, 7, 1])
@@ -113,6 +113,16 @@ def test_dropout_is_between_the_layers_of_the_encoder(kind):
     assert not torch.equal(two(x, mask).states, two(x, mask).states)
     two.eval()
     torch.testing.assert_close(two(x, mask), two(x, mask))
+
+
+@pytest.mark.parametrize(("cell", "gates"), [(lstm_cell, 4), (gru_cell, 3)])
+def test_a_cell_adds_up_in_float32_what_comes_in_bfloat16(cell, gates):
+    """So that what is carried from step to step is not rounded at each."""
+    x, last = torch.randn(B, gates * D).bfloat16(), torch.zeros(B, gates * D).bfloat16()
+    carried = torch.randn(B, D, dtype=torch.float32)
+    found = torch.cat([*cell(x, last, carried)], -1)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, torch.cat([*cell(x.float(), last.float(), carried)], -1))
 
 
 def test_bridges_start_from_nothing_the_last_state_or_the_mean():

@@ -121,6 +121,14 @@ def some(*lead: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor
     return tuple((2 * torch.randn(s)).to(dtype).requires_grad_() for s in shapes)
 
 
+@pytest.mark.parametrize("name", ["bahdanau", "luong_concat"])
+def test_an_additive_score_begins_undecided(name):
+    """|v·tanh(…)| grows with no width: v is even within ±1/√width, as torch begins a layer."""
+    v = choose("attention", name, width=4096)(8, 8).v
+    assert v.abs().max() <= 1 / 64
+    assert v.var().item() == pytest.approx((1 / 64) ** 2 / 3, rel=0.1)
+
+
 @pytest.mark.parametrize("lead", [(), (11,), (2, 5)])
 @pytest.mark.parametrize("block", [1, 2 * S * D, 3 * S * D * T, 1 << 18])
 def test_additive_in_blocks_is_additive_at_once(monkeypatch, block, lead):

@@ -37,7 +37,7 @@ from nmt.training.graphs import Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
 from nmt.training.signals import Stop
-from nmt.training.tally import Update
+from nmt.training.tally import Tally, Update
 from nmt.training.trainer import Trainer, Work
 
 CPU = torch.device("cpu")
@@ -249,6 +249,35 @@ def test_the_schedule_hears_the_loss_of_each_evaluation(bench):
     assert trainer.schedule.state() == {"now": 1.0, "best": 6.0, "waited": 0}
 
 
+def test_what_is_logged_is_a_mean_over_pieces_updates_and_seconds():
+    def update(nats: float, tokens: int, norm: float) -> Update:
+        loss = Loss(*torch.tensor([9.0, nats, 2 * nats, 3 * nats, 4 * nats]).unbind())
+        return Update(loss, tokens, torch.tensor(norm))
+
+    tally = Tally(seconds=0.5)
+    tally.add(update(6.0, 3, 1.0))
+    tally.add(update(2.0, 1, 4.0))
+    logged = tally.metrics()
+    assert logged == {
+        "train/loss": 2.0,
+        "train/nll": 4.0,
+        "train/grad_norm": 2.5,
+        "train/consistency": 6.0,
+        "train/guided": 8.0,
+        "train/tokens_per_s": 8.0,
+    }
+    assert Tally.restored(tally.state()).metrics() == logged
+
+
+def test_it_trains_in_training_mode_whatever_mode_it_finds(bench):
+    trainer = bench.trainer(Train(max_steps=2, evaluate_every=1))
+    trainer.model.eval()
+    modes = []
+    trainer.optimizer.register_step_pre_hook(lambda *_: modes.append(trainer.model.training))
+    trainer.fit()
+    assert modes == [True, True]
+
+
 def test_every_update_is_logged_and_the_last_is_evaluated(bench):
     trainer = bench.trainer(Train(max_steps=7, log_every=3, evaluate_every=5))
     trainer.fit()
@@ -322,6 +351,22 @@ def test_an_update_that_is_not_finite_is_left_out_and_counted(bench):
     assert all(isfinite(loss) for loss in metrics(spoiled, "train/loss").values())
     free.fit()
     assert metrics(free, "train/skipped") == {}
+
+
+def test_a_loss_that_is_not_finite_is_enough(bench, prepared):
+    """Where its gradient is finite, as that of a sum that is too large for its type."""
+
+    def too_large(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
+        found = batch_loss(model, batch, smoothing)
+        return found._replace(objective=found.objective + torch.inf)
+
+    trainer = bench.trainer(Train(max_steps=1), loss=too_large)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    update = updated(trainer, Work([batch(prepared, [0, 1])], 0, 1, {}))
+    assert update.grad_norm.isfinite()
+    assert trainer.position.skipped == 1
+    for one, other in zip(before, trainer.model.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_fused_optimizer_leaves_out_what_others_are_kept_from(bench):
@@ -586,6 +631,7 @@ def test_time_before_an_interruption_counts(bench):
     trainer.position.seconds = 3000.0
     trainer.fit()
     assert 3000 < trainer.position.seconds < 3060
+    assert 50 < metrics(trainer, "train/minutes")[4] < 51
 
 
 def test_time_for_evaluation_counts(bench):

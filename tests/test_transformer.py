@@ -30,7 +30,7 @@ from nmt.attention.attention import record_attention
 from nmt.attention.mask import PAD
 from nmt.decoding.search import Hypothesis, beam_search
 from nmt.errors import UserError
-from nmt.models.positions import Rope, Sinusoidal
+from nmt.models.positions import Learned, Rope, Sinusoidal
 from nmt.models.seq2seq import Kind
 from nmt.models.transformer import Transformer
 
@@ -263,6 +263,14 @@ def test_sinusoids_are_those_of_the_paper():
         angle = torch.tensor(p / 10_000 ** ((i - i % 2) / 7), dtype=torch.float64)
         wanted = angle.cos() if i % 2 else angle.sin()
         torch.testing.assert_close(added[0, p, i], wanted, atol=1e-6, rtol=0.0)
+
+
+def test_learned_places_begin_as_small_as_embeddings_and_the_last_stands_for_all_beyond():
+    learned = Learned(64, 8, max_positions=1000)
+    added = learned.add(torch.zeros(1003, 64), torch.arange(1003))
+    assert torch.equal(added[:1000], learned.table.weight)
+    assert torch.equal(added[1000:], added[999:1000].expand(3, 64))
+    assert 0.9 < added.var() * 64 < 1.1
 
 
 def test_rotary_scores_depend_on_the_distance_alone():
