@@ -22,6 +22,7 @@ from omegaconf.errors import (
 )
 
 from nmt.errors import UserError
+from nmt.grammar import with_quotes
 from nmt.settings import shared_part
 
 SCORE = {"query_width", "key_width", "value_width"}
@@ -224,6 +225,14 @@ def targets(cfg: DictConfig) -> list[str]:
     return found
 
 
+def unreadable(error: OverrideParseException) -> str:
+    """Say why Hydra cannot read a word, and how to type it."""
+    if "EQUAL" in error.message:
+        return "settings are written KEY=VALUE"
+    typed = with_quotes(error.override)
+    return f"type it with quotes: {typed}" if typed else error.message.partition("\n")[0]
+
+
 def explain(error: Exception) -> str:
     """Say what Hydra or OmegaConf found wrong: the key, the value and what there is instead."""
     inner = error.__cause__ or error.__context__
@@ -231,9 +240,7 @@ def explain(error: Exception) -> str:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={choice}: the choices are {', '.join(error.options)}"
     if isinstance(error, OverrideParseException):
-        written = "EQUAL" not in error.message  # as KEY=VALUE, but the value cannot be read
-        reason = error.message.partition("\n")[0] if written else "settings are written KEY=VALUE"
-        return f"{error.override}: {reason}"
+        return f"{error.override}: {unreadable(error)}"
     if isinstance(error, ConfigCompositionException) and isinstance(inner, OmegaConfBaseException):
         file = re.match(r"In '(.+?)':", str(error))  # a yaml, else the command line
         if file and inner.full_key == file[1].partition("/")[0]:

@@ -8,6 +8,7 @@ from hydra._internal.utils import get_args_parser
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
+from nmt.commands.paths import for_hydra
 from nmt.versions import version_of
 
 
@@ -31,7 +32,7 @@ def main() -> None:
         print(command_help(command))
     else:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
-        sys.argv = [f"nmt {command}", *options_first(command, words)]
+        sys.argv = [f"nmt {command}", *for_hydra(options_first(command, words))]
         import_module(f"nmt.commands.{command}").main()
 
 

@@ -11,6 +11,7 @@ from nmt.commands.changes import is_choice, with_values
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
 from nmt.foreign import read_json, without_format
+from nmt.grammar import parsed
 from nmt.run import RESULT, as_config, read_config
 from nmt.training.runtime import pick_device, pick_precision
 from nmt.versions import version_of
@@ -47,7 +48,7 @@ def repeated(place: Path, words: list[str]) -> tuple[DictConfig, Path]:
     ``words`` change single values. UserError for those that would choose another part.
     """
     origin = read_origin(place)
-    folders = [word.removeprefix(FOLDER) for word in words if word.startswith(FOLDER)]
+    folders = [parsed(word)[1] for word in words if word.startswith(FOLDER)]
     changes = [word for word in words if not word.startswith(FOLDER)]
     for word in changes:
         key, equals, _ = word.partition("=")

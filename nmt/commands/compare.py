@@ -16,11 +16,11 @@ from nmt.comparison.runs import find_runs
 from nmt.comparison.terminal import print_comparison
 from nmt.config import Compare, register_schema
 from nmt.errors import UserError, at_least
+from nmt.grammar import is_quoted, quoted
 from nmt.report.console import console
 from nmt.yamls import config_folder
 
 LISTS = ("folders", "allow", "sentences")
-TEXTS = ("baseline", "output")
 
 
 def main() -> None:
@@ -63,23 +63,18 @@ def as_settings(words: list[str]) -> list[str]:
     for word in words:
         key, equals, value = word.partition("=")
         if equals and key in keys:
-            rest.append(f"{key}={quoted(key, value)}")
+            rest.append(f"{key}={as_hydra_reads(key, value)}")
         elif not word.startswith("-") and (not equals or Path(word).exists()):
-            folders.append(quote(word))
+            folders.append(quoted(word))
         else:
             rest.append(word)
     return [*rest, f"folders=[{','.join(folders)}]"] if folders else rest
 
 
-def quoted(key: str, value: str) -> str:
-    """Quote a text; put a list that was typed without brackets into them."""
+def as_hydra_reads(key: str, value: str) -> str:
+    """Quote a name; put a list that was typed without brackets into them."""
     if key in LISTS and not value.startswith("["):
         return f"[{value}]"
-    plain = key in TEXTS and value != "null" and not value.startswith(("'", '"'))
-    return quote(value) if plain else value
-
-
-def quote(text: str) -> str:
-    """Write a text as Hydra reads it whole."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    if key == "baseline" and value != "null" and not is_quoted(value):
+        return quoted(value)
+    return value
