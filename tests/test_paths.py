@@ -1,5 +1,6 @@
 """Paths with any characters, and `last`, for every command."""
 
+import os
 import re
 import shutil
 from dataclasses import fields
@@ -105,3 +106,37 @@ def test_commands_take_awkward_paths(trained, tmp_path, monkeypatch):
 def test_a_value_that_needs_quotes_is_shown_with_them(word, told, trained):
     assert mistake(nmt("train", word)) == f"{word}: type it with quotes: {told}\n"
     assert told in mistake(nmt("train", f"from={trained}", word))
+
+
+def test_last_is_the_run_in_which_training_began_last(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = mistake(nmt("translate", "run=last"))
+    assert told.startswith("run=last: no run folder below ")
+    for number, name in enumerate(("runs/a/seed=10", "runs/sweep/now/seed=9", "runs/b/seed=2")):
+        shutil.copytree(trained, name)
+        os.utime(f"{name}/config.yaml", (number, number))
+    os.utime("runs/sweep/now/seed=9/config.yaml", (5, 5))
+    Path("runs/z").mkdir()
+    Path("runs/z/failure.txt").write_text("it never began")
+    run = "runs/sweep/now/seed=9"
+
+    for words in (
+        ["translate", "run=last"],
+        ["evaluate", "run=last", "heatmaps=0", "output=scores"],
+        ["align", "run=last", "heatmaps=0", "output=links"],
+        ["train", "resume=last"],
+    ):
+        answer = nmt(*words)
+        assert answer.code == 0, answer.err
+        assert answer.err.startswith(f"nmt: {words[1]}: {run}\n")
+    assert mistake(nmt("train", "from=last", f"hydra.run.dir={run}")).startswith(
+        f"from=last: {run}"
+    )
+    answer = nmt("align", f"run={trained}", "reverse=last")
+    assert f"reverse={run} translates de to en" in answer.err
+    answer = nmt("compare", "last", "num_sentences=0")
+    assert answer.err.startswith("nmt: last: runs/sweep/now\n")
+    assert Path("runs/sweep/now/comparison").is_dir()
+
+    Path("last").mkdir()
+    assert "last is not a run folder" in mistake(nmt("translate", "run=last"))

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.last import folder_compared
 from nmt.comparison.atlas import Wish, atlas
 from nmt.comparison.comparison import compare, default_output
 from nmt.comparison.report import require_free, write_report
@@ -38,7 +39,7 @@ def run(cfg: DictConfig) -> None:
     options: Compare = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     at_least(0, {"num_sentences": options.num_sentences})
     if not options.folders:
-        raise UserError("which runs? Name their folder: nmt compare runs/sweep/...")
+        raise UserError("which runs? Name their folder, or the newest sweep: nmt compare last")
     folders = [Path(folder) for folder in options.folders]
     runs = find_runs(folders)
     output = Path(options.output) if options.output else default_output(folders)
@@ -65,7 +66,7 @@ def as_settings(words: list[str]) -> list[str]:
         if equals and key in keys:
             rest.append(f"{key}={as_hydra_reads(key, value)}")
         elif not word.startswith("-") and (not equals or Path(word).exists()):
-            folders.append(quoted(word))
+            folders.append(quoted(folder_compared(word)))
         else:
             rest.append(word)
     return [*rest, f"folders=[{','.join(folders)}]"] if folders else rest

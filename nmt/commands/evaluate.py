@@ -60,7 +60,9 @@ def run(cfg: DictConfig) -> float:
 def given_run(cfg: DictConfig) -> Path:
     """Return the run folder, which the user has to name."""
     if OmegaConf.is_missing(cfg, "run"):
-        raise UserError("which model? Give run=<folder>, the run folder of a training")
+        raise UserError(
+            "which model? Give run=<folder>, the run folder of a training; run=last is the newest"
+        )
     return Path(cfg.run)
 
 

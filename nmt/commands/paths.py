@@ -2,6 +2,7 @@
 
 import os
 
+from nmt.commands.last import named
 from nmt.grammar import is_quoted, quoted
 
 SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt align
@@ -20,7 +21,7 @@ PATHS = frozenset(
 def for_hydra(words: list[str]) -> list[str]:
     """Return the words of a command with every path in quotes, so that Hydra takes it as it is."""
     several = not {"-m", "--multirun"}.isdisjoint(words)
-    return [as_it_is(word, several) for word in words]
+    return [as_it_is(named(word), several) for word in words]
 
 
 def as_it_is(word: str, several: bool) -> str:
@@ -30,6 +31,8 @@ def as_it_is(word: str, several: bool) -> str:
     values, what has a comma.
     """
     key, _, path = word.partition("=")
+    if key in ("resume", "from"):
+        return f"{key}={os.path.expanduser(path)}"
     if key.lstrip("+") not in PATHS or path in ("", "null") or path.startswith("["):
         return word
     if is_quoted(path) or (several and "," in path):

@@ -11,3 +11,8 @@ def console(quiet: bool = False) -> Console:
     """Return a console on standard error; lines of text are never cut, tables fit its width."""
     width = None if sys.stderr.isatty() else WIDTH
     return Console(file=sys.stderr, width=width, highlight=False, soft_wrap=True, quiet=quiet)
+
+
+def tell(message: str) -> None:
+    """Say one thing: what went wrong, or what was done that was not typed."""
+    print(f"nmt: {message}", file=sys.stderr)
