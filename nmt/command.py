@@ -9,6 +9,8 @@ from hydra._internal.utils import get_args_parser
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
 from nmt.commands.paths import for_hydra
+from nmt.report.console import tell
+from nmt.suggestion import did_you_mean, similar
 from nmt.versions import version_of
 
 
@@ -26,7 +28,10 @@ def main() -> None:
         sys.exit(2)
     elif command not in COMMANDS:
         known = ", ".join(COMMANDS)
-        print(f"nmt: no command {command}; there are {known}. See nmt --help", file=sys.stderr)
+        meant = did_you_mean(similar(command, COMMANDS))
+        print(
+            f"nmt: no command {command}.{meant} There are {known}. See nmt --help", file=sys.stderr
+        )
         sys.exit(2)
     elif "-h" in words or "--help" in words:
         print(command_help(command))

@@ -129,9 +129,8 @@ def test_last_is_the_run_in_which_training_began_last(trained, tmp_path, monkeyp
         answer = nmt(*words)
         assert answer.code == 0, answer.err
         assert answer.err.startswith(f"nmt: {words[1]}: {run}\n")
-    assert mistake(nmt("train", "from=last", f"hydra.run.dir={run}")).startswith(
-        f"from=last: {run}"
-    )
+    message = mistake(nmt("train", "from=last", f"hydra.run.dir={run}"))
+    assert message.startswith(f"from=last: {run}\n")
     answer = nmt("align", f"run={trained}", "reverse=last")
     assert f"reverse={run} translates de to en" in answer.err
     answer = nmt("compare", "last", "num_sentences=0")

@@ -30,7 +30,7 @@ def folder_compared(word: str) -> str:
 
 
 def is_last(word: str) -> bool:
-    """Tell whether a word asks for the newest run; where there is a folder `last`, that is meant."""
+    """Tell whether a word asks for the newest run; a folder with that name comes first."""
     return word == LAST and not Path(LAST).exists()
 
 
