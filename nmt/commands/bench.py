@@ -15,6 +15,7 @@ from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
 from nmt.build import new_translator, num_parameters, rehearse
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.output import require_file
 from nmt.commands.train import NO_ROOM_TO_TRANSLATE, as_choice
 from nmt.config import Bench, register_schema
 from nmt.decoding.translate import Decode
@@ -64,9 +65,7 @@ def refuse(cfg: DictConfig) -> None:
             f"bench.length={cfg.bench.length}: a sentence does not fit into a batch of "
             f"train.max_tokens={cfg.train.max_tokens}"
         )
-    if cfg.output and Path(cfg.output).is_dir():
-        raise UserError(f"output={cfg.output} is a folder: name a file in it")
-    if cfg.output and not Path(cfg.output).parent.is_dir():
+    if cfg.output and not require_file("output", cfg.output).parent.is_dir():
         raise UserError(f"output={cfg.output}: there is no folder {Path(cfg.output).parent}")
 
 

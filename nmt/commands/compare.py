@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.last import folder_compared
+from nmt.commands.output import require_folder
 from nmt.comparison.atlas import Wish, atlas
 from nmt.comparison.comparison import compare, default_output
-from nmt.comparison.report import require_free, write_report
+from nmt.comparison.report import write_report
 from nmt.comparison.runs import find_runs
 from nmt.comparison.terminal import print_comparison
 from nmt.config import Compare, register_schema
@@ -39,11 +40,12 @@ def run(cfg: DictConfig) -> None:
     options: Compare = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     at_least(0, {"num_sentences": options.num_sentences})
     if not options.folders:
-        raise UserError("which runs? Name their folder, or the newest sweep: nmt compare last")
+        raise UserError(
+            "which runs? Name their folder: nmt compare runs/sweep/...; `last` is the newest"
+        )
     folders = [Path(folder) for folder in options.folders]
     runs = find_runs(folders)
-    output = Path(options.output) if options.output else default_output(folders)
-    require_free(output)
+    output = require_folder("output", options.output or default_output(folders))
     comparison = compare(runs, options.baseline, options.allow)
     wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
     pages, notes = atlas(comparison, wish)

@@ -106,7 +106,7 @@ nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
 Translates a test set with the model of a run folder and scores it: BLEU, chrF,
 TER. Writes result.json, hypotheses.txt and heatmaps into
-RUN/evaluation/<corpus>-<split>.
+RUN/evaluation/<corpus>-<split>; another text gets a longer name.
 
 Keys:
   run=RUN                     the run folder of a training; last: the newest

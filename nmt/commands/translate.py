@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
+from nmt.commands.output import require_file, require_folder
 from nmt.config import changed, register_schema
 from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.translate import Decode, Translation
@@ -38,6 +39,10 @@ def run(cfg: DictConfig) -> None:
     check(cfg)
     decode = changed(run_decode(read_config(folder)), cfg.decode)
     decode = replace(decode, n_best=cfg.n_best)
+    if cfg.output:
+        require_file("output", cfg.output, read=[cfg.input])
+    if cfg.heatmap:
+        require_folder("heatmap", cfg.heatmap)
     interactive = cfg.input is None and sys.stdin.isatty()
     lines = Repaired(input_lines(cfg.input))
     with output(cfg.output) as file:
@@ -99,10 +104,7 @@ def output(path: str | None) -> Iterator[TextIO]:
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
         yield sys.stdout
         return
-    place = Path(path)
-    if place.is_dir():
-        raise UserError(f"output={path} is a folder: name a file in it")
-    with replacing(place) as partial:
+    with replacing(Path(path)) as partial:
         try:
             file = partial.open("w", encoding="utf-8", newline="\n")
         except OSError as error:
