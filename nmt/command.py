@@ -9,7 +9,7 @@ from hydra._internal.utils import get_args_parser
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
 from nmt.commands.paths import for_hydra
-from nmt.report.console import tell
+from nmt.report.console import clean_warnings, tell
 from nmt.suggestion import did_you_mean, similar
 from nmt.versions import version_of
 
@@ -18,6 +18,7 @@ from nmt.versions import version_of
 def main() -> None:
     """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
     open_closed_streams()
+    clean_warnings()
     command, *words = sys.argv[1:] or [""]
     if command in ("-h", "--help", "help"):
         print(OVERVIEW)
@@ -27,11 +28,8 @@ def main() -> None:
         print(OVERVIEW, file=sys.stderr)
         sys.exit(2)
     elif command not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        meant = did_you_mean(similar(command, COMMANDS))
-        print(
-            f"nmt: no command {command}.{meant} There are {known}. See nmt --help", file=sys.stderr
-        )
+        meant, known = did_you_mean(similar(command, COMMANDS)), ", ".join(COMMANDS)
+        tell(f"no command {command}.{meant} There are {known}. See nmt --help")
         sys.exit(2)
     elif "-h" in words or "--help" in words:
         print(command_help(command))

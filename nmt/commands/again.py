@@ -1,6 +1,5 @@
 """nmt train from=RUN: a new run with the configuration of another."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
 from nmt.foreign import read_json, without_format
 from nmt.grammar import parsed
+from nmt.report.console import tell
 from nmt.run import RESULT, as_config, read_config
 from nmt.training.runtime import pick_device, pick_precision
 from nmt.versions import version_of
@@ -80,4 +80,4 @@ def warn(cfg: DictConfig, result: dict[str, Any]) -> None:
     ]
     if changed:
         told = "; ".join(changed)
-        print(f"nmt: made with {told}: weights are the same within rounding", file=sys.stderr)
+        tell(f"made with {told}: weights are the same within rounding")

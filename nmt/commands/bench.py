@@ -6,7 +6,6 @@ from pathlib import Path
 import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from nmt.bench.decoding import measure_decoding
 from nmt.bench.gemm import gemm_rate
@@ -21,7 +20,7 @@ from nmt.config import Bench, register_schema
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.files import write_json
-from nmt.report.console import WIDTH
+from nmt.report.console import WIDTH, PlainConsole
 from nmt.report.table import table
 from nmt.run import stored
 from nmt.training.ranks import Ranks
@@ -48,7 +47,7 @@ def run(cfg: DictConfig) -> None:
         raise UserError(NO_ROOM_TO_TRANSLATE) from error
     if cfg.output:
         write_json(Path(cfg.output), {**speed.figures(), "config": stored(cfg)})
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     console.print(table(("", "measured"), speed.rows()))
     if speed.training:
         console.print(NOTE, markup=False)

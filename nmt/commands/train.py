@@ -21,7 +21,7 @@ from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
 from nmt.errors import UserError
 from nmt.experiment import ended, train
-from nmt.report.console import console
+from nmt.report.console import console, tell
 from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.training.ranks import Ranks, connected, several
 from nmt.training.signals import Signals, Stop
@@ -124,7 +124,7 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
         if not (run / CONFIG).exists():
             raise KeyboardInterrupt from end  # nothing to go on with
         if ranks.first:
-            print(f"nmt: {end if stopped else 'interrupted'}; to go on: {again}", file=sys.stderr)
+            tell(f"{end if stopped else 'interrupted'}; to go on: {again}")
         sys.exit(0 if stopped else 130)
     except torch.OutOfMemoryError as error:
         raise UserError(NO_ROOM_TO_TRANSLATE) from error

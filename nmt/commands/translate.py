@@ -20,6 +20,7 @@ from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.evaluation.attention import attends
 from nmt.files import replacing
+from nmt.report.console import console, tell
 from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.run import Translator, open_run, read_config
 from nmt.yamls import config_folder
@@ -53,7 +54,7 @@ def run(cfg: DictConfig) -> None:
             Path(cfg.heatmap).mkdir(parents=True, exist_ok=True)
         if interactive:
             languages = f"{translator.source_language} → {translator.target_language}"
-            print(f"{languages}: a line to translate, Ctrl-D to end", file=sys.stderr)
+            console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
         pairs = with_translations(translator, decode, lines, chunk=1 if interactive else 1024)
         for number, (line, translations) in enumerate(pairs, start=1):
             file.write(written(number, translations, decode.n_best))
@@ -62,7 +63,7 @@ def run(cfg: DictConfig) -> None:
             if cfg.heatmap:
                 draw(cfg, translator, decode, Drawn(number, line), translations[0])
     if lines.num_broken:
-        print(repaired(lines), file=sys.stderr)
+        tell(repaired(lines))
 
 
 def with_translations(
@@ -92,7 +93,7 @@ def repaired(lines: Repaired) -> str:
     """Return the warning that not all of the text could be read."""
     lines_were = "1 line was" if lines.num_broken == 1 else f"{lines.num_broken:,} lines were"
     return (
-        f"nmt: {lines_were} not UTF-8, the first is line {lines.first_broken:,}: what could not be "
+        f"{lines_were} not UTF-8, the first is line {lines.first_broken:,}: what could not be "
         "read was translated as U+FFFD. Convert the text first, for instance with iconv"
     )
 
