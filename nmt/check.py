@@ -23,7 +23,9 @@ from omegaconf.errors import (
 )
 
 from nmt.errors import UserError
+from nmt.grammar import with_quotes
 from nmt.settings import shared_part
+from nmt.suggestion import did_you_mean, similar, similar_keys
 
 SCORE = {"query_width", "key_width", "value_width"}
 # What the program itself gives to the parts, by the part's name.
@@ -118,11 +120,15 @@ def check_schema(node: Any, path: str) -> None:
 
 
 def no_such_key(full_key: str, node: DictConfig, known: Iterable[str]) -> UserError:
-    """Say which keys there are where one is not."""
+    """Say which keys there are where one is not, and which may have been meant."""
+    known = list(known)
     path = full_key.rpartition(".")[0]
     names = ", ".join(known) or "none"
     target = f" ({node['_target_']})" if "_target_" in node else ""
-    return UserError(f"{full_key}: no such key; {path or 'the configuration'}{target} has {names}")
+    meant = did_you_mean(similar_keys(full_key, known, node))
+    return UserError(
+        f"{full_key}: no such key.{meant} {path or 'The configuration'}{target} has {names}"
+    )
 
 
 def check_target(path: str, node: DictConfig) -> None:
@@ -225,16 +231,23 @@ def targets(cfg: DictConfig) -> list[str]:
     return found
 
 
+def unreadable(error: OverrideParseException) -> str:
+    """Say why Hydra cannot read a word, and how to type it."""
+    if "EQUAL" in error.message:
+        return "settings are written KEY=VALUE"
+    typed = with_quotes(error.override)
+    return f"type it with quotes: {typed}" if typed else error.message.partition("\n")[0]
+
+
 def explain(error: Exception) -> str:
     """Say what Hydra or OmegaConf found wrong: the key, the value and what there is instead."""
     inner = error.__cause__ or error.__context__
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={choice}: the choices are {', '.join(error.options)}"
+        meant = did_you_mean(similar(choice, error.options))
+        return f"{group}={choice}: no such choice.{meant} There are {', '.join(error.options)}"
     if isinstance(error, OverrideParseException):
-        written = "EQUAL" not in error.message  # as KEY=VALUE, but the value cannot be read
-        reason = error.message.partition("\n")[0] if written else "settings are written KEY=VALUE"
-        return f"{error.override}: {reason}"
+        return f"{error.override}: {unreadable(error)}"
     if isinstance(error, ConfigCompositionException) and isinstance(inner, OmegaConfBaseException):
         file = re.match(r"In '(.+?)':", str(error))  # a yaml, else the command line
         if file and inner.full_key == file[1].partition("/")[0]:

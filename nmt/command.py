@@ -9,7 +9,10 @@ from hydra._internal.utils import get_args_parser
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
+from nmt.commands.paths import for_hydra
 from nmt.hydra_parser import accept_lazy_help
+from nmt.report.console import clean_warnings, tell
+from nmt.suggestion import did_you_mean, similar
 from nmt.versions import version_of
 
 
@@ -19,6 +22,7 @@ def main() -> None:
     open_closed_streams()
     accept_lazy_help()
     write_what_can_be_encoded()
+    clean_warnings()
     command, *words = sys.argv[1:] or [""]
     if command in ("-h", "--help", "help"):
         print(OVERVIEW)
@@ -28,14 +32,14 @@ def main() -> None:
         print(OVERVIEW, file=sys.stderr)
         sys.exit(2)
     elif command not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        print(f"nmt: no command {command}; there are {known}. See nmt --help", file=sys.stderr)
+        meant, known = did_you_mean(similar(command, COMMANDS)), ", ".join(COMMANDS)
+        tell(f"no command {command}.{meant} There are {known}. See nmt --help")
         sys.exit(2)
     elif "-h" in words or "--help" in words:
         print(command_help(command))
     else:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
-        sys.argv = [f"nmt {command}", *options_first(command, words)]
+        sys.argv = [f"nmt {command}", *for_hydra(options_first(command, words))]
         import_module(f"nmt.commands.{command}").main()
 
 

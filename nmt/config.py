@@ -137,7 +137,7 @@ class Evaluate(Use):
 
     data: Any = None  # null: the run's own corpus
     split: str = "test"  # train, dev or test
-    output: str | None = None  # folder; null: evaluation/<corpus>-<split> in the run folder
+    output: str | None = None  # folder; null: evaluation/<corpus>-<split>… in the run folder
     heatmaps: int = 4  # sentences whose attention is drawn
     heatmap_words: bool = False
     cache: str | None = None
@@ -170,7 +170,7 @@ class Align(BitextFiles, Use):
     symmetrize: str = "grow-diag-final-and"  # of two directions, in alignments.txt
     statistical: bool = False  # a statistical aligner beside it
     heatmaps: int = 4  # first sentences, drawn
-    output: str | None = None  # folder; null: alignment/<corpus>-<split> in the run folder
+    output: str | None = None  # folder; null: alignment/<corpus>-<split>… in the run folder
     cache: str | None = None
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkey
         interrupt_after(patch, 13)  # the last checkpoint is of step 10
         answer = nmt("train", "experiment=smoke", "hydra.run.dir=cut")
     assert answer.code == 130
-    assert answer.err.endswith("nmt: interrupted; to go on: nmt train resume=cut\n")
+    assert answer.err.endswith("nmt: interrupted; to resume: nmt train resume=cut\n")
     assert "Traceback" not in answer.err
 
     answer = nmt("train", "resume=cut")

@@ -67,7 +67,12 @@ def test_compare_composes():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("train.stesp=3", ["train.stesp", "max_steps"]),
+        ("train.stesp=3", ["train.stesp", "mean train.max_steps?", "max_epochs"]),
+        ("modle=rnn", ["modle", "mean model?", "optimizer"]),
+        ("beam=3", ["beam", "mean decode.beam?"]),
+        ("+beam=3", ["beam", "mean decode.beam?"]),
+        ("attention=bahdana", ["mean bahdanau?", "luong_dot"]),
+        ("optimizer.learning_rate=3", ["no such key. optimizer (torch.optim.Adam) has lr"]),
         ("attntion=luong_dot", ["attntion", "attention"]),
         ("attention.width=3", ["attention.width", "Cosine", "scale"]),
         ("+attention.foo=3", ["attention.foo", "Cosine"]),
@@ -306,6 +311,10 @@ def test_help_lists_every_choice_and_marks_the_default():
         assert line, group
         assert line[1].replace("*", "").split() == names(group)
     assert "cosine*" in answer.out
+
+
+def test_a_misspelled_command_is_guessed():
+    assert "Did you mean train?" in nmt("trian").err
 
 
 def test_help_names_every_command():

@@ -90,7 +90,7 @@ def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(un
     how = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 10}
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2, **how)
     assert answer.code == 0, answer.err
-    assert answer.err.count("to go on: nmt train resume=") == 1
+    assert answer.err.count("to resume: nmt train resume=") == 1
     assert not (run / "result.json").exists()
 
     answer = forked.nmt("train", f"resume={run}", size=2)

@@ -117,7 +117,7 @@ def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
     )
     assert answer.code == 0, answer.err
     assert f"nmt: {name}: stopped at step " in answer.err
-    assert f"to go on: nmt train resume={run.name}\n" in answer.err
+    assert f"to resume: nmt train resume={run.name}\n" in answer.err
     assert "Traceback" not in answer.err
     assert not (run / "result.json").exists()
     answer = forked.nmt("train", f"resume={run}")

@@ -103,7 +103,7 @@ def test_a_divided_training_that_a_signal_stops_goes_on_as_if_nothing_had_happen
     spoiled = {"size": 2, "first": "shard_checks.spoil"}
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", **spoiled, **stopped)
     assert answer.code == 0, answer.err
-    assert answer.err.count("to go on: nmt train resume=") == 1
+    assert answer.err.count("to resume: nmt train resume=") == 1
     assert not (run / "result.json").exists()
 
     answer = forked.nmt("train", f"resume={run}", **spoiled)

@@ -1,6 +1,5 @@
 """nmt train from=RUN: a new run with the configuration of another."""
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,8 @@ from nmt.commands.folders import claimed
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
 from nmt.foreign import read_json, without_format
+from nmt.grammar import parsed
+from nmt.report.console import tell
 from nmt.run import RESULT, as_config, read_config
 from nmt.training.runtime import pick_device, pick_precision
 from nmt.versions import version_of
@@ -48,7 +49,7 @@ def repeated(place: Path, words: list[str]) -> tuple[DictConfig, Path]:
     ``words`` change single values. UserError for those that would choose another part.
     """
     origin = read_origin(place)
-    folders = [word.removeprefix(FOLDER) for word in words if word.startswith(FOLDER)]
+    folders = [parsed(word)[1] for word in words if word.startswith(FOLDER)]
     changes = [word for word in words if not word.startswith(FOLDER)]
     for word in changes:
         key, equals, _ = word.partition("=")
@@ -82,4 +83,4 @@ def warn(cfg: DictConfig, result: dict[str, Any]) -> None:
     ]
     if changed:
         told = "; ".join(changed)
-        print(f"nmt: made with {told}: weights are the same within rounding", file=sys.stderr)
+        tell(f"made with {told}: weights are the same within rounding")

@@ -22,9 +22,10 @@ from nmt.commands.evaluate import (
     check_languages,
     given_run,
     one_best,
-    split_name,
+    split_names,
     take_languages,
 )
+from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.config import Align, register_schema
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
@@ -37,7 +38,7 @@ from nmt.run import RESULT, Translator, open_run, read_config
 from nmt.versions import commit, versions
 from nmt.yamls import config_folder
 
-ALIGNMENTS = "alignments.txt"
+ALIGNMENTS, SOURCE, TARGET = "alignments.txt", "source.txt", "target.txt"
 
 
 def main() -> None:
@@ -58,10 +59,9 @@ def run(cfg: DictConfig) -> float | None:
     if asked.statistical:
         require_eflomal()
     check_reverse(asked, folder, trained)
+    given = given_output(asked)
     material = read_material(cfg, asked, folder, trained)
     text = material.text
-    output = Path(asked.output or folder / "alignment" / name_of(asked, material.data))
-    output.mkdir(parents=True, exist_ok=True)
     models = align(asked, folder, material)
     console().print("\n".join(models.readings), markup=False)
     found = models.found
@@ -71,6 +71,10 @@ def run(cfg: DictConfig) -> float | None:
         found = [*found, *from_statistics(train, text, cache)]
     scored = [scores(one, text.gold) for one in found]
     chosen = scored[found.index(models.chosen)]
+    output = given or folder_of_text(
+        folder / "alignment", names_of(asked, material.data), as_kept(text, asked.hypothesis)
+    )
+    output.mkdir(parents=True, exist_ok=True)
     write_words(output, text, models.chosen)
     result = settings(cfg, folder, output, material) | models.about | chosen | {"table": scored}
     write_json(
@@ -149,11 +153,39 @@ def check_reverse(asked: Align, folder: Path, trained: DictConfig) -> None:
         )
 
 
-def name_of(asked: Align, data: DictConfig) -> str:
-    """Name the text, for the folder of its results."""
-    source = asked.source and Path(asked.source).name.split(".")[0]
-    text = source or split_name(data, asked.split)
-    return f"{text}-hypothesis" if asked.hypothesis else text
+def given_output(asked: Align) -> Path | None:
+    """Return the folder that is asked for, made. UserError for one that is not to be written."""
+    if not asked.output:
+        return None
+    output = require_folder("output", asked.output)
+    require_unread(output, (RESULT, ALIGNMENTS, SOURCE, TARGET), files_of(asked))
+    output.mkdir(parents=True, exist_ok=True)
+    return output
+
+
+def names_of(asked: Align, data: DictConfig) -> list[str]:
+    """Name the text, for the folder of its results, shortly and so that it is told from others."""
+    names = split_names(data, asked.split)
+    if asked.source:
+        file = Path(asked.source).name
+        names = [file.split(".")[0] or file, file]
+    return [f"{name}-hypothesis" if asked.hypothesis else name for name in names]
+
+
+def as_kept(text: Bitext, hypothesis: bool) -> dict[str, list[str]]:
+    """Return the lines of the files that keep a text; a hypothesis is told by its source alone."""
+    sides = {SOURCE: text.source, TARGET: text.target}
+    kept = {name: [" ".join(words) for words in side.words] for name, side in sides.items()}
+    return {SOURCE: kept[SOURCE]} if hypothesis else kept
+
+
+def files_of(asked: Align) -> list[str | None]:
+    """Return the files that are read as a text."""
+    return [
+        getattr(files, name)
+        for files in (asked, asked.dev)
+        for name in ("source", "target", "source_words", "target_words", "gold")
+    ]
 
 
 def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) -> dict[str, Any]:
@@ -172,8 +204,8 @@ def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) ->
 def write_words(output: Path, text: Bitext, found: Found) -> None:
     """Write the links, and the words that they number, a sentence pair a line."""
     write(output / ALIGNMENTS, written(found.links))
-    for name, side in (("source.txt", text.source), ("target.txt", text.target)):
-        write(output / name, "".join(f"{' '.join(words)}\n" for words in side.words))
+    for name, lines in as_kept(text, hypothesis=False).items():
+        write(output / name, "".join(f"{line}\n" for line in lines))
 
 
 def packages(asked: Align) -> list[str]:

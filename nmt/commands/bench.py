@@ -5,7 +5,6 @@ from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from nmt.bench.decoding import measure_decoding
 from nmt.bench.gemm import gemm_rate
@@ -14,12 +13,13 @@ from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
 from nmt.build import new_translator, num_parameters, rehearse
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.output import require_file
 from nmt.commands.train import as_choice
 from nmt.config import Bench, register_schema
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.files import write_json
-from nmt.report.console import WIDTH
+from nmt.report.console import WIDTH, PlainConsole
 from nmt.report.table import table
 from nmt.run import stored
 from nmt.training.memory import TO_TRANSLATE, enough_memory
@@ -45,7 +45,7 @@ def run(cfg: DictConfig) -> None:
         speed = measure(cfg)
     if cfg.output:
         write_json(Path(cfg.output), {**speed.figures(), "config": stored(cfg)})
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     console.print(table(("", "measured"), speed.rows()))
     if speed.training:
         console.print(NOTE, markup=False)
@@ -62,9 +62,7 @@ def refuse(cfg: DictConfig) -> None:
             f"bench.length={cfg.bench.length}: a sentence does not fit into a batch of "
             f"train.max_tokens={cfg.train.max_tokens}"
         )
-    if cfg.output and Path(cfg.output).is_dir():
-        raise UserError(f"output={cfg.output} is a folder: name a file in it")
-    if cfg.output and not Path(cfg.output).parent.is_dir():
+    if cfg.output and not require_file("output", cfg.output).parent.is_dir():
         raise UserError(f"output={cfg.output}: there is no folder {Path(cfg.output).parent}")
 
 

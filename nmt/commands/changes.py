@@ -7,6 +7,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.check import explain, targets
 from nmt.errors import UserError
+from nmt.grammar import parsed
 from nmt.settings import shared_part
 from nmt.yamls import config_folder
 
@@ -21,19 +22,22 @@ def with_values(cfg: DictConfig, words: list[str]) -> DictConfig:
 
     UserError for a key that is not there, and for a value of another type.
     """
+    changes = OmegaConf.create()
     try:
-        wide = [one for word in words for one in everywhere(cfg, word)]
-        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(wide))
+        for key, value in map(parsed, words):
+            for place in everywhere(cfg, key):
+                OmegaConf.update(changes, place, value)
+        merged = OmegaConf.merge(cfg, changes)
     except OmegaConfBaseException as error:
         raise UserError(explain(error)) from error
     assert isinstance(merged, DictConfig)
     return merged
 
 
-def everywhere(cfg: DictConfig, word: str) -> Iterator[str]:
-    """Yield a word for every place that has what it changes: model.attention is the attention."""
-    yield word
-    part, _, rest = word.partition(".")
+def everywhere(cfg: DictConfig, key: str) -> Iterator[str]:
+    """Yield every place that has what a key changes: model.attention is the attention."""
+    yield key
+    part, _, rest = key.partition(".")
     for path in targets(cfg):
         if path != part and shared_part(path) == part and OmegaConf.select(cfg, path) == cfg[part]:
             yield f"{path}.{rest}"

@@ -9,18 +9,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.last import folder_compared
+from nmt.commands.output import require_folder
 from nmt.comparison.atlas import Wish, atlas
 from nmt.comparison.comparison import compare, default_output
-from nmt.comparison.report import require_free, write_report
+from nmt.comparison.report import write_report
 from nmt.comparison.runs import find_runs
 from nmt.comparison.terminal import print_comparison
 from nmt.config import Compare, register_schema
 from nmt.errors import UserError, at_least
+from nmt.grammar import is_quoted, quoted
 from nmt.report.console import console
 from nmt.yamls import config_folder
 
 LISTS = ("folders", "allow", "sentences")
-TEXTS = ("baseline", "output")
 
 
 def main() -> None:
@@ -38,11 +40,12 @@ def run(cfg: DictConfig) -> None:
     options: Compare = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     at_least(0, {"num_sentences": options.num_sentences})
     if not options.folders:
-        raise UserError("which runs? Name their folder: nmt compare runs/sweep/...")
+        raise UserError(
+            "which runs? Name their folder: nmt compare runs/sweep/...; `last` is the newest"
+        )
     folders = [Path(folder) for folder in options.folders]
     runs = find_runs(folders)
-    output = Path(options.output) if options.output else default_output(folders)
-    require_free(output)
+    output = require_folder("output", options.output or default_output(folders))
     comparison = compare(runs, options.baseline, options.allow)
     wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
     pages, notes = atlas(comparison, wish)
@@ -63,23 +66,18 @@ def as_settings(words: list[str]) -> list[str]:
     for word in words:
         key, equals, value = word.partition("=")
         if equals and key in keys:
-            rest.append(f"{key}={quoted(key, value)}")
+            rest.append(f"{key}={as_hydra_reads(key, value)}")
         elif not word.startswith("-") and (not equals or Path(word).exists()):
-            folders.append(quote(word))
+            folders.append(quoted(folder_compared(word)))
         else:
             rest.append(word)
     return [*rest, f"folders=[{','.join(folders)}]"] if folders else rest
 
 
-def quoted(key: str, value: str) -> str:
-    """Quote a text; put a list that was typed without brackets into them."""
+def as_hydra_reads(key: str, value: str) -> str:
+    """Quote a name; put a list that was typed without brackets into them."""
     if key in LISTS and not value.startswith("["):
         return f"[{value}]"
-    plain = key in TEXTS and value != "null" and not value.startswith(("'", '"'))
-    return quote(value) if plain else value
-
-
-def quote(text: str) -> str:
-    """Write a text as Hydra reads it whole."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    if key == "baseline" and value != "null" and not is_quoted(value):
+        return quoted(value)
+    return value

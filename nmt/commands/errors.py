@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from nmt.check import explain
 from nmt.errors import UserError
+from nmt.report.console import tell
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,13 +34,13 @@ def reporting_mistakes(command: Callable[P, R]) -> Callable[P, R]:
         except BrokenPipeError:
             hang_up()
         except KeyboardInterrupt:
-            print("nmt: interrupted", file=sys.stderr)
+            tell("interrupted")
             sys.exit(130)
         except Exception as error:
             message = in_words(error)
             if message is None:
                 raise
-            print(f"nmt{of_process()}: {message}", file=sys.stderr)
+            tell(message, f"nmt{of_process()}")
             sys.exit(1)
 
     return run

@@ -10,16 +10,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.config import CORPORA, changed, register_schema, target_of
 from nmt.data.cache import cache_folder
+from nmt.data.corpus import Corpus, Lines
+from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least
-from nmt.evaluation.evaluate import evaluate, show
+from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES, evaluate, show
 from nmt.files import write_json
 from nmt.report.console import console
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.run import RESULT, open_run, read_config
 from nmt.yamls import config_folder
+
+LONGEST = 100  # characters of a file's name, in that of a folder
 
 
 def main() -> None:
@@ -40,9 +45,14 @@ def run(cfg: DictConfig) -> float:
     data = cfg.data or trained.data
     check_languages(folder, trained, data)
     decode = one_best(trained, cfg)
-    lines = hydra.utils.instantiate(data).lines(cache_folder(cfg.cache), cfg.split)
+    given = require_folder("output", cfg.output) if cfg.output else None
+    corpus: Corpus = hydra.utils.instantiate(data)
+    lines = corpus.lines(cache_folder(cfg.cache), cfg.split)
+    output = given or folder_of_text(
+        folder / "evaluation", split_names(data, cfg.split), as_kept(lines)
+    )
+    require_unread(output, (RESULT, HYPOTHESES, SOURCES, REFERENCES), corpus.paths())
     translator = open_run(folder, cfg.device, cfg.precision)
-    output = Path(cfg.output or folder / "evaluation" / split_name(data, cfg.split))
     output.mkdir(parents=True, exist_ok=True)
     result = evaluate(translator, lines, decode, output)
     settings = {
@@ -61,10 +71,20 @@ def run(cfg: DictConfig) -> float:
     return result["bleu"]
 
 
+def as_kept(lines: Lines) -> dict[str, list[str]]:
+    """Return the lines of the files that keep a text beside its result."""
+    return {
+        SOURCES: [one_line(line) for line in lines.source],
+        REFERENCES: [one_line(line) for line in lines.target],
+    }
+
+
 def given_run(cfg: DictConfig) -> Path:
     """Return the run folder, which the user has to name."""
     if OmegaConf.is_missing(cfg, "run"):
-        raise UserError("which model? Give run=<folder>, the run folder of a training")
+        raise UserError(
+            "which model? Give run=<folder>, the run folder of a training; run=last is the newest"
+        )
     return Path(cfg.run)
 
 
@@ -93,10 +113,16 @@ def check_languages(folder: Path, trained: DictConfig, data: DictConfig) -> None
             )
 
 
-def split_name(data: DictConfig, split: str) -> str:
-    """Name a split of a corpus, for the folder of what was made of it."""
+def split_names(data: DictConfig, split: str) -> list[str]:
+    """Name a split of a corpus, for the folder of what was made of it.
+
+    A second name tells texts of a kind apart, by the first of the files, where there are such.
+    """
     corpus = str(data["_target_"]).rsplit(".", 1)[-1].lower()
-    return f"{corpus}-{split}"
+    name = f"{corpus}-{split}"
+    given = OmegaConf.to_container(data).get(split)  # type: ignore[union-attr]
+    first = given[0] if isinstance(given, list) and given else given
+    return [name, f"{name}-{Path(first).name[:LONGEST]}"] if isinstance(first, str) else [name]
 
 
 def run_decode(trained: DictConfig) -> Decode:

@@ -22,7 +22,7 @@ To begin:
   nmt train experiment=smoke              everything once, in seconds
   nmt train                               German to English on the corpus that is built in
   nmt train attention=bahdanau seed=2     one word changes the experiment
-  nmt translate run=runs/...              text in, text out, with the model of a run folder
+  nmt translate run=last                  text in, text out, with the model trained last
   nmt COMMAND --help                      what a command takes"""
 
 TRAIN = """\
@@ -58,10 +58,11 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   device=cpu precision=fp32       where and how it is computed; else auto
 
 Options:
-  resume=RUN             go on with an interrupted run, or with a higher limit
-                         (train.max_steps=) one that has ended; RUN is its folder
-  from=RUN               begin a new run, with new weights, as that one was; RUN may
-                         be its result.json, and KEY=VALUE words change single values
+  resume=RUN             resume an interrupted run, or with a higher limit
+                         (train.max_steps=) one that has ended; RUN is its folder,
+                         or `last`: the newest below runs/
+  from=RUN               start a new run, with new weights, as that one was; RUN may
+                         be its result.json, and KEY=VALUE arguments change single values
   hydra.run.dir=FOLDER   the run folder
   -m                     every combination of the values between commas, each run
                          in a folder named for them below hydra.sweep.dir=FOLDER;
@@ -76,7 +77,7 @@ Examples:
   nmt train experiment=multi30k data.dir=multi30k data.source=en data.target=de
   nmt train data=files data.source=de data.target=en data.train=[my.de,my.en]
   nmt train -m attention=bahdanau,luong_general seed=1,2,3
-  nmt train resume=runs/bible-rnn-cosine/2026-01-31_12-00-00"""
+  nmt train resume=last"""
 
 TRANSLATE = """\
 nmt translate run=RUN [KEY=VALUE ...]
@@ -85,7 +86,7 @@ Translates standard input to standard output, a line for each line, with the
 model of a run folder. At a terminal it answers every line at once.
 
 Keys:
-  run=RUN                     the run folder of a training
+  run=RUN                     the run folder of a training; last: the newest
   input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
   output=FILE                 for standard output
   n_best=3                    the three best of each line, all different (fewer where
@@ -99,8 +100,8 @@ Keys:
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
-  nmt translate run=runs/bible-rnn-cosine/2026-01-31_12-00-00
-  echo "Am Anfang war das Wort." | nmt translate run=RUN heatmap=pictures
+  nmt translate run=last
+  echo "Am Anfang war das Wort." | nmt translate run=last heatmap=pictures
   nmt translate run=RUN input=news.de output=news.en decode.beam=5"""
 
 EVALUATE = """\
@@ -108,10 +109,11 @@ nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
 Translates a test set with the model of a run folder and scores it: BLEU, chrF,
 TER, and the loss of the references in nats per target piece. Writes
-result.json, hypotheses.txt and heatmaps into RUN/evaluation/<corpus>-<split>.
+result.json, hypotheses.txt and heatmaps into RUN/evaluation/<corpus>-<split>;
+another text gets a longer name.
 
 Keys:
-  run=RUN                     the run folder of a training
+  run=RUN                     the run folder of a training; last: the newest
   data=CORPUS                 {corpora};
                               else the run's own
   data.dir=FOLDER             and what else the corpus takes: nmt train --help;
@@ -124,7 +126,7 @@ Keys:
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
-  nmt evaluate run=RUN split=dev decode.beam=1
+  nmt evaluate run=last split=dev decode.beam=1
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
   nmt evaluate run=RUN data=files data.test=[a.de,a.en]"""
 
@@ -139,7 +141,7 @@ the corpus has some (greek_nt), it tells the alignment error rate, precision and
 recall.
 
 Keys:
-  run=RUN                     the run folder of a training
+  run=RUN                     the run folder of a training; last: the newest
   data=CORPUS                 {corpora};
                               else the run's own
   split=test                  train, dev or test
@@ -174,6 +176,7 @@ COMPARE = """\
 nmt compare FOLDER [FOLDER ...] [KEY=VALUE ...]
 
 Compares the runs in and below folders: a row for each variant, over its seeds.
+FOLDER may be `last`: the folder of the newest run below runs/, such as a sweep's.
 Prints scores with p-values, and cost; writes Markdown, CSV, LaTeX, JSON and a
 page of HTML with plots and the attention of the same sentences under each.
 
@@ -189,7 +192,7 @@ Keys:
   device=cpu precision=fp32   where and how attention is computed; else auto
 
 Examples:
-  nmt compare runs/sweep/2026-01-31_12-00-00 baseline=none
+  nmt compare last baseline=none
   nmt compare runs/rnn runs/transformer allow=[budget] output=report"""
 
 BENCH = """\

@@ -1,6 +1,5 @@
 """The runs of a sweep: each is begun, gone on with or skipped; none is the end of the others."""
 
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from nmt.commands.errors import in_words
 from nmt.comparison.runs import read_run, run_folders
 from nmt.errors import UserError
 from nmt.foreign import read_json
-from nmt.report.console import console
+from nmt.report.console import console, printable, tell
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
 from nmt.run import CONFIG, FAILURE, RESULT, read_config, trained_on
@@ -69,9 +68,10 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         trace = "" if message else "".join(traceback.format_exception(error))
         summary = message or traceback.format_exception_only(error)[-1].strip()
         run.mkdir(parents=True, exist_ok=True)
+        told = printable(f"{summary}\n{trace and chr(10) + trace}")
         failure = beside if isinstance(error, Taken) else run / FAILURE
-        failure.write_text(f"{summary}\n{trace and chr(10) + trace}", encoding="utf-8")
-        print(f"nmt: {run.name}: {summary}", file=sys.stderr)
+        failure.write_text(told, encoding="utf-8")
+        tell(summary, f"nmt: {run.name}")
         return worst(cfg.train.watch)
 
 

@@ -22,7 +22,7 @@ from nmt.errors import UserError
 from nmt.experiment import train
 from nmt.files import as_typed
 from nmt.opening import written_config
-from nmt.report.console import console
+from nmt.report.console import console, tell
 from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.training.advice import NeedsOtherSettings
 from nmt.training.memory import FOR_THE_MODEL, enough_memory
@@ -127,8 +127,7 @@ def train_in(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> fl
         if not (run / CONFIG).exists():
             raise KeyboardInterrupt from end  # nothing to go on with
         if ranks.first:
-            told = f"nmt: {end if stopped else 'interrupted'}; to go on: {again}"
-            console().print(told, markup=False)
+            tell(f"{end if stopped else 'interrupted'}; to resume: {again}")
         sys.exit(0 if stopped else 130)
     except NeedsOtherSettings as error:
         raise UserError(error.with_commands(run)) from error

@@ -13,12 +13,14 @@ from omegaconf import DictConfig
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
+from nmt.commands.output import require_file, require_folder
 from nmt.config import changed, register_schema
 from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.evaluation.attention import attends
 from nmt.files import replacing
+from nmt.report.console import console, tell
 from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.run import Translator, open_run, read_config
 from nmt.yamls import config_folder
@@ -38,6 +40,10 @@ def run(cfg: DictConfig) -> None:
     check(cfg)
     decode = changed(run_decode(read_config(folder)), cfg.decode)
     decode = replace(decode, n_best=num_best(cfg))
+    if cfg.output:
+        require_file("output", cfg.output, read=[cfg.input])
+    if cfg.heatmap:
+        require_folder("heatmap", cfg.heatmap)
     interactive = cfg.input is None and sys.stdin.isatty()
     lines = Repaired(input_lines(cfg.input))
     with output(cfg.output) as file:
@@ -48,7 +54,7 @@ def run(cfg: DictConfig) -> None:
             Path(cfg.heatmap).mkdir(parents=True, exist_ok=True)
         if interactive:
             languages = f"{translator.source_language} → {translator.target_language}"
-            print(f"{languages}: a line to translate, Ctrl-D to end", file=sys.stderr)
+            console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
         pairs = with_translations(translator, decode, lines, chunk=1 if interactive else 1024)
         for number, (line, translations) in enumerate(pairs, start=1):
             file.write(written(number, translations, decode.n_best))
@@ -57,7 +63,7 @@ def run(cfg: DictConfig) -> None:
             if cfg.heatmap:
                 draw(cfg, translator, decode, Drawn(number, line), translations[0])
     if lines.num_broken:
-        print(repaired(lines), file=sys.stderr)
+        tell(repaired(lines))
 
 
 def num_best(cfg: DictConfig) -> int:
@@ -101,7 +107,7 @@ def repaired(lines: Repaired) -> str:
     """Return the warning that not all of the text could be read."""
     lines_were = "1 line was" if lines.num_broken == 1 else f"{lines.num_broken:,} lines were"
     return (
-        f"nmt: {lines_were} not UTF-8, the first is line {lines.first_broken:,}: what could not be "
+        f"{lines_were} not UTF-8, the first is line {lines.first_broken:,}: what could not be "
         "read was translated as U+FFFD. Convert the text first, for instance with iconv"
     )
 
@@ -113,10 +119,7 @@ def output(path: str | None) -> Iterator[TextIO]:
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
         yield sys.stdout
         return
-    place = Path(path)
-    if place.is_dir():
-        raise UserError(f"output={path} is a folder: name a file in it")
-    with replacing(place) as partial:
+    with replacing(Path(path)) as partial:
         try:
             file = partial.open("w", encoding="utf-8", newline="\n")
         except OSError as error:

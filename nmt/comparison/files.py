@@ -2,13 +2,13 @@
 
 import csv
 import io
-import re
 from typing import Any
 
 from nmt.comparison.comparison import Comparison, Row
 from nmt.comparison.measures import MEASURES
 from nmt.comparison.tables import Grid, different, footnotes, grids, legend
-from nmt.report.table import markdown
+from nmt.data.text import one_line
+from nmt.report.table import markdown, plain
 
 LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -29,9 +29,8 @@ def to_markdown(comparison: Comparison, figures: list[tuple[str, str]]) -> str:
     parts = ["# Comparison"]
     for grid in (*grids(comparison), different(comparison)):
         if grid.rows:
-            cells = [[one_line(cell) for cell in row] for row in grid.rows]
-            parts += [f"## {grid.title}", markdown(grid.header, cells)]
-    parts += footnotes(comparison)
+            parts += [f"## {grid.title}", markdown(grid.header, grid.rows)]
+    parts += map(plain, footnotes(comparison))
     parts += ["## What is measured", markdown(("", "meaning"), legend())]
     rows = list(comparison.signatures.items())
     parts += ["## Signatures", markdown(("score", "signature"), rows)] if rows else []
@@ -52,7 +51,10 @@ def to_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, header, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(
+        {key: one_line(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -95,11 +97,6 @@ def latex_table(grid: Grid) -> str:
 def latex(text: str) -> str:
     """Write text so that LaTeX sets it as it is."""
     return "".join(LATEX.get(character, character) for character in one_line(text))
-
-
-def one_line(text: str) -> str:
-    """Put text on a line, as a table wants it."""
-    return re.sub(r"\s+", " ", text)
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:

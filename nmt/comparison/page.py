@@ -11,13 +11,19 @@ from nmt.comparison.atlas import Page, drawn_runs
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.plots import Plot
 from nmt.comparison.tables import Grid, different, footnotes, grids, legend
+from nmt.data.text import one_line
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 def to_html(comparison: Comparison, plots: list[Plot], pages: list[Page]) -> str:
-    """Return the page; every text in it is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    """Return the page; every text in it is escaped and on one line."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda cell: one_line(cell) if type(cell) is str else cell,  # not of Markup
+    )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         title="Comparison",

@@ -9,22 +9,12 @@ from nmt.comparison.comparison import Comparison
 from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.page import to_html
 from nmt.comparison.plots import Plot, plots
-from nmt.errors import UserError
 from nmt.files import write, write_json
 from nmt.report.heatmap import pixels
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
-from nmt.run import CONFIG
 
 FIGURES = "figures"
-
-
-def require_free(output: Path) -> None:
-    """Raise UserError for a folder that is a run's own, or no folder."""
-    if (output / CONFIG).exists():
-        raise UserError(f"output={output} is a run folder: name another")
-    if output.exists() and not output.is_dir():
-        raise UserError(f"output={output} is a file: name a folder")
 
 
 def write_report(comparison: Comparison, pages: list[Page], output: Path) -> None:

@@ -3,19 +3,19 @@
 import sys
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.tables import Grid, footnotes, grids
+from nmt.report.console import PlainConsole
 
 WIDTH = 100  # columns
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Print the tables and what has to be said beside them to standard output."""
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     width = min(WIDTH, console.width)
     for grid in grids(comparison):
         console.print(drawn(grid), width=width)

@@ -1,5 +1,6 @@
 """Tables: for the terminal, and as markdown for TensorBoard and the docs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from rich.text import Text
 from nmt.data.text import one_line, shortened
 
 Cell = str | int | float
+# What markdown may take for its own; _ at the edge of a word, < before a tag, & before an entity.
+MARKUP = re.compile(r"[\\`*\[]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 SHOWN = 2000  # characters of a line, in a table and above a picture
 
 
@@ -26,13 +29,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str | No
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """The same table in markdown; a | within a cell is escaped."""
+    """The same table in markdown; what is markup within a cell is shown, not followed."""
 
     def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(plain(cell).replace("|", "\\|") for cell in cells) + " |"
 
     body = [line(written(cell) for cell in row) for row in rows]
     return "\n".join([line(header), line("---" for _ in header), *body])
+
+
+def plain(text: str) -> str:
+    """Text on one line of markdown that shows it: no image is loaded, nothing is a link or HTML."""
+
+    def escaped(found: re.Match[str]) -> str:
+        return {"<": "&lt;", "&": "&amp;"}.get(found[0], f"\\{found[0]}")
+
+    return MARKUP.sub(escaped, one_line(text))
 
 
 def written(cell: Cell) -> str:

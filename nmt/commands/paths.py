@@ -1,0 +1,41 @@
+"""Paths as they are typed: any character may be in one, and `last` is the newest run."""
+
+import os
+
+from nmt.commands.last import named
+from nmt.grammar import is_quoted, quoted
+
+SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt align
+# The keys of all commands whose value is one path. resume= and from= never come to Hydra.
+PATHS = frozenset(
+    {
+        *("run", "reverse", "input", "output", "heatmap", "cache"),
+        *SIDES,
+        *(f"dev.{side}" for side in SIDES),
+        *("data.dir", "data.name", "data.folder", "guide.path"),
+        *("hydra.run.dir", "hydra.sweep.dir"),
+    }
+)
+
+
+def for_hydra(words: list[str]) -> list[str]:
+    """Return the words of a command with every path in quotes, so that Hydra takes it as it is."""
+    several = not {"-m", "--multirun"}.isdisjoint(words)
+    return [as_it_is(named(word), several) for word in words]
+
+
+def as_it_is(word: str, several: bool) -> str:
+    """Quote the path of a KEY=PATH word; ~ is the user's folder.
+
+    Left alone are null, lists, what is in quotes already, and, where a sweep may have ``several``
+    values, what has a comma.
+    """
+    key, _, path = word.partition("=")
+    if key in ("resume", "from"):
+        return f"{key}={os.path.expanduser(path)}"
+    if key.lstrip("+") not in PATHS or path in ("", "null") or path.startswith("["):
+        return word
+    if is_quoted(path) or (several and "," in path):
+        return word
+    # The corpora know ~ themselves, and the configuration of a run is to name no one's folder.
+    return f"{key}={quoted(path if key == 'data.dir' else os.path.expanduser(path))}"
