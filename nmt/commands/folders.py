@@ -1,9 +1,12 @@
 """Folders that are named by the time, each of one training or sweep alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
@@ -31,17 +34,29 @@ class ClaimsFolder(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of one training."""
         if is_by_time(config.hydra.run):
-            with read_write(config.hydra):
+            with known_to_hydra(config), read_write(config.hydra):
                 config.hydra.run.dir = str(claimed(Path(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Claim the folder of a sweep; each of its trainings hears of it as if it were typed."""
         if is_by_time(config.hydra.sweep):
-            folder = str(claimed(Path(config.hydra.sweep.dir)))
-            quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
-            with read_write(config.hydra):
+            with known_to_hydra(config), read_write(config.hydra):
+                folder = str(claimed(Path(config.hydra.sweep.dir)))
+                quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
                 config.hydra.sweep.dir = folder
                 config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+
+
+@contextmanager
+def known_to_hydra(config: DictConfig) -> Iterator[None]:
+    """Have ``${hydra:…}`` resolved inside the block, before Hydra itself allows it."""
+    instance = HydraConfig.instance()
+    before = instance.cfg
+    instance.set_config(config)
+    try:
+        yield
+    finally:
+        instance.cfg = before
 
 
 def is_by_time(node: DictConfig) -> bool:
