@@ -448,7 +448,7 @@ def test_tables_with_named_columns(tmp_path: Path, scratch: Path) -> None:
         ("eng_Latn\tDEU_LATN", "deu_Latn eng_Latn"),
         ("en\tno", "no en"),
         ("en\tde\tsource", "de en"),  # where the pair is from
-        ("en\tde\tde_text\ten_id\tID", "de en"),
+        ("en-US\tde_AT\tde_text\ten_id\tID", "de en"),
     ],
 )
 def test_a_header_is_found_however_it_is_written(
