@@ -24,4 +24,4 @@ check: setup
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 tensorboard: setup
-	$(BIN)/tensorboard --logdir runs $(ARGS)
+	$(BIN)/tensorboard --logdir runs --samples_per_plugin images=1000,text=1000 $(ARGS)

@@ -32,6 +32,7 @@ from nmt.files import write, write_json
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
+from nmt.report.next_steps import show_after_training
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
 from nmt.run import CONFIG, RESULT, Translator, stored
@@ -111,6 +112,7 @@ def train(cfg: DictConfig, run: Path, console: Console, signals: Signals, ranks:
         if ranks.first:
             conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)
+    show_after_training(console, run)
     best = trainer.position.best
     assert best is not None
     return best

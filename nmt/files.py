@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,12 @@ def write(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file that people can read."""
     write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def as_typed(path: Path) -> str:
+    """Write a path as it can be typed in a shell in the current folder."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def lines_of(path: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 import errno
 import re
-import shlex
 import sys
 from contextlib import suppress
 from itertools import takewhile
@@ -21,7 +20,8 @@ from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config import register_schema
 from nmt.errors import UserError
 from nmt.experiment import ended, train
-from nmt.report.console import console, tell
+from nmt.files import as_typed
+from nmt.report.console import console
 from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.training.ranks import Ranks, connected, several
 from nmt.training.signals import Signals, Stop
@@ -124,7 +124,8 @@ def train_in(cfg: DictConfig, run: Path, again: str) -> float:
         if not (run / CONFIG).exists():
             raise KeyboardInterrupt from end  # nothing to go on with
         if ranks.first:
-            tell(f"{end if stopped else 'interrupted'}; to go on: {again}")
+            told = f"nmt: {end if stopped else 'interrupted'}; to go on: {again}"
+            console().print(told, markup=False)
         sys.exit(0 if stopped else 130)
     except torch.OutOfMemoryError as error:
         raise UserError(NO_ROOM_TO_TRANSLATE) from error
@@ -145,12 +146,6 @@ def remove_empty(run: Path) -> None:
     with suppress(OSError):  # not empty
         for folder in [run, *(above if run.is_relative_to(here) else ())]:
             folder.rmdir()
-
-
-def as_typed(run: Path) -> str:
-    """Write a folder as it can be typed here."""
-    here = Path.cwd()
-    return shlex.quote(str(run.relative_to(here) if run.is_relative_to(here) else run))
 
 
 def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
