@@ -32,6 +32,7 @@ from nmt.opening import opened, write_config
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
+from nmt.report.next_steps import show_after_training
 from nmt.report.progress import Progress, clock
 from nmt.report.table import table
 from nmt.run import CONFIG, RESULT, Translator, stored
@@ -126,6 +127,7 @@ def train(
         if ranks.first:
             conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)
+    show_after_training(console, run)
     best = trainer.position.best
     return worst(config.watch) if best is None else best
 

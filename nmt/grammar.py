@@ -49,12 +49,14 @@ def with_quotes(word: str) -> str | None:
     if listed and not value.endswith("]"):
         return None
     inner = value[1:-1] if listed else value
-    items = ",".join(one if is_quoted(one) else quoted(one.strip()) for one in inner.split(","))
-    ways = {f"{key}={quoted(value)}": " (one value)", f"{key}=[{items}]": " (a list)"}
+    items = ",".join(it if is_quoted(it) else quoted(it.strip()) for it in inner.split(","))
+    one, several, as_list = f"{key}={quoted(value)}", f"{key}={items}", f"{key}=[{items}]"
     if listed:
-        ways = {f"{key}=[{items}]": ""}
-    elif "," not in value:
-        ways = {f"{key}={items}": ""}
+        ways = {as_list: ""}
+    elif one == several:
+        ways = {one: ""}
+    else:
+        ways = {one: " (one value)", as_list: " (a list)", several: " (a run for each, with -m)"}
     told = [f"{in_shell(way)}{meaning}" for way, meaning in ways.items() if readable(way)]
     return " or ".join(told) or None
 

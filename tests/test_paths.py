@@ -99,7 +99,11 @@ def test_commands_take_awkward_paths(trained, tmp_path, monkeypatch):
         ("data.train=[Übung/a.de,b.en]", """"data.train=['Übung/a.de','b.en']\""""),
         ("data.train=['a','b=c',d=e]", """"data.train=['a','b=c','d=e']\""""),
         ("data.source=ä", """"data.source='ä'\""""),
-        ("data.train=ä,b", """"data.train='ä,b'" (one value) or "data.train=['ä','b']" (a list)"""),
+        (
+            "data.train=ä,b",
+            """"data.train='ä,b'" (one value) or "data.train=['ä','b']" (a list) or """
+            """"data.train='ä','b'" (a run for each, with -m)""",
+        ),
         ("data.train=[$ä]", """'data.train=['"'"'$ä'"'"']'"""),
     ],
 )

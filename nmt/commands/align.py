@@ -1,6 +1,7 @@
 """nmt align: word alignments out of a trained model's attention, and how good they are."""
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from nmt.commands.evaluate import (
     take_languages,
 )
 from nmt.commands.output import folder_of_text, require_folder, require_unread
+from nmt.commands.paths import for_shell
 from nmt.config import Align, register_schema
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
@@ -33,6 +35,7 @@ from nmt.errors import UserError
 from nmt.files import write, write_json
 from nmt.report.console import console
 from nmt.report.gold import draw_alignments
+from nmt.report.next_steps import nmt_command, show_next
 from nmt.report.table import table
 from nmt.run import RESULT, Translator, open_run, read_config
 from nmt.versions import commit, versions
@@ -84,6 +87,7 @@ def run(cfg: DictConfig) -> float | None:
     draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
     console().print(table(LINKS if text.gold is None else SCORED, map(row, scored)))
     console().print(f"{ALIGNMENTS} has: {models.chosen.aligner}\n{output}", markup=False)
+    show_next(console(), better(asked, material))
     return chosen.get("aer")
 
 
@@ -151,6 +155,15 @@ def check_reverse(asked: Align, folder: Path, trained: DictConfig) -> None:
             f"reverse={asked.reverse} translates {other.source} to {other.target}; the other "
             f"direction of {folder} is {trained.data.target} to {trained.data.source}"
         )
+
+
+def better(asked: Align, material: Material) -> list[str]:
+    """Return the command that takes the best attention, where dev has links to find it by."""
+    chosen = {"layer": asked.layer, "head": asked.head, "shift": asked.shift}
+    if material.dev is None or any(chosen.values()):
+        return []
+    words = [word for word in sys.argv[1:] if word.partition("=")[0] not in chosen]
+    return [nmt_command("align", *for_shell(words), *(f"{key}=best" for key in chosen))]
 
 
 def given_output(asked: Align) -> Path | None:

@@ -18,10 +18,13 @@ from nmt.comparison.runs import find_runs
 from nmt.comparison.terminal import print_comparison
 from nmt.config import Compare, register_schema
 from nmt.errors import UserError, at_least
+from nmt.files import as_typed
 from nmt.grammar import is_quoted, quoted
 from nmt.report.console import console
+from nmt.report.next_steps import nmt_command, show_next, tensorboard
 from nmt.yamls import config_folder
 
+NAMED = 3  # unfinished runs that are named with the command that finishes them
 LISTS = ("folders", "allow", "sentences")
 
 
@@ -53,6 +56,9 @@ def run(cfg: DictConfig) -> None:
     write_report(comparison, pages, output)
     print_comparison(comparison)
     console().print(f"\n{output / 'index.html'}", markup=False)
+    unfinished = [run.folder for run in runs if run.why.startswith("unfinished")][:NAMED]
+    resumed = [nmt_command("train", f"resume={as_typed(run)}") for run in unfinished]
+    show_next(console(), [*resumed, *map(tensorboard, folders)])
 
 
 def as_settings(words: list[str]) -> list[str]:

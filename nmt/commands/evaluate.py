@@ -1,6 +1,8 @@
 """nmt evaluate: the scores of a trained model on any test set."""
 
 import os
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import folder_of_text, require_folder, require_unread
+from nmt.commands.paths import for_shell
 from nmt.config import CORPORA, changed, register_schema, target_of
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least
+from nmt.evaluation.attention import attends
 from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES, evaluate, show
 from nmt.files import write_json
 from nmt.report.console import console
 from nmt.report.gallery import Gallery, Occasion, spread
+from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import RESULT, open_run, read_config
 from nmt.yamls import config_folder
 
@@ -68,6 +73,8 @@ def run(cfg: DictConfig) -> float:
     gallery.draw_hypotheses(Occasion())
     show(console(), result, lines, output, num=4)
     console().print(f"\n{output}", markup=False)
+    if attends(translator.model):
+        show_next(console(), [nmt_command("align", *for_shell(words_of_the_text(sys.argv[1:])))])
     return result["bleu"]
 
 
@@ -77,6 +84,12 @@ def as_kept(lines: Lines) -> dict[str, list[str]]:
         SOURCES: [one_line(line) for line in lines.source],
         REFERENCES: [one_line(line) for line in lines.target],
     }
+
+
+def words_of_the_text(words: list[str]) -> list[str]:
+    """Return those of the typed words that say which run, which text and where it is computed."""
+    shared = ("run", "data", "split", "device", "precision", "cache")
+    return [word for word in words if re.split(r"[.=]", word)[0] in shared]
 
 
 def given_run(cfg: DictConfig) -> Path:

@@ -1,9 +1,10 @@
 """Paths as they are typed: any character may be in one, and `last` is the newest run."""
 
 import os
+import shlex
 
 from nmt.commands.last import named
-from nmt.grammar import is_quoted, quoted
+from nmt.grammar import is_quoted, parsed, quoted
 
 SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt align
 # The keys of all commands whose value is one path. resume= and from= never come to Hydra.
@@ -39,3 +40,14 @@ def as_it_is(word: str, several: bool) -> str:
         return word
     # The corpora know ~ themselves, and the configuration of a run is to name no one's folder.
     return f"{key}={quoted(path if key == 'data.dir' else os.path.expanduser(path))}"
+
+
+def for_shell(words: list[str]) -> list[str]:
+    """Return words as they can be typed in a shell: the other way of :func:`for_hydra`."""
+    return [shlex.quote(without_quotes(word)) for word in words]
+
+
+def without_quotes(word: str) -> str:
+    """Take the quotes off a KEY='PATH' word."""
+    key, _, value = word.partition("=")
+    return f"{key}={parsed(word)[1]}" if key in PATHS and is_quoted(value) else word

@@ -12,10 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.commands.errors import in_words
 from nmt.comparison.runs import read_run, run_folders
 from nmt.errors import UserError
+from nmt.files import as_typed
 from nmt.foreign import read_json
 from nmt.report.console import console, printable, tell
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
+from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import CONFIG, FAILURE, RESULT, read_config, trained_on
 from nmt.settings import settings
 from nmt.training.room import Taken
@@ -110,6 +112,8 @@ def conclude() -> None:
     for sweep in ended:
         done = [run.settings for run in map(read_run, run_folders(sweep)) if not run.why]
         if done:
+            if len(done) > 1:
+                show_next(console(), [nmt_command("compare", as_typed(sweep))])
             write_columns(sweep / EVENTS, done)
     inside = [file.parent for sweep in ended for file in sorted(sweep.glob(f"*/{FAILURE}"))]
     others = [file for sweep in ended for file in sorted(sweep.glob(f"*{BESIDE}"))]

@@ -1,0 +1,75 @@
+"""The commands to type next, as they can be pasted in the current folder."""
+
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from rich.console import Console
+
+from nmt.files import as_typed
+from nmt.foreign import read_json
+from nmt.run import RESULT, stored_config
+from nmt.settings import settings
+
+# Of how many evaluations TensorBoard keeps pictures and texts; by itself it keeps ten at random.
+KEPT = "--samples_per_plugin images=1000,text=1000"
+MODULES = {"nmt": "nmt", "tensorboard": "tensorboard.main"}
+
+
+def show_next(console: Console, commands: Iterable[str]) -> None:
+    """Print commands, a line each, if there are any."""
+    lines = list(commands)
+    if lines:
+        console.print("\n".join(["\nnext:", *(f"  {line}" for line in lines)]), markup=False)
+
+
+def show_after_training(console: Console, run: Path) -> None:
+    """Print what to do with a run that has ended.
+
+    Nothing where others say it: the end of a sweep, and the first of several processes.
+    """
+    sweeps = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    if not (sweeps or console.quiet):
+        show_next(console, after_training(run))
+
+
+def after_training(run: Path) -> list[str]:
+    """Return commands that translate, show what was logged, and read the attention.
+
+    Where there is none, dev is evaluated instead, as the test set was.
+    """
+    split = str(read_json(run / RESULT).get("split", "test"))
+    text = [] if split == "test" else [f"split={split}"]
+    which = f"run={as_typed(run)}"
+    last = (
+        nmt_command("align", which, *text)
+        if attends(run)
+        else nmt_command("evaluate", which, "split=dev")
+    )
+    return [nmt_command("translate", which), tensorboard(run), last]
+
+
+def attends(run: Path) -> bool:
+    """Tell whether a run has attention, by its configuration."""
+    return settings(stored_config(run)).get("attention") != "none"
+
+
+def tensorboard(folder: Path) -> str:
+    """Return the command that shows what was logged in and below a folder."""
+    return f"{program('tensorboard')} --logdir {as_typed(folder)} {KEPT}"
+
+
+def nmt_command(command: str, *words: str) -> str:
+    """Return a command of this program; its words are quoted for the shell where they need it."""
+    return " ".join([program("nmt"), command, *words])
+
+
+def program(name: str) -> str:
+    """Return how the shell calls a program of this environment: by name, else by its place."""
+    own, found = Path(sys.executable).with_name(name), shutil.which(name)
+    if own.is_file():
+        return name if found and own.samefile(found) else as_typed(own)
+    return name if found else f"{as_typed(Path(sys.executable))} -m {MODULES[name]}"
