@@ -10,6 +10,7 @@ from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_t
 from test_graphs import gradient
 from torch import Tensor
 
+from nmt.attention.additive import additive, side
 from nmt.data.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.graphs import Recorder as StepRecorder
@@ -142,6 +143,18 @@ def test_a_cell_in_one_kernel_is_the_cell(fused, plain, gates):
         strict=True,
     ):
         torch.testing.assert_close(one, other)
+
+
+def test_the_additive_score_is_that_of_a_cpu():
+    torch.manual_seed(1)
+    given = [torch.randn(*shape) for shape in ((5, 7, 11), (5, 9, 11), (11,))]
+    found: list[list[Tensor]] = []
+    for device in ("cpu", "cuda"):
+        query, keys, v = (x.to(device).requires_grad_() for x in given)
+        scores = additive(side(query + 40), side(keys - 40), v)
+        gradients = torch.autograd.grad(scores.square().sum(), (query, keys, v))
+        found.append([x.cpu() for x in (scores, *gradients)])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import nmt.attention
 from nmt.attention import additive as additive_module
-from nmt.attention.additive import additive, exponential
+from nmt.attention.additive import additive, side
 
 B, T, S, D = 2, 3, 5, 7
 
@@ -107,12 +107,20 @@ def test_scaling_keeps_the_variance_of_a_dot_product_at_one():
 # The additive score, in blocks and through exponentials, against its plain twin
 
 
+@pytest.fixture(params=["exponentials", "sigmoid"])
+def form(request, monkeypatch):
+    """As a CPU takes it, and as a GPU does."""
+    monkeypatch.setattr(
+        additive_module, "by_exponentials", lambda _: request.param == "exponentials"
+    )
+
+
 def plain(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     return torch.tanh(query[..., :, None, :] + keys[..., None, :, :]) @ v
 
 
 def fast(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    return additive(exponential(query), exponential(keys), v)
+    return additive(side(query), side(keys), v)
 
 
 def some(*lead: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,6 +137,7 @@ def test_an_additive_score_begins_undecided(name):
     assert v.var().item() == pytest.approx((1 / 64) ** 2 / 3, rel=0.1)
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("lead", [(), (11,), (2, 5)])
 @pytest.mark.parametrize("block", [1, 2 * S * D, 3 * S * D * T, 1 << 18])
 def test_additive_in_blocks_is_additive_at_once(monkeypatch, block, lead):
@@ -145,21 +154,40 @@ def test_additive_in_blocks_is_additive_at_once(monkeypatch, block, lead):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.usefixtures("form")
 def test_additive_has_the_gradient_of_finite_differences():
     assert torch.autograd.gradcheck(fast, some(2))
 
 
-@pytest.mark.parametrize("where", [0.0, 3.0, 30.0, 1000.0])
-def test_additive_is_exact_in_float32_and_calm_where_tanh_is_saturated(where):
-    query, keys, v = (x.detach() for x in some(2))
-    query, keys = query + where, keys - where
-    exact = plain(query.clamp(-40, 40), keys.clamp(-40, 40), v)
-    single = [x.float().requires_grad_() for x in (query, keys, v)]
-    ours = fast(*single)
-    torch.testing.assert_close(ours.double(), exact, atol=2e-5, rtol=0.0)
-    assert all(g.isfinite().all() for g in torch.autograd.grad(ours.sum(), single))
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize("where", [0.0, 3.0, 31.0, 39.0, -45.0, 300.0])
+def test_additive_is_exact_where_query_and_key_are_large_and_their_sum_is_not(where):
+    query, keys, v = (x.detach().float() for x in some(2))
+    query[0] += where  # of the other sentence the sums are large
+    keys -= where
+    given = [x.requires_grad_() for x in (query, keys, v)]
+    exact = [x.detach().double().requires_grad_() for x in given]
+    ours, theirs = fast(*given), plain(*exact)
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours.double(), theirs, atol=2e-5, rtol=0.0)
+    for found, expected in zip(
+        torch.autograd.grad(1e9 * ours.sum(), given),
+        torch.autograd.grad(1e9 * theirs.sum(), exact),
+        strict=True,
+    ):
+        torch.testing.assert_close(found.double(), expected, atol=2e5, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize("where", [1000.0, 1e30])
+def test_additive_is_calm_where_tanh_is_saturated(where):
+    given = [x.detach().float().requires_grad_() for x in some(2)]
+    ours = fast(given[0] + where, given[1], given[2])
+    torch.testing.assert_close(ours, given[2].sum().expand_as(ours))
+    assert all(g.isfinite().all() for g in torch.autograd.grad(ours.sum(), given))
+
+
+@pytest.mark.usefixtures("form")
 def test_additive_computes_in_float32_under_autocast_forward_and_backward():
     exact = some(2, dtype=torch.float32)
     expected = plain(*exact)
@@ -173,6 +201,7 @@ def test_additive_computes_in_float32_under_autocast_forward_and_backward():
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("form")
 def test_additive_keeps_no_number_of_a_pair_for_the_backward_pass():
     saved = []
 
@@ -186,11 +215,16 @@ def test_additive_keeps_no_number_of_a_pair_for_the_backward_pass():
     assert max(saved) <= 11 * max(T, S) * D
 
 
-def test_exponential_is_float32_at_least_and_always_a_number():
-    x = torch.tensor([-1e30, -1.0, 0.5, 1e30], dtype=torch.bfloat16)
-    assert exponential(x).dtype == torch.float32
-    assert (exponential(x) > 0).all()
-    torch.testing.assert_close(exponential(x)[1:3], torch.tensor([exp(-2), exp(1)]))
+def test_exponentials_are_float32_at_least_and_always_numbers():
+    x = torch.tensor([-31.0, -1.0, 0.5, 31.0], dtype=torch.bfloat16)
+    assert side(x).dtype == torch.float32
+    assert side(x.double()).dtype == torch.float64
+    torch.testing.assert_close(side(x)[1:3], torch.tensor([exp(-2), exp(1)]))
+    for large in (33.0, 1e30):
+        found = side(torch.tensor([-large, large], dtype=torch.bfloat16))
+        assert found.dtype == torch.float64
+        assert found.isfinite().all()
+        assert (found > 0).all()
 
 
 # The worked example of docs/adding-a-score.md

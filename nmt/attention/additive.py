@@ -3,8 +3,9 @@
 Written down as it stands, `tanh(q[:, :, None] + k[:, None]) @ v`, it holds B·T·S·W numbers and
 takes a tanh of each. Two things are different here:
 
-- With r = 1 / (1 + e^2q·e^2k), tanh(q + k) = 1 - 2r. Exponentials are taken of the queries and of
-  the keys, not of their pairs; a pair costs one product and one reciprocal.
+- With r = 1 / (1 + e^2q·e^2k), tanh(q + k) = 1 - 2r. On a CPU exponentials are taken of the queries
+  and of the keys, not of their pairs; a pair costs one product and one reciprocal. A GPU takes as
+  long to read and write a pair as to compute anything of it: there r is the sigmoid of -2(q + k).
 - The pairs are visited block by block, each small enough for a cache, and visited again in the
   backward pass, so that memory holds one block and never all pairs.
 
@@ -18,30 +19,54 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SATURATED = 40.0  # tanh(40) = 1 to the last bit, and e^80 and e^-80 are still numbers in float32
+# What exponentials e^2x can be taken of, with room for gradients: they are divided by them.
+SINGLE = 32.0  # in float32
+DOUBLE = 340.0  # in float64; what is larger counts as that
 CPU_BLOCK = 1 << 18  # pairs times width: 1 MiB in float32, what a core's second cache holds
 GPU_BLOCK = 1 << 26  # 256 MiB: there, few large kernels are better than many small ones
 
 
-def exponential(x: Tensor) -> Tensor:
-    """e^2x, the form in which `additive` takes queries and keys; never less than float32."""
+def by_exponentials(device: torch.device) -> bool:
+    """Whether queries and keys are taken as their exponentials on a device."""
+    return device.type == "cpu"
+
+
+def side(x: Tensor) -> Tensor:
+    """A query or a key, (...,W), in the form in which `additive` takes it: e^2x, or -2x on a GPU.
+
+    In float32, or in float64 where x is, or where it has numbers too large for e^2x in float32.
+    """
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    return (2 * x.clamp(-SATURATED, SATURATED)).exp()
+    if not by_exponentials(x.device):
+        return -2 * x
+    if x.dtype == torch.float64 or not is_within(x, SINGLE):
+        x = x.double().clamp(-DOUBLE, DOUBLE)
+    return (2 * x).exp()
+
+
+def is_within(x: Tensor, most: float) -> bool:
+    """Whether no number is larger than that, nor smaller than its negative."""
+    if not x.numel():
+        return True
+    low, high = x.aminmax()
+    return -most <= low.item() and high.item() <= most
 
 
 def additive(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
-    """v·tanh(q + k) for all pairs: e^2q (...,T,W), e^2k (...,S,W), v (W) -> (...,T,S).
+    """v·tanh(q + k) for all pairs: `side` of q (...,T,W) and of k (...,S,W), v (W) -> (...,T,S).
 
     Differentiable once.
     """
-    flat_query = query.reshape(-1, *query.shape[-2:])  # (B,T,W)
-    flat_keys = keys.reshape(-1, *keys.shape[-2:])  # (B,S,W)
-    scores: Tensor = _Additive.apply(flat_query, flat_keys, v.to(query.dtype))  # (B,T,S)
+    dtype = torch.promote_types(query.dtype, keys.dtype)
+    flat_query = query.reshape(-1, *query.shape[-2:]).to(dtype)  # (B,T,W)
+    flat_keys = keys.reshape(-1, *keys.shape[-2:]).to(dtype)  # (B,S,W)
+    scores: Tensor = _Additive.apply(flat_query, flat_keys, v.to(dtype))  # (B,T,S)
+    scores = scores.to(torch.promote_types(v.dtype, torch.float32))
     return scores.reshape(*query.shape[:-1], keys.shape[-2])
 
 
 class _Additive(torch.autograd.Function):
-    """Σ_w v_w (1 - 2r), r = 1 / (1 + e^2q·e^2k)."""
+    """Σ_w v_w (1 - 2r), r = 1 / (1 + e^2(q + k))."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
@@ -57,7 +82,7 @@ class _Additive(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]: the decorator's fault
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """From d tanh(x) = 4r(1-r) dx, and x = q + k, and d(e^2x) = 2 e^2x dx."""
+        """From dr = -2r(1-r) dx, and x = q + k, and d(e^2x) = 2 e^2x dx."""
         query, keys, v = ctx.saved_tensors
         d_query, d_keys, d_v = (torch.zeros_like(x) for x in (query, keys, v))
         with torch.autocast(query.device.type, enabled=False):
@@ -69,13 +94,19 @@ class _Additive(torch.autograd.Function):
                 d_query[b, t] = slope.sum(2)
                 d_keys[b] += slope.sum(1)
         for d_x, x in ((d_query, query), (d_keys, keys)):
-            d_x.mul_(2 * v).div_(x)
+            if by_exponentials(x.device):
+                d_x.mul_(2 * v).div_(x)
+            else:
+                d_x.mul_(-2 * v)
         return d_query, d_keys, grad.sum() - 2 * d_v
 
 
 def _r(query: Tensor, keys: Tensor) -> Tensor:
-    """1 / (1 + e^2q·e^2k): (B,T,W), (B,S,W) -> (B,T,S,W)."""
-    return torch.addcmul(query.new_ones(()), query[:, :, None], keys[:, None]).reciprocal_()
+    """1 / (1 + e^2(q + k)), of the sides of both: (B,T,W), (B,S,W) -> (B,T,S,W)."""
+    query, keys = query[:, :, None], keys[:, None]
+    if by_exponentials(query.device):
+        return torch.addcmul(query.new_ones(()), query, keys).reciprocal_()
+    return (query + keys).sigmoid_()
 
 
 def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:

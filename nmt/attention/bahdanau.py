@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nmt.attention.additive import additive, exponential
+from nmt.attention.additive import additive, side
 from nmt.attention.score import Score
 from nmt.products import Linear
 from nmt.sizes import check_widths
@@ -21,7 +21,7 @@ class Bahdanau(Score):
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def prepare(self, keys: Tensor) -> Tensor:
-        return exponential(self.U(keys))  # (...,S,W)
+        return side(self.U(keys))  # (...,S,W)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        return additive(exponential(self.W(query)), keys, self.v)  # (...,T,S)
+        return additive(side(self.W(query)), keys, self.v)  # (...,T,S)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.attention.additive import additive, exponential
+from nmt.attention.additive import additive, side
 from nmt.attention.score import Score
 from nmt.sizes import check_widths
 
@@ -24,8 +24,8 @@ class LuongConcat(Score):
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def prepare(self, keys: Tensor) -> Tensor:
-        return exponential(F.linear(keys, self.W.weight[:, self.query_width :]))  # (...,S,W)
+        return side(F.linear(keys, self.W.weight[:, self.query_width :]))  # (...,S,W)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         query = F.linear(query, self.W.weight[:, : self.query_width])  # (...,T,W)
-        return additive(exponential(query), keys, self.v)  # (...,T,S)
+        return additive(side(query), keys, self.v)  # (...,T,S)
