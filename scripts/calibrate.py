@@ -86,7 +86,7 @@ def usual(first: Values, second: Values) -> Rates:
 
 
 def crossed(variants: list[Values]) -> Rates:
-    """Tell what `nmt compare` finds, and what it would if every variant kept its own variance."""
+    """Tell what the pooled test finds, and what it would if every variant kept its own variance."""
     base, *others = variants
     if base.num_seeds < 2:
         return {}
