@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, fields, make_dataclass, replace
+from pydoc import locate
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -269,8 +270,19 @@ def swept(overrides: list[str], fixed: list[str], number: int) -> str:
     return name if 0 < len(name.encode()) <= LONGEST_NAME else str(number)
 
 
+def from_schedule(key: str, usual: float, *, _root_: DictConfig) -> float:
+    """Return what the chosen schedule brings for a setting, else what is usual.
+
+    So that ``schedule=noam`` works by that one word; what is typed for the setting goes before it.
+    """
+    name = str(OmegaConf.select(_root_, "schedule._target_"))
+    schedule = locate(name) if name.startswith("nmt.") else None  # `check` refuses all others
+    return getattr(schedule, "brings", {}).get(key, usual)
+
+
 # Here, since processes that launchers start import this file and nothing else calls them.
 OmegaConf.register_new_resolver("swept", swept, replace=True)
+OmegaConf.register_new_resolver("from_schedule", from_schedule, replace=True)
 
 
 def changed(decode: Decode, changes: DictConfig) -> Decode:

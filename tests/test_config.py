@@ -249,6 +249,40 @@ def test_one_kind_of_attention_can_be_another():
     assert model["cross_attention"]["_target_"].endswith("Bahdanau")
 
 
+EACH = [f"schedule={name}" for name in names("schedule")] + [
+    f"optimizer={name}" for name in names("optimizer")
+]
+TOGETHER = [
+    ["schedule=noam", other]
+    for other in (
+        *("optimizer=muon", "model=transformer_big", "experiment=hops", "experiment=statement"),
+        *("experiment=long_sentences", "experiment=multi30k_transformer"),
+    )
+]
+
+
+@pytest.mark.parametrize("words", [*([word] for word in EACH), *TOGETHER], ids=" ".join)
+def test_a_schedule_and_an_optimizer_bring_a_rate_to_learn_with(words):
+    """The highest rate of the run; Adam's is 2e-3 here, Muon's is larger."""
+    cfg = composed(*words)
+    schedule, steps = instantiate(cfg.schedule), cfg.train.max_steps
+    highest = max(schedule(step, step / steps) for step in range(1, steps + 1))
+    muon = cfg.optimizer._target_.endswith("Muon")
+    assert 4e-4 <= highest * cfg.optimizer.lr <= (1e-2 if muon else 5e-3)
+
+
+@pytest.mark.parametrize("schedule", names("schedule"))
+def test_a_rate_that_is_typed_goes_before(schedule):
+    cfg = composed(f"schedule={schedule}", "optimizer.lr=0.7", "train.keep_best=5")
+    assert cfg.optimizer.lr == 0.7
+    assert cfg.train.keep_best == 5
+
+
+def test_checkpoints_from_before_the_fall_are_not_averaged():
+    assert composed("schedule=wsd").train.keep_best == 1
+    assert composed("schedule=linear").train.keep_best == 2
+
+
 def test_noam_is_as_wide_as_the_model():
     assert job("schedule=noam")["schedule"]["width"] == 256
     assert job("schedule=noam", "model=transformer_base")["schedule"]["width"] == 512

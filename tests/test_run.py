@@ -12,6 +12,7 @@ from command import files, mistake, nmt
 
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
+from nmt.report.logger import read_metrics
 from nmt.run import open_run, read_config
 
 SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
@@ -153,6 +154,20 @@ def test_a_run_works_wherever_it_is_moved(tiny, numbers, tmp_path, monkeypatch):
     assert answer.code == 0, answer.err
     assert "goes on at step 4" in answer.err
     assert json.loads(Path("moved/result.json").read_text())["steps"] == 6
+
+
+def test_a_rate_that_a_schedule_brings_stays_with_the_run(tiny, tmp_path):
+    words = ["schedule=noam", "schedule.warmup=5", "train.heatmaps=0"]
+    assert nmt("train", *tiny, *words, f"hydra.run.dir={tmp_path / 'run'}").code == 0
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["optimizer"]["lr"] == 1.0
+    for again, folder in ((["resume"], "run"), (["from", f"hydra.run.dir={tmp_path}/new"], "new")):
+        given = [f"{again[0]}={tmp_path / 'run'}", *again[1:], "train.max_steps=6"]
+        assert nmt("train", *given).code == 0
+        log = read_metrics(tmp_path / folder)
+        rates = {line["step"]: line["train/lr"] for line in log if "train/lr" in line}
+        assert rates == {
+            step: pytest.approx(8**-0.5 * min(step**-0.5, step * 5**-1.5)) for step in range(1, 7)
+        }
 
 
 def test_a_run_does_not_go_on_with_the_pieces_of_another_text(tiny, numbers, tmp_path):

@@ -26,6 +26,8 @@ def of(*words: str) -> dict:
         (["consistency=rdrop"], {"consistency": "rdrop", "consistency.weight": 5.0}),
         (["window=local_m"], {"window": "local_m"}),
         (["order=bahdanau", "optimizer=adamw"], {"order": "bahdanau", "optimizer": "adamw"}),
+        (["schedule=noam"], {"schedule": "noam", "optimizer": "adam", "optimizer.lr": 1.0}),
+        (["schedule=wsd"], {"schedule": "wsd", "optimizer.lr": 0.002, "train.keep_best": 1}),
         (
             ["model=transformer", "+attention@model.self_attention=luong_dot"],
             {"attention": "scaled_dot", "model.self_attention": "luong_dot"},

@@ -46,7 +46,7 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   model.width=128                 of a Transformer
   model.dropout=0.3               the share of numbers that training drops
   model.heads=4 model.hops=2      of the attention
-  optimizer.lr=1e-3               the highest learning rate
+  optimizer.lr=1e-3               the highest learning rate; the factor of schedule=noam
   train.max_steps=5000            updates; or train.max_minutes=15, or
                                   train.max_epochs=20; null takes a limit away
   train.max_tokens=2048           of a batch, a side; train.accumulate=2 takes two

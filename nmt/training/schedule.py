@@ -1,11 +1,14 @@
 """How the learning rate moves: each schedule is a factor of ``optimizer.lr`` at each update.
 
+``optimizer.lr`` is the highest rate, but with Noam, whose equation is a rate by itself.
+
 ``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs or minutes)
 that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
 """
 
 from abc import ABC, abstractmethod
 from math import cos, pi
+from typing import ClassVar
 
 from nmt.errors import above_zero, at_least, share
 from nmt.training.watch import is_better
@@ -15,6 +18,8 @@ class Schedule(ABC):
     """A factor of the learning rate that depends on where training stands."""
 
     needs_budget = False  # whether it falls with the progress, and so needs an end
+    # What settings are with it where nobody gives them; see `from_schedule` in nmt.config.
+    brings: ClassVar[dict[str, float]] = {}
 
     def __init__(self, warmup: int) -> None:
         at_least(0, {"schedule.warmup": warmup})
@@ -77,6 +82,7 @@ class StableDecay(Schedule):
     """
 
     needs_budget = True
+    brings: ClassVar = {"keep_best": 1}  # checkpoints from before the fall are no good in a mean
 
     def __init__(self, warmup: int, decay: float) -> None:
         super().__init__(warmup)
@@ -100,6 +106,8 @@ class InverseSqrt(Schedule):
 
 class Noam(Schedule):
     """Vaswani et al. 2017, eq. 3: width^-0.5 · min(step^-0.5, step · warmup^-1.5)."""
+
+    brings: ClassVar = {"lr": 1.0}  # a factor: the highest rate is lr / √(width · warmup)
 
     def __init__(self, warmup: int, width: int) -> None:
         super().__init__(warmup)
