@@ -10,6 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from nmt.grammar import quoted
+
 
 def claimed(folder: Path) -> Path:
     """Make a folder that was not there: of this name, or with -2, -3 … behind it.
@@ -42,9 +44,8 @@ class ClaimsFolder(Callback):
         if is_by_time(config.hydra.sweep):
             with known_to_hydra(config), read_write(config.hydra):
                 folder = str(claimed(Path(config.hydra.sweep.dir)))
-                quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
                 config.hydra.sweep.dir = folder
-                config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+                config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
 
 
 @contextmanager
