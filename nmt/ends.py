@@ -20,6 +20,7 @@ from nmt.files import as_typed, sync
 from nmt.report.logger import METRICS
 from nmt.run import CONFIG, RESULT, TOKENIZERS, result_step, trained_on
 from nmt.training.checkpoint import MODEL, checkpoints
+from nmt.training.tensors import stored_step
 from nmt.training.trainer import NOT_FINITE
 
 FOLDER = "ends"
@@ -69,7 +70,7 @@ def leave(run: Path, last: int, trains_on: bool) -> list[Path]:
     ``last`` is the step of the last checkpoint. A training that only ends there once more keeps
     what is of that step.
     """
-    said = result_step(run)
+    said = end_step(run)
     there = [name for name in PARTS if (run / name).exists()]
     other = []
     if said is not None and said != last:
@@ -79,13 +80,23 @@ def leave(run: Path, last: int, trains_on: bool) -> list[Path]:
     return places + ([set_aside(run, last, rest)] if trains_on and rest else [])
 
 
+def end_step(run: Path) -> int | None:
+    """Return the step that a run's result is of, or its model where there is no result yet.
+
+    None: there is neither, or it does not say.
+    """
+    if (run / RESULT).is_file():
+        return result_step(run)
+    return stored_step(run / MODEL) if (run / MODEL).is_file() else None
+
+
 def is_later(one: Path, other: Path) -> bool:
-    """Tell whether a file was written after another one.
+    """Tell whether a file was written after another one that is there.
 
     Older versions of nmt trained past an end in its folder. There the model and the texts of a new
     end can lie beside the result of the old one.
     """
-    return one.stat().st_mtime_ns > other.stat().st_mtime_ns
+    return other.is_file() and one.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def set_aside(run: Path, step: int, names: list[str]) -> Path:

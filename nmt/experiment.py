@@ -119,7 +119,7 @@ def train(
         log.check()
         with ranks.unsharded():
             if ranks.first:
-                finish(translator, run, config, progress.say)
+                finish(translator, run, trainer.position.step, config, progress.say)
             ranks.copy_first(translator.model)
             gallery.draw_references(trainer.position.step)
             result = test(translator, prepared, replace(decode, n_best=1), run, console)
@@ -188,15 +188,17 @@ def shares(prepared: Prepared) -> list[tuple[str, int, str]]:
     return [(name, count, f"{share:.2%}") for name, count, share in prepared.report.rows()]
 
 
-def finish(translator: Translator, run: Path, config: Train, warn: Callable[[str], None]) -> None:
-    """Make the final model, the mean of the best or the last checkpoints, and keep it."""
+def finish(
+    translator: Translator, run: Path, step: int, config: Train, warn: Callable[[str], None]
+) -> None:
+    """Make the final model of a step, the mean of the best or the last checkpoints, and keep it."""
     found = checkpoint.measured(checkpoint.repaired(run, warn))
     if config.average == "best":
         chosen = checkpoint.better_first(found, config.watch)[: max(config.keep_best, 1)]
     else:
         chosen = found[-config.keep_last :]
     checkpoint.put(translator.model, checkpoint.average(chosen))
-    checkpoint.save_tensors(translator.model, run / checkpoint.MODEL)
+    checkpoint.save_tensors(translator.model, run / checkpoint.MODEL, step)
 
 
 def test(

@@ -17,7 +17,13 @@ SUMS = "SHA256SUMS"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Name the file to write in the block, beside its place, where it comes once it is whole."""
+    """Name the file to write in the block, beside its place, where it comes once it is whole.
+
+    A device or a pipe is written directly.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     partial = path.with_name(path.name + ".partial")
     try:
         yield partial

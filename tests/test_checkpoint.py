@@ -282,7 +282,7 @@ def test_the_final_model_is_the_mean_of_the_last_or_of_the_best(tmp_path):
         (Train(average="best", keep_best=0), [2]),
         (Train(average="best", keep_best=2, watch="loss"), [3, 1]),
     ):
-        finish(SimpleNamespace(model=model), tmp_path, config, warn=pytest.fail)
+        finish(SimpleNamespace(model=model), tmp_path, 6, config, warn=pytest.fail)
         expected = torch.stack([models[step - 1].weight for step in meant]).mean(0)
         torch.testing.assert_close(model.weight, expected, msg=f"{config}")
         assert torch.equal(load_file(tmp_path / checkpoint.MODEL)["weight"], model.weight)
@@ -297,7 +297,7 @@ def test_the_final_model_is_the_mean_of_the_last_or_of_the_best(tmp_path):
 )
 def test_the_tensors_of_another_model_are_refused(changes, named, tmp_path):
     path = tmp_path / "model.safetensors"
-    checkpoint.save_tensors(small_rnn(**changes), path)
+    checkpoint.save_tensors(small_rnn(**changes), path, step=1)
     with pytest.raises(UserError) as refusal:
         checkpoint.load_tensors(small_rnn(), path)
     assert str(path) in str(refusal.value)

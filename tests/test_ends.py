@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from command import files, mistake, nmt
+from torch import nn
 
 from nmt import ends, experiment
 from nmt.commands.sweep import finished
 from nmt.comparison.runs import read_run
 from nmt.run import read_config, result_step
+from nmt.training.checkpoint import save_tensors
 
 OLD = "step-0000004"
 TEXTS = ("hypotheses.txt", "sources.txt", "references.txt")
@@ -202,10 +204,15 @@ def test_an_end_that_comes_again_has_another_name(tmp_path):
     assert sorted(path.name for path in (tmp_path / "ends").iterdir()) == [OLD, f"{OLD}-2"]
 
 
-def test_an_end_is_left_at_the_step_that_its_result_says(tmp_path):
-    """The checkpoint of step 4 was damaged: the run goes on from step 2."""
+@pytest.mark.parametrize("tested", [True, False])
+def test_an_end_is_left_at_the_step_that_it_says(tested, tmp_path):
+    """By its result, or its model; its checkpoint was damaged, and the run goes on from step 2."""
     write_end(tmp_path, 4)
+    save_tensors(nn.Linear(1, 1), tmp_path / "model.safetensors", step=4)
+    if not tested:
+        (tmp_path / "result.json").unlink()
     (place,) = ends.leave(tmp_path, last=2, trains_on=False)
     assert place.name == OLD
+    assert (place / "model.safetensors").is_file()
     write_end(tmp_path, 6)
     assert ends.leave(tmp_path, last=6, trains_on=False) == []

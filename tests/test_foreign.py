@@ -310,6 +310,7 @@ def test_a_comparison_does_not_follow_or_believe_a_foreign_run(tmp_path):
     write_run(tmp_path / "seed", configured(seed="x"), RESULT)
     write_run(tmp_path / "signatures", configured(), {**RESULT, "signatures": ["a"]})
     write_run(tmp_path / "device", configured(), {**RESULT, "device": ["a"]})
+    (write_run(tmp_path / "empty", configured(), RESULT) / "config.yaml").write_text("")
     (write_run(tmp_path / "log", configured(), None) / "metrics.jsonl").write_text("garbage\n")
     (write_run(tmp_path / "text", configured(), RESULT) / "hypotheses.txt").write_bytes(b"\xff\n")
     failed = write_run(tmp_path / "failed", None)
@@ -347,6 +348,7 @@ def test_a_comparison_does_not_follow_or_believe_a_foreign_run(tmp_path):
         "seed": "seed=x",
         "signatures": "signatures",
         "device": "device",
+        "empty": "has not both model and data",
         "log": "metrics.jsonl, line 1",
         "text": "UTF-8",
         "linked": "leads out",

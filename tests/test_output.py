@@ -1,6 +1,7 @@
 """Where commands write: never over a run, the text they read, or the results of another text."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -87,6 +88,25 @@ def halves(numbers: Path, folder: Path) -> list[list[Path]]:
             path.write_text("".join(f"{one}\n" for one in lines[2 * number : 2 * number + 2]))
         found.append(pair)
     return found
+
+
+def test_a_link_and_a_pipe_stay_what_they_are(trained, tmp_path):
+    folder, link, pipe = tmp_path / "real", tmp_path / "link", tmp_path / "pipe"
+    folder.mkdir()
+    (folder / "text").write_text("old\n")
+    link.symlink_to("real/text")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    for place in (link, pipe):
+        answer = nmt("translate", f"run={trained}", f"output={place}", stdin=b"eins\n")
+        assert answer.code == 0, answer.err
+
+    assert link.is_symlink()
+    assert (folder / "text").read_text() == os.read(reader, 1000).decode() != "old\n"
+    assert pipe.is_fifo()
+    os.close(reader)
+    assert files(tmp_path) == ["link", "pipe", "real", "real/text"]
 
 
 def test_results_of_another_text_are_kept(trained, numbers, tmp_path):

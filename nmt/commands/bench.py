@@ -44,7 +44,7 @@ def run(cfg: DictConfig) -> None:
     with enough_memory(TO_TRANSLATE):  # for an update, the trainer says it
         speed = measure(cfg)
     if cfg.output:
-        write_json(Path(cfg.output), {**speed.figures(), "config": stored(cfg)})
+        write_json(require_file("output", cfg.output), {**speed.figures(), "config": stored(cfg)})
     console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     console.print(table(("", "measured"), speed.rows()))
     if speed.training:

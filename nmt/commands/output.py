@@ -19,7 +19,7 @@ OWN = frozenset(
 
 
 def require_file(key: str, path: str, read: Iterable[str | None] = ()) -> Path:
-    """Return the file that a key names.
+    """Return the file that a key names; of a link, the file that it leads to.
 
     UserError for a folder, a file of a run, and one of those that are ``read``.
     """
@@ -29,7 +29,8 @@ def require_file(key: str, path: str, read: Iterable[str | None] = ()) -> Path:
     require_not_own(key, place)
     if place.resolve() in {Path(one).resolve() for one in read if one}:
         raise UserError(f"{key}={path} is read, and would be lost: name another file")
-    return place
+    special = place.exists() and not place.is_file()  # a device or a pipe: /dev/stdout, /dev/null
+    return place if special else place.resolve()
 
 
 def require_folder(key: str, path: str | Path) -> Path:

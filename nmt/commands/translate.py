@@ -40,13 +40,12 @@ def run(cfg: DictConfig) -> None:
     check(cfg)
     decode = changed(run_decode(read_config(folder)), cfg.decode)
     decode = replace(decode, n_best=num_best(cfg))
-    if cfg.output:
-        require_file("output", cfg.output, read=[cfg.input])
+    place = require_file("output", cfg.output, read=[cfg.input]) if cfg.output else None
     if cfg.heatmap:
         require_folder("heatmap", cfg.heatmap)
     interactive = cfg.input is None and sys.stdin.isatty()
     lines = Repaired(input_lines(cfg.input))
-    with output(cfg.output) as file:
+    with output(place) as file:
         translator = open_run(folder, cfg.device, cfg.precision)
         if cfg.heatmap and not attends(translator.model):
             raise UserError(f"heatmap={cfg.heatmap}: {folder} has attention=none, nothing to draw")
@@ -113,13 +112,13 @@ def repaired(lines: Repaired) -> str:
 
 
 @contextmanager
-def output(path: str | None) -> Iterator[TextIO]:
+def output(path: Path | None) -> Iterator[TextIO]:
     """Open the file to write, which appears when it is whole; None: standard output."""
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
         yield sys.stdout
         return
-    with replacing(Path(path)) as partial:
+    with replacing(path) as partial:
         try:
             file = partial.open("w", encoding="utf-8", newline="\n")
         except OSError as error:

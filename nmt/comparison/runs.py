@@ -144,7 +144,10 @@ def read_run(folder: Path) -> Run:
 
 def read_settings(folder: Path) -> dict[str, Setting]:
     """Read the settings of a run. UserError for a seed that is none, by which runs are sorted."""
-    found = settings(stored_config(folder))
+    content = stored_config(folder)
+    if not content.get("model") or not content.get("data"):
+        raise UserError(f"{folder / CONFIG} is of no run: it has not both model and data")
+    found = settings(content)
     seed = found.get("seed", 0)
     if not isinstance(seed, int) or not is_number(seed):
         raise UserError(f"{folder / CONFIG} is of no run: seed={shortened(str(seed), 50)}")

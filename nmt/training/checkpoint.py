@@ -250,10 +250,10 @@ def parameters(model: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().contiguous() for name, p in model.named_parameters()}
 
 
-def save_tensors(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters to a file that appears whole."""
+def save_tensors(model: nn.Module, path: Path, step: int) -> None:
+    """Write the model's parameters to a file that appears whole and says of which step it is."""
     with replacing(path) as partial:
-        save_file(parameters(model), partial)
+        save_file(parameters(model), partial, {"step": str(step)})
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:

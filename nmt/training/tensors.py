@@ -36,6 +36,19 @@ def check_tensors(model: nn.Module, path: Path) -> None:
         raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
 
 
+def stored_step(path: Path) -> int | None:
+    """Return the step that a file of tensors says it is of; None: it does not say, or is damaged.
+
+    See :func:`nmt.training.checkpoint.save_tensors`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            step = (file.metadata() or {}).get("step", "")
+    except SafetensorError:
+        return None
+    return int(step) if step.isdecimal() and len(step) < 20 else None
+
+
 def full_tensor(tensor: Tensor) -> Tensor:
     """Return the whole of a tensor. Where it is divided, all processes have to call this."""
     return tensor.full_tensor() if is_divided(tensor) else tensor  # type: ignore[attr-defined]
