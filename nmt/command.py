@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -65,4 +66,5 @@ def write_what_can_be_encoded() -> None:
     """Have ? written for a character, such as Δ, that the encoding of a terminal does not have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            with suppress(OSError):  # a terminal that is gone
+                stream.reconfigure(errors="replace")

@@ -43,13 +43,12 @@ def test_a_bar_that_stays_in_its_line_at_a_terminal():
 
 
 def test_long_lines_stay_whole_where_there_is_no_terminal(monkeypatch):
-    monkeypatch.setattr("sys.stderr", io.StringIO())
-    found = console()
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
 
-    found.print("word " * 100)
+    console().print("word " * 100)
 
-    assert isinstance(found.file, io.StringIO)
-    assert found.file.getvalue().count("\n") == 1
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_clock():
