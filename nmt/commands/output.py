@@ -30,7 +30,7 @@ def require_file(key: str, path: str, read: Iterable[str | None] = ()) -> Path:
     if place.resolve() in {Path(one).resolve() for one in read if one}:
         raise UserError(f"{key}={path} is read, and would be lost: name another file")
     special = place.exists() and not place.is_file()  # a device or a pipe: /dev/stdout, /dev/null
-    return place if special else place.resolve()
+    return place.resolve() if place.is_symlink() and not special else place
 
 
 def require_folder(key: str, path: str | Path) -> Path:
