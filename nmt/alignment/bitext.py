@@ -45,7 +45,7 @@ class Bitext(NamedTuple):
 
 @dataclass
 class BitextFiles:
-    """Files of one text, a sentence a line; any may be compressed."""
+    """Files of one text, one sentence per line; any may be compressed."""
 
     source: str | None = None  # what the model reads
     target: str | None = None  # what it is forced to write

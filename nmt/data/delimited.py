@@ -63,7 +63,7 @@ def _pairs(
 
 
 def _numbers(first: list[str], columns: Columns, where: str) -> tuple[int, int]:
-    """The places of both columns where the first row is no header, which is said."""
+    """The places of both columns where the first row is not a header, which is said."""
     if len(first) < 2:
         raise UserError(f"{where}, row 1: {_columns(first)} where 2 are needed")
     if len(first) > 2 and not (columns.source and columns.target):

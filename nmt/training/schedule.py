@@ -82,7 +82,7 @@ class StableDecay(Schedule):
     """
 
     needs_budget = True
-    brings: ClassVar = {"keep_best": 1}  # checkpoints from before the fall are no good in a mean
+    brings: ClassVar = {"keep_best": 1}  # checkpoints from before the fall spoil a mean
 
     def __init__(self, warmup: int, decay: float) -> None:
         super().__init__(warmup)
