@@ -51,6 +51,7 @@ class Train:
     # The end is where the first of these is reached.
     max_steps: int | None = None  # updates
     max_epochs: int | None = None
+    max_pieces: int | None = None  # target pieces read, without padding
     max_minutes: float | None = None  # wall clock, evaluation included
     patience: int | None = None  # dev evaluations without a better one
     watch: str = "bleu"  # what is better on dev: bleu (higher) or loss (lower)
@@ -66,6 +67,7 @@ class Train:
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what cannot be trained with."""
         at_least(1, self._settings("max_tokens", "accumulate", "max_steps", "max_epochs"))
+        at_least(1, self._settings("max_pieces"))
         at_least(1, self._settings("patience", "evaluate_every", "log_every", "dev_beam"))
         at_least(1, self._settings("keep_last", "max_skipped"))
         at_least(0, self._settings("keep_best", "heatmaps"))

@@ -13,8 +13,10 @@ from nmt.training.schedule import Constant, Cosine, Linear
 BATCHES = 10  # of an epoch
 
 
-def at(step: int = 0, epoch: int = 0, batch: int = 0, minutes: float = 0.0) -> Position:
-    return Position(step=step, epoch=epoch, batch=batch, seconds=60 * minutes)
+def at(
+    step: int = 0, epoch: int = 0, batch: int = 0, minutes: float = 0.0, pieces: int = 0
+) -> Position:
+    return Position(step=step, epoch=epoch, batch=batch, seconds=60 * minutes, pieces=pieces)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,7 @@ def at(step: int = 0, epoch: int = 0, batch: int = 0, minutes: float = 0.0) -> P
         (Train(max_steps=8), at(step=4), at(step=8), "train.max_steps reached"),
         (Train(max_epochs=3), at(epoch=1, batch=5), at(epoch=3), "train.max_epochs reached"),
         (Train(max_minutes=5.0), at(minutes=2.5), at(minutes=5.1), "train.max_minutes reached"),
+        (Train(max_pieces=100), at(pieces=50), at(pieces=104), "train.max_pieces reached"),
     ],
 )
 @pytest.mark.parametrize("kind", [Linear, Cosine])
@@ -75,10 +78,12 @@ def test_patience_ends_training_without_a_better_evaluation():
         (Train(max_steps=9, max_epochs=3), ["train.max_epochs=6"]),
         (Train(max_epochs=2, patience=2), ["train.max_epochs=6", "train.patience=6"]),
         (Train(max_minutes=0.5), ["train.max_minutes=12"]),
+        (Train(max_pieces=800), ["train.max_pieces=1800"]),
     ],
 )
 def test_limits_that_are_reached_can_be_raised(config, words):
-    position = Position(step=8, epoch=3, batch=0, seconds=333.3, bad_evaluations=3)
+    position = at(step=8, epoch=3, minutes=333.3 / 60, pieces=900)
+    position.bad_evaluations = 3
     limits = Limits(config, Constant(0))
     assert limits.reached(position, BATCHES)
     assert limits.raised(position, BATCHES) == words

@@ -48,7 +48,8 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   model.heads=4 model.hops=2      of the attention
   optimizer.lr=1e-3               the highest learning rate; the factor of schedule=noam
   train.max_steps=5000            updates; or train.max_minutes=15, or
-                                  train.max_epochs=20; null takes a limit away
+                                  train.max_epochs=20, or train.max_pieces=3500000
+                                  of the target; null takes a limit away
   train.max_tokens=2048           of a batch, a side; train.accumulate=2 takes two
                                   batches an update
   train.evaluate_every=500        updates from one evaluation on dev, which

@@ -8,7 +8,8 @@ from nmt.comparison.variants import Variant
 from nmt.errors import UserError, one_of
 
 SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
-BUDGET = ("max_steps", "max_minutes", "max_epochs", "patience", "max_tokens", "accumulate")
+BUDGET = ("max_steps", "max_minutes", "max_epochs", "max_pieces", "patience")
+BUDGET += ("max_tokens", "accumulate")
 
 
 @dataclass(frozen=True)

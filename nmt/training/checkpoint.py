@@ -43,6 +43,7 @@ class Position:
     seconds: float = 0.0  # of training so far, evaluation included
     update_seconds: float = 0.0  # of those, in updates
     tokens: int = 0  # target pieces so far
+    pieces: int = 0  # the same, with those of updates that were left out or are not settled
     dev: dict[str, float] = field(default_factory=dict)  # what was measured here; empty: nothing
     best: float | None = None  # of the watched dev metric so far; None: no number yet
     bad_evaluations: int = 0  # in a row without a better one

@@ -9,12 +9,12 @@ from nmt.training.schedule import Schedule
 
 
 class Limits:
-    """The first of the limits in steps, epochs and minutes ends training; so does patience."""
+    """The first of the limits in steps, epochs, pieces and minutes ends training; so does patience."""
 
     def __init__(self, config: Train, schedule: Schedule) -> None:
         self.config = config
         self.falls = schedule.needs_budget
-        budgets = (config.max_steps, config.max_epochs, config.max_minutes)
+        budgets = (config.max_steps, config.max_epochs, config.max_pieces, config.max_minutes)
         if any(budget is not None for budget in budgets):
             return
         kind = type(schedule).__name__
@@ -25,8 +25,8 @@ class Limits:
         else:
             return
         raise UserError(
-            "training has no end: give train.max_steps, train.max_epochs or train.max_minutes "
-            f"({reason})"
+            "training has no end: give train.max_steps, train.max_epochs, train.max_pieces "
+            f"or train.max_minutes ({reason})"
         )
 
     def check_epochs(self, num_batches: int | None) -> None:
@@ -44,6 +44,7 @@ class Limits:
         used = {
             "steps": (position.step, config.max_steps),
             "epochs": (epochs(position, num_batches), config.max_epochs),
+            "pieces": (position.pieces, config.max_pieces),
             "minutes": (position.seconds / 60, config.max_minutes),
         }
         return {name: now / end for name, (now, end) in used.items() if end is not None}
@@ -82,6 +83,7 @@ class Limits:
         used = {
             "max_steps": position.step,
             "max_epochs": position.epoch + (position.batch > 0),
+            "max_pieces": position.pieces,
             "max_minutes": ceil(position.seconds / 60),
             "patience": position.bad_evaluations,
         }

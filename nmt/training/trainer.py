@@ -205,6 +205,7 @@ class Trainer:
 
             self.settle()
             position.step, position.dev = step, {}
+            position.pieces += tokens
             position.epoch, position.batch, position.data = work.epoch, work.batch, work.place
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
