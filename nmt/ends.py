@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from nmt.build import limits
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
+from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES
 from nmt.files import as_typed, sync
 from nmt.report.logger import METRICS
 from nmt.run import CONFIG, RESULT, TOKENIZERS, result_step, trained_on
@@ -25,7 +25,7 @@ from nmt.training.trainer import NOT_FINITE
 
 FOLDER = "ends"
 UNFINISHED = ".partial"  # behind the name of an end that is being set aside
-TEXTS = (HYPOTHESES, SOURCES, REFERENCES)
+TEXTS = (HYPOTHESES, SOURCES, REFERENCES, LOSSES)
 # What is of one step, in the order in which it goes.
 PARTS = (RESULT, MODEL, *TEXTS, "heatmaps/reference", "evaluation", "alignment", NOT_FINITE)
 ABOUT = (CONFIG, METRICS, f"{TOKENIZERS}/source.model", f"{TOKENIZERS}/target.model")

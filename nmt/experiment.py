@@ -26,7 +26,7 @@ from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
-from nmt.evaluation.likelihood import likelihood
+from nmt.evaluation.likelihood import sentence_losses
 from nmt.files import write_json
 from nmt.opening import opened, write_config
 from nmt.report.gallery import Gallery, spread
@@ -209,7 +209,7 @@ def test(
     lines = Lines(list(split["source"]), list(split["target"]))
     if not translator.ranks.first:
         translator(lines.source, decode)  # its share
-        likelihood(translator, lines, decode.batch_tokens)
+        sentence_losses(translator, lines, decode.batch_tokens)
         return {}
     result = evaluate(translator, lines, decode, run)
     show(console, result, lines, run, num=4)

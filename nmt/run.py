@@ -6,7 +6,8 @@ checkpoints/          see nmt.training.checkpoint
 model.safetensors     the final model, while training has ended
 metrics.jsonl         every number that was logged      tensorboard/  the same as events
 hypotheses.txt        the test set's translations       result.json   their scores
-sources.txt, references.txt, a line for each line of hypotheses.txt
+sources.txt, references.txt, losses.txt: a line for each line of hypotheses.txt; a loss is that
+                      of the reference in nats, and its pieces
 heatmaps/             PNG
 ends/                 what lay here when training went past an end, see nmt.ends
 failure.txt           why a run of a sweep failed

@@ -19,7 +19,7 @@ from nmt.run import read_config, result_step
 from nmt.training.checkpoint import save_tensors
 
 OLD = "step-0000004"
-TEXTS = ("hypotheses.txt", "sources.txt", "references.txt")
+TEXTS = ("hypotheses.txt", "sources.txt", "references.txt", "losses.txt")
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_the_text_that_is_read_is_not_written_over(trained, numbers, tmp_path, m
     for side, name in (("de", "source"), ("en", "target")):
         shutil.copy(numbers / f"dev.{side}", f"{name}.txt")
         shutil.copy(numbers / f"dev.{side}", f"{name}s.txt")
+        shutil.copy(numbers / f"dev.{side}", "losses.txt")
     before = {name: Path(name).read_text() for name in files(tmp_path)}
     run = f"run={trained}"
     data = ["data=files", "data.source=de", "data.target=en"]
@@ -73,6 +74,7 @@ def test_the_text_that_is_read_is_not_written_over(trained, numbers, tmp_path, m
         ["translate", run, "input=source.txt", "output=./source.txt"],
         ["align", run, "source=source.txt", "target=target.txt", "output=."],
         ["evaluate", run, *data, "data.test=[sources.txt,targets.txt]", "output=."],
+        ["evaluate", run, *data, "data.test=[source.txt,losses.txt]", "output=."],
     ):
         assert "is read, and would be lost" in mistake(nmt(*words))
     assert {name: Path(name).read_text() for name in files(tmp_path)} == before

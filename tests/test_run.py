@@ -20,9 +20,9 @@ SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 
 def test_what_lies_in_a_run_folder(smoke):
     assert sorted(path.name for path in smoke.iterdir()) == [
-        *("checkpoints", "config.yaml", "heatmaps", "hypotheses.txt", "lock", "metrics.jsonl"),
-        *("model.safetensors", "references.txt", "result.json", "sources.txt"),
-        *("tensorboard", "tokenizer"),
+        *("checkpoints", "config.yaml", "heatmaps", "hypotheses.txt", "lock"),
+        *("losses.txt", "metrics.jsonl", "model.safetensors", "references.txt", "result.json"),
+        *("sources.txt", "tensorboard", "tokenizer"),
     ]
     assert files(smoke / "tokenizer") == ["source.model", "target.model"]
     steps = [name for name in files(smoke / "checkpoints") if "/" not in name]
@@ -49,7 +49,7 @@ def test_the_result_says_what_was_measured_how_and_with_what(smoke):
     assert result["versions"]["torch"] == version("torch")
     assert result["seed"] == 1
     assert result["commit"] is None or re.match(r"[0-9a-f]{7,}", result["commit"])
-    for name in ("hypotheses.txt", "sources.txt", "references.txt"):
+    for name in ("hypotheses.txt", "sources.txt", "references.txt", "losses.txt"):
         assert result["sentences"] == len((smoke / name).read_bytes().split(b"\n")) - 1
 
 

@@ -21,7 +21,7 @@ from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least
 from nmt.evaluation.attention import attends
-from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES, evaluate, show
+from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES, evaluate, show
 from nmt.files import write_json
 from nmt.report.console import console
 from nmt.report.gallery import Gallery, Occasion, spread
@@ -56,7 +56,8 @@ def run(cfg: DictConfig) -> float:
     output = given or folder_of_text(
         folder / "evaluation", split_names(data, cfg.split), as_kept(lines)
     )
-    require_unread(output, (RESULT, HYPOTHESES, SOURCES, REFERENCES), corpus.paths())
+    written = (RESULT, HYPOTHESES, SOURCES, REFERENCES, LOSSES)
+    require_unread(output, written, corpus.paths())
     translator = open_run(folder, cfg.device, cfg.precision)
     output.mkdir(parents=True, exist_ok=True)
     result = evaluate(translator, lines, decode, output)

@@ -110,8 +110,8 @@ nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
 Translates a test set with the model of a run folder and scores it: BLEU, chrF,
 TER, and the loss of the references in nats per target piece. Writes
-result.json, hypotheses.txt and heatmaps into RUN/evaluation/<corpus>-<split>;
-another text gets a longer name.
+result.json, hypotheses.txt, losses.txt (nats and pieces of each reference) and
+heatmaps into RUN/evaluation/<corpus>-<split>; another text gets a longer name.
 
 Keys:
   run=RUN                     the run folder of a training; last: the newest

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -12,7 +13,7 @@ from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.evaluation.doubts import warn_of_doubts
-from nmt.evaluation.likelihood import likelihood
+from nmt.evaluation.likelihood import likelihood, sentence_losses
 from nmt.evaluation.scores import Scores, score
 from nmt.files import lines_of, write
 from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
@@ -20,15 +21,16 @@ from nmt.run import Translator
 from nmt.versions import commit, versions
 
 HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
+LOSSES = "losses.txt"
 PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
 
 
 def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
 
-    ``loss`` is in nats per target piece and without label smoothing, see :func:`likelihood`. Writes
-    ``hypotheses.txt`` into the folder, and beside it ``sources.txt`` and ``references.txt``: line n
-    of each is of sentence n.
+    ``loss`` is in nats per target piece and without label smoothing, see :func:`sentence_losses`.
+    Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt``, ``references.txt`` and
+    ``losses.txt``: line n of each is of sentence n.
     """
     started = time.monotonic()
     found = translator(lines.source, decode)
@@ -38,10 +40,12 @@ def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path)
     write_lines(folder / SOURCES, lines.source)
     write_lines(folder / REFERENCES, lines.target)
     warn_of_doubts(hypotheses, lines.target, translator.target_language)
+    losses = sentence_losses(translator, lines, decode.batch_tokens)
+    write_losses(folder / LOSSES, losses)
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     return {
         **scores,
-        **likelihood(translator, lines, decode.batch_tokens),
+        **likelihood(losses),
         "sentences": len(hypotheses),
         "decode_seconds": round(seconds, 3),
         "sentences_per_s": round(len(hypotheses) / seconds, 2),
@@ -74,6 +78,11 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
 def write_lines(path: Path, lines: list[str]) -> None:
     """Write one sentence a line, see :func:`one_line`."""
     write(path, "".join(f"{one_line(line)}\n" for line in lines))
+
+
+def write_losses(path: Path, losses: np.ndarray) -> None:
+    """Write the loss of each reference, (N,2): nats and pieces of a sentence a line."""
+    write(path, "".join(f"{nats!r}\t{int(pieces)}\n" for nats, pieces in losses.tolist()))
 
 
 def describe(device: torch.device) -> str:

@@ -3,28 +3,73 @@
 from collections.abc import Sequence
 from math import exp
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from nmt.data.batch import Batch
-from nmt.data.batching import token_batches
+from nmt.data.batching import Batches, token_batches
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
 from nmt.data.ids import Ids
+from nmt.models.seq2seq import Seq2Seq
+from nmt.products import product_dtype, rounded
 from nmt.run import Translator
-from nmt.training.loss import batch_loss
+from nmt.training.loss import MULTIPLE, batch_loss, chunks, predicted_features
 
 LARGEST = 700.0  # nats, whose exponential is still a number
 
 
-def likelihood(translator: Translator, lines: Lines, max_tokens: int) -> dict[str, float]:
-    """Measure lines under teacher forcing: ``loss`` and ``perplexity``, see :func:`mean_loss`.
+def likelihood(losses: np.ndarray) -> dict[str, float]:
+    """Return ``loss`` in nats per piece and ``perplexity`` from the losses of sentences, (N,2)."""
+    nats, pieces = losses.sum(0).tolist()
+    return with_perplexity(nats / pieces)
 
-    ``max_tokens`` is of a batch, a side, padding included.
+
+def sentence_losses(translator: Translator, lines: Lines, max_tokens: int) -> np.ndarray:
+    """Measure each line under teacher forcing: (N,2), nats without label smoothing, and pieces.
+
+    Pieces as in :func:`mean_loss`, whose share of the work each rank has here too; all of them
+    return all lines. ``max_tokens`` is of a batch, a side, padding included.
     """
     encode = Encoder(translator.source_tokenizer, translator.target_tokenizer)
-    batches = batches_of(Ids.of_table(encode((lines.source, lines.target))), max_tokens)
+    ids = Ids.of_table(encode((lines.source, lines.target)))
+    batches = list(zip(rows_of(ids, max_tokens), batches_of(ids, max_tokens), strict=True))
     with translator.evaluating():
-        return with_perplexity(mean_loss(translator, batches))
+        mine = [
+            (rows, losses_of(translator, batch)) for rows, batch in translator.ranks.share(batches)
+        ]
+    found = np.empty((len(ids.lengths()), 2))
+    for part in translator.ranks.gathered(mine):
+        for rows, losses in part:
+            found[rows] = losses
+    return found
+
+
+def losses_of(translator: Translator, batch: Batch) -> np.ndarray:
+    """Return nats and pieces of each sentence of a batch, (B,2)."""
+    nats = piece_losses(translator.model, batch.to(translator.device)).cpu().double().numpy()
+    sentence = batch.predicted.numpy() // (batch.target.size(1) - 1)  # (N,) of each piece
+    num = len(batch.target)
+    return np.stack([np.bincount(sentence, nats, num), np.bincount(sentence, minlength=num)], 1)
+
+
+@torch.no_grad()
+def piece_losses(model: Seq2Seq, batch: Batch) -> Tensor:
+    """Return the negative log-likelihood of each piece that a batch predicts, (N,), in nats."""
+    x, target = predicted_features(model, batch)
+    weight, bias = model.output.weight, model.output.bias
+    low = product_dtype(x)
+    matrix = weight.to(low)
+    found: list[Tensor] = []
+    with torch.autocast(x.device.type, enabled=False):
+        for some in chunks(len(target), weight):
+            labels = target[some]  # (C,)
+            logits = F.linear(rounded(x[some], low, MULTIPLE), matrix)[: len(labels)]  # (C,V)
+            logits = logits.to(torch.promote_types(low, torch.float32)) + bias
+            found.append(F.cross_entropy(logits, labels, reduction="none"))
+    return torch.cat(found)
 
 
 def mean_loss(translator: Translator, batches: Sequence[Batch]) -> float:
@@ -49,6 +94,11 @@ def with_perplexity(loss: float) -> dict[str, float]:
 
 def batches_of(ids: Ids, max_tokens: int) -> list[Batch]:
     """Cut ids into batches; a pair longer than the budget, which dev may have, has its own."""
-    budget = max(max_tokens, int(ids.lengths().max()))
-    rows = token_batches(ids.lengths(), budget, 0, 0)
+    rows = rows_of(ids, max_tokens)
     return [Batch(ids.source.padded(row), ids.target.padded(row)) for row in rows]
+
+
+def rows_of(ids: Ids, max_tokens: int) -> Batches:
+    """Return which pairs each of :func:`batches_of` has."""
+    budget = max(max_tokens, int(ids.lengths().max()))
+    return token_batches(ids.lengths(), budget, 0, 0)

@@ -64,13 +64,17 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, rows: "Rows | Non
     ``smoothing`` is the share of the probability that is spread over all pieces (Szegedy et al.
     2016); ``rows`` as in :func:`cross_entropy`.
     """
-    features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
-    places = batch.predicted  # (N,)
-    x = features.flatten(0, 1)[places]  # (N,R)
-    target = batch.target[:, 1:].flatten()[places]  # (N,)
+    x, target = predicted_features(model, batch)
     weight, bias = model.output.weight, model.output.bias
     smoothed, likelihood = cross_entropy(x, weight, bias, target, smoothing, batch.whole, rows)
     return Loss(smoothed, smoothed, likelihood)
+
+
+def predicted_features(model: Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return features (N,R) of the places to predict, under teacher forcing, and targets (N,)."""
+    features = model.features(batch.source, batch.target[:, :-1])  # (B,T,R)
+    places = batch.predicted  # (N,)
+    return features.flatten(0, 1)[places], batch.target[:, 1:].flatten()[places]
 
 
 def cross_entropy(
