@@ -21,6 +21,7 @@ from nmt.data.stream import Stream
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
+from nmt.study.study import Study
 
 LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
 CORPORA = {
@@ -234,6 +235,43 @@ class BenchRoot(Root):
     output: str | None = None  # a file for the figures, JSON
 
 
+@dataclass
+class Places:
+    """Where the files of a study's corpus are on this machine; null: as the study has it."""
+
+    dir: str | None = None
+    train: Any = None
+    dev: Any = None
+
+
+@dataclass
+class StudyJob:
+    """The run that a job of `nmt study` trains."""
+
+    variant: str = MISSING
+    value: Any = None  # of the tuned setting
+    seed: int = MISSING
+
+
+@dataclass
+class StudyRoot:
+    """`nmt study`."""
+
+    study: Study = field(default_factory=Study)
+    ledger: str = "docs/studies"  # folder of the ledgers
+    runs: str = "runs/studies"  # folder of the runs
+    data: Places = field(default_factory=Places)
+    part: str | None = None  # 1/2: the first half of the variants, for one of two machines
+    limit: int | None = None  # runs to train now; null: all
+    merge: str | None = None  # a folder with a ledger of the same study, to be taken in
+    list: bool = False  # show which runs are missing, and train none
+    threads: int = 1  # of each run
+    nice: int = 10  # priority of each run: 0 as usual, 19 the lowest
+    device: str = "auto"
+    cache: str | None = None
+    job: StudyJob = field(default_factory=StudyJob)
+
+
 def register_schema() -> None:
     """Put the schema where the yamls' defaults lists find it."""
     store = ConfigStore.instance()
@@ -251,6 +289,7 @@ def register_schema() -> None:
         "align": Align,
         "compare": Compare,
         "bench": BenchRoot,
+        "study": StudyRoot,
     }
     for name, schema in schemas.items():
         store.store(group="schema", name=name, node=schema)

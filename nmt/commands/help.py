@@ -17,6 +17,7 @@ Commands:
   nmt align       word alignments out of a trained model's attention
   nmt compare     say which of several trained variants is better, and how surely
   nmt bench       how fast a configuration trains and translates on this machine
+  nmt study       many runs that answer one question, and a ledger of what came out
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -222,6 +223,34 @@ Examples:
   nmt bench attention=bahdanau order.input_feed=true bench.sentences=0
   nmt bench model=transformer_big train.max_tokens=25000 device=cuda output=big.json"""
 
+STUDY = """\
+nmt study NAME [KEY=VALUE ...]
+
+Trains the runs of a study that its ledger lacks: every variant of
+configs/study/NAME.yaml under every seed, each for as many target pieces. What
+came out of a run is a line of docs/studies/NAME.jsonl, from which
+`nmt compare docs/studies/NAME.jsonl` computes tables and tests. Stop it at any
+moment (Ctrl-C, SIGTERM): the same command resumes.
+
+Studies: {studies}
+
+Keys:
+  data.dir=FOLDER           where the files of the corpus are on this machine
+  list=true                 show which runs are missing, and train none
+  limit=2                   train at most two runs now
+  part=1/2                  the first half of the variants, on one of two machines
+  merge=FOLDER              add the runs of another ledger, from the other machine
+  threads=1 nice=10         of each run; nice=19 is the lowest priority
+  ledger=FOLDER runs=FOLDER   where results and runs are written
+  device=cuda               where runs are trained; else auto
+  hydra/launcher=joblib hydra.launcher.n_jobs=2   two runs at a time
+  --config-dir FOLDER       with a study of your own: FOLDER/study/mine.yaml
+
+Examples:
+  nmt study multi30k_rnn data.dir=multi30k
+  nmt study multi30k_rnn data.dir=multi30k part=2/2 limit=4
+  nmt study multi30k_rnn list=true"""
+
 COMMANDS = {
     "train": TRAIN,
     "translate": TRANSLATE,
@@ -229,12 +258,15 @@ COMMANDS = {
     "align": ALIGN,
     "compare": COMPARE,
     "bench": BENCH,
+    "study": STUDY,
 }
 
 
 def command_help(command: str) -> str:
     """Return what a command takes."""
-    return COMMANDS[command].format(choices=choices(), corpora=", ".join(names("data")))
+    return COMMANDS[command].format(
+        choices=choices(), corpora=", ".join(names("data")), studies=", ".join(names("study"))
+    )
 
 
 def choices() -> str:

@@ -9,7 +9,7 @@ from nmt.training.schedule import Schedule
 
 
 class Limits:
-    """The first of the limits in steps, epochs, pieces and minutes ends training; so does patience."""
+    """The first limit in steps, epochs, pieces or minutes ends training; so does patience."""
 
     def __init__(self, config: Train, schedule: Schedule) -> None:
         self.config = config

@@ -1,0 +1,143 @@
+"""nmt study: train what the ledger of a study lacks, one run after the other or many at a time."""
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.build import rehearse
+from nmt.commands.errors import reporting_mistakes
+from nmt.config import register_schema
+from nmt.errors import UserError, at_least
+from nmt.files import as_typed
+from nmt.grammar import quoted
+from nmt.report.console import console, tell
+from nmt.report.next_steps import nmt_command, show_next
+from nmt.study.job import job_config, run_job, study_of
+from nmt.study.ledger import Ledger, require_same_pins
+from nmt.study.pins import Pins
+from nmt.study.study import Job, Study, known, missing, number_of_runs, part_of
+from nmt.training.ranks import Ranks
+from nmt.yamls import config_folder
+
+ONE_AT_A_TIME = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def main() -> None:
+    """Run `nmt study`."""
+    sys.argv[1:] = as_settings(sys.argv[1:])
+    register_schema()
+    run()
+
+
+def as_settings(words: list[str]) -> list[str]:
+    """Write the name of a study as a setting."""
+    typed = get_args_parser().parse_known_args(words)[0].overrides
+    names = [word for word in typed if "=" not in word]
+    if len(names) > 1:
+        raise UserError(f"{' '.join(names)}: one study at a time")
+    return [f"study={word}" if word in names else word for word in words]
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="study")
+@reporting_mistakes
+def run(cfg: DictConfig) -> None:
+    """Train the runs that are missing, and say where the study stands."""
+    at_least(1, {"threads": cfg.threads})
+    study, ledger, pins = study_of(cfg)
+    variants = part_of(study, cfg.part)
+    if cfg.merge:
+        number = ledger.merge(Ledger(Path(cfg.merge), ledger.study))
+        tell(f"{ledger.path}: {number} runs of {cfg.merge} were added", "nmt study")
+        return
+    require_same_pins(ledger.rows())
+    if cfg.list:
+        show(study, ledger, variants)
+        return
+    refuse(cfg, study, pins, variants)
+    failed = train_missing(cfg, study, ledger, variants)
+    show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
+    if failed:
+        names = "; ".join(job.name("") for job in failed)
+        raise UserError(
+            f"{len(failed)} runs are not in {ledger.path}: {names}. failure.txt in their folders "
+            f"below {cfg.runs} says why; the same command tries them again"
+        )
+
+
+def refuse(cfg: DictConfig, study: Study, pins: Pins, variants: list[str]) -> None:
+    """Build every variant once: UserError, with its name, before anything trains."""
+    for name in variants:
+        value = study.tune.values[0] if study.tune else None
+        try:
+            rehearse(job_config(cfg, study, pins, Job(name, value, study.seeds[0])), Ranks())
+        except UserError as error:
+            raise UserError(f"variant {name}: {error}") from error
+
+
+def train_missing(cfg: DictConfig, study: Study, ledger: Ledger, variants: list[str]) -> list[Job]:
+    """Train until nothing is missing that can be trained; return the runs that failed.
+
+    Hydra's launcher decides where they run. Its own trains one run at a time, so that the next is
+    chosen when one has ended; others are given all runs that are known.
+    """
+    launcher, typed = the_launcher(cfg)
+    one_at_a_time = HydraConfig.get().launcher["_target_"] == ONE_AT_A_TIME
+    tried: set[Job] = set()
+    number = number_of_runs(study, variants)
+    while True:
+        rows = ledger.rows()
+        todo = [job for job in missing(study, variants, rows) if job not in tried]
+        batch = todo[:1] if one_at_a_time else todo
+        if not batch or (cfg.limit is not None and len(tried) >= cfg.limit):
+            break
+        done = sum(row.job.variant in variants for row in rows)
+        for job in batch:
+            key = study.tune.key if study.tune else ""
+            tell(f"{done + 1}/{number} {job.name(key)}", "nmt study")
+        launcher.launch([[*typed, *as_words(job)] for job in batch], len(tried))
+        tried |= set(batch)
+    ended = {row.job for row in ledger.rows()}
+    return sorted(job for job in tried if job not in ended)
+
+
+def the_launcher(cfg: DictConfig) -> tuple[Launcher, list[str]]:
+    """Return Hydra's launcher, and the arguments that each of its jobs has besides its own."""
+    full = OmegaConf.merge(HydraConfig.instance().cfg, cfg)
+    assert isinstance(full, DictConfig)
+    context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(full))
+    typed = list(HydraConfig.get().overrides.task)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=run_job, config=full
+    )
+    return launcher, [*typed, "hydra.mode=MULTIRUN"]
+
+
+def as_words(job: Job) -> list[str]:
+    """Write a run in Hydra's words."""
+    value = [] if job.value is None else [f"job.value={job.value}"]
+    return [f"job.variant={quoted(job.variant)}", f"job.seed={job.seed}", *value]
+
+
+def show(study: Study, ledger: Ledger, variants: list[str]) -> None:
+    """Print which runs have ended and which have not."""
+    rows = {row.job: row for row in ledger.rows()}
+    key = study.tune.key if study.tune else ""
+    lines = [
+        f"{len(rows)} of {number_of_runs(study, variants)} runs are in {ledger.path}",
+        *(
+            f"  {job.name(key)}: "
+            + (f"dev BLEU {rows[job].best_dev:.2f}" if job in rows else "missing")
+            for name in variants
+            for job in known(study, name, list(rows.values()))
+        ),
+    ]
+    console().print("\n".join(lines), markup=False)

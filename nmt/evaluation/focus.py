@@ -1,0 +1,63 @@
+"""How attention is spread over its keys, measured over many sentences."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from nmt.attention.mask import padding_mask
+from nmt.data.batch import Batch
+from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.models.seq2seq import Kind
+from nmt.run import Translator
+
+
+def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[str, float]]:
+    """Measure each kind of attention, by its name, under teacher forcing.
+
+    Means over layers, heads and queries:
+
+    - ``entropy``: -Σ w ln w in nats; 0: one key, ln S: S keys alike;
+    - ``largest``: the largest weight of a query;
+    - ``zeros``: the share of keys with a weight of exactly 0, of those that a query may see;
+    - ``end``: the weight on the last piece of the source, which is </s>. Not of the decoder's
+      self-attention.
+    """
+    sums: dict[str, dict[str, float]] = {}
+    with translator.evaluating():
+        for batch in batches:
+            batch = batch.to(translator.device)
+            for found in attention_maps(translator.model, batch.source, batch.target):
+                total = sums.setdefault(found.kind.value, {})
+                for name, value in measured(found, batch):
+                    total[name] = total.get(name, 0.0) + value
+    return {
+        kind: {name: value / total["queries"] for name, value in total.items() if name != "queries"}
+        for kind, total in sums.items()
+    }
+
+
+def measured(found: AttentionMap, batch: Batch) -> Iterator[tuple[str, float]]:
+    """Yield sums over the queries of a batch, each a mean over layers and heads; and how many."""
+    target = padding_mask(batch.target[:, :-1])  # (B,T)
+    source = padding_mask(batch.source)  # (B,S)
+    queries = source if found.kind == Kind.ENCODER else target
+    keys = (target if found.kind == Kind.DECODER else source)[:, None]  # (B,1,S)
+    visible = keys & queries[:, :, None]  # (B,T,S)
+    if found.kind == Kind.DECODER:
+        visible = visible & visible.new_ones(visible.shape[1:]).tril()
+    weights = found.weights.float()  # (B,L,H,T,S)
+    yield "queries", float(queries.sum())
+    yield "entropy", over_heads(torch.special.entr(weights.clamp(min=0)).sum(-1), queries)
+    yield "largest", over_heads(weights.amax(-1), queries)
+    zeros = ((weights == 0) & visible[:, None, None]).sum(-1) / visible.sum(-1)[:, None, None]
+    yield "zeros", over_heads(zeros, queries)
+    if found.kind != Kind.DECODER:
+        last = (source.sum(1) - 1)[:, None, None, None, None]  # (B,1,1,1,1)
+        on_end = weights.take_along_dim(last.expand(*weights.shape[:-1], 1), -1).squeeze(-1)
+        yield "end", over_heads(on_end, queries)
+
+
+def over_heads(values: Tensor, queries: Tensor) -> float:
+    """Sum (B,L,H,T) over the queries (B,T), as a mean over layers and heads."""
+    return float(values.mean((1, 2))[queries].sum())

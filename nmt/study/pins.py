@@ -1,0 +1,125 @@
+"""The settings of every variant of a study, written down once, so that no later default changes it.
+
+``NAME.pinned.yaml`` lies beside the ledger. It has each variant's configuration in full, as a run
+folder has, and the arguments that it was composed of.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.commands.train import as_choice
+from nmt.errors import UserError
+from nmt.files import write
+from nmt.foreign import read_yaml, without_format
+from nmt.run import as_config, stored
+from nmt.study.study import Study
+
+LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead
+UNPINNED = ("seed", "cache", "device")  # of a job, or of a machine
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The pinned settings: of the base, and of each variant by its name."""
+
+    path: Path
+    base: dict[str, Any]
+    variants: dict[str, dict[str, Any]]
+
+    def config(self, variant: str) -> DictConfig:
+        """Return a variant's configuration. UserError where it is no configuration."""
+        return as_config(self.variants[variant], self.path)
+
+    def digest(self, variant: str) -> str:
+        """Return a fingerprint of a variant's settings."""
+        text = json.dumps(self.variants[variant], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def pinned(study: Study, path: Path) -> Pins:
+    """Read the pins of a study; those that are not there yet are composed and written.
+
+    UserError where the study has other arguments than those that were pinned, and where a variant
+    cannot be composed.
+    """
+    content = read_yaml(path) if path.is_file() else {}
+    typed = arguments(study)
+    before = content.get("arguments", {})
+    refuse_changes(path, before, typed)
+    base = content.get("base") or composed(typed["base"])
+    variants: dict[str, Any] = dict(content.get("variants", {}))
+    new = [name for name in study.variants if name not in variants]
+    now = composed(typed["base"]) if new else {}
+    for name in new:
+        settings = composed([*typed["base"], *study.variants[name]])
+        variants[name] = transplanted(base, now, settings)
+    if new or not before:
+        kept = {**before.get("variants", {}), **typed["variants"]}
+        content = {
+            "format": 1,
+            "arguments": {"base": typed["base"], "variants": kept},
+            "base": base,
+            "variants": variants,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, OmegaConf.to_yaml(OmegaConf.create(content)))
+    return Pins(
+        path,
+        without_format(base, path),
+        {name: without_format(one, path) for name, one in variants.items()},
+    )
+
+
+def arguments(study: Study) -> dict[str, Any]:
+    """Return what is composed: the arguments of the base with its budget, and of the variants."""
+    ends = [f"train.{key}=null" for key in LIMITS]
+    base = [*study.base, *ends, f"train.max_pieces={study.pieces}"]
+    return {"base": base, "variants": dict(study.variants)}
+
+
+def refuse_changes(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise UserError where what was pinned is composed of other arguments now."""
+    if not before:
+        return
+    way_out = f"Give the study another name, or remove {path} and its ledger to begin anew"
+    if before.get("base") != now["base"]:
+        raise UserError(
+            f"{path} was made with {' '.join(before.get('base', []))}, and the study has "
+            f"{' '.join(now['base'])} now. {way_out}"
+        )
+    for name, typed in now["variants"].items():
+        old = before.get("variants", {}).get(name, typed)
+        if old != typed:
+            raise UserError(
+                f"{path} has {name} with {' '.join(old)}, and the study has {' '.join(typed)} now. "
+                f"{way_out}"
+            )
+
+
+def composed(typed: list[str]) -> dict[str, Any]:
+    """Compose a training's configuration, as a run folder has it, but for what is not pinned."""
+    cfg = hydra.compose("train", [as_choice(word) for word in typed])
+    content = stored(cfg)
+    return {key: value for key, value in content.items() if key not in (*UNPINNED, "format")}
+
+
+def transplanted(pinned: Any, before: Any, after: Any) -> Any:
+    """Make the change from ``before`` to ``after`` in what was pinned.
+
+    So a variant that joins a study differs from the others in its own arguments alone, even where
+    defaults have changed since.
+    """
+    nodes = all(isinstance(one, dict) for one in (pinned, before, after))
+    if not nodes or before.get("_target_") != after.get("_target_"):
+        return pinned if before == after else after
+    return {
+        key: transplanted(pinned.get(key), before.get(key), value)
+        for key, value in after.items()
+        if key in pinned or before.get(key) != value  # what is newer than the pins has its default
+    }
