@@ -23,6 +23,7 @@ from nmt.report.console import console, tell
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.study.job import job_config, run_job, study_of
 from nmt.study.ledger import Ledger, require_same_pins
+from nmt.study.measure import test_lines
 from nmt.study.pins import Pins
 from nmt.study.study import Job, Study, known, missing, number_of_runs, part_of
 from nmt.training.ranks import Ranks
@@ -74,13 +75,16 @@ def run(cfg: DictConfig) -> None:
 
 
 def refuse(cfg: DictConfig, study: Study, pins: Pins, variants: list[str]) -> None:
-    """Build every variant once: UserError, with its name, before anything trains."""
+    """Build every variant and read the test sets: UserError before anything trains."""
+    value = study.tune.values[0] if study.tune else None
     for name in variants:
-        value = study.tune.values[0] if study.tune else None
+        config = job_config(cfg, study, pins, Job(name, value, study.seeds[0]))
         try:
-            rehearse(job_config(cfg, study, pins, Job(name, value, study.seeds[0])), Ranks())
+            rehearse(config, Ranks())
         except UserError as error:
             raise UserError(f"variant {name}: {error}") from error
+    for test in study.tests.values():
+        test_lines(config, test)
 
 
 def train_missing(cfg: DictConfig, study: Study, ledger: Ledger, variants: list[str]) -> list[Job]:

@@ -6,7 +6,7 @@ folder has, and the arguments that it was composed of.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.commands.train import as_choice
 from nmt.errors import UserError
 from nmt.files import write
-from nmt.foreign import read_yaml, without_format
-from nmt.run import as_config, stored
+from nmt.foreign import FORMAT, read_yaml, without_format
+from nmt.run import as_config, of_file, stored
 from nmt.study.study import Study
 
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead
@@ -26,11 +26,25 @@ UNPINNED = ("seed", "cache", "device")  # of a job, or of a machine
 
 @dataclass(frozen=True)
 class Pins:
-    """The pinned settings: of the base, and of each variant by its name."""
+    """What was written down: the study itself, the base's settings, and each variant's by name."""
 
     path: Path
+    study: Study
     base: dict[str, Any]
     variants: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Pins":
+        """Read the pins of a study. UserError where they are not there, or are something else."""
+        if not path.is_file():
+            raise UserError(f"{path} is missing: `nmt study` writes it beside the ledger")
+        content = read_yaml(path)
+        with of_file(path):
+            study = OmegaConf.merge(OmegaConf.structured(Study), content.get("study", {}))
+            typed: Study = OmegaConf.to_object(study)  # type: ignore[assignment]
+            typed.check()
+        variants = {name: without_format(one, path) for name, one in content["variants"].items()}
+        return cls(path, typed, without_format(content["base"], path), variants)
 
     def config(self, variant: str) -> DictConfig:
         """Return a variant's configuration. UserError where it is no configuration."""
@@ -43,37 +57,33 @@ class Pins:
 
 
 def pinned(study: Study, path: Path) -> Pins:
-    """Read the pins of a study; those that are not there yet are composed and written.
+    """Read the pins of a study; what is not there yet is composed and written.
 
     UserError where the study has other arguments than those that were pinned, and where a variant
     cannot be composed.
     """
-    content = read_yaml(path) if path.is_file() else {}
+    before = read_yaml(path) if path.is_file() else {}
     typed = arguments(study)
-    before = content.get("arguments", {})
-    refuse_changes(path, before, typed)
-    base = content.get("base") or composed(typed["base"])
-    variants: dict[str, Any] = dict(content.get("variants", {}))
+    refuse_changes(path, before.get("arguments", {}), typed)
+    base = before.get("base") or composed(typed["base"])
+    variants: dict[str, Any] = dict(before.get("variants", {}))
     new = [name for name in study.variants if name not in variants]
     now = composed(typed["base"]) if new else {}
     for name in new:
         settings = composed([*typed["base"], *study.variants[name]])
         variants[name] = transplanted(base, now, settings)
-    if new or not before:
-        kept = {**before.get("variants", {}), **typed["variants"]}
-        content = {
-            "format": 1,
-            "arguments": {"base": typed["base"], "variants": kept},
-            "base": base,
-            "variants": variants,
-        }
+    kept = {**before.get("arguments", {}).get("variants", {}), **typed["variants"]}
+    content = {
+        "format": FORMAT,
+        "study": asdict(study),
+        "arguments": {"base": typed["base"], "variants": kept},
+        "base": base,
+        "variants": variants,
+    }
+    if content != before:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, OmegaConf.to_yaml(OmegaConf.create(content)))
-    return Pins(
-        path,
-        without_format(base, path),
-        {name: without_format(one, path) for name, one in variants.items()},
-    )
+    return Pins.read(path)
 
 
 def arguments(study: Study) -> dict[str, Any]:

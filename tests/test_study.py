@@ -1,0 +1,239 @@
+"""Studies: which runs are missing, what is pinned, what a ledger keeps and refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from command import mistake, nmt
+
+from nmt.comparison.influence import corpus_score
+from nmt.errors import UserError
+from nmt.study.ledger import Ledger
+from nmt.study.pins import transplanted
+from nmt.study.study import Job, Study, Tune, missing, number_of_runs, part_of
+from nmt.training.trainer import Trainer
+
+
+class Ended:
+    """A run that has ended."""
+
+    def __init__(self, job: Job, best_dev: float = 0.0) -> None:
+        self.job = job
+        self.best_dev = best_dev
+
+
+def study(**changes) -> Study:
+    content = {
+        "pieces": 400,
+        "variants": {"a": ["x=1"], "b": ["x=2"]},
+        "seeds": [1, 2, 3],
+        "tests": {"test": None},
+        "baseline": "a",
+    }
+    return Study(**content | changes)
+
+
+def test_all_seeds_of_all_variants_are_missing_at_first():
+    jobs = missing(study(), ["a", "b"], [Ended(Job("a", None, 2))])
+    assert jobs == [Job(*one) for one in [("a", None, 1), ("a", None, 3)]] + [
+        Job("b", None, seed) for seed in (1, 2, 3)
+    ]
+
+
+def test_other_seeds_take_the_value_that_was_best_on_dev():
+    tuned = study(tune=Tune("optimizer.lr", [0.1, 0.2, 0.3]))
+    assert missing(tuned, ["a"], []) == [Job("a", value, 1) for value in (0.1, 0.2, 0.3)]
+    tried = [Ended(Job("a", value, 1), bleu) for value, bleu in [(0.1, 5), (0.2, 9), (0.3, 9)]]
+    assert missing(tuned, ["a"], tried[:2]) == [Job("a", 0.3, 1)]
+    later = missing(tuned, ["a"], tried)
+    assert later == [Job("a", 0.2, 2), Job("a", 0.2, 3)], "of equals the first"
+    assert number_of_runs(tuned, ["a"]) == len(tried) + len(later)
+
+
+def test_parts_share_the_variants():
+    names = study(variants={name: [f"x={name}"] for name in "abcde"})
+    parts = [part_of(names, f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(name for part in parts for name in part) == part_of(names, None) == list("abcde")
+    for wrong in ("0/2", "3/2", "1", "a/b"):
+        with pytest.raises(UserError, match="part="):
+            part_of(names, wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"variants": {"a": ["x=1", "y=2"], "b": ["y=2", "x=1"]}}, "a and b have the same"),
+        ({"variants": {"a/b": []}}, "'a/b' names folders"),
+        ({"variants": {}}, "study.variants is empty"),
+        ({"seeds": [1, 1]}, "a seed is there twice"),
+        ({"baseline": "c"}, "study.baseline=c: there are a, b"),
+        ({"pieces": 0}, "study.pieces=0"),
+        ({"tune": Tune("optimizer.lr", [1])}, "two or more"),
+        ({"sentences": [["one side"]]}, "source and target"),
+    ],
+)
+def test_a_study_that_cannot_be_run_is_refused(changes, told):
+    with pytest.raises(UserError, match=told):
+        study(**changes).check()
+
+
+def test_a_later_variant_differs_from_the_pinned_base_in_its_own_arguments_alone():
+    pinned = {"lr": 1, "part": {"_target_": "A", "size": 1}, "train": {"steps": 5}}
+    today = {"lr": 2, "part": {"_target_": "A", "size": 9}, "train": {"steps": 5, "new": True}}
+    other = {"lr": 2, "part": {"_target_": "B", "depth": 3}, "train": {"steps": 6, "new": True}}
+    assert transplanted(pinned, today, today) == pinned
+    assert transplanted(pinned, today, other) == {
+        "lr": 1,
+        "part": {"_target_": "B", "depth": 3},
+        "train": {"steps": 6},
+    }
+
+
+@pytest.fixture(scope="module")
+def typed(tiny, tmp_path_factory) -> list[str]:
+    """The words of a study with two variants and two seeds, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("study")
+    content = {
+        "base": [word for word in tiny if "max_steps" not in word],
+        "pieces": 400,
+        "variants": {"one": ["attention=bahdanau"], "two": ["attention=none"]},
+        "baseline": "one",
+        "seeds": [1, 2],
+        "tests": {"test": None},
+        "sentences": [["eins zwei", "one two"]],
+    }
+    yamls = folder / "yamls" / "study"
+    yamls.mkdir(parents=True)
+    (yamls / "mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    places = [f"ledger={folder / 'ledgers'}", f"runs={folder / 'runs'}"]
+    return ["study", "mine", "--config-dir", str(yamls.parent), *places, "nice=0"]
+
+
+def folder_of(typed: list[str]) -> Path:
+    return Path(typed[3]).parent
+
+
+@pytest.fixture(scope="module")
+def ledger(typed) -> Ledger:
+    """The ledger of the study, interrupted once while it was made."""
+    train_step = Trainer.train_step
+
+    def interrupted(self, work):
+        if self.position.step == 3 and "two,seed=1" in str(self.run):
+            raise KeyboardInterrupt
+        return train_step(self, work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        answer = nmt(*typed)
+    assert answer.code == 130, answer.err
+    assert "nmt study mine, with the same arguments" in answer.err
+    found = Ledger(folder_of(typed) / "ledgers", "mine")
+    assert [row.job for row in found.rows()] == [Job("one", None, seed) for seed in (1, 2)]
+    answer = nmt(*typed)
+    assert answer.code == 0, answer.err
+    assert "3/4 two,seed=1" in answer.err
+    assert "step 2" in answer.err, "resumed at its checkpoint"
+    return found
+
+
+def test_a_ledger_has_every_run_and_all_that_tests_need(ledger, typed):
+    rows = ledger.rows()
+    assert [row.job for row in rows] == [Job(v, None, s) for v in ("one", "two") for s in (1, 2)]
+    for row in rows:
+        ((counts, result),) = zip(row.counts.values(), row.tests.values(), strict=True)
+        for score in ("bleu", "chrf"):
+            assert corpus_score(score, counts[score]) == pytest.approx(result[score])
+        assert corpus_score("loss", counts["loss"]) == pytest.approx(result["loss"], rel=1e-6)
+        assert 400 <= row.content["pieces"] < 600
+        assert row.content["dev"][-1]["dev/bleu"] <= row.best_dev
+        assert not (folder_of(typed) / "runs/mine" / row.content["arrays"] / "checkpoints").exists()
+    attention = rows[0].arrays["attention/0/source-target"]
+    pieces = (rows[0].arrays[f"pieces/0/{side}"] for side in ("target", "source"))
+    assert attention.shape == (1, 1, *(len(one) for one in pieces))
+    np.testing.assert_allclose(attention.sum(-1), 1, atol=2e-3)
+    assert rows[0].content["attention"]["source-target"]["entropy"] > 0
+    assert rows[2].content["attention"] == {}, "attention=none"
+    assert rows[0].content["settings"] != rows[2].content["settings"]
+
+
+def test_a_finished_study_trains_nothing(ledger, typed):
+    before = ledger.path.read_bytes()
+    answer = nmt(*typed)
+    assert answer.code == 0
+    assert "next:" in answer.err
+    assert ledger.path.read_bytes() == before
+    assert "4 of 4 runs" in nmt(*typed, "list=true").err
+
+
+def test_settings_are_pinned(ledger, typed):
+    """What the yaml has now is not what was trained."""
+    path = folder_of(typed) / "yamls/study/mine.yaml"
+    before = path.read_text(encoding="utf-8")
+    try:
+        for old, new in [("attention=none", "attention=cosine"), ("pieces: 400", "pieces: 500")]:
+            path.write_text(before.replace(old, new), encoding="utf-8")
+            told = mistake(nmt(*typed))
+            assert "mine.pinned.yaml" in told
+            assert "another name" in told
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def test_a_variant_that_cannot_be_built_is_refused_before_anything_trains(typed, tmp_path):
+    content = yaml.safe_load(
+        (folder_of(typed) / "yamls/study/mine.yaml").read_text(encoding="utf-8")
+    )
+    content["variants"]["three"] = ["attention=bahdanau", "model.heads=3"]
+    yamls = tmp_path / "yamls" / "study"
+    yamls.mkdir(parents=True)
+    (yamls / "mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    places = [f"ledger={tmp_path}", f"runs={tmp_path}"]
+    words = ["study", "mine", "--config-dir", yamls.parent, *places]
+    assert "variant three: " in mistake(nmt(*words, "nice=0"))
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_corpus_that_is_not_there_is_one_message(tmp_path):
+    words = ["study", "multi30k_rnn", f"ledger={tmp_path}", f"runs={tmp_path}", "nice=0"]
+    assert str(tmp_path / "nowhere") in mistake(nmt(*words, f"data.dir={tmp_path / 'nowhere'}"))
+    assert "no data.train" in mistake(nmt(*words, "data.train=[a,b]"))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{", "line 5 is not JSON"),
+        ('{"format": 7}', "line 5 has format 7, and this nmt reads 1: upgrade"),
+        ('{"step": 3}', "not a line of a ledger"),
+        ('{"format": 1, "study": "mine"}', "line 5: variant=None"),
+    ],
+)
+def test_a_line_of_another_kind_is_refused(ledger, tmp_path, line, told):
+    copy = tmp_path / "mine.jsonl"
+    copy.write_text(f"{ledger.path.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        Ledger.at(copy).rows()
+
+
+def test_ledgers_of_two_machines_merge(ledger, typed, tmp_path):
+    lines = ledger.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, part in (("a", lines[:3]), ("b", lines[2:])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.jsonl").write_text("".join(part), encoding="utf-8")
+        (tmp_path / name / "mine").symlink_to(ledger.arrays)
+    one, other = (Ledger(tmp_path / name, "mine") for name in "ab")
+    (tmp_path / "a" / "mine").unlink()
+    (tmp_path / "a" / "mine").mkdir()
+    assert one.merge(other) == 1
+    assert [row.job for row in one.rows()] == [row.job for row in ledger.rows()]
+    kept, given = one.rows()[3].arrays, ledger.rows()[3].arrays
+    assert {key: value.tolist() for key, value in kept.items()} == {
+        key: value.tolist() for key, value in given.items()
+    }
+    content = json.loads(lines[3]) | {"pinned": "another", "seed": 9}
+    (tmp_path / "b" / "mine.jsonl").write_text(json.dumps(content) + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match="not of one study"):
+        one.merge(other)
