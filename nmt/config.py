@@ -192,6 +192,7 @@ class Compare:
     folders: list[str] = field(default_factory=list)  # of runs, or above them
     baseline: str | None = None  # name of a variant; null: the first
     allow: list[str] = field(default_factory=list)  # to differ: data, test, tokenizer, …
+    scores: list[str] = field(default_factory=list)  # files: a score a sentence, from elsewhere
     output: str | None = None  # folder; null: comparison/ in what was named
     sentences: list[int] = field(default_factory=list)  # of the atlas, from 1; none: by themselves
     num_sentences: int = 4  # where none are named: those whose translations differ most

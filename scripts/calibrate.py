@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import ttest_ind, ttest_rel
 
+from nmt.comparison.counts import counts_of
 from nmt.comparison.crossed import LEVEL, Difference, against, difference
-from nmt.comparison.influence import Counts, sentence_counts
+from nmt.comparison.influence import Counts
 from nmt.comparison.runs import Run, find_runs
 from nmt.comparison.seeds import pooled
 from nmt.comparison.values import Values, values_of
@@ -186,7 +187,7 @@ def split(folders: list[Path], num_nulls: int, random: np.random.Generator) -> I
             f"{len(runs)} runs of {len(variants)} variants: name the folders of two or more "
             "finished runs of one variant, with different seeds"
         )
-    counted = [counts_of(run) for run in runs]
+    counted = [counts_by_test_set(run) for run in runs]
     found: list[tuple[list[str], Rates]] = []
     for score in next(iter(counted[0].values())):
         values = values_of(variants[0].name, score, counted)
@@ -211,12 +212,12 @@ def parts(values: Values, num_seeds: int, random: np.random.Generator) -> list[V
     ]
 
 
-def counts_of(run: Run) -> dict[str, Counts]:
+def counts_by_test_set(run: Run) -> dict[str, Counts]:
     """Count what the scores of a run are computed from, by test set."""
     if run.hypotheses is None or run.references is None:
         raise UserError(f"{run.folder} has no translations: evaluate it again, or leave it out")
     metrics = bleu_and_chrf_of(str(run.settings.get("data.target", "en")))
-    return {run.test_set or "test": sentence_counts(metrics, run.hypotheses, run.references)}
+    return {run.test_set or "test": counts_of(run, metrics)}
 
 
 def main() -> None:

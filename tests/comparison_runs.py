@@ -3,7 +3,11 @@
 import json
 from copy import deepcopy
 from pathlib import Path
+from random import Random
 from typing import Any
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
 
 CONFIG: dict[str, Any] = {
     "data": {"_target_": "nmt.data.files.Files", "source": "de", "target": "en"},
@@ -88,6 +92,7 @@ def write_run(
     result: dict[str, Any] | None = None,
     hypotheses: list[str] | None = None,
     references: list[str] | None = None,
+    losses: list[tuple[float, int]] | None = None,
 ) -> Path:
     """Write a run folder; without a result it is one that was interrupted."""
     folder.mkdir(parents=True)
@@ -108,4 +113,30 @@ def write_run(
     }
     for name, content in texts.items():
         (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in content))
+    if losses:
+        lines = "".join(f"{nats!r}\t{pieces}\n" for nats, pieces in losses)
+        (folder / "losses.txt").write_text(lines)
     return folder
+
+
+def write_scored(
+    folder: Path, config: dict[str, Any], wrong: float, losses: bool = True, num: int = 40
+) -> Path:
+    """Write a run that gets about such a share of the words wrong, with its real scores."""
+    random = Random(f"{config['seed']} {wrong}")
+    references = text(0, num)
+    hypotheses = [
+        " ".join(random.choice(WORDS) if random.random() < wrong else word for word in line.split())
+        for line in references
+    ]
+    pieces = [1 + len(line.split()) for line in references]
+    nats = [number * (1 + wrong + random.gauss(0, 0.05)) for number in pieces]
+    result = {
+        **RESULT,
+        "seed": config["seed"],
+        "bleu": BLEU(force=True).corpus_score(hypotheses, [references]).score,
+        "chrf": CHRF().corpus_score(hypotheses, [references]).score,
+        "loss": sum(nats) / sum(pieces),
+    }
+    kept = list(zip(nats, pieces, strict=True)) if losses else None
+    return write_run(folder, config, result, hypotheses, references, kept)

@@ -9,7 +9,7 @@ from comparison_runs import DOT, NONE, RESULT, SIGNATURES, configured, text, wri
 from nmt.comparison.comparison import compare, default_output
 from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.runs import find_runs
-from nmt.comparison.tables import cost, grids, missing, quality
+from nmt.comparison.tables import cost, grids, missing, others, quality
 from nmt.comparison.variants import choose
 from nmt.errors import UserError
 
@@ -181,25 +181,25 @@ def test_what_was_not_measured_is_blank_and_never_zero(tmp_path):
     assert cost(found).header[4] == "AER"
     assert (first[4], first[5]) == ("0.250", "4,960,000")
     assert second == ["none", *[""] * (len(second) - 1)]
-    assert quality(found).rows[1][3:6] == ["+0.00", "", ""]
+    assert quality(found).rows[1][3:] == ["+0.00"]
     assert any("not known" in note for note in found.notes)
     header, *rows = [line.split(",") for line in to_csv(found).splitlines()]
     row = dict(zip(header, rows[1], strict=True))
-    assert (row["bleu"], row["parameters"], row["p_bootstrap"]) == ("20.0", "", "")
+    assert (row["bleu"], row["parameters"], row["bleu_p"]) == ("20.0", "", "")
     variant = to_json(found)["variants"][1]
     assert "parameters" not in variant["measures"]
-    assert variant["p"] is None
+    assert variant["these_two_runs"] is None
 
 
 def test_the_loss_of_the_test_set_is_a_column_where_a_run_has_it(tmp_path):
     write_run(tmp_path / "old", configured(), RESULT)
-    assert quality(compare(find_runs([tmp_path]), None, [])).header[-1] == "BLEU lc"
+    assert others(compare(find_runs([tmp_path]), None, [])).header[-1] == "BLEU lc"
 
     write_run(tmp_path / "new", configured(NONE), {**RESULT, "loss": 2.9431})
-    found = quality(compare(find_runs([tmp_path]), None, []))
+    found = others(compare(find_runs([tmp_path]), None, []))
 
-    assert found.header[-1] == "loss"
-    assert [row[-1] for row in found.rows] == ["2.943", ""]
+    assert found.header[-2:] == ["loss", "Δ loss"]
+    assert [row[-2:] for row in found.rows] == [["2.943", ""], ["", ""]]
 
 
 def test_a_damaged_run_says_so(tmp_path):
@@ -236,15 +236,15 @@ def test_every_form_has_every_variant(sweep):
     assert len(to_csv(found).splitlines()) == 1 + 2 + 2
     assert json.loads(json.dumps(to_json(found)))["baseline"] == "attention=bahdanau"
     latex = to_latex(found)
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 3
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
     assert r"attention=luong\_dot" in latex
     assert r"34.33 $\pm$ 4.93" in latex
     markdown = to_markdown(found, [("A plot", "figures/a.png")])
     assert "| none | 1 2 10 | 24.33 ± 4.93 | -10.00 |" in markdown
     assert "![A plot](figures/a.png)" in markdown
     assert [grid.title for grid in grids(found)] == [
-        *("Test set", "Dev set, and cost"),
-        "Without a result",
+        *("Test set", "Other scores of the test set", "Differences to attention=bahdanau"),
+        *("Dev set, and cost", "Without a result"),
     ]
 
 

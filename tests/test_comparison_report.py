@@ -38,7 +38,7 @@ def test_tables_fit_a_hundred_columns_whatever_the_names(tmp_path):
 
     assert answer.code == 0, answer.err
     assert max(map(len, answer.out.splitlines())) <= 100
-    for heading in ("BLEU", "p boot.", "p rand.", "chrF", "TER", "tokens/s", "minutes", "MiB"):
+    for heading in ("BLEU", "p boot.", "p rand.", "Δ chrF", "TER", "tokens/s", "MiB"):
         assert heading in answer.out
     assert "20.00" in answer.out
     assert "4,960,000" in answer.out
@@ -203,7 +203,10 @@ def test_from_a_sweep_to_a_report(two):
     )
     found = json.loads((report / "comparison.json").read_text())
     assert found["baseline"] == "attention=none"
-    assert found["variants"][0]["p"].keys() == {"bootstrap", "randomisation"}
+    assert found["variants"][0]["these_two_runs"].keys() == {"bootstrap", "randomisation"}
+    tests = found["variants"][0]["tests"]
+    assert list(tests) == ["bleu", "chrf", "loss"]
+    assert all("one seed only" in one["untested"] for one in tests.values())
     measures = found["variants"][0]["measures"]
     assert measures["attention_entropy"]["mean"] > 0
     assert "attention_entropy" not in found["variants"][1]["measures"], "none attends to nothing"

@@ -1,23 +1,22 @@
-"""p-values are those that sacreBLEU's command line prints; bands are those of its BLEU."""
+"""One run against one run: p as sacreBLEU's command prints it; bands are those of its BLEU."""
 
 import json
 import subprocess
 import sys
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from comparison_runs import NONE, RESULT, configured, text, write_run
 from sacrebleu.metrics.bleu import BLEU
 
-from nmt.comparison.comparison import Row, compare
-from nmt.comparison.counts import bleu, counts
-from nmt.comparison.files import to_json
+from nmt.comparison.comparison import compare, tokenizer_of
+from nmt.comparison.files import to_json, to_markdown
+from nmt.comparison.influence import bleu_of_sums, sentence_counts
 from nmt.comparison.lengths import band, buckets, source_lengths
 from nmt.comparison.runs import find_runs
-from nmt.comparison.significance import DISAGREE, NOT_ALL, NOT_TESTED, p_values
-from nmt.comparison.tables import against
+from nmt.comparison.significance import p_values
+from nmt.comparison.tables import two_runs
 
 REFERENCES = text(0)
 
@@ -90,82 +89,67 @@ def test_an_exact_p_counts_every_exchange_that_differs_as_much():
     assert 2 / len(differences) < found < 1
 
 
-def two_variants(folder: Path, seeds: dict[str, dict[int, float]]) -> Row:
-    """The row of `none` against bahdanau; BLEU by variant and seed, a text of each BLEU."""
-    for name, attention in (("bahdanau", None), ("none", NONE)):
-        for seed, score in seeds[name].items():
-            result = {**RESULT, "seed": seed, "bleu": score}
-            lines = worse(seed, round(score))
-            write_run(folder / f"{name}{seed}", configured(attention, seed=seed), result, lines)
-    return compare(find_runs([folder]), "bahdanau", []).rows[1]
-
-
-def test_equal_seeds_are_paired_and_the_largest_p_is_reported(tmp_path):
-    row = two_variants(tmp_path, {"bahdanau": {1: 99, 2: 3}, "none": {1: 2, 2: 2}})
-
-    expected = {
-        seed: p_values(worse(seed, a), {"b": worse(seed, b)}, REFERENCES, "13a")["b"]
-        for seed, a, b in ((1, 99, 2), (2, 3, 2))
-    }
-    assert row.tested == expected
-    assert row.p is not None
-    resampled = [p.bootstrap for p in expected.values()]
-    assert row.p.bootstrap == max(p for p in resampled if p is not None)
-    assert len(set(expected.values())) == 2
-    assert row.p.randomisation == max(p.randomisation for p in expected.values())
-
-
 @pytest.mark.parametrize(
-    ("seeds", "why"),
+    ("seeds", "tested"),
     [
-        ({"bahdanau": {1: 2, 2: 9}, "none": {1: 9, 2: 2}}, DISAGREE),
-        ({"bahdanau": {1: 2}, "none": {1: 3, 2: 9}}, NOT_ALL),
-        ({"bahdanau": {1: 2, 2: 3}, "none": {1: 9}}, NOT_ALL),
-        ({"bahdanau": {1: 2}, "none": {2: 9}}, NOT_TESTED),
+        ({"bahdanau": [1], "none": [1]}, True),
+        ({"bahdanau": [1], "none": [2]}, True),
+        ({"bahdanau": [1], "none": [1, 2]}, False),
+        ({"bahdanau": [1, 2], "none": [1]}, False),
     ],
 )
-def test_there_is_no_p_where_tests_of_pairs_say_nothing_of_the_means(seeds, why, tmp_path):
-    row = two_variants(tmp_path, seeds)
+def test_one_run_against_one_run_is_tested_as_these_two_runs(seeds, tested, tmp_path):
+    for name, attention, share in (("bahdanau", None, 7), ("none", NONE, 2)):
+        for seed in seeds[name]:
+            lines = worse(seed, share)
+            write_run(tmp_path / f"{name}{seed}", configured(attention, seed=seed), RESULT, lines)
+
     found = compare(find_runs([tmp_path]), "bahdanau", [])
 
-    assert row.p is None
-    assert against(row) == [f"{row.difference:+.2f}", "", ""]
-    assert f"{why}: attention=none." in found.notes
+    lines = worse(seeds["bahdanau"][0], 7), worse(seeds["none"][0], 2)
+    expected = p_values(lines[0], {"none": lines[1]}, REFERENCES, "13a")["none"]
+    assert [row.two_runs for row in found.rows] == [None, expected if tested else None]
+    table = two_runs(found)
+    assert [row[0] for row in table.rows] == ["none"] * tested
+    assert "It says nothing of the methods" in table.notes[0]
+    assert all("one seed only" in one.untested["attention=none"] for one in found.tests.values())
     variant = to_json(found)["variants"][1]
-    assert (variant["p"], variant["why_no_p"]) == (None, why)
-    assert ["p" in run for run in variant["runs"]] == [
-        run.seed in row.tested for run in row.variant.runs
-    ]
+    assert variant["these_two_runs"] == (expected._asdict() if tested else None)
+    assert ("p boot." in to_markdown(found, [])) == tested
 
 
-def test_variants_of_other_test_sets_are_not_tested(tmp_path):
+def test_runs_of_other_test_sets_are_not_tested(tmp_path):
     write_run(tmp_path / "a", configured(), RESULT)
     write_run(tmp_path / "b", configured(NONE), RESULT, None, text(5))
 
     found = compare(find_runs([tmp_path]), None, ["test"])
 
-    assert found.rows[1].p is None
-    assert any(note.startswith(f"{NOT_TESTED}: attention=none") for note in found.notes)
+    assert found.rows[1].two_runs is None
+    (name,) = found.tests["bleu"].untested
+    assert found.tests["bleu"].untested[name].startswith("not scored on the same sentences as")
 
 
 def test_the_tokenizer_is_that_of_the_signature(tmp_path):
     """An older run of a language whose tokenizer is another one today."""
     write_run(tmp_path / "a", configured(data__target="zho_Hans"), RESULT)
-    assert compare(find_runs([tmp_path]), None, []).tokenizer == "13a"
+    assert tokenizer_of(compare(find_runs([tmp_path]), None, []).baseline) == "13a"
 
     signatures = {"bleu": "nrefs:1|case:mixed|eff:no|tok:ja-mecab-0.996-IPA|smooth:exp"}
     write_run(tmp_path / "b" / "c", configured(), {**RESULT, "signatures": signatures})
-    assert compare(find_runs([tmp_path / "b"]), None, []).tokenizer == "ja-mecab"
+    found = compare(find_runs([tmp_path / "b"]), None, [])
+    assert tokenizer_of(found.baseline) == "ja-mecab"
 
 
 def test_summed_counts_give_sacrebleus_score():
-    hypotheses = worse(0, 3)
-    counted = counts(hypotheses, REFERENCES, "13a")
+    counted = [
+        sentence_counts({"bleu": BLEU()}, worse(*how), REFERENCES)["bleu"]
+        for how in ((0, 3), (1, 4))
+    ]
 
-    assert counted.shape == (len(REFERENCES), 10)
-    expected = BLEU().corpus_score(hypotheses, [REFERENCES]).score
-    assert bleu(counted.sum(0)) == pytest.approx(expected)
-    found = band([counted, counts(worse(1, 4), REFERENCES, "13a")])
+    scores = [BLEU().corpus_score(worse(*how), [REFERENCES]).score for how in ((0, 3), (1, 4))]
+    assert bleu_of_sums(np.stack(counted).sum(1)) == pytest.approx(scores)
+    found = band(counted)
+    assert found.score == pytest.approx(sum(scores) / 2)
     assert found.low < found.score < found.high
 
 

@@ -199,11 +199,16 @@ def test_what_cannot_be_tested_says_why():
     found = against([one_seed, base, elsewhere, other, longer], "base")
 
     assert found.differences == against([base, other], "base").differences
-    assert "single has one seed" in found.untested["single"]
+    assert found.untested["single"].startswith("one seed only, and how much")
     assert "train it with another seed" in found.untested["single"]
     for name in ("elsewhere", "longer"):
-        assert f"base and {name} were not scored on the same sentences" in found.untested[name]
-    assert against([one_seed, other], "single").visible is None
+        assert found.untested[name].startswith("not scored on the same sentences as base")
+    single = against([one_seed, base, other], "single")
+    assert single.visible is None
+    assert single.untested.keys() == {"base", "other"}
+    assert all(why.startswith("single has one seed only") for why in single.untested.values())
+    with pytest.raises(UserError, match="single cannot be tested against base: one seed only"):
+        difference(base, one_seed)
     with pytest.raises(UserError, match="on one sentence"):
         difference(values("a", crossed(2, 1)), values("b", crossed(2, 1)))
     with pytest.raises(UserError, match="base is the name of two variants"):

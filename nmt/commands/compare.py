@@ -25,7 +25,7 @@ from nmt.report.next_steps import nmt_command, show_next, tensorboard
 from nmt.yamls import config_folder
 
 NAMED = 3  # unfinished runs that are named with the command that finishes them
-LISTS = ("folders", "allow", "sentences")
+LISTS = ("folders", "allow", "sentences", "scores")
 
 
 def main() -> None:
@@ -49,7 +49,8 @@ def run(cfg: DictConfig) -> None:
     folders = [Path(folder) for folder in options.folders]
     runs = find_runs(folders)
     output = require_folder("output", options.output or default_output(folders))
-    comparison = compare(runs, options.baseline, options.allow)
+    scores = [Path(file) for file in options.scores]
+    comparison = compare(runs, options.baseline, options.allow, scores)
     wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
     pages, notes = atlas(comparison, wish)
     comparison.notes += notes
@@ -82,6 +83,8 @@ def as_settings(words: list[str]) -> list[str]:
 
 def as_hydra_reads(key: str, value: str) -> str:
     """Quote a name; put a list that was typed without brackets into them."""
+    if key == "scores" and Path(value).exists():
+        return f"[{quoted(value)}]"
     if key in LISTS and not value.startswith("["):
         return f"[{value}]"
     if key == "baseline" and value != "null" and not is_quoted(value):

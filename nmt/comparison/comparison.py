@@ -1,22 +1,26 @@
 """A comparison: a row a variant, and what has to be said beside the rows."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.comparison.conditions import deviations, require_same
-from nmt.comparison.measures import MEASURES, Statistic, statistic
-from nmt.comparison.runs import Run
-from nmt.comparison.significance import (
-    DISAGREE,
-    EXACT,
-    NOT_ALL,
-    NOT_TESTED,
-    TRIALS,
-    PValues,
-    largest,
-    p_by_seed,
-    why_no_p,
+from nmt.comparison.counts import RunCounts, counts_of_all
+from nmt.comparison.crossed import Tested
+from nmt.comparison.measures import (
+    MEASURES,
+    QUALITY,
+    TESTED,
+    Measure,
+    Statistic,
+    measures_outside,
+    statistic,
 )
+from nmt.comparison.notes import notes
+from nmt.comparison.outside import read_scores
+from nmt.comparison.runs import Run
+from nmt.comparison.significance import PValues, p_values
+from nmt.comparison.testing import Counted, all_against
 from nmt.comparison.variants import Naming, Variant, choose, group, identify, value_of
 from nmt.errors import UserError
 from nmt.evaluation.scores import TOKENIZERS, bleu_tokenizer
@@ -30,14 +34,8 @@ class Row:
     variant: Variant
     statistics: dict[str, Statistic]  # by the names of the measures; what was not measured is not
     difference: float | None  # of the mean BLEU; None: this is the baseline
-    tested: dict[int, PValues]  # by seed
-    why_no_p: str  # empty: there is a p, or this is the baseline
+    two_runs: PValues | None  # of its one run against the baseline's one; None: there are more
     marks: list[int]  # footnotes, from 1
-
-    @property
-    def p(self) -> PValues | None:
-        """The largest p of all seeds; None: there is none."""
-        return None if self.why_no_p or self.difference is None else largest(self.tested)
 
 
 @dataclass
@@ -60,6 +58,9 @@ class Comparison:
     footnotes: list[str]  # what marks refer to
     notes: list[str]  # on the whole
     signatures: dict[str, str]
+    quality: tuple[Measure, ...]  # of the test set, those from outside too
+    tests: dict[str, Tested]  # by score
+    counts: dict[Path, RunCounts]  # by run folder
 
     @property
     def variants(self) -> list[Variant]:
@@ -67,16 +68,23 @@ class Comparison:
         return [row.variant for row in self.rows]
 
     @property
-    def tokenizer(self) -> str:
-        """The tokenizer of BLEU."""
-        return tokenizer_of(self.baseline)
+    def base(self) -> Row:
+        """The row of the baseline."""
+        return next(row for row in self.rows if row.variant is self.baseline)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All that is measured, those from outside behind the others of the test set."""
+        return (*self.quality, *(one for one in MEASURES if one not in QUALITY))
 
 
-def compare(runs: list[Run], baseline: str | None, allow: list[str]) -> Comparison:
+def compare(
+    runs: list[Run], baseline: str | None, allow: list[str], scores: Sequence[Path] = ()
+) -> Comparison:
     """Hold the variants against each other.
 
-    UserError for runs that cannot be compared: none has a result, two are the same, some differ
-    in what is not in ``allow``.
+    ``scores`` are files of :mod:`nmt.comparison.outside`. UserError for runs that cannot be
+    compared: none has a result, two are the same, some differ in what is not in ``allow``.
     """
     done = [run for run in runs if not run.why]
     if not done:
@@ -89,9 +97,13 @@ def compare(runs: list[Run], baseline: str | None, allow: list[str]) -> Comparis
     pairs = [(r, one) for r, one in zip(known, identities, strict=True) if not r.why]
     variants = group([run for run, _ in pairs], [one for _, one in pairs], naming)
     chosen = choose(variants, baseline)
-    tested = p_by_seed(variants, chosen, tokenizer_of(chosen))
+    outside = read_scores(scores, done, [one.name for one in MEASURES])
+    measures = (*QUALITY, *measures_outside(outside))
+    counts = counts_of_all(done, tokenizer_of(chosen), outside)
+    tests = tests_of(variants, chosen, counts, measures)
     footnotes: list[str] = []
-    rows = [row(variant, chosen, tested[variant.name], footnotes) for variant in variants]
+    two_runs = pairs_of_runs(variants, chosen)
+    rows = [row(one, chosen, measures, two_runs.get(one.name), footnotes) for one in variants]
     names = {id(run): naming.name(one) for run, one in zip(known, identities, strict=True)}
     return Comparison(
         rows,
@@ -100,57 +112,72 @@ def compare(runs: list[Run], baseline: str | None, allow: list[str]) -> Comparis
         naming.heading,
         {key: [value_of(one.identity, key) for one in variants] for key in naming.differing},
         footnotes,
-        notes(done, rows, chosen),
+        notes(variants, counts),
         chosen.runs[0].result.get("signatures", {}),
+        measures,
+        tests,
+        counts,
     )
 
 
+def tests_of(
+    variants: Sequence[Variant],
+    baseline: Variant,
+    counts: Mapping[Path, RunCounts],
+    measures: Sequence[Measure],
+) -> dict[str, Tested]:
+    """Test the variants in every score of sentences that a run has, by its name."""
+    counted = [
+        Counted(one.name, str(one.identity.get("model", "")), [counts[r.folder] for r in one.runs])
+        for one in variants
+    ]
+    outside = [one for one in measures if one not in QUALITY]
+    scores = [
+        one.name
+        for one in measures
+        if one in outside
+        or (one.name in TESTED and any(statistic(one, variant) for variant in variants))
+    ]
+    return all_against(counted, baseline.name, scores)
+
+
+def pairs_of_runs(variants: Sequence[Variant], baseline: Variant) -> dict[str, PValues]:
+    """Test single runs against the single run of the baseline, where both have their texts."""
+    (first, *more) = baseline.runs
+    if more or first.hypotheses is None or first.references is None:
+        return {}
+    others = {
+        one.name: run.hypotheses
+        for one in variants
+        if one is not baseline
+        and len(one.runs) == 1
+        and (run := one.runs[0]).hypotheses is not None
+        and run.test_set == first.test_set
+        and run.references == first.references
+    }
+    if not others:
+        return {}
+    return p_values(first.hypotheses, others, first.references, tokenizer_of(baseline))
+
+
 def row(
-    variant: Variant, baseline: Variant, tested: dict[int, PValues], footnotes: list[str]
+    variant: Variant,
+    baseline: Variant,
+    measures: Sequence[Measure],
+    two_runs: PValues | None,
+    footnotes: list[str],
 ) -> Row:
     """Measure a variant; in what it differs though it should not goes to the footnotes."""
-    found = {one.name: value for one in MEASURES if (value := statistic(one, variant))}
+    every = (*measures, *(one for one in MEASURES if one not in QUALITY))
+    found = {one.name: value for one in every if (value := statistic(one, variant))}
     marks: list[int] = []
     for text in deviations(variant, baseline):
         if text not in footnotes:
             footnotes.append(text)
         marks.append(footnotes.index(text) + 1)
     first, base = found["bleu"].mean, [float(run.result["bleu"]) for run in baseline.runs]
-    if variant is baseline:
-        return Row(variant, found, None, tested, "", marks)
-    why = why_no_p(variant, baseline, tested)
-    return Row(variant, found, first - sum(base) / len(base), tested, why, marks)
-
-
-def notes(runs: list[Run], rows: list[Row], baseline: Variant) -> list[str]:
-    """Say what a reader has to know of the numbers."""
-    found: list[str] = []
-    if len(rows) > 1:
-        found.append(
-            f"Δ is the difference of mean BLEU to {baseline.name}. p is of sacreBLEU's paired "
-            f"bootstrap (1,000 resamples) and paired approximate randomisation ({TRIALS:,} trials; "
-            f"exact, and alone, where up to {EXACT} sentences differ): how probable a difference "
-            "as large would be by the choice of test sentences alone."
-        )
-    if any(len(row.tested) > 1 for row in rows):
-        found.append(
-            "With several seeds, runs of equal seeds are tested in pairs, and the largest p of "
-            "them stands here."
-        )
-    for why in (NOT_TESTED, NOT_ALL, DISAGREE):
-        names = [row.variant.name for row in rows if row.why_no_p == why]
-        if names:
-            found.append(f"{why}: {'; '.join(names)}.")
-    if any(run.test_set is None for run in runs):
-        found.append(
-            "Some run folders have no sources.txt and references.txt: whether they were scored "
-            "on the same sentences is not known."
-        )
-    hardware = {(run.result.get("device"), run.result.get("precision")) for run in runs}
-    if len(hardware) > 1:
-        listed = "; ".join(sorted(f"{device} in {precision}" for device, precision in hardware))
-        found.append(f"Speed and memory were measured on different hardware: {listed}.")
-    return found
+    difference = None if variant is baseline else first - sum(base) / len(base)
+    return Row(variant, found, difference, two_runs, marks)
 
 
 def tokenizer_of(variant: Variant) -> str:

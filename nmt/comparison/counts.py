@@ -1,23 +1,49 @@
-"""What BLEU counts, sentence by sentence, and the BLEU of sums of it."""
+"""What the scores of runs are computed from, sentence by sentence."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
-from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.base import Metric
+from sacrebleu.metrics.chrf import CHRF
+
+from nmt.comparison.influence import Counts, sentence_counts
+from nmt.comparison.outside import Outside
+from nmt.comparison.runs import Run
+from nmt.evaluation.scores import bleu_of
+
+RunCounts = dict[str, Counts]  # by test set
 
 
-def counts(hypotheses: list[str], references: list[str], tokenizer: str) -> np.ndarray:
-    """Return what BLEU counts in each sentence, (N,10): 4 matches, 4 n-grams, both lengths."""
-    metric = BLEU(tokenize=tokenizer, effective_order=True)  # else it warns; counts are the same
-    scores = [
-        metric.sentence_score(hypothesis, [reference])
-        for hypothesis, reference in zip(hypotheses, references, strict=True)
-    ]
-    return np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in scores])
+def counts_of_all(
+    runs: Sequence[Run], tokenizer: str, outside: Sequence[Outside]
+) -> dict[Path, RunCounts]:
+    """Count what BLEU, chrF, the loss and scores from outside are made of, by run folder.
+
+    ``tokenizer`` is BLEU's.
+    """
+    metrics = {"bleu": bleu_of(tokenizer), "chrf": CHRF()}
+    known = all(run.test_set is not None for run in runs)
+    found: dict[Path, RunCounts] = {}
+    for run in runs:
+        given = {
+            one.name: np.stack([one.values[run.folder], np.ones(len(one.values[run.folder]))], 1)
+            for one in outside
+        }
+        name = run.test_set if known else fingerprint(run.references)
+        found[run.folder] = {str(name): {**counts_of(run, metrics), **given}}
+    return found
 
 
-def bleu(summed: np.ndarray) -> float:
-    """Return the BLEU of summed counts, (10,)."""
-    numbers = [int(number) for number in summed]
-    found = BLEU.compute_bleu(
-        numbers[:4], numbers[4:8], numbers[8], numbers[9], smooth_method="exp"
-    )
-    return found.score
+def counts_of(run: Run, metrics: Mapping[str, Metric]) -> dict[str, np.ndarray]:
+    """Count what a run's own scores are made of, as far as it has kept its texts and losses."""
+    found: dict[str, np.ndarray] = {}
+    if run.hypotheses is not None and run.references is not None:
+        found |= sentence_counts(metrics, run.hypotheses, run.references)
+    return found if run.losses is None else {**found, "loss": run.losses}
+
+
+def fingerprint(references: list[str] | None) -> str:
+    """Return what tells test sets apart where older runs have not kept their sources."""
+    return hashlib.sha256("\n".join(references or []).encode()).hexdigest()[:12]

@@ -23,6 +23,10 @@ from nmt.errors import UserError
 
 LEVEL = 0.05
 POWER = 0.8
+ONE_SEED = (
+    "and how much a score varies with the seed is not seen in one run: train it with another seed. "
+    "One run each can only say whether these two runs differ, not whether the methods do"
+)
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,11 @@ def against(variants: Sequence[Values], baseline: str) -> Tested:
     for one in variants:
         if one is base:
             continue
-        try:
+        why = why_not(base, one)
+        if why:
+            untested[one.name] = why
+        else:
             differences[one.name] = difference(base, one, seeds)
-        except UserError as error:
-            untested[one.name] = str(error)
     corrected = holm({name: one.p for name, one in differences.items()})
     kinds = [one.kind for one in able]
     own = [
@@ -115,7 +120,9 @@ def difference(
     ``seeds`` has the variance over seeds to use for each, by name; None: of its own runs.
     UserError for different sentences, for one seed, and for a test set of one sentence.
     """
-    require_comparable(first, second)
+    why = why_not(first, second)
+    if why:
+        raise UserError(f"{second.name} cannot be tested against {first.name}: {why}")
     rounding = max(first.rounding, second.rounding)
     delta = second.score - first.score
     sources: dict[SeedVariance, float] = defaultdict(float)  # variances and their weights
@@ -167,25 +174,23 @@ def same_sentences(first: Values, second: Values) -> bool:
     return (first.test_sets, first.sizes) == (second.test_sets, second.sizes)
 
 
-def require_comparable(first: Values, second: Values) -> None:
-    """Raise UserError for variants that cannot be tested against each other."""
+def why_not(first: Values, second: Values) -> str:
+    """Say why the second variant cannot be tested against the first; empty: it can.
+
+    The second is not named, so that several to which the same applies are told in one message.
+    """
     if not same_sentences(first, second):
-        raise UserError(
-            f"{first.name} and {second.name} were not scored on the same sentences: score both on "
-            "the same test sets"
-        )
-    for one in (first, second):
-        if one.num_seeds < 2:
-            raise UserError(
-                f"{one.name} has one seed, and how much it varies with the seed is not known: "
-                "train it with another seed. One run each can only say whether these two runs "
-                "differ, not whether the methods do"
-            )
+        return f"not scored on the same sentences as {first.name}: score both on the same test sets"
+    if first.num_seeds < 2:
+        return f"{first.name} has one seed only, {ONE_SEED}"
+    if second.num_seeds < 2:
+        return f"one seed only, {ONE_SEED}"
     if min(first.sizes) < 2:
-        raise UserError(
-            f"{first.name} and {second.name} were scored on one sentence, and how much they vary "
-            "with the sentence is not known: score them on more"
+        return (
+            "scored on one sentence, and how much a score varies with the sentence is not known: "
+            "score on more"
         )
+    return ""
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:

@@ -2,11 +2,14 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
+from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison, Row
-from nmt.comparison.measures import MEASURES
-from nmt.comparison.tables import Grid, different, footnotes, grids, legend
+from nmt.comparison.crossed import Tested
+from nmt.comparison.significance import PValues
+from nmt.comparison.tables import different, footnotes, grids, legend
 from nmt.data.text import one_line
 from nmt.report.table import markdown, plain
 
@@ -22,6 +25,8 @@ LATEX = {
     "|": r"$|$",
     **{mark: f"$^{number}$" for number, mark in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
 }
+# The keys and columns of a test.
+OF_A_TEST = ("difference", "low", "high", "p", "p_holm", "standard_error", "df", "visible")
 
 
 def to_markdown(comparison: Comparison, figures: list[tuple[str, str]]) -> str:
@@ -29,9 +34,10 @@ def to_markdown(comparison: Comparison, figures: list[tuple[str, str]]) -> str:
     parts = ["# Comparison"]
     for grid in (*grids(comparison), different(comparison)):
         if grid.rows:
-            parts += [f"## {grid.title}", markdown(grid.header, grid.rows)]
+            parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows)]
+            parts += map(plain, grid.notes)
     parts += map(plain, footnotes(comparison))
-    parts += ["## What is measured", markdown(("", "meaning"), legend())]
+    parts += ["## What is measured", markdown(("", "meaning"), legend(comparison))]
     rows = list(comparison.signatures.items())
     parts += ["## Signatures", markdown(("score", "signature"), rows)] if rows else []
     parts += [f"## {title}\n\n![{title}]({file})" for title, file in figures]
@@ -40,14 +46,15 @@ def to_markdown(comparison: Comparison, figures: list[tuple[str, str]]) -> str:
 
 def to_csv(comparison: Comparison) -> str:
     """Return a row a variant, and a row a run without a result; unrounded, blank where unknown."""
-    rows = [csv_row(row) for row in comparison.rows]
+    rows = [csv_row(row, comparison) for row in comparison.rows]
     rows += [
         {"variant": one.name, "seeds": max(one.run.seed, 0) or "", "why": one.run.why}
         for one in comparison.missing
     ]
-    measured = [f"{one.name}{end}" for one in MEASURES for end in ("", "_deviation")]
-    tested = ["difference", "p_bootstrap", "p_randomisation"]
-    header = ["variant", "seeds", *measured, *tested, "footnotes", "why"]
+    measured = [f"{one.name}{end}" for one in comparison.measures for end in ("", "_deviation")]
+    tested = [f"{score}_{key}" for score in comparison.tests for key in OF_A_TEST]
+    pairs = [f"two_runs_p_{key}" for key in PValues._fields]
+    header = ["variant", "seeds", *measured, "difference", *tested, *pairs, "footnotes", "why"]
     text = io.StringIO()
     writer = csv.DictWriter(text, header, lineterminator="\n")
     writer.writeheader()
@@ -58,7 +65,7 @@ def to_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def csv_row(row: Row) -> dict[str, object]:
+def csv_row(row: Row, comparison: Comparison) -> dict[str, object]:
     """Return the cells of a variant."""
     cells: dict[str, object] = {
         "variant": row.variant.name,
@@ -68,16 +75,25 @@ def csv_row(row: Row) -> dict[str, object]:
     }
     for name, found in row.statistics.items():
         cells |= {name: found.mean, f"{name}_deviation": found.deviation}
-    if row.p:
-        cells |= {"p_bootstrap": row.p.bootstrap, "p_randomisation": row.p.randomisation}
+    for score, tested in comparison.tests.items():
+        if row.variant.name in tested.differences:
+            test = test_of(tested, row.variant.name)
+            cells |= {f"{score}_{key}": value for key, value in test.items()}
+    if row.two_runs:
+        cells |= {f"two_runs_p_{key}": value for key, value in row.two_runs._asdict().items()}
     return cells
 
 
 def to_latex(comparison: Comparison) -> str:
     """Return the tables for LaTeX with the package booktabs."""
-    parts = [latex_table(grid) for grid in grids(comparison)]
-    notes = [f"{latex(line)}\\par" for line in footnotes(comparison)]
+    parts = ["\n".join([latex_table(grid), *pars(grid.notes)]) for grid in grids(comparison)]
+    notes = pars(footnotes(comparison))
     return "% \\usepackage{booktabs}\n" + "\n\n".join([*parts, *notes]) + "\n"
+
+
+def pars(lines: Sequence[str]) -> list[str]:
+    """Return lines as paragraphs of LaTeX."""
+    return [f"{latex(line)}\\par" for line in lines]
 
 
 def latex_table(grid: Grid) -> str:
@@ -104,23 +120,30 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "baseline": comparison.baseline.name,
         "signatures": comparison.signatures,
-        "variants": [json_row(row) for row in comparison.rows],
+        "tests": {
+            score: {
+                "comparisons": len(found.differences),
+                "smallest_visible_difference": found.visible,
+                "own_variance": found.own_variance,
+            }
+            for score, found in comparison.tests.items()
+        },
+        "variants": [json_row(row, comparison) for row in comparison.rows],
         "without_result": [
             {"name": one.name, "run": str(one.run.folder), "why": one.run.why}
             for one in comparison.missing
         ],
         "settings": comparison.settings,
         "footnotes": comparison.footnotes,
-        "notes": comparison.notes,
+        "notes": [*(note for grid in grids(comparison) for note in grid.notes), *comparison.notes],
     }
 
 
-def json_row(row: Row) -> dict[str, Any]:
-    """Return a variant: each measure over its runs, and of each run."""
+def json_row(row: Row, comparison: Comparison) -> dict[str, Any]:
+    """Return a variant: each measure over its runs, and of each run, and its tests."""
     runs = [
         {"run": str(run.folder), "seed": run.seed}
-        | {one.name: value for one in MEASURES if (value := one.read(run)) is not None}
-        | ({"p": row.tested[run.seed]._asdict()} if run.seed in row.tested else {})
+        | {one.name: value for one in comparison.measures if (value := one.read(run)) is not None}
         for run in row.variant.runs
     ]
     return {
@@ -128,8 +151,23 @@ def json_row(row: Row) -> dict[str, Any]:
         "seeds": row.variant.seeds,
         "measures": {name: found._asdict() for name, found in row.statistics.items()},
         "difference": row.difference,
-        "p": row.p._asdict() if row.p else None,
-        "why_no_p": row.why_no_p or None,
+        "tests": {
+            score: test_of(found, row.variant.name)
+            for score, found in comparison.tests.items()
+            if row.difference is not None
+        },
+        "these_two_runs": row.two_runs._asdict() if row.two_runs else None,
         "footnotes": row.marks,
         "runs": runs,
     }
+
+
+def test_of(tested: Tested, variant: str) -> dict[str, Any]:
+    """Return the test of a variant in one score, or why there is none."""
+    found = tested.differences.get(variant)
+    if found is None:
+        return {"untested": tested.untested[variant]}
+    low, high = found.interval
+    corrected = tested.corrected[variant]
+    numbers = (found.delta, low, high, found.p, corrected, found.error, found.df, found.visible)
+    return dict(zip(OF_A_TEST, numbers, strict=True))

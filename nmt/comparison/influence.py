@@ -43,6 +43,11 @@ def corpus_score(score: str, counts: np.ndarray) -> float:
     return formula(score)(totals_of(counts)).item()
 
 
+def bleu_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return the BLEU of each row of summed counts, (...,10)."""
+    return bleu(torch.from_numpy(sums.astype(np.float64))).numpy()
+
+
 def influence(score: str, counts: np.ndarray) -> np.ndarray:
     """Return a value for each sentence, (N,), in units of the score; their mean is the score."""
     totals = totals_of(counts).requires_grad_()
@@ -63,19 +68,18 @@ def formula(score: str) -> Callable[[Tensor], Tensor]:
 
 
 def bleu(totals: Tensor) -> Tensor:
-    """Return BLEU from 0 to 100 with sacreBLEU's smoothing `exp`; totals: (10,).
+    """Return BLEU from 0 to 100 with sacreBLEU's smoothing `exp`; totals: (...,10).
 
     The first order without a match counts as half a match, the next as a quarter (Chen and Cherry
     2014, method 3). Without any match, or where no sentence has four words, BLEU is 0.
     """
-    hypothesis, reference = totals[:2]
-    matches, ngrams = totals[2 : 2 + ORDERS], totals[2 + ORDERS :]
-    if not matches.any() or not ngrams.all():
-        return 0 * totals.sum()
-    smoothed = 0.5 ** (matches == 0).cumsum(0)
-    precisions = torch.where(matches > 0, matches, smoothed) / ngrams
-    brevity = 1 - reference / hypothesis if hypothesis < reference else 0
-    return 100 * (brevity + precisions.log().mean()).exp()
+    matches, ngrams = totals[..., 2 : 2 + ORDERS], totals[..., 2 + ORDERS :]
+    counted = matches.any(-1) & ngrams.all(-1)
+    hypothesis, reference = totals[..., 0].where(counted, 1), totals[..., 1]
+    smoothed = 0.5 ** (matches == 0).cumsum(-1)
+    precisions = torch.where(matches > 0, matches, smoothed) / ngrams.where(counted[..., None], 1)
+    brevity = torch.where(hypothesis < reference, 1 - reference / hypothesis, 0)
+    return torch.where(counted, 100 * (brevity + precisions.log().mean(-1)).exp(), 0)
 
 
 def chrf(totals: Tensor) -> Tensor:

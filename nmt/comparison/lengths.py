@@ -1,10 +1,13 @@
 """BLEU by the length of the source (Bahdanau et al. 2015, fig. 2), with confidence bands."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from nmt.comparison.counts import bleu, counts
+from nmt.comparison.counts import RunCounts
+from nmt.comparison.influence import bleu_of_sums
 from nmt.comparison.variants import Variant
 from nmt.data.language import spaceless
 
@@ -74,18 +77,18 @@ def band(counted: list[np.ndarray]) -> Band:
     draw = np.random.default_rng(SEED)
     num = len(counted[0])
     drawn = draw.multinomial(num, np.full(num, 1 / num), size=SAMPLES)  # (SAMPLES,N)
-    sampled = np.mean([[bleu(row) for row in drawn @ one] for one in counted], axis=0)
+    sampled = np.mean([bleu_of_sums(drawn @ one) for one in counted], axis=0)
     low, high = np.percentile(sampled, BAND)
-    return Band(float(np.mean([bleu(one.sum(0)) for one in counted])), float(low), float(high))
+    return Band(float(np.mean([bleu_of_sums(one.sum(0)) for one in counted])), low, high)
 
 
 def by_length(
-    variant: Variant, found: list[Bucket], references: list[str], tokenizer: str
+    variant: Variant, found: list[Bucket], test_set: str, counts: Mapping[Path, RunCounts]
 ) -> list[Band]:
     """Return the score of a variant in each bucket: the mean over its runs. Empty: no texts."""
     counted = [
-        counts(run.hypotheses, references, tokenizer)
+        here["bleu"]
         for run in variant.runs
-        if run.hypotheses is not None and run.references == references
+        if "bleu" in (here := counts[run.folder].get(test_set, {}))
     ]
     return [band([one[b.places] for one in counted]) for b in found] if counted else []

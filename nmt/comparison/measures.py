@@ -1,10 +1,11 @@
 """What is measured of a run, and of a variant: one list, which every table is made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
+from nmt.comparison.outside import Outside
 from nmt.comparison.runs import Run
 from nmt.comparison.variants import Variant
 from nmt.report.hparams import number
@@ -101,6 +102,22 @@ COST = (
     ),
 )
 MEASURES = (*QUALITY, *DEV, *COST)
+TESTED = ("bleu", "chrf", "loss")  # whose counts are kept for each sentence
+SMALL = 10.0  # scores from outside below it have four digits
+
+
+def measures_outside(found: Sequence[Outside]) -> tuple[Measure, ...]:
+    """Return the mean of each score that comes from outside as a measure of a run."""
+    return tuple(
+        Measure(
+            one.name,
+            one.name,
+            4 if all(abs(values).max() < SMALL for values in one.values.values()) else 2,
+            lambda run, one=one: float(one.values[run.folder].mean()),
+            f"the mean over sentences, of {one.file.name}",
+        )
+        for one in found
+    )
 
 
 def statistic(measure: Measure, variant: Variant) -> Statistic | None:

@@ -8,9 +8,10 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from nmt.comparison.atlas import Page, drawn_runs
+from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.plots import Plot
-from nmt.comparison.tables import Grid, different, footnotes, grids, legend
+from nmt.comparison.tables import different, footnotes, grids, legend
 from nmt.data.text import one_line
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -37,7 +38,7 @@ def to_html(comparison: Comparison, plots: list[Plot], pages: list[Page]) -> str
             {"number": one.number, "image": png_uri(one), "texts": texts(comparison, one)}
             for one in pages
         ],
-        legend=legend(),
+        legend=legend(comparison),
         signatures=comparison.signatures,
     )
 

@@ -79,13 +79,14 @@ def length_figure(comparison: Comparison) -> Figure | None:
     if base.sources is None or base.references is None:
         return None
     language = str(comparison.baseline.identity.get("data.source", "en"))
+    (test_set,) = comparison.counts[base.folder]
     found = buckets(source_lengths(base.sources, language))
     figure, axes = blank(
         f"source length in {'characters' if spaceless(language) else 'words'}", "BLEU"
     )
     centres = [bucket.length for bucket in found]
     for place, variant in enumerate(comparison.variants):
-        bands = by_length(variant, found, base.references, comparison.tokenizer)
+        bands = by_length(variant, found, test_set, comparison.counts)
         if bands:
             drawn = style(place)
             axes.plot(centres, [b.score for b in bands], label=label(variant.short), **drawn)

@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nmt.comparison.losses import kept_losses
 from nmt.data.text import shortened
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
+from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES
 from nmt.files import lines_of
 from nmt.foreign import is_number, read_json, refuse_links
 from nmt.report.logger import read_metrics
@@ -52,6 +55,11 @@ class Run:
         return self._lines(SOURCES)
 
     @cached_property
+    def losses(self) -> np.ndarray | None:
+        """Nats and pieces of each reference, (N,2); None: they were not kept."""
+        return kept_losses(self.folder)
+
+    @cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """What was logged while it trained, a step a line."""
         return read_metrics(self.folder)
@@ -86,7 +94,7 @@ class Run:
 
     def read(self) -> None:
         """Read all that is read when it is asked for. UserError for what cannot be read."""
-        for name in ("hypotheses", "references", "sources", "metrics", "alignment"):
+        for name in ("hypotheses", "references", "sources", "losses", "metrics", "alignment"):
             getattr(self, name)
 
     def _lines(self, name: str) -> list[str] | None:
@@ -181,6 +189,7 @@ def why_not(run: Run) -> str:
         return f"{RESULT} {wrong}"
     run.read()
     texts = {HYPOTHESES: run.hypotheses, REFERENCES: run.references, SOURCES: run.sources}
+    texts |= {LOSSES: run.losses}
     numbers = {name: len(lines) for name, lines in texts.items() if lines is not None}
     if len(set(numbers.values())) < 2:
         return ""

@@ -1,4 +1,8 @@
-"""Whether a difference in BLEU could be chance: paired bootstrap and randomisation tests."""
+"""Whether one run against one run is chance: sacreBLEU's paired tests over other sentences.
+
+They say whether these two *runs* would differ on other sentences, and nothing of the methods:
+`nmt.comparison.crossed` tests those.
+"""
 
 import os
 from collections.abc import Sequence
@@ -8,18 +12,12 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest, Result
 
-from nmt.comparison.counts import bleu, counts
-from nmt.comparison.variants import Variant
+from nmt.comparison.influence import bleu_of_sums, sentence_counts
+from nmt.evaluation.scores import bleu_of
 
 TRIALS = 10_000  # of the randomisation test …
 EXACT = 13  # … but all exchanges of two translations where these many sentences differ, or fewer
 ROUNDING = 1e-9  # BLEU
-NOT_TESTED = (
-    "No p, for want of a run of the same seed with the same test set in the baseline, or of its "
-    "translations"
-)
-NOT_ALL = "No p: Δ is a mean over more runs than the seeds that both have, which could be tested"
-DISAGREE = "No p: better than the baseline with one seed and worse with another"
 
 
 class PValues(NamedTuple):
@@ -38,13 +36,14 @@ def p_values(
     resamples. It is left out where no more than EXACT sentences differ in what BLEU counts: it
     needs many, and :func:`randomisation` is exact there. Where two have the same BLEU p is 1.
     """
-    first = counts(baseline, references, tokenizer)
-    counted = {name: counts(lines, references, tokenizer) for name, lines in others.items()}
+    metric = {"bleu": bleu_of(tokenizer)}
+    first = sentence_counts(metric, baseline, references)["bleu"]
     resampled = bootstrap(baseline, others, references, tokenizer)
     found: dict[str, PValues] = {}
-    for name, other in counted.items():
+    for name, lines in others.items():
+        other = sentence_counts(metric, lines, references)["bleu"]
         p: float | None = resampled[name]
-        if bleu(first.sum(0)) == bleu(other.sum(0)):
+        if bleu_of_sums(first.sum(0)) == bleu_of_sums(other.sum(0)):
             p = 1.0
         elif differing(first, other).sum() <= EXACT:
             p = None
@@ -87,8 +86,8 @@ def randomisation(first: np.ndarray, other: np.ndarray) -> float:
         exchanged = draw.integers(2, size=(TRIALS, len(first)), dtype=bool)[:, differ]  # (TRIALS,K)
     change = exchanged.astype(float) @ (other - first)[differ]  # (…,10), whole numbers
     ours, theirs = first.sum(0) + change, other.sum(0) - change
-    differences = np.array([abs(bleu(a) - bleu(b)) for a, b in zip(ours, theirs, strict=True)])
-    least = abs(bleu(first.sum(0)) - bleu(other.sum(0))) - ROUNDING
+    differences = abs(bleu_of_sums(ours) - bleu_of_sums(theirs))
+    least = abs(bleu_of_sums(first.sum(0)) - bleu_of_sums(other.sum(0))) - ROUNDING
     as_large = int((differences >= least).sum())
     exact = number <= EXACT
     return as_large / len(differences) if exact else (as_large + 1) / (TRIALS + 1)
@@ -103,53 +102,3 @@ def seed_of_tests() -> int | None:
     """Return the seed of sacreBLEU's tests; None: another one every time."""
     given = os.environ.get("SACREBLEU_SEED", "12345")
     return None if given.lower() == "none" else int(given) or None
-
-
-def p_by_seed(
-    variants: list[Variant], baseline: Variant, tokenizer: str
-) -> dict[str, dict[int, PValues]]:
-    """Test every variant against the baseline's run of the same seed: by name and seed.
-
-    Runs without translations, of a seed that the baseline does not have, or of another test set
-    are not tested.
-    """
-    found: dict[str, dict[int, PValues]] = {variant.name: {} for variant in variants}
-    for run in baseline.runs:
-        if run.hypotheses is None or run.references is None:
-            continue
-        others = {
-            variant.name: other.hypotheses
-            for variant in variants
-            if variant is not baseline
-            and (other := variant.of_seed(run.seed)) is not None
-            and other.hypotheses is not None
-            and other.test_set == run.test_set
-        }
-        if others:
-            tested = p_values(run.hypotheses, others, run.references, tokenizer)
-            for name, values in tested.items():
-                found[name][run.seed] = values
-    return found
-
-
-def why_no_p(variant: Variant, baseline: Variant, tested: dict[int, PValues]) -> str:
-    """Say why the tests of pairs of runs say nothing of the difference of means; "": they do."""
-    if not tested:
-        return NOT_TESTED
-    if tested.keys() != {*variant.seeds, *baseline.seeds}:
-        return NOT_ALL
-    bleus = [
-        {run.seed: float(run.result["bleu"]) for run in one.runs} for one in (variant, baseline)
-    ]
-    differences = [bleus[0][seed] - bleus[1][seed] for seed in tested]
-    return DISAGREE if min(differences) < 0 < max(differences) else ""
-
-
-def largest(tested: dict[int, PValues]) -> PValues:
-    """Return the largest p of all seeds, the most careful summary."""
-    resampled = [values.bootstrap for values in tested.values()]
-    known = [p for p in resampled if p is not None]
-    return PValues(
-        max(known) if len(known) == len(resampled) else None,
-        max(values.randomisation for values in tested.values()),
-    )

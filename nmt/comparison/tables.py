@@ -1,59 +1,127 @@
 """The tables of a comparison as text, whatever they are written into."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from nmt.comparison.comparison import Comparison, Row
-from nmt.comparison.measures import COST, DEV, MEASURES, QUALITY, Measure, Statistic
-
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-class Grid(NamedTuple):
-    """A table: the first columns are text, the others numbers; a blank cell was not measured."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    text_columns: int = 1
+from nmt.comparison.cells import (
+    SUPERSCRIPTS,
+    Grid,
+    against,
+    change,
+    headings,
+    interval,
+    mean,
+    measured,
+    name,
+    p_value,
+    seeds,
+    spread,
+)
+from nmt.comparison.comparison import Comparison
+from nmt.comparison.measures import COST, DEV
+from nmt.comparison.notes import note_of_others, note_of_two_runs, notes_of_tests
 
 
 def grids(comparison: Comparison) -> list[Grid]:
-    """Return quality, cost, and the runs without a result, as far as there are such."""
-    found = [quality(comparison), cost(comparison)]
-    return [*found, missing(comparison)] if comparison.missing else found
+    """Return all tables but that of the settings, as far as there is something in them."""
+    every = (
+        quality(comparison),
+        others(comparison),
+        differences(comparison),
+        two_runs(comparison),
+        cost(comparison),
+        missing(comparison),
+    )
+    return [grid for grid in every if grid.rows]
+
+
+def grids_in_short(comparison: Comparison) -> list[Grid]:
+    """Return the tables that fit a terminal: all but the long one of every score's difference."""
+    return [grid for grid in grids(comparison) if grid != differences(comparison)]
 
 
 def quality(comparison: Comparison) -> Grid:
-    """What the test set says: mean ± standard deviation, difference to the baseline, p."""
-    bleu, *others = measured(comparison, QUALITY)
-    header = [
-        comparison.heading,
-        "seeds",
-        bleu.heading,
-        "Δ",
-        "p boot.",
-        "p rand.",
-        *headings(others),
-    ]
+    """BLEU of the test set: mean ± standard deviation, difference to the baseline, p."""
+    tested = comparison.tests["bleu"]
+    more = ["95 %", "p", "p Holm"] if tested.differences else []
+    header = [comparison.heading, "seeds", "BLEU", "Δ", *more]
     rows = [
-        [name(row), seeds(row), spread(row.statistics["bleu"]), *against(row), *cells(row, others)]
+        [
+            name(row),
+            seeds(row),
+            spread(row.statistics["bleu"]),
+            *against(row, tested)[: 1 + len(more)],
+        ]
         for row in comparison.rows
     ]
-    return Grid("Test set", header, rows, text_columns=2)
+    said = notes_of_tests(comparison.tests, comparison.quality, comparison.baseline.name)
+    notes = tuple(said) if len(rows) > 1 else ()
+    return Grid("Test set", header, rows, text_columns=2, notes=notes)
+
+
+def others(comparison: Comparison) -> Grid:
+    """The other scores of the test set, and the differences of those that are tested."""
+    shown = [one for one in measured(comparison, comparison.quality) if one.name != "bleu"]
+    header = [comparison.heading]
+    columns = [[name(row) for row in comparison.rows]]
+    for one in shown:
+        header.append(one.heading)
+        columns.append([mean(row, one) for row in comparison.rows])
+        if one.name in comparison.tests and len(comparison.rows) > 1:
+            header.append(f"Δ {one.heading}")
+            columns.append([change(comparison, row, one) for row in comparison.rows])
+    rows = [list(row) for row in zip(*columns, strict=True)] if shown else []
+    tested = any(one.differences for one in comparison.tests.values())
+    notes = (note_of_others(),) if tested and shown else ()
+    return Grid("Other scores of the test set", header, rows, notes=notes)
+
+
+def differences(comparison: Comparison) -> Grid:
+    """Every score of every variant against the baseline."""
+    header = [comparison.heading, "score", "mean", "Δ", "95 %", "p", "p Holm", "df", "visible"]
+    rows: list[list[str]] = []
+    for row in comparison.rows:
+        for one in comparison.quality:
+            found = comparison.tests.get(one.name)
+            test = found and found.differences.get(row.variant.name)
+            if found and test:
+                digits = one.digits
+                rows.append(
+                    [
+                        name(row),
+                        one.heading,
+                        mean(row, one),
+                        f"{test.delta:+.{digits}f}",
+                        interval(test, digits),
+                        p_value(test.p),
+                        p_value(found.corrected[row.variant.name]),
+                        f"{test.df:,.1f}",
+                        f"{test.visible:.{digits}f}",
+                    ]
+                )
+    return Grid(f"Differences to {comparison.baseline.name}", header, rows, text_columns=2)
+
+
+def two_runs(comparison: Comparison) -> Grid:
+    """Single runs against the single run of the baseline."""
+    rows = [
+        [
+            name(row),
+            seeds(row),
+            f"{row.difference:+.2f}",
+            "" if row.two_runs.bootstrap is None else f"{row.two_runs.bootstrap:.4f}",
+            f"{row.two_runs.randomisation:.4f}",
+        ]
+        for row in comparison.rows
+        if row.two_runs
+    ]
+    header = [comparison.heading, "seed", "Δ BLEU", "p boot.", "p rand."]
+    notes = (note_of_two_runs(comparison.baseline.name),)
+    return Grid("These two runs", header, rows, text_columns=2, notes=notes)
 
 
 def cost(comparison: Comparison) -> Grid:
     """What the dev set says, and what training and translating took; nothing nobody has."""
     shown = measured(comparison, (*DEV, *COST))
-    rows = [[name(row), *cells(row, shown)] for row in comparison.rows]
+    rows = [[name(row), *(mean(row, one) for one in shown)] for row in comparison.rows]
     return Grid("Dev set, and cost", [comparison.heading, *headings(shown)], rows)
-
-
-def measured(comparison: Comparison, measures: Sequence[Measure]) -> list[Measure]:
-    """Return the measures that a variant has."""
-    has = {key for row in comparison.rows for key in row.statistics}
-    return [one for one in measures if one.name in has]
 
 
 def missing(comparison: Comparison) -> Grid:
@@ -72,9 +140,9 @@ def different(comparison: Comparison) -> Grid:
     return Grid("Settings that differ", ["setting", *names], rows, text_columns=1 + len(names))
 
 
-def legend() -> list[tuple[str, str]]:
+def legend(comparison: Comparison) -> list[tuple[str, str]]:
     """Return what every heading means."""
-    return [(one.heading, one.meaning) for one in MEASURES]
+    return [(one.heading, one.meaning) for one in comparison.measures]
 
 
 def footnotes(comparison: Comparison) -> list[str]:
@@ -84,41 +152,3 @@ def footnotes(comparison: Comparison) -> list[str]:
         for number, text in enumerate(comparison.footnotes, start=1)
     ]
     return [*marked, *comparison.notes]
-
-
-def headings(measures: list[Measure]) -> list[str]:
-    """Return the headings of measures."""
-    return [one.heading for one in measures]
-
-
-def name(row: Row) -> str:
-    """Return a variant's short name with its marks; the keys stand above."""
-    marks = " ".join(str(mark).translate(SUPERSCRIPTS) for mark in row.marks)
-    return f"{row.variant.short} {marks}".rstrip()
-
-
-def seeds(row: Row) -> str:
-    """List the seeds."""
-    return " ".join(str(seed) for seed in row.variant.seeds if seed >= 0)
-
-
-def spread(found: Statistic) -> str:
-    """Write 34.09 ± 0.21; no deviation of one run."""
-    deviation = "" if found.deviation is None else f" ± {found.deviation:.2f}"
-    return f"{found.mean:.2f}{deviation}"
-
-
-def against(row: Row) -> list[str]:
-    """Write the difference to the baseline, and both p."""
-    if row.difference is None:
-        return ["baseline", "", ""]
-    tested = ["" if p is None else f"{p:.4f}" for p in row.p or (None, None)]
-    return [f"{row.difference:+.2f}", *tested]
-
-
-def cells(row: Row, measures: list[Measure]) -> list[str]:
-    """Write the means of measures; blank where there is none."""
-    return [
-        f"{found.mean:,.{one.digits}f}" if (found := row.statistics.get(one.name)) else ""
-        for one in measures
-    ]

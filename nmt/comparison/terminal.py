@@ -6,8 +6,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison
-from nmt.comparison.tables import Grid, footnotes, grids
+from nmt.comparison.tables import footnotes, grids_in_short
 from nmt.report.console import PlainConsole
 
 WIDTH = 100  # columns
@@ -17,8 +18,12 @@ def print_comparison(comparison: Comparison) -> None:
     """Print the tables and what has to be said beside them to standard output."""
     console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     width = min(WIDTH, console.width)
-    for grid in grids(comparison):
+    for grid in grids_in_short(comparison):
         console.print(drawn(grid), width=width)
+        for line in grid.notes:
+            console.print(Text(line), width=width)
+        if grid.notes:
+            console.print()
     for line in footnotes(comparison):
         console.print(Text(line), width=width)
 

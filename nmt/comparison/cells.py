@@ -1,0 +1,88 @@
+"""What stands in the cells of a comparison's tables, and what a table is."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nmt.comparison.comparison import Comparison, Row
+from nmt.comparison.crossed import LEVEL, Difference, Tested
+from nmt.comparison.measures import Measure, Statistic
+from nmt.comparison.notes import STAR
+
+SMALLEST = 0.001  # p that is written
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Grid(NamedTuple):
+    """A table: the first columns are text, the others numbers; a blank cell was not measured."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    text_columns: int = 1
+    notes: tuple[str, ...] = ()  # to be read below it
+
+
+def measured(comparison: Comparison, measures: Sequence[Measure]) -> list[Measure]:
+    """Return the measures that a variant has."""
+    has = {key for row in comparison.rows for key in row.statistics}
+    return [one for one in measures if one.name in has]
+
+
+def headings(measures: list[Measure]) -> list[str]:
+    """Return the headings of measures."""
+    return [one.heading for one in measures]
+
+
+def name(row: Row) -> str:
+    """Return a variant's short name with its marks; the keys stand above."""
+    marks = " ".join(str(mark).translate(SUPERSCRIPTS) for mark in row.marks)
+    return f"{row.variant.short} {marks}".rstrip()
+
+
+def seeds(row: Row) -> str:
+    """List the seeds."""
+    return " ".join(str(seed) for seed in row.variant.seeds if seed >= 0)
+
+
+def spread(found: Statistic) -> str:
+    """Write 34.09 ± 0.21; no deviation of one run."""
+    deviation = "" if found.deviation is None else f" ± {found.deviation:.2f}"
+    return f"{found.mean:.2f}{deviation}"
+
+
+def against(row: Row, tested: Tested) -> list[str]:
+    """Write the difference to the baseline, its interval, p, and p by Holm."""
+    if row.difference is None:
+        return ["baseline", "", "", ""]
+    found = tested.differences.get(row.variant.name)
+    if found is None:
+        return [f"{row.difference:+.2f}", "", "", ""]
+    corrected = tested.corrected[row.variant.name]
+    return [f"{row.difference:+.2f}", interval(found, 2), p_value(found.p), p_value(corrected)]
+
+
+def change(comparison: Comparison, row: Row, measure: Measure) -> str:
+    """Write the difference to the baseline in a measure, with a star where it is significant."""
+    found = row.statistics.get(measure.name)
+    base = comparison.base.statistics.get(measure.name)
+    if row is comparison.base or found is None or base is None:
+        return ""
+    p = comparison.tests[measure.name].corrected.get(row.variant.name, 1.0)
+    return f"{found.mean - base.mean:+.{measure.digits}f}{f' {STAR}' if p < LEVEL else ''}"
+
+
+def interval(found: Difference, digits: int) -> str:
+    """Write 0.31 to 1.20."""
+    low, high = found.interval
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def p_value(p: float) -> str:
+    """Write a probability with three digits."""
+    return f"{p:.3f}" if p >= SMALLEST else f"<{SMALLEST}"
+
+
+def mean(row: Row, measure: Measure) -> str:
+    """Write the mean of a measure; blank where it was not measured."""
+    found = row.statistics.get(measure.name)
+    return f"{found.mean:,.{measure.digits}f}" if found else ""

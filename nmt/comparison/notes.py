@@ -1,0 +1,134 @@
+"""What a reader has to know of the numbers of a comparison, in sentences."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nmt.comparison.counts import RunCounts
+from nmt.comparison.crossed import LEVEL, Tested
+from nmt.comparison.influence import bleu_of_sums
+from nmt.comparison.measures import Measure
+from nmt.comparison.significance import EXACT, TRIALS
+from nmt.comparison.variants import Variant
+
+CLOSE = 0.1  # BLEU, within which texts have the score that result.json says
+NAMED = 3  # runs, where there may be many
+STAR = "*"  # behind a mean whose difference is significant
+
+
+def notes(variants: Sequence[Variant], counts: Mapping[Path, RunCounts]) -> list[str]:
+    """Say what is not as in a comparison of like with like."""
+    runs = [run for variant in variants for run in variant.runs]
+    found: list[str] = []
+    if any(run.test_set is None for run in runs):
+        found.append(
+            "Some run folders have no sources.txt and references.txt: whether they were scored "
+            "on the same sentences is not known."
+        )
+    others: list[str] = []
+    for run in runs:
+        (counted,) = counts[run.folder].values()
+        score = bleu_of_sums(counted["bleu"].sum(0)) if "bleu" in counted else None
+        if score is not None and abs(score - run.result["bleu"]) > CLOSE:
+            others.append(f"{run.folder} ({run.result['bleu']:.2f} and {score:.2f})")
+    if others:
+        found.append(
+            "Tests are of the texts, whose BLEU is another one than that of result.json in "
+            f"{len(others)} of the {len(runs)} runs: {'; '.join(others[:NAMED])}"
+            f"{' …' if len(others) > NAMED else '.'}"
+        )
+    hardware = {(run.result.get("device"), run.result.get("precision")) for run in runs}
+    if len(hardware) > 1:
+        listed = "; ".join(sorted(f"{device} in {precision}" for device, precision in hardware))
+        found.append(f"Speed and memory were measured on different hardware: {listed}.")
+    return found
+
+
+def notes_of_tests(
+    tests: Mapping[str, Tested], measures: Sequence[Measure], baseline: str
+) -> list[str]:
+    """Say what p is of, how small a difference would have been seen, and why some have no p."""
+    headings = {one.name: one.heading for one in measures}
+    digits = {one.name: one.digits for one in measures}
+    shown = {name: one for name, one in tests.items() if one.differences}
+    found = [f"Δ is the difference of mean BLEU to {baseline}."]
+    if shown:
+        found[0] = (
+            f"Δ is the difference of mean BLEU to {baseline}, with its 95 % interval. p: how "
+            "probable a difference as large would be between equal methods, over other seeds and "
+            "other sentences. p Holm: p corrected for the number of comparisons in the table, "
+            f"{comparisons(shown, headings)}."
+        )
+        visible = [
+            f"{one.visible:.{digits[name]}f} {headings[name]}"
+            for name, one in shown.items()
+            if one.visible is not None
+        ]
+        found.append(
+            "The smallest visible difference, which four of five such comparisons would find: "
+            f"{', '.join(visible)}."
+        )
+    own = by_scores({n: dict.fromkeys(t.own_variance, "") for n, t in shown.items()})
+    if shown:
+        listed = [f"{names(who)} ({', '.join(headings[n] for n in of)})" for of, _, who in own]
+        found.append(
+            "The variance over seeds is pooled over the variants of a kind of model"
+            + (f"; less steady, and with their own: {'; '.join(listed)}." if listed else ".")
+        )
+    return found + untested(tests, headings)
+
+
+def comparisons(tests: Mapping[str, Tested], headings: Mapping[str, str]) -> str:
+    """Write how many comparisons there are, of each score where they are not as many."""
+    numbers = {name: len(one.differences) for name, one in tests.items()}
+    if len(set(numbers.values())) == 1:
+        return str(next(iter(numbers.values())))
+    return ", ".join(f"{number} of {headings[name]}" for name, number in numbers.items())
+
+
+def untested(tests: Mapping[str, Tested], headings: Mapping[str, str]) -> list[str]:
+    """Say which variants have no p, of which scores, and why: a sentence for each reason."""
+    everyone = {name for one in tests.values() for name in (*one.differences, *one.untested)}
+    found: list[str] = []
+    for of, why, who in by_scores({name: one.untested for name, one in tests.items()}):
+        scores = "" if len(of) == len(tests) else f" of {', '.join(headings[n] for n in of)}"
+        whose = "" if set(who) == everyone else f" for {names(who)}"
+        found.append(f"No p{scores}{whose}: {why}.")
+    return found
+
+
+def by_scores(
+    found: Mapping[str, Mapping[str, str]],
+) -> list[tuple[tuple[str, ...], str, list[str]]]:
+    """Group what is said of variants by score: the scores, what is said, and of whom."""
+    said: dict[tuple[str, str], list[str]] = {}  # scores by variant and what is said
+    for score, variants in found.items():
+        for variant, text in variants.items():
+            said.setdefault((variant, text), []).append(score)
+    grouped: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for (variant, text), scores in said.items():
+        grouped.setdefault((tuple(scores), text), []).append(variant)
+    return [(scores, text, variants) for (scores, text), variants in grouped.items()]
+
+
+def names(variants: Sequence[str]) -> str:
+    """List variants, whose names have commas."""
+    return "; ".join(variants)
+
+
+def note_of_others() -> str:
+    """Say what a star is, and where the tests are."""
+    return (
+        f"{STAR}: p by Holm is below {LEVEL}. Interval and p of each score are in the table of "
+        "differences, which the report has."
+    )
+
+
+def note_of_two_runs(baseline: str) -> str:
+    """Say what the tests of single runs are, and what they do not say."""
+    return (
+        f"The one run of a variant against the one run of {baseline}: how probable a difference "
+        "in BLEU as large would be by the choice of test sentences alone, by sacreBLEU's paired "
+        f"bootstrap (1,000 resamples) and paired approximate randomisation ({TRIALS:,} trials; "
+        f"exact, and alone, where up to {EXACT} sentences differ). It says nothing of the methods: "
+        "other seeds may differ as much."
+    )

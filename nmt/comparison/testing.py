@@ -1,0 +1,65 @@
+"""Every score of every variant tested against the baseline: from counts of sentences to p.
+
+Run folders and ledgers alike give what :class:`Counted` has.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from nmt.comparison.crossed import Tested, against
+from nmt.comparison.influence import Counts
+from nmt.comparison.values import Values, values_of
+from nmt.errors import UserError
+
+NOT_KEPT = "the score of each sentence was not kept: {}"
+KEEPS = {"loss": "`nmt evaluate run=RUN` keeps it"}
+
+
+class Counted(NamedTuple):
+    """What a variant's scores are computed from.
+
+    ``kind`` is of model: variants of one kind share the variance of their seeds. ``runs`` has a
+    run for each seed, in their order: its counts by test set and score.
+    """
+
+    name: str
+    kind: str
+    runs: Sequence[Mapping[str, Counts]]
+
+    def lacks(self, score: str) -> bool:
+        """Tell whether a run has not kept a score for each sentence."""
+        return any(score not in counts for run in self.runs for counts in run.values())
+
+
+def all_against(
+    variants: Sequence[Counted], baseline: str, scores: Sequence[str]
+) -> dict[str, Tested]:
+    """Test all variants against the baseline in each score, see :func:`against`.
+
+    What cannot be tested is in ``untested``, with the reason.
+    """
+    return {score: in_score(variants, baseline, score) for score in scores}
+
+
+def in_score(variants: Sequence[Counted], baseline: str, score: str) -> Tested:
+    """Test all variants against the baseline in one score."""
+    not_kept = NOT_KEPT.format(KEEPS.get(score, "it takes hypotheses.txt and references.txt"))
+    values: list[Values] = []
+    without: dict[str, str] = {}
+    for one in variants:
+        try:
+            if one.lacks(score):
+                without[one.name] = not_kept
+            else:
+                values.append(values_of(one.name, score, one.runs, one.kind))
+        except UserError as error:
+            without[one.name] = str(error)
+    if baseline in without:
+        why = without[baseline]
+        told = f"of {baseline} {why}" if why == not_kept else why
+        return Tested({}, {}, [], {one.name: told for one in variants if one.name != baseline})
+    found = against(values, baseline)
+    untested = found.untested | without
+    names = [one.name for one in variants if one.name in untested]
+    return replace(found, untested={name: untested[name] for name in names})
