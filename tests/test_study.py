@@ -11,7 +11,9 @@ from command import mistake, nmt
 from nmt.comparison.influence import corpus_score
 from nmt.errors import UserError
 from nmt.study.ledger import Ledger
+from nmt.study.page import to_markdown
 from nmt.study.pins import transplanted
+from nmt.study.report import Findings
 from nmt.study.study import Job, Study, Tune, missing, number_of_runs, part_of
 from nmt.training.trainer import Trainer
 
@@ -237,3 +239,66 @@ def test_ledgers_of_two_machines_merge(ledger, typed, tmp_path):
     (tmp_path / "b" / "mine.jsonl").write_text(json.dumps(content) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match="not of one study"):
         one.merge(other)
+
+
+def test_the_page_of_a_study_is_made_from_its_ledger_alone(ledger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = nmt("compare", ledger.path, "output=pages")
+    assert answer.code == 0, answer.err
+    assert "4 of 4 runs have ended" in answer.out
+    page = (tmp_path / "pages" / "mine.md").read_text(encoding="utf-8")
+    figures = sorted(file.name for file in (tmp_path / "pages" / "mine").iterdir())
+    assert figures == ["attention.png", "bleu.png", "learning.png"]
+    assert all(f"(mine/{name})" in page for name in figures)
+    for row in Findings.of(ledger).results:
+        assert f"| {row.name} | 1 2 |" in page
+    assert "one two" in page, "our own sentence"
+    assert "the smallest difference" in page
+
+
+def test_runs_that_do_not_belong_into_one_table_are_refused(ledger, tmp_path):
+    lines = ledger.path.read_text(encoding="utf-8").splitlines()
+    (tmp_path / "mine").symlink_to(ledger.arrays)
+    (tmp_path / "mine.pinned.yaml").symlink_to(ledger.pins)
+    copy = tmp_path / "mine.jsonl"
+
+    def refused(change) -> str:
+        content = json.loads(lines[3])
+        change(content)
+        text = [*lines[:3], json.dumps(content)]
+        copy.write_text("".join(f"{line}\n" for line in text), encoding="utf-8")
+        return mistake(nmt("compare", copy))
+
+    for change, told in [
+        (
+            lambda row: row.update(pieces=900),
+            "read 900 target pieces, and the study's budget is 400",
+        ),
+        (lambda row: row["tests"]["test"].update(fingerprint="x"), "other sentences of test (x)"),
+        (lambda row: row.update(pinned="x"), "two was trained with settings x, and others"),
+        (lambda row: row.update(variant="three"), "has no variant three"),
+    ]:
+        assert told in refused(change)
+
+
+def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
+    lines = ledger.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "mine").symlink_to(ledger.arrays)
+    (tmp_path / "mine.pinned.yaml").symlink_to(ledger.pins)
+    (tmp_path / "mine.jsonl").write_text("".join(lines[:3]), encoding="utf-8")
+    page = to_markdown(Findings.of(Ledger(tmp_path, "mine")), [])
+    assert "no p for two: one seed only" in page
+
+
+LEDGERS = sorted((Path(__file__).parents[1] / "docs" / "studies").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("path", LEDGERS, ids=lambda path: path.stem)
+def test_committed_pages_say_what_their_ledgers_say(path):
+    page = path.with_suffix(".md").read_text(encoding="utf-8")
+    figures = [line for line in page.split("\n\n## ")[0].split("\n\n") if line.startswith("![")]
+    for figure in figures:
+        assert (path.parent / figure.partition("](")[2].rstrip(")")).is_file()
+    again = to_markdown(Findings.of(Ledger.at(path)), [])
+    for part in again.split("\n\n"):
+        assert part in page, f"nmt compare {path} writes the page anew"

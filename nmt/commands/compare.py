@@ -15,16 +15,20 @@ from nmt.comparison.atlas import Wish, atlas
 from nmt.comparison.comparison import compare, default_output
 from nmt.comparison.report import write_report
 from nmt.comparison.runs import find_runs
-from nmt.comparison.terminal import print_comparison
+from nmt.comparison.terminal import print_comparison, print_grids
 from nmt.config import Compare, register_schema
 from nmt.errors import UserError, at_least
 from nmt.files import as_typed
 from nmt.grammar import is_quoted, quoted
 from nmt.report.console import console
 from nmt.report.next_steps import nmt_command, show_next, tensorboard
+from nmt.study.ledger import Ledger
+from nmt.study.page import summary, write_page
+from nmt.study.report import Findings, grids
 from nmt.yamls import config_folder
 
 NAMED = 3  # unfinished runs that are named with the command that finishes them
+LEDGER = ".jsonl"
 LISTS = ("folders", "allow", "sentences", "scores")
 
 
@@ -47,6 +51,9 @@ def run(cfg: DictConfig) -> None:
             "which runs? Name their folder: nmt compare runs/sweep/...; `last` is the newest"
         )
     folders = [Path(folder) for folder in options.folders]
+    if any(folder.suffix == LEDGER for folder in folders):
+        compare_ledgers(folders, options)
+        return
     runs = find_runs(folders)
     output = require_folder("output", options.output or default_output(folders))
     scores = [Path(file) for file in options.scores]
@@ -60,6 +67,21 @@ def run(cfg: DictConfig) -> None:
     unfinished = [run.folder for run in runs if run.why.startswith("unfinished")][:NAMED]
     resumed = [nmt_command("train", f"resume={as_typed(run)}") for run in unfinished]
     show_next(console(), [*resumed, *map(tensorboard, folders)])
+
+
+def compare_ledgers(paths: list[Path], options: Compare) -> None:
+    """Print the tables of studies, and write their pages beside the ledgers or into ``output``."""
+    for path in paths:
+        if path.suffix != LEDGER:
+            raise UserError(f"{path}: ledgers ({LEDGER}) and run folders are compared separately")
+    for key in ("baseline", "allow", "sentences", "scores"):
+        if getattr(options, key):
+            raise UserError(f"{key}= is of run folders; a ledger has the baseline of its study")
+    for path in paths:
+        found = Findings.of(Ledger.at(path))
+        output = require_folder("output", options.output) if options.output else path.parent
+        print_grids(grids(found), summary(found))
+        console().print(f"\n{write_page(found, output)}", markup=False)
 
 
 def as_settings(words: list[str]) -> list[str]:

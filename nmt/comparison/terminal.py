@@ -1,6 +1,7 @@
 """A comparison on the terminal: tables that fit a hundred columns."""
 
 import sys
+from collections.abc import Iterable
 
 from rich import box
 from rich.table import Table
@@ -16,15 +17,20 @@ WIDTH = 100  # columns
 
 def print_comparison(comparison: Comparison) -> None:
     """Print the tables and what has to be said beside them to standard output."""
+    print_grids(grids_in_short(comparison), footnotes(comparison))
+
+
+def print_grids(grids: Iterable[Grid], lines: Iterable[str]) -> None:
+    """Print tables with their notes, then lines, to standard output."""
     console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     width = min(WIDTH, console.width)
-    for grid in grids_in_short(comparison):
+    for grid in grids:
         console.print(drawn(grid), width=width)
         for line in grid.notes:
             console.print(Text(line), width=width)
         if grid.notes:
             console.print()
-    for line in footnotes(comparison):
+    for line in lines:
         console.print(Text(line), width=width)
 
 

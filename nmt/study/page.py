@@ -1,0 +1,135 @@
+"""The page of a study: Markdown and figures, made from its ledger alone."""
+
+from collections import Counter
+from pathlib import Path
+from statistics import mean
+
+from nmt.comparison.cells import p_value
+from nmt.comparison.crossed import LEVEL
+from nmt.files import write
+from nmt.report.table import markdown, plain
+from nmt.study.figures import draw
+from nmt.study.report import Findings, Result, grids
+from nmt.study.study import number_of_runs
+
+LEARNING = 0.3  # BLEU on dev that training still gained in its last quarter: it was cut short
+
+
+def write_page(found: Findings, output: Path) -> Path:
+    """Write NAME.md and its figures NAME/*.png into a folder; return the page."""
+    name = found.ledger.study
+    output.mkdir(parents=True, exist_ok=True)
+    figures = [
+        f"![{title}]({name}/{file.name})\n\n{plain(caption)}"
+        for file, title, caption in draw(found, output / name)
+    ]
+    path = output / f"{name}.md"
+    write(path, to_markdown(found, figures))
+    return path
+
+
+def to_markdown(found: Findings, figures: list[str]) -> str:
+    """Return the page; ``figures`` are in Markdown."""
+    name = found.ledger.study
+    parts = [f"# {plain(found.study.title or name)}", *summary(found), *figures]
+    if found.results:
+        for grid in grids(found):
+            parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows)]
+            parts += map(plain, grid.notes)
+        parts += translations(found)
+        parts += ["## Signatures", markdown(("score", "signature"), signatures(found))]
+    parts += [
+        "## Where it comes from",
+        f"`nmt compare docs/studies/{name}.jsonl` makes this page from the ledger: a line per run, "
+        f"and counts per sentence in `{name}/`. `nmt study {name}` trains what is missing with the "
+        f"settings of `{name}.pinned.yaml`. How the tests work: [statistics](../statistics.md).",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(found: Findings) -> list[str]:
+    """Say how far the study is, how long its runs learned, where they ran, and what came out."""
+    study = found.study
+    number = number_of_runs(study, list(study.variants))
+    lines: list[str] = []
+    if found.results:
+        gained = mean(late_gain(one) for one in found.results)
+        if gained > LEARNING:
+            lines.append(
+                f"These runs have not learned all they can: in the last quarter of training dev "
+                f"BLEU still rose by {gained:.2f} in the mean. The order holds for this budget."
+            )
+        lines.append(headline(found))
+    steps = sorted({row.content["steps"] for row in found.rows})
+    updates = f" ({steps[0]:,} to {steps[-1]:,} updates)" if steps else ""
+    lines.append(
+        f"{len(found.rows)} of {number} runs have ended. Each read {study.pieces:,} target pieces"
+        f"{updates}."
+    )
+    if found.waiting:
+        names = ", ".join(f"`{name}`" for name in found.waiting)
+        lines.append(f"Variants without a result so far: {names}.")
+    hardware = Counter(
+        (row.content["machine"]["device"], row.content["machine"]["precision"])
+        for row in found.rows
+    )
+    told = "; ".join(f"{n} on {device} in {dtype}" for (device, dtype), n in hardware.items())
+    commits = sorted({str(row.content["commit"]) for row in found.rows})
+    if told:
+        lines.append(f"Runs: {told}. Commits: {', '.join(commits)}.")
+    return lines
+
+
+def headline(found: Findings) -> str:
+    """Say in a sentence which variant is best, and whether that is more than chance."""
+    best, base = found.best, found.baseline
+    scores = best.scores("bleu")
+    begin = f"{best.name} has the highest BLEU, {mean(scores):.2f}"
+    if base is None or best is base:
+        return f"{begin}." if base is None else f"{begin}; it is the baseline."
+    delta = mean(scores) - mean(base.scores("bleu"))
+    tested = found.tests["bleu"].differences.get(best.name)
+    if tested is None:
+        why = found.tests["bleu"].untested[best.name]
+        return f"{begin}, {delta:+.2f} against {base.name}. No p: {why}."
+    p = found.tests["bleu"].corrected[best.name]
+    verdict = "more" if p < LEVEL else "no more"
+    return (
+        f"{begin}, {delta:+.2f} against {base.name}: {verdict} than chance explains (p Holm "
+        f"{p_value(p)}; {len(best.rows)} and {len(base.rows)} seeds)."
+    )
+
+
+def late_gain(one: Result) -> float:
+    """Return how much dev BLEU rose in the last quarter of training, a mean over the runs."""
+    gains: list[float] = []
+    for row in one.rows:
+        last = 0.75 * row.content["steps"]
+        before = [entry["dev/bleu"] for entry in row.content["dev"] if entry["step"] <= last]
+        gains.append(row.best_dev - max(before, default=0.0))
+    return mean(gains)
+
+
+def translations(found: Findings) -> list[str]:
+    """Return the first of our sentences under each variant, with its first seed."""
+    if not found.study.sentences:
+        return []
+    source, target = found.study.sentences[0]
+    rows = [("source", source), ("reference", target)]
+    rows += [
+        (one.name, one.rows[0].content["translations"][0])
+        for one in found.results
+        if one.rows[0].content.get("translations")
+    ]
+    return ["## A sentence that is in no corpus", markdown(("", "text"), rows)]
+
+
+def signatures(found: Findings) -> list[tuple[str, str]]:
+    """Return every signature that scores were computed with."""
+    seen = {
+        (score, signature)
+        for row in found.rows
+        for test in row.tests.values()
+        for score, signature in test["signatures"].items()
+    }
+    return sorted(seen)
