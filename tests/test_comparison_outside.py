@@ -104,7 +104,9 @@ FIRST = "attention=bahdanau,seed=1"
     [
         (0, "run line comet", "line 1: has to be run, line and the name of a score"),
         (0, f"{FIRST}\t1\t0.5", "line 1: has to be run, line and the name of a score"),
-        (0, "run\tline\tbleu", "line 1: a score bleu is there already"),
+        (0, "run\tline\tbleu", "line 1: a column bleu is there already"),
+        (0, "run\tline\tseeds", "line 1: a column seeds is there already"),
+        (0, "run\tline\tcomet\x1b[2J", "line 1: has to be run, line and the name of a score"),
         (3, f"{FIRST}\t3", "line 4: 2 columns between tabs, and 3 in line 1"),
         (3, f"{FIRST}\t3\t", "line 4:  is not a finite number"),
         (3, f"{FIRST}\t3\t0,5", "line 4: 0,5 is not a finite number"),
@@ -136,7 +138,7 @@ def test_names_that_several_runs_have_and_files_that_are_not_there_are_told(grid
     assert "nowhere.tsv: there is no such file" in mistake(
         nmt("compare", grid, "scores=nowhere.tsv")
     )
-    with pytest.raises(UserError, match="a score comet is there already"):
+    with pytest.raises(UserError, match="a column comet is there already"):
         read_scores([file, file], find_runs([grid]), [])
     (grid / FIRST / "hypotheses.txt").unlink()
     with pytest.raises(UserError, match=f"{FIRST} has no hypotheses.txt"):

@@ -221,6 +221,10 @@ def test_counts_are_all_that_a_test_needs():
     assert "was not kept" in found["people"].untested["c"]
     assert found["people"].untested["d"] == found["people"].untested["c"]
     assert found["people"].untested["e"].startswith("one seed only")
+    for run in variants[1].runs:
+        run["test"]["loss"][4, 1] = 6
+    tokenized = all_against(variants, "a", ("loss",))["loss"]
+    assert "of one tokenizer" in tokenized.untested["b"]
     without = all_against(variants, "c", ("people",))["people"]
     assert (without.differences, without.visible) == ({}, None)
     assert set(without.untested) == {"a", "b", "d", "e"}

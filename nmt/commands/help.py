@@ -179,14 +179,19 @@ nmt compare FOLDER [FOLDER ...] [KEY=VALUE ...]
 
 Compares the runs in and below folders: a row for each variant, over its seeds.
 FOLDER may be `last`: the folder of the newest run below runs/, such as a sweep's.
-Prints scores with p-values, and cost; writes Markdown, CSV, LaTeX, JSON and a
-page of HTML with plots and the attention of the same sentences under each.
+Prints scores and cost; writes Markdown, CSV, LaTeX, JSON and a page of HTML with
+plots and the attention of the same sentences under each. With two or more seeds
+each variant is tested against the baseline: would other seeds and sentences show
+the same? One seed says nothing of a method, only of two runs.
 
 Keys:
   baseline=NAME               the variant that the others are held against, by
                               its name or a part that no other has; else the first
   allow=[budget,data]         what may differ, and is marked: data, test,
                               tokenizer, budget, signature, alignment
+  scores=FILE                 a score of each sentence from elsewhere (COMET, people),
+                              tested too. Columns between tabs, named in line 1:
+                              run, line, and the score's name; or [FILE,FILE]
   sentences=[3,17]            whose attention is drawn; else those whose
                               translations differ most
   num_sentences=4             how many, where none are named; 0: none
@@ -195,7 +200,8 @@ Keys:
 
 Examples:
   nmt compare last baseline=none
-  nmt compare runs/rnn runs/transformer allow=[budget] output=report"""
+  nmt compare runs/rnn runs/transformer allow=[budget] output=report
+  nmt compare runs/grid baseline=none scores=comet.tsv"""
 
 BENCH = """\
 nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]

@@ -23,6 +23,7 @@ from nmt.errors import UserError
 from nmt.files import lines_of
 
 HEADER = ("run", "line")
+RESERVED = ("variant", "seed", "seeds", "difference", "footnotes", "why")  # columns of the report
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def read_scores(files: Sequence[Path], runs: Sequence[Run], taken: Sequence[str]
             raise UserError(f"scores={file}: there is no such file")
         names = score_names(file)
         for name in names:
-            if name in (*taken, *(one.name for one in found)):
-                raise UserError(f"{file}, line 1: a score {name} is there already: rename it")
+            if name in (*HEADER, *RESERVED, *taken, *(one.name for one in found)):
+                raise UserError(f"{file}, line 1: a column {name} is there already: rename it")
         tables = read_tables(file, len(names), runs)
         found += [
             Outside(name, file, {folder: table[:, place] for folder, table in tables.items()})
@@ -59,7 +60,7 @@ def score_names(file: Path) -> list[str]:
     """Return the names of a file's scores. UserError for a header that is none."""
     header = lines_of(file)[0].rstrip("\r").split("\t")
     names = header[len(HEADER) :]
-    if tuple(header[: len(HEADER)]) != HEADER or not names or not all(names):
+    if tuple(header[: len(HEADER)]) != HEADER or not names or not all(map(is_name, names)):
         raise UserError(
             f"{file}, line 1: has to be run, line and the name of a score, with tabs between them, "
             f"and is {shortened(repr(header), 100)}"
@@ -67,6 +68,11 @@ def score_names(file: Path) -> list[str]:
     if len(set(names)) < len(names):
         raise UserError(f"{file}, line 1: two scores have one name: {', '.join(names)}")
     return names
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be the heading of a column."""
+    return bool(text) and text.isprintable() and text == text.strip()
 
 
 def read_tables(file: Path, num_scores: int, runs: Sequence[Run]) -> dict[Path, np.ndarray]:

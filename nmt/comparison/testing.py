@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from nmt.comparison.crossed import Tested, against
 from nmt.comparison.influence import Counts
 from nmt.comparison.values import Values, values_of
 from nmt.errors import UserError
 
 NOT_KEPT = "the score of each sentence was not kept: {}"
+OTHER_PIECES = "a loss per piece can be compared only where the pieces are those of one tokenizer"
 KEEPS = {"loss": "`nmt evaluate run=RUN` keeps it"}
 
 
@@ -47,10 +50,13 @@ def in_score(variants: Sequence[Counted], baseline: str, score: str) -> Tested:
     not_kept = NOT_KEPT.format(KEEPS.get(score, "it takes hypotheses.txt and references.txt"))
     values: list[Values] = []
     without: dict[str, str] = {}
+    base = next(one for one in variants if one.name == baseline)
     for one in variants:
         try:
             if one.lacks(score):
                 without[one.name] = not_kept
+            elif score == "loss" and not same_pieces(base, one):
+                without[one.name] = OTHER_PIECES
             else:
                 values.append(values_of(one.name, score, one.runs, one.kind))
         except UserError as error:
@@ -63,3 +69,14 @@ def in_score(variants: Sequence[Counted], baseline: str, score: str) -> Tested:
     untested = found.untested | without
     names = [one.name for one in variants if one.name in untested]
     return replace(found, untested={name: untested[name] for name in names})
+
+
+def same_pieces(first: Counted, second: Counted) -> bool:
+    """Tell whether all runs have as many pieces in each sentence of the test sets they share."""
+    return all(
+        np.array_equal(kept["loss"][:, 1], counts["loss"][:, 1])
+        for before in first.runs
+        for after in second.runs
+        for test_set, counts in after.items()
+        if "loss" in (kept := before.get(test_set, {})) and len(kept["loss"]) == len(counts["loss"])
+    )
