@@ -290,6 +290,14 @@ def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
     assert "no p for two: one seed only" in page
 
 
+def test_speed_is_measured_by_nmt_bench(ledger, typed):
+    answer = nmt(*typed, "speed=1")
+    assert answer.code == 0, answer.err
+    assert "round 1/1 two" in answer.err
+    table = to_markdown(Findings.of(ledger), []).partition("## Speed\n\n")[2].partition("\n\n")[0]
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| one", "| two"]
+
+
 LEDGERS = sorted((Path(__file__).parents[1] / "docs" / "studies").glob("*.jsonl"))
 
 

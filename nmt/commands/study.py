@@ -1,9 +1,11 @@
 """nmt study: train what the ledger of a study lacks, one run after the other or many at a time."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import hydra
+import torch
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
@@ -14,6 +16,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.build import rehearse
+from nmt.commands.bench import measure
 from nmt.commands.errors import reporting_mistakes
 from nmt.config import register_schema
 from nmt.errors import UserError, at_least
@@ -25,6 +28,7 @@ from nmt.study.job import job_config, run_job, study_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
 from nmt.study.pins import Pins
+from nmt.study.speed import measure_speeds, speed_path
 from nmt.study.study import Job, Study, known, missing, number_of_runs, part_of
 from nmt.training.ranks import Ranks
 from nmt.yamls import config_folder
@@ -53,6 +57,7 @@ def as_settings(words: list[str]) -> list[str]:
 def run(cfg: DictConfig) -> None:
     """Train the runs that are missing, and say where the study stands."""
     at_least(1, {"threads": cfg.threads})
+    at_least(0, {"speed": cfg.speed})
     study, ledger, pins = study_of(cfg)
     variants = part_of(study, cfg.part)
     if cfg.merge:
@@ -64,6 +69,15 @@ def run(cfg: DictConfig) -> None:
         show(study, ledger, variants)
         return
     refuse(cfg, study, pins, variants)
+    if cfg.speed:
+        path = speed_path(ledger.path)
+        value = study.tune.values[0] if study.tune else None
+        jobs = {name: Job(name, value, study.seeds[0]) for name in variants}
+        configs = {name: job_config(cfg, study, pins, job) for name, job in jobs.items()}
+        torch.set_num_threads(cfg.threads)
+        measure_speeds(configs, cfg.speed, measure, partial(tell, speaker="nmt study"), path)
+        show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
+        return
     failed = train_missing(cfg, study, ledger, variants)
     show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
     if failed:

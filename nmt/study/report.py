@@ -10,8 +10,10 @@ from nmt.comparison.cells import Grid, interval, p_value
 from nmt.comparison.crossed import LEVEL, Tested
 from nmt.comparison.testing import Counted, all_against
 from nmt.errors import UserError
+from nmt.foreign import read_json
 from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
 from nmt.study.pins import Pins
+from nmt.study.speed import speed_path
 from nmt.study.study import Study, chosen
 
 TOLERANCE = 0.01  # share by which the pieces of two runs of one budget may differ
@@ -119,6 +121,7 @@ def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
 def grids(found: Findings) -> list[Grid]:
     """Return the tables of a study that has a result."""
     tables = [quality(found), others(found), attention(found)]
+    tables += [speed(found)] if speed_path(found.ledger.path).is_file() else []
     return [*tables, tuning(found)] if found.study.tune else tables
 
 
@@ -197,6 +200,27 @@ def attention(found: Findings) -> Grid:
 def of_attention(name: str) -> Callable[[Row], float | None]:
     """Return what reads a measure of source-target attention; None: there is no attention."""
     return lambda row: row.content["attention"].get("source-target", {}).get(name)
+
+
+def speed(found: Findings) -> Grid:
+    """How fast each variant trains and translates, as `nmt bench` measured it."""
+    path = speed_path(found.ledger.path)
+    content = read_json(path)
+    speeds = content["variants"]
+    base = speeds.get(found.study.baseline)
+    rows = []
+    for name, one in speeds.items():
+        ratio = one["tokens_per_s"] / base["tokens_per_s"] if base else 1.0
+        trained, translated = f"{one['tokens_per_s']:,.0f}", f"{one['sentences_per_s']:.1f}"
+        rows.append([name, trained, f"{ratio:.2f}", translated])
+    machine = content["machine"]
+    note = (
+        f"By `nmt bench`, median of {content['rounds']} rounds in turn, {machine['device']}, "
+        f"{machine['threads']} threads, {machine['precision']}, {content['date']}: target pieces "
+        f"per second of training, the same as a ratio to {found.study.baseline}, and sentences per "
+        f"second with beam search, of {content['length']} pieces."
+    )
+    return Grid("Speed", ["variant", "pieces/s", "ratio", "sentences/s"], rows, 1, (note,))
 
 
 def tuning(found: Findings) -> Grid:
