@@ -11,6 +11,7 @@ from command import mistake, nmt
 from nmt.comparison.influence import corpus_score
 from nmt.errors import UserError
 from nmt.study.ledger import Ledger
+from nmt.study.measure import golden_digest
 from nmt.study.page import to_markdown
 from nmt.study.pins import transplanted
 from nmt.study.report import Findings
@@ -310,3 +311,11 @@ def test_committed_pages_say_what_their_ledgers_say(path):
     again = to_markdown(Findings.of(Ledger.at(path)), [])
     for part in again.split("\n\n"):
         assert part in page, f"nmt compare {path} writes the page anew"
+
+
+def test_the_golden_run_was_trained_again_when_golden_losses_changed():
+    (row,) = Ledger.at(LEDGERS[0].with_name("golden.jsonl")).rows()
+    told = (
+        "remove docs/studies/golden.jsonl, then: nmt study golden; nmt compare docs/studies/*.jsonl"
+    )
+    assert row.content["golden"] == golden_digest(), told

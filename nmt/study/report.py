@@ -122,7 +122,8 @@ def grids(found: Findings) -> list[Grid]:
     """Return the tables of a study that has a result."""
     tables = [quality(found), others(found), attention(found)]
     tables += [speed(found)] if speed_path(found.ledger.path).is_file() else []
-    return [*tables, tuning(found)] if found.study.tune else tables
+    tables += [tuning(found)] if found.study.tune else []
+    return [grid for grid in tables if grid.rows]
 
 
 def quality(found: Findings) -> Grid:
