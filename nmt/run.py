@@ -39,7 +39,8 @@ from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.errors import UserError
 from nmt.evaluation.attention import AttentionMap, attention_maps
 from nmt.files import damage
-from nmt.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
+from nmt.foreign import read_json, read_yaml, refuse_links, without_format
+from nmt.lifting import FORMAT
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.checkpoint import (

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
 from nmt.attention.mask import padding_mask
+from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
-from nmt.attention.window import Normalize, Window
+from nmt.attention.window import Window
 from nmt.dropout import Dropout
 from nmt.errors import UserError, share
 from nmt.models.bridge import Bridge
@@ -75,7 +76,7 @@ class RNN(Seq2Seq):
         bridge: Callable[[int, int], Bridge],
         order: Callable[..., Decoder],
         attention: Callable[..., Score],
-        normalize: Normalize,
+        normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
     ) -> None:
         super().__init__()

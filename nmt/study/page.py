@@ -57,7 +57,8 @@ def summary(found: Findings) -> list[str]:
         if gained > LEARNING:
             lines.append(
                 f"These runs have not learned all they can: in the last quarter of training dev "
-                f"BLEU still rose by {gained:.2f} on average. The results hold for this budget alone."
+                f"BLEU still rose by {gained:.2f} on average. The results hold for this budget "
+                "alone."
             )
         lines.append(headline(found))
     steps = sorted({row.content["steps"] for row in found.rows})

@@ -96,10 +96,10 @@ def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
         variant = row.job.variant
         if variant not in pins.variants:
             raise UserError(f"{where}: {pins.path} has no variant {variant}")
-        if row.content["pinned"] != pins.digest(variant):
+        if row.content["pinned"] != pins.digests[variant]:
             raise UserError(
                 f"{where} was trained with settings {row.content['pinned']}, and {pins.path} has "
-                f"{pins.digest(variant)} for {variant}: they are not of one study"
+                f"{pins.digests[variant]} for {variant}: they are not of one study"
             )
         pieces = row.content["pieces"]
         update = pieces / row.content["steps"]
