@@ -2,14 +2,14 @@
 
 config.yaml           the resolved configuration, and the format of the folder
 tokenizer/            SentencePiece models
-checkpoints/          see nmt.training.checkpoint
+checkpoints/          see nmt.runs.checkpoint
 model.safetensors     the final model, while training has ended
 metrics.jsonl         every number that was logged      tensorboard/  the same as events
 hypotheses.txt        the test set's translations       result.json   their scores
 sources.txt, references.txt, losses.txt: a line for each line of hypotheses.txt; a loss is that
                       of the reference in nats, and its pieces
 heatmaps/             PNG
-ends/                 what lay here when training went past an end, see nmt.ends
+ends/                 what lay here when training went past an end, see nmt.experiment.ends
 failure.txt           why a run of a sweep failed
 not_finite.tsv        the sentences of the update that ended a training that diverged
 lock                  held while a process trains here
@@ -29,20 +29,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
-from nmt.check import check, explain
-from nmt.config import Root
+from nmt.config.check import check, explain
+from nmt.config.schema import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.graphs import Recorder, cuda_graphs
 from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import Record
 from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.errors import UserError
-from nmt.evaluation.attention import AttentionMap, attention_maps
-from nmt.files import damage
-from nmt.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
+from nmt.hardware.memory import TO_TRANSLATE, enough_memory
+from nmt.hardware.runtime import autocast, pick_device, pick_precision, prepare_process
+from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.checkpoint import (
+from nmt.runs.checkpoint import (
     MODEL,
     Checkpoint,
     better_first,
@@ -50,10 +50,10 @@ from nmt.training.checkpoint import (
     load_tensors,
     unless_damaged,
 )
-from nmt.training.memory import TO_TRANSLATE, enough_memory
+from nmt.runs.files import damage
+from nmt.runs.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
+from nmt.runs.tensors import check_tensors
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import autocast, pick_device, pick_precision, prepare_process
-from nmt.training.tensors import check_tensors
 
 CONFIG = "config.yaml"
 RESULT = "result.json"
@@ -268,7 +268,8 @@ def result_step(run: Path) -> int | None:
 def trained_on(run: Path) -> bool:
     """Tell whether a run has a checkpoint of a later step than its result: it is unfinished again.
 
-    No training leaves that any more, see :mod:`nmt.ends`; those of older versions of nmt could.
+    No training leaves that any more, see :mod:`nmt.experiment.ends`; those of older versions of
+    nmt could.
     """
     step = result_step(run)
     return step is not None and any(one.position.step > step for one in checkpoints(run))

@@ -9,7 +9,7 @@ from command import files, mistake, nmt
 
 from nmt.commands.sweep import fixed_keys
 from nmt.commands.train import as_choice
-from nmt.config import swept
+from nmt.config.schema import swept
 from nmt.training.room import only_one
 from nmt.training.trainer import Trainer
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.errors import UserError
-from nmt.report.console import tell
+from nmt.terminal.console import tell
 
 LAST = "last"
 RUNS = Path("runs")

@@ -16,19 +16,19 @@ from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
-from nmt.config import register_schema
-from nmt.ends import ended
+from nmt.config.schema import register_schema
+from nmt.config.yamls import config_folder
 from nmt.errors import UserError
-from nmt.experiment import train
-from nmt.files import as_typed
-from nmt.opening import written_config
-from nmt.report.console import console, tell
+from nmt.experiment.ends import ended
+from nmt.experiment.experiment import train
+from nmt.experiment.opening import written_config
+from nmt.hardware.memory import FOR_THE_MODEL, enough_memory
 from nmt.run import CONFIG, check_checkpoints, read_config
+from nmt.runs.files import as_typed
+from nmt.terminal.console import console, tell
 from nmt.training.advice import NeedsOtherSettings
-from nmt.training.memory import FOR_THE_MODEL, enough_memory
 from nmt.training.ranks import Ranks, connected, several
 from nmt.training.signals import Signals, Stop
-from nmt.yamls import config_folder
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
 PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Decode, source_ids
-from nmt.evaluation.attention import AttentionMap
+from nmt.models.attention_maps import AttentionMap
 from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import heatmap, pixels
 from nmt.report.logger import Logger
-from nmt.report.table import SAMPLES, markdown, sample_rows
 from nmt.report.words import merge_words
 from nmt.run import Translator
+from nmt.terminal.table import SAMPLES, markdown, sample_rows
 
 # What stands on the left and above: the source, the target as it is predicted, or as it is read.
 AXES = {

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.train import as_choice
 from nmt.errors import UserError
-from nmt.files import write
-from nmt.foreign import FORMAT, read_yaml, without_format
 from nmt.run import as_config, of_file, stored
+from nmt.runs.files import write
+from nmt.runs.foreign import FORMAT, read_yaml, without_format
 from nmt.study.study import Study
 
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead

@@ -1,0 +1,1 @@
+"""Word alignments as data: texts, links, formats, symmetrization, error rate."""
