@@ -11,7 +11,7 @@ from torch.distributed.tensor import DTensor
 from nmt.batches.batch import Batch
 from nmt.runs.tensors import full_tensor
 from nmt.training.loss import Loss, batch_loss
-from nmt.training.ranks import connected
+from nmt.training.process_group import connected
 from nmt.training.trainer import Trainer
 
 

@@ -27,7 +27,8 @@ from nmt.run import CONFIG, check_checkpoints, read_config
 from nmt.runs.files import as_typed
 from nmt.terminal.console import console, tell
 from nmt.training.advice import NeedsOtherSettings
-from nmt.training.ranks import Ranks, connected, several
+from nmt.training.process_group import connected, several
+from nmt.training.ranks import Ranks
 from nmt.training.signals import Signals, Stop
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
