@@ -19,7 +19,7 @@ from nmt.config.schema import register_schema
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
 from nmt.experiment.build import rehearse
-from nmt.run import read_config
+from nmt.runs.folder import read_config
 from nmt.training.ranks import Ranks
 
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())

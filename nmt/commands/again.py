@@ -12,7 +12,7 @@ from nmt.config.grammar import parsed
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
 from nmt.hardware.runtime import pick_device, pick_precision
-from nmt.run import RESULT, as_config, read_config
+from nmt.runs.folder import RESULT, as_config, read_config
 from nmt.runs.foreign import read_json, without_format
 from nmt.runs.versions import version_of
 from nmt.terminal.console import tell

@@ -35,8 +35,9 @@ from nmt.links.result import LINKS, SCORED, Found, row, scores
 from nmt.links.statistical import require_eflomal
 from nmt.report.gold import draw_alignments
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import RESULT, Translator, open_run, read_config
+from nmt.run import Translator, open_run
 from nmt.runs.files import write, write_json
+from nmt.runs.folder import RESULT, read_config
 from nmt.runs.versions import commit, versions
 from nmt.terminal.console import console
 from nmt.terminal.table import table

@@ -21,8 +21,8 @@ from nmt.errors import UserError
 from nmt.experiment.build import new_translator, num_parameters, rehearse
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import pick_device, prepare_process, seed_everything
-from nmt.run import stored
 from nmt.runs.files import write_json
+from nmt.runs.folder import stored
 from nmt.terminal.console import WIDTH, PlainConsole
 from nmt.terminal.table import table
 from nmt.training.ranks import Ranks

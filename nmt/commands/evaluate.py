@@ -25,8 +25,9 @@ from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES, eva
 from nmt.models.attention_maps import attends
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import RESULT, open_run, read_config
+from nmt.run import open_run
 from nmt.runs.files import write_json
+from nmt.runs.folder import RESULT, read_config
 from nmt.terminal.console import console
 
 LONGEST = 100  # characters of a file's name, in that of a folder

@@ -17,8 +17,8 @@ from nmt.commands.train import train_in
 from nmt.config.settings import settings
 from nmt.errors import UserError
 from nmt.experiment.opening import written_config
-from nmt.run import FAILURE, RESULT, trained_on
 from nmt.runs.checkpoint import FOLDER as CHECKPOINTS
+from nmt.runs.folder import FAILURE, RESULT, trained_on
 from nmt.study.ledger import Ledger
 from nmt.study.measure import measure
 from nmt.study.pins import Pins, pinned

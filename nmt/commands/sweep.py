@@ -17,8 +17,8 @@ from nmt.metrics.watch import worst
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import CONFIG, FAILURE, RESULT, read_config, trained_on
 from nmt.runs.files import as_typed
+from nmt.runs.folder import CONFIG, FAILURE, RESULT, read_config, trained_on
 from nmt.runs.foreign import read_json
 from nmt.terminal.console import console, printable, tell
 from nmt.training.room import Taken

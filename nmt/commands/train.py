@@ -23,8 +23,9 @@ from nmt.experiment.ends import ended
 from nmt.experiment.experiment import train
 from nmt.experiment.opening import written_config
 from nmt.hardware.memory import FOR_THE_MODEL, enough_memory
-from nmt.run import CONFIG, check_checkpoints, read_config
+from nmt.run import check_checkpoints
 from nmt.runs.files import as_typed
+from nmt.runs.folder import CONFIG, read_config
 from nmt.terminal.console import console, tell
 from nmt.training.advice import NeedsOtherSettings
 from nmt.training.process_group import connected, several

@@ -21,8 +21,9 @@ from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
 from nmt.models.attention_maps import attends
 from nmt.report.gallery import Drawn, Gallery, Occasion
-from nmt.run import Translator, open_run, read_config
+from nmt.run import Translator, open_run
 from nmt.runs.files import replacing
+from nmt.runs.folder import read_config
 from nmt.terminal.console import console, tell
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from nmt.data.text import shortened
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import LOSSES, REFERENCES, SOURCES
-from nmt.run import RESULT
 from nmt.runs.checkpoint import MODEL
 from nmt.runs.files import lines_of
+from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
 
 EVALUATIONS = "evaluation"  # a folder for each text, see `nmt evaluate`

@@ -17,9 +17,9 @@ from nmt.errors import UserError
 from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES
 from nmt.experiment.build import limits
 from nmt.report.logger import METRICS
-from nmt.run import CONFIG, RESULT, TOKENIZERS, result_step, trained_on
 from nmt.runs.checkpoint import MODEL, checkpoints
 from nmt.runs.files import as_typed, sync
+from nmt.runs.folder import CONFIG, RESULT, TOKENIZERS, result_step, trained_on
 from nmt.runs.tensors import stored_step
 from nmt.training.trainer import NOT_FINITE
 

@@ -41,9 +41,10 @@ from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
 from nmt.report.next_steps import show_after_training
-from nmt.run import CONFIG, RESULT, Translator, stored
+from nmt.run import Translator
 from nmt.runs import checkpoint
 from nmt.runs.files import write_json
+from nmt.runs.folder import CONFIG, RESULT, stored
 from nmt.terminal.progress import Progress, clock
 from nmt.terminal.table import table
 from nmt.training.guided import Guided

@@ -12,9 +12,9 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError
 from nmt.experiment import ends
 from nmt.report.logger import Logger, quiet_writers
-from nmt.run import CONFIG, FAILURE, TOKENIZERS, stored
 from nmt.runs import checkpoint
 from nmt.runs.files import as_typed, write
+from nmt.runs.folder import CONFIG, FAILURE, TOKENIZERS, stored
 from nmt.terminal.progress import Progress
 from nmt.training.ranks import Ranks
 from nmt.training.room import Taken, only_one

@@ -10,8 +10,8 @@ from hydra.types import RunMode
 from rich.console import Console
 
 from nmt.config.settings import settings
-from nmt.run import RESULT, stored_config
 from nmt.runs.files import as_typed
+from nmt.runs.folder import RESULT, stored_config
 from nmt.runs.foreign import read_json
 
 # Of how many evaluations TensorBoard keeps pictures and texts; by itself it keeps ten at random.

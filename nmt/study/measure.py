@@ -20,8 +20,9 @@ from nmt.evaluation.focus import focus
 from nmt.evaluation.likelihood import batches_of
 from nmt.metrics.bleu import bleu_and_chrf_of
 from nmt.report.logger import read_metrics
-from nmt.run import RESULT, Translator, open_run
+from nmt.run import Translator, open_run
 from nmt.runs.files import lines_of, write_json
+from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
 from nmt.study.study import Study
 

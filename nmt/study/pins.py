@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.train import as_choice
 from nmt.errors import UserError
-from nmt.run import as_config, of_file, stored
 from nmt.runs.files import write
+from nmt.runs.folder import as_config, of_file, stored
 from nmt.runs.foreign import FORMAT, read_yaml, without_format
 from nmt.study.study import Study
 
