@@ -9,12 +9,13 @@ import yaml
 from command import mistake, nmt
 
 from nmt.comparison.influence import corpus_score
+from nmt.config.study import Study, Tune
 from nmt.errors import UserError
+from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
 from nmt.study.page import to_markdown
 from nmt.study.pins import transplanted
 from nmt.study.report import Findings
-from nmt.study.study import Job, Study, Tune, missing, number_of_runs, part_of
 from nmt.training.trainer import Trainer
 
 

@@ -15,14 +15,15 @@ from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt
 from nmt.commands.train import train_in
 from nmt.config.settings import settings
+from nmt.config.study import Study
 from nmt.errors import UserError
 from nmt.experiment.opening import written_config
 from nmt.runs.checkpoint import FOLDER as CHECKPOINTS
 from nmt.runs.folder import FAILURE, RESULT, trained_on
+from nmt.study.jobs import Job
 from nmt.study.ledger import Ledger
 from nmt.study.measure import measure
 from nmt.study.pins import Pins, pinned
-from nmt.study.study import Job, Study
 from nmt.terminal.console import tell
 
 

@@ -17,15 +17,16 @@ from nmt.commands.errors import reporting_mistakes
 from nmt.commands.job import job_config, run_job, study_of
 from nmt.config.grammar import quoted
 from nmt.config.schema import register_schema
+from nmt.config.study import Study
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError, at_least
 from nmt.experiment.build import rehearse
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.runs.files import as_typed
+from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
 from nmt.study.pins import Pins
-from nmt.study.study import Job, Study, known, missing, number_of_runs, part_of
 from nmt.terminal.console import console, tell
 from nmt.training.ranks import Ranks
 

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 
+from nmt.config.study import Study
 from nmt.data.bible import Bible
 from nmt.data.clean import Clean
 from nmt.data.files import Files
@@ -21,7 +22,6 @@ from nmt.decoding.translate import Decode
 from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
 from nmt.links.bitext import BitextFiles
 from nmt.links.symmetrize import SYMMETRIZATIONS
-from nmt.study.study import Study
 
 LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
 CORPORA = {

@@ -12,6 +12,7 @@ from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
 from nmt.comparison.influence import sentence_counts
 from nmt.comparison.runs import Run
+from nmt.config.study import Study
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
@@ -24,7 +25,6 @@ from nmt.run import Translator, open_run
 from nmt.runs.files import lines_of, write_json
 from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
-from nmt.study.study import Study
 
 SCORED = ("bleu", "chrf", "ter", "bleu_tok_lc", "loss", "sentences", "signatures")
 MACHINE = ("device", "precision", "versions")

@@ -9,10 +9,11 @@ from typing import Any
 from nmt.comparison.cells import Grid, interval, p_value
 from nmt.comparison.crossed import LEVEL, Tested
 from nmt.comparison.testing import Counted, all_against
+from nmt.config.study import Study
 from nmt.errors import UserError
+from nmt.study.jobs import chosen
 from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
 from nmt.study.pins import Pins
-from nmt.study.study import Study, chosen
 
 TOLERANCE = 0.01  # share by which the pieces of two runs of one budget may differ
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
