@@ -1,7 +1,6 @@
 """nmt train: a new run, several of them, or one that goes on."""
 
 import errno
-import re
 import sys
 from contextlib import suppress
 from itertools import takewhile
@@ -16,6 +15,7 @@ from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
+from nmt.config.grammar import as_choice
 from nmt.config.schema import register_schema
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
@@ -86,14 +86,6 @@ def begin(cfg: DictConfig, run: Path) -> float:
 def given(words: list[str], prefix: str) -> list[str]:
     """Return what stands behind a prefix in the words that have it."""
     return [word.removeprefix(prefix) for word in words if word.startswith(prefix)]
-
-
-def as_choice(word: str) -> str:
-    """`model.self_attention=cosine` in Hydra's words: a choice of configs/attention put there."""
-    found = re.fullmatch(r"model\.(self|cross)_attention=([a-z]\w*(?:,[a-z]\w*)*)", word)
-    if not found or found[2] == "null":
-        return word
-    return f"+attention@model.{found[1]}_attention={found[2]}"
 
 
 def go_on(run: Path, overrides: list[str]) -> None:
