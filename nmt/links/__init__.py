@@ -1,1 +1,1 @@
-"""Word alignments as data: texts, links, formats, symmetrization, error rate."""
+"""Word alignments as data: texts, formats, symmetrization, error rate."""
