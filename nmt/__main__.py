@@ -4,9 +4,9 @@ import sys
 
 
 def main() -> None:
-    """Run `nmt COMMAND ...`, see :mod:`nmt.command`."""
+    """Run `nmt COMMAND ...`, see :mod:`nmt.commands.command`."""
     try:
-        from nmt.command import main as command
+        from nmt.commands.command import main as command
     except KeyboardInterrupt:
         print("nmt: interrupted", file=sys.stderr)
         sys.exit(130)

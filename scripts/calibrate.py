@@ -25,8 +25,8 @@ from nmt.comparison.seeds import pooled
 from nmt.comparison.values import Values, values_of
 from nmt.comparison.variants import Naming, group, identify
 from nmt.errors import UserError
-from nmt.evaluation.scores import bleu_and_chrf_of
-from nmt.report.table import markdown
+from nmt.metrics.bleu import bleu_and_chrf_of
+from nmt.terminal.table import markdown
 
 SEEDS = (1, 2, 3, 5)
 VARIANTS = (10, 30)

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.report.table import Cell, markdown
+from nmt.terminal.table import Cell, markdown
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCORES = "bahdanau,luong_dot,luong_general,luong_concat,luong_location,scaled_dot,cosine"

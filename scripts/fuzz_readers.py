@@ -30,12 +30,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import zstandard
 
-from nmt.alignment.links import read_links, written
 from nmt.data.clean import Clean, Judge, clean_text
 from nmt.data.corpus import tables, texts
 from nmt.data.files import Files
 from nmt.data.lines import Repaired, read_lines, stream_lines
 from nmt.errors import UserError
+from nmt.links.links import read_links, written
 
 SOURCE = ["ein Hund", "zwei Katzen, drei Vögel", 'er sagte: "nein"', "猫が好き", "fünf"] * 9
 TARGET = ["a dog", "two cats, three birds", 'he said: "no"', "I like cats", "five"] * 9

@@ -23,13 +23,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nmt.batches.train_loader import TrainLoader
 from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus
 from nmt.data.files import Files
 from nmt.data.kftt import Kftt
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.tokenizer import TokenizerConfig
-from nmt.data.train_loader import TrainLoader
 
 SIZES = {"dev": 1000, "test": 1000}
 BLOCK = 100_000  # pairs that are made up at once

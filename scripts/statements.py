@@ -25,9 +25,10 @@ from nmt.attention.luong_dot import LuongDot
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.data.cache import cache_folder
 from nmt.decoding.translate import Decode
-from nmt.evaluation.scores import score
-from nmt.report.table import table
-from nmt.run import open_run, read_config
+from nmt.metrics.bleu import score
+from nmt.run import open_run
+from nmt.runs.folder import read_config
+from nmt.terminal.table import table
 
 Rows = list[tuple[str | int, ...]]  # the header first
 IMAGES = Path(__file__).parent.parent / "docs" / "images"

@@ -83,9 +83,9 @@ class Forked(AbstractContextManager["Forked"]):
 
 def serve() -> None:
     """Fork for every line that is asked."""
-    from nmt import experiment  # noqa: F401  what takes long is imported once
     from nmt.__main__ import main
     from nmt.commands import train  # noqa: F401
+    from nmt.experiment import experiment  # noqa: F401  what takes long is imported once
     from nmt.training import shards  # noqa: F401
 
     for line in sys.stdin:

@@ -16,7 +16,7 @@ from command import nmt
 from number_language import corpus_words, write_numbers
 
 from nmt.evaluation.evaluate import processor
-from nmt.processor import cpu_flags
+from nmt.hardware.processor import cpu_flags
 from nmt.report.logger import read_metrics
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,10 +11,10 @@ from small_model import CHOICES, TRANSFORMER_CHOICES, small_rnn, small_transform
 from torch import nn
 from torch.optim import Optimizer
 
-from nmt.config import Train
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.config.schema import Train
 from nmt.models.seq2seq import Seq2Seq
-from nmt.report.progress import Progress
+from nmt.terminal.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.guided import Guided
 from nmt.training.loss import BatchLoss, batch_loss

@@ -8,10 +8,10 @@ from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_transformer
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.runs.tensors import full_tensor
 from nmt.training.loss import Loss, batch_loss
-from nmt.training.ranks import connected
-from nmt.training.tensors import full_tensor
+from nmt.training.process_group import connected
 from nmt.training.trainer import Trainer
 
 

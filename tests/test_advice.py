@@ -12,7 +12,7 @@ import pytest
 import torch
 from command import mistake, nmt
 
-from nmt.training import checkpoint
+from nmt.runs import checkpoint
 from nmt.training.trainer import Trainer
 
 Usage = namedtuple("Usage", "total used free")

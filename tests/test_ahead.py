@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nmt.data.ahead import ahead
+from nmt.batches.ahead import ahead
 
 
 def numbers(made: list[int], upto: int) -> Iterator[int]:

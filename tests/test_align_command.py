@@ -8,13 +8,13 @@ import pytest
 from command import files, mistake, nmt
 from PIL import Image
 
-from nmt.alignment.bitext import Bitext, Side
-from nmt.alignment.error import count
-from nmt.alignment.links import flip, read_links
-from nmt.alignment.statistical import statistical_links
-from nmt.alignment.symmetrize import union
 from nmt.data.corpus import Lines
 from nmt.data.tokenizer import Tokenizer
+from nmt.links.bitext import Bitext, Side
+from nmt.links.error import count
+from nmt.links.links import flip, read_links
+from nmt.links.statistical import statistical_links
+from nmt.links.symmetrize import union
 
 needs_eflomal = pytest.mark.skipif(
     find_spec("eflomal") is None, reason="eflomal is not installed: pip install -e '.[align]'"
@@ -201,7 +201,7 @@ def test_a_run_without_attention_is_told(tiny, tmp_path):
 
 
 def test_the_way_to_the_statistical_aligner_is_told(runs, monkeypatch):
-    monkeypatch.setattr("nmt.alignment.statistical.find_spec", lambda _: None)
+    monkeypatch.setattr("nmt.links.statistical.find_spec", lambda _: None)
     message = mistake(nmt("align", f"run={runs[0]}", "statistical=true"))
     assert "pip install eflomal==" in message
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nmt.alignment.error import Counts, count
-from nmt.alignment.links import Gold, sure_only
+from nmt.links.error import Counts, count
+from nmt.links.links import Gold, sure_only
 
 
 def links(text: str) -> frozenset[tuple[int, int]]:

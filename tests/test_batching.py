@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data import batching
-from nmt.data.batching import padding_share, token_batches
+from nmt.batches import batching
+from nmt.batches.batching import padding_share, token_batches
 
 
 def lengths_like_captions(number: int, seed: int = 0) -> np.ndarray:

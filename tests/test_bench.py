@@ -15,19 +15,19 @@ from torch import nn
 
 from nmt.attention.additive import additive
 from nmt.attention.attention import record_attention
+from nmt.batches.batch import Batch
+from nmt.batches.train_loader import TrainLoader
 from nmt.bench.clock import Clock
 from nmt.bench.decoding import Forced
 from nmt.bench.flops import count, cudnn_rnn, cudnn_rnn_backward
 from nmt.bench.profile import operators
 from nmt.bench.sentences import random_corpus
 from nmt.bench.training import PARTS, TimedTrainer, padding_share
-from nmt.config import Train
-from nmt.data.batch import Batch
+from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
-from nmt.data.train_loader import TrainLoader
 from nmt.decoding.translate import Decode, search
 from nmt.report.logger import Logger
-from nmt.report.progress import Progress
+from nmt.terminal.progress import Progress
 from nmt.training.loss import batch_loss
 from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer

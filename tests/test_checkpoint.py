@@ -14,12 +14,11 @@ from safetensors.torch import load_file
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
 from torch import Tensor, nn
 
-from nmt.config import Train
+from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.experiment import finish
-from nmt.files import damage
-from nmt.training import checkpoint
-from nmt.training.checkpoint import (
+from nmt.experiment.experiment import finish
+from nmt.runs import checkpoint
+from nmt.runs.checkpoint import (
     Checkpoint,
     Position,
     average,
@@ -30,6 +29,7 @@ from nmt.training.checkpoint import (
     repaired,
     save,
 )
+from nmt.runs.files import damage
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,

@@ -13,7 +13,7 @@ from command import files, mistake, nmt
 from number_language import COUNTS
 from safetensors.torch import load_file
 
-from nmt.evaluation.doubts import warn_once
+from nmt.metrics.doubts import warn_once
 from nmt.training.trainer import Trainer
 
 TIMED = ("train/tokens_per_s", "train/minutes", "train/epoch")
@@ -103,7 +103,7 @@ def test_an_interrupt_before_anything_is_written_leaves_nothing(tiny, tmp_path, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nmt.build.prepare", interrupted)
+    monkeypatch.setattr("nmt.experiment.build.prepare", interrupted)
 
     answer = nmt("train", *tiny)
 

@@ -21,7 +21,7 @@ from nmt.comparison.plots import label, plots, style
 from nmt.comparison.runs import find_runs
 from nmt.data.corpus import Lines
 from nmt.errors import UserError
-from nmt.files import write_json
+from nmt.runs.files import write_json
 
 PLOTS = ["bleu_by_length", "dev_bleu_by_minute", "dev_bleu_by_step", "entropy", "quality_by_speed"]
 ATTACK = '<script>alert("1")</script> & co'

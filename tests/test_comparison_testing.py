@@ -19,8 +19,8 @@ from nmt.comparison.runs import find_runs
 from nmt.comparison.tables import differences, grids_in_short, others, quality
 from nmt.comparison.testing import Counted, all_against
 from nmt.comparison.values import values_of
-from nmt.evaluation.scores import bleu_and_chrf_of
-from nmt.files import lines_of
+from nmt.metrics.bleu import bleu_and_chrf_of
+from nmt.runs.files import lines_of
 
 SCORES = ("bleu", "chrf", "loss")
 

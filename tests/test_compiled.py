@@ -12,8 +12,7 @@ from command import mistake, nmt
 from small_model import small_rnn, small_transformer
 from test_graphs import a_batch, gradient
 
-from nmt import dropout
-from nmt.attention import attention
+from nmt.attention import attention, dropout
 from nmt.bench.training import TimedTrainer
 from nmt.errors import UserError
 from nmt.training import compiled

@@ -13,13 +13,13 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from nmt.build import rehearse
-from nmt.check import check
 from nmt.commands import help as help_texts
-from nmt.config import register_schema
+from nmt.config.check import check
+from nmt.config.schema import register_schema
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
-from nmt.run import read_config
+from nmt.experiment.build import rehearse
+from nmt.runs.folder import read_config
 from nmt.training.ranks import Ranks
 
 STUDIES = ("study", "study_text")  # are of nmt study, see test_study

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.attention.mask import PAD
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.models.embedding import Embedding, token_cutoff
 from nmt.models.seq2seq import Seq2Seq

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from nmt.report.console import console
+from nmt.terminal.console import console
 
 
 @pytest.mark.parametrize("open_two", [os.pipe, pty.openpty], ids=["pipe", "terminal"])

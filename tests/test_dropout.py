@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.dropout import Dropout, coins, dropout
+from nmt.attention.dropout import Dropout, coins, dropout
 
 SHARES = [0.001, 0.1, 0.3, 0.5, 0.9, 0.99999]
 

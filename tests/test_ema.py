@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from small_model import small_rnn, small_transformer
 from torch import Tensor, nn
 
-from nmt.config import Train
+from nmt.config.schema import Train
 from nmt.errors import UserError
 from nmt.run import open_run
 from nmt.training.ema import EMA

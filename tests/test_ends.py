@@ -12,11 +12,11 @@ import pytest
 from command import files, mistake, nmt
 from torch import nn
 
-from nmt import ends, experiment
 from nmt.commands.sweep import finished
 from nmt.comparison.runs import read_run
-from nmt.run import read_config, result_step
-from nmt.training.checkpoint import save_tensors
+from nmt.experiment import ends, experiment
+from nmt.runs.checkpoint import save_tensors
+from nmt.runs.folder import read_config, result_step
 
 OLD = "step-0000004"
 TEXTS = ("hypotheses.txt", "sources.txt", "references.txt", "losses.txt")

@@ -3,9 +3,9 @@
 import pytest
 import sacrebleu
 
-from nmt.evaluation.doubts import doubts, warn_of_doubts, warn_once
-from nmt.evaluation.scores import bleu_and_chrf, score
-from nmt.report.table import score_rows
+from nmt.metrics.bleu import bleu_and_chrf, score
+from nmt.metrics.doubts import doubts, warn_of_doubts, warn_once
+from nmt.terminal.table import score_rows
 
 ENGLISH = (
     ["A dog sleeps in the garden, quietly.", 'He said: "Come here!"', "It isn't so."],

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from command import files, mistake, nmt
 
-from nmt import experiment
 from nmt.commands import again
 from nmt.commands.folders import claimed
+from nmt.experiment import experiment
 from nmt.training.trainer import Trainer
 
 

@@ -16,8 +16,9 @@ from comparison_runs import RESULT, configured, write_run
 from safetensors.torch import load_file, save_file
 
 from nmt.errors import UserError
-from nmt.files import write_sums
-from nmt.run import open_run, read_config
+from nmt.run import open_run
+from nmt.runs.files import write_sums
+from nmt.runs.folder import read_config
 
 unpickled: list[str] = []
 sys.addaudithook(lambda event, _: unpickled.append(event) if event == "pickle.find_class" else None)

@@ -5,8 +5,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nmt.alignment.bitext import Bitext, Side
-from nmt.alignment.links import Gold
+from nmt.links.bitext import Bitext, Side
+from nmt.links.links import Gold
 from nmt.report.gold import draw_alignments, draw_gold, draw_links
 from nmt.report.heatmap import heatmap, pixels
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_runs import STEPS, golden, losses, made_with, names
 
-from nmt.training.runtime import computes_bf16
+from nmt.hardware.runtime import computes_bf16
 
 # Elsewhere sums have another order. Two threads, and AVX2 or SSE4 in the place of AVX-512, changed
 # the losses by 2e-7 of them in fp32. A number in bf16 is right to 4e-3, their sums much closer.

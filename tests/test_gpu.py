@@ -11,11 +11,12 @@ from test_graphs import gradient
 from torch import Tensor
 
 from nmt.attention.additive import additive, side
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.graphs import Recorder as StepRecorder
 from nmt.decoding.graphs import cuda_graphs as step_graphs
 from nmt.decoding.translate import Decode, search
+from nmt.hardware.runtime import autocast, prepare_process
 from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm_cell
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.compiled import compile_layers, compiled_loss
@@ -23,7 +24,6 @@ from nmt.training.consistency import RDrop, SimCut
 from nmt.training.graphs import CudaGraph, Recorder
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.muon import Muon
-from nmt.training.runtime import autocast, prepare_process
 from nmt.training.trainer import Trainer, Work
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

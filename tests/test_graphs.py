@@ -15,8 +15,8 @@ from numberless import CASES, LOSSES, MODELS, adamw, trainer_by_hand
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch import Tensor, nn
 
-from nmt.config import Train
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding import graphs as of_steps
 from nmt.decoding.graphs import CudaGraph as StepGraph

@@ -11,13 +11,13 @@ from choices import names
 from command import mistake, nmt
 from small_model import small_rnn, small_transformer
 
-from nmt.alignment.bitext import Side
 from nmt.alignment.guide import piece_links, pieces_of_words
-from nmt.data.batch import Batch
-from nmt.data.guide import Guide
+from nmt.batches.batch import Batch
+from nmt.batches.guide import Guide
 from nmt.data.tokenizer import TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
-from nmt.evaluation.attention import attention_maps
+from nmt.links.bitext import Side
+from nmt.models.attention_maps import attention_maps
 from nmt.models.seq2seq import Kind
 from nmt.training.consistency import RDrop
 from nmt.training.guided import Guided

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hydra._internal.utils import get_args_parser
 
-from nmt.hydra_parser import accept_lazy_help
+from nmt.commands.hydra_parser import accept_lazy_help
 
 Arguments = argparse._ActionsContainer
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from nmt.batches.ids import Ids
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
-from nmt.data.ids import Ids
 from nmt.data.tokenizer import BOS, EOS
 from nmt.evaluation.likelihood import batches_of, likelihood, mean_loss, sentence_losses
-from nmt.files import lines_of
 from nmt.run import Translator, open_run
+from nmt.runs.files import lines_of
 from nmt.training.ranks import Ranks
 
 LINES = Lines(["eins zwei drei", "", "sieben", "zwei"], ["one two three", "two", "", "two two"])

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from nmt.config import Train
+from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.training.checkpoint import Position
+from nmt.runs.checkpoint import Position
 from nmt.training.limits import Limits
 from nmt.training.schedule import Constant, Cosine, Linear
 

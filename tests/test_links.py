@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.alignment.links import Gold, flip, pharaoh, read_links, written
 from nmt.errors import UserError
+from nmt.links.links import Gold, flip, pharaoh, read_links, written
 
 PAIR = st.tuples(st.integers(0, 60), st.integers(0, 60))
 SENTENCE = st.frozensets(PAIR, max_size=9)

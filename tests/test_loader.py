@@ -10,13 +10,13 @@ import torch
 from local_corpora import corpus_folder
 from toy_text import CONFIG, text
 
+from nmt.batches.ragged import Ragged
+from nmt.batches.train_loader import TrainLoader
 from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.data.multi30k import Multi30k
 from nmt.data.prepare import Prepared, prepare
-from nmt.data.ragged import Ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
-from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
 
 

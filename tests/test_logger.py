@@ -16,10 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from nmt.evaluation.scores import score
+from nmt.metrics.bleu import score
 from nmt.report.heatmap import heatmap, pixels
 from nmt.report.logger import EVENTS, METRICS, Logger
-from nmt.report.table import SCORES, markdown, sample_rows, score_rows, table
+from nmt.terminal.table import SCORES, markdown, sample_rows, score_rows, table
 
 
 def metrics(folder: Path) -> list[dict]:

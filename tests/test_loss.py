@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.attention.mask import PAD
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.training.loss import batch_loss, cross_entropy, rows_in_one_pass, rows_in_place
 
 N, R, V = 11, 5, 13

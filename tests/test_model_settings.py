@@ -13,7 +13,7 @@ from small_model import read, small_rnn, small_transformer
 from torch import Tensor
 
 import nmt.attention.attention
-import nmt.dropout
+import nmt.attention.dropout
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
 
@@ -106,7 +106,7 @@ def each_place_counts(model: Seq2Seq, monkeypatch: pytest.MonkeyPatch) -> Places
     model.train()
 
     def features(places: Places) -> Tensor:
-        for module in (nmt.dropout, nmt.attention.attention):
+        for module in (nmt.attention.dropout, nmt.attention.attention):
             monkeypatch.setattr(module, "dropout", places)
         return model.features(source, target)
 

@@ -9,8 +9,8 @@ from small_model import small_rnn, small_transformer
 from torch import nn
 
 from nmt.errors import UserError
+from nmt.runs.checkpoint import load_optimizer, optimizer_tensors
 from nmt.training import muon
-from nmt.training.checkpoint import load_optimizer, optimizer_tensors
 from nmt.training.muon import Muon, is_matrix
 from nmt.training.trainer import asks_itself
 

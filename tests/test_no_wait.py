@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.decoding.search import Beam, Search, turn
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.later import Later

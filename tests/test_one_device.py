@@ -11,7 +11,7 @@ import torch
 from numberless import CASES, LOSSES, MODELS, muon, two_updates
 from small_model import small_rnn
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.later import Later
 from nmt.training.loss import Loss, batch_loss

@@ -9,7 +9,7 @@ import pytest
 from command import files, mistake, nmt
 
 from nmt.commands.output import OWN
-from nmt.files import lines_of
+from nmt.runs.files import lines_of
 
 
 def test_what_a_training_leaves_is_its_own(trained):

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from nmt.report.console import PlainConsole
-from nmt.report.table import SAMPLES, markdown, plain, sample_rows
+from nmt.terminal.console import PlainConsole
+from nmt.terminal.table import SAMPLES, markdown, plain, sample_rows
 
 with warnings.catch_warnings():  # of what TensorBoard brings along
     warnings.simplefilter("ignore")

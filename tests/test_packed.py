@@ -7,8 +7,8 @@ from model_laws import decode, sources, targets
 from small_model import small_rnn, small_transformer
 from torch import nn
 
+from nmt.hardware.runtime import autocast, computes_bf16
 from nmt.models.packed import pack, packed, products
-from nmt.training.runtime import autocast, computes_bf16
 
 CPU = torch.device("cpu")
 MODELS = {
@@ -28,7 +28,7 @@ PRECISIONS = [
 
 @pytest.fixture(autouse=True)
 def _onednn_multiplies(monkeypatch):
-    monkeypatch.setattr("nmt.products.by_onednn", lambda: True)
+    monkeypatch.setattr("nmt.hardware.products.by_onednn", lambda: True)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -83,7 +83,7 @@ def test_weights_that_are_not_in_float32_stay(dtype):
 
 
 def test_nothing_is_packed_where_mkl_multiplies(monkeypatch):
-    monkeypatch.setattr("nmt.products.by_onednn", lambda: False)
+    monkeypatch.setattr("nmt.hardware.products.by_onednn", lambda: False)
     model = nn.Linear(3, 4)
     with packed(model, torch.float32):
         assert "forward" not in vars(model)

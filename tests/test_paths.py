@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from nmt.commands.help import COMMANDS
 from nmt.commands.paths import PATHS, for_hydra
-from nmt.config import Align, BenchRoot, Compare, Evaluate, Translate
+from nmt.config.grammar import parsed, quoted
+from nmt.config.schema import Align, BenchRoot, Compare, Evaluate, Translate
 from nmt.data.multi30k import Multi30k
-from nmt.grammar import parsed, quoted
 
 AWKWARD = "Übung, 日本=#1 (it's) & [b]\\"  # a backslash at the end
 

@@ -7,12 +7,12 @@ from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_t
 from test_graphs import gradient
 from torch.nn import functional as F
 
-from nmt import products
-from nmt.data.batch import Batch
-from nmt.products import Linear, allow_onednn, by_onednn, exact, leaves_mkl_slow
+from nmt.batches.batch import Batch
+from nmt.hardware import products
+from nmt.hardware.products import Linear, allow_onednn, by_onednn, exact, leaves_mkl_slow
+from nmt.hardware.runtime import prepare_process
 from nmt.training.consistency import RDrop
 from nmt.training.loss import batch_loss
-from nmt.training.runtime import prepare_process
 
 AVX512 = {"avx2", "avx512f", "avx512_bf16"}
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from nmt.report.console import console
-from nmt.report.progress import Progress, clock
+from nmt.terminal.console import console
+from nmt.terminal.progress import Progress, clock
 
 METRICS = {"train/loss": 4.25, "train/lr": 1e-3, "train/tokens_per_s": 12345.6}
 

@@ -265,7 +265,7 @@ def test_an_interrupt_while_the_command_starts_is_as_quiet(monkeypatch):
         def __getattr__(self, name: str) -> Any:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "nmt.command", Slow("nmt.command"))
+    monkeypatch.setitem(sys.modules, "nmt.commands.command", Slow("nmt.commands.command"))
 
     assert nmt("translate") == (130, "", "nmt: interrupted\n")
 

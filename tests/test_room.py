@@ -8,7 +8,7 @@ from collections import namedtuple
 
 import pytest
 
-from nmt.config import Train
+from nmt.config.schema import Train
 from nmt.errors import UserError
 from nmt.training.room import checkpoint_room, in_bytes, only_one
 

@@ -13,7 +13,8 @@ from command import files, mistake, nmt
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
 from nmt.report.logger import read_metrics
-from nmt.run import open_run, read_config
+from nmt.run import open_run
+from nmt.runs.folder import read_config
 
 SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nmt.errors import UserError
-from nmt.training import runtime
-from nmt.training.runtime import (
+from nmt.hardware import runtime
+from nmt.hardware.runtime import (
     autocast,
     forget_peak_memory,
     peak_memory,
@@ -137,7 +137,7 @@ def test_float32_on_a_gpu_is_float32_in_training_and_in_translation():
 
 SHAPES = """
 import ctypes, torch
-from nmt.training.runtime import bound_kernels
+from nmt.hardware.runtime import bound_kernels
 
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]

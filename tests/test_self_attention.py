@@ -8,7 +8,7 @@ from test_models import ORDERS, SELF_ATTENTION
 from torch import Tensor
 
 from nmt.attention.attention import record_attention
-from nmt.evaluation.attention import AttentionMap, attention_maps, split
+from nmt.models.attention_maps import AttentionMap, attention_maps, split
 from nmt.models.rnn import RNN
 from nmt.models.seq2seq import Kind
 

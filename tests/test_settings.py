@@ -5,8 +5,8 @@ from choices import CONFIGS
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from nmt.config import register_schema
-from nmt.settings import settings
+from nmt.config.schema import register_schema
+from nmt.config.settings import settings
 
 
 def of(*words: str) -> dict:

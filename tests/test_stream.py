@@ -12,11 +12,11 @@ from command import mistake, nmt
 from datasets import Dataset, Features, IterableDataset, Translation
 from toy_text import CONFIG, text
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.batches.stream_loader import StreamLoader
 from nmt.data.clean import Clean
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.stream import Stream
-from nmt.data.stream_loader import StreamLoader
 from nmt.data.tokenizer import EOS, PAD
 from nmt.errors import UserError
 

@@ -11,17 +11,18 @@ from command import mistake, nmt
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from nmt.build import rehearse
+from nmt.commands.job import job_config
 from nmt.comparison.influence import corpus_score
-from nmt.config import register_schema
+from nmt.config.schema import register_schema
+from nmt.config.study import Study, Tune
 from nmt.errors import UserError
-from nmt.study.job import job_config
+from nmt.experiment.build import rehearse
+from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
 from nmt.study.measure import golden_digest
 from nmt.study.page import to_markdown
 from nmt.study.pins import pinned, transplanted
 from nmt.study.report import Findings
-from nmt.study.study import Job, Study, Tune, missing, number_of_runs, part_of
 from nmt.training.ranks import Ranks
 from nmt.training.trainer import Trainer
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nmt.alignment.symmetrize import (
+from nmt.links.symmetrize import (
     NEIGHBOURS,
     SYMMETRIZATIONS,
     grow_diag_final_and,

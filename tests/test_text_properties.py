@@ -20,17 +20,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from toy_text import CONFIG, text
 
-from nmt.alignment.links import Gold, pharaoh, read_line, read_links, written
-from nmt.data.batching import token_batches
+from nmt.batches.batching import token_batches
+from nmt.batches.ragged import Ragged
 from nmt.data.columns import Columns
 from nmt.data.compressed import ARCHIVES, FORMATS
 from nmt.data.lines import Repaired, read_lines, stream_lines
-from nmt.data.ragged import Ragged
 from nmt.data.table import read_table
 from nmt.data.text import has_control, one_line
 from nmt.data.tokenizer import KINDS, NORMALIZATIONS, Tokenizer, train_tokenizer
 from nmt.decoding.translate import batches, source_ids
 from nmt.errors import UserError
+from nmt.links.links import Gold, pharaoh, read_line, read_links, written
 
 few = settings(max_examples=50, deadline=None, derandomize=True)
 

@@ -18,20 +18,20 @@ from rich.console import Console
 from small_model import small_rnn, small_transformer
 from toy_text import CONFIG, text
 
-from nmt.config import Train
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.batches.train_loader import TrainLoader
+from nmt.config.schema import Train
 from nmt.data.clean import CleaningReport
 from nmt.data.prepare import Prepared, encode
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
-from nmt.data.train_loader import TrainLoader
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
-from nmt.evaluation.scores import score
+from nmt.metrics.bleu import score
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
-from nmt.report.progress import Progress
 from nmt.run import Translator
-from nmt.training.checkpoint import average, better_first, checkpoints, optimizer_tensors
+from nmt.runs.checkpoint import average, better_first, checkpoints, optimizer_tensors
+from nmt.terminal.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.graphs import Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss

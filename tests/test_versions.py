@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt import versions
-from nmt.versions import commit, version_of
+from nmt.runs import versions
+from nmt.runs.versions import commit, version_of
 
 
 def test_packages_have_versions_and_sources_alone_have_none():
@@ -20,6 +20,6 @@ def test_without_git_or_a_checkout_there_is_no_commit(lacking, tmp_path, monkeyp
         monkeypatch.setenv("PATH", str(tmp_path))
         (tmp_path / ".git").mkdir()
     package = tmp_path / "nmt"
-    monkeypatch.setattr(versions, "__file__", str(Path(package, "versions.py")))
+    monkeypatch.setattr(versions, "__file__", str(Path(package, "runs", "versions.py")))
 
     assert commit() is None

@@ -13,15 +13,15 @@ from nmt.alignment.attention import (
     threshold_links,
     word_weights,
 )
-from nmt.alignment.bitext import Bitext, BitextFiles, Side, with_gold, with_words
 from nmt.alignment.choice import BEST, Asked, best_reading, described
-from nmt.alignment.links import sure_only
 from nmt.alignment.load import load, load_dev, load_source, read
 from nmt.alignment.model import from_attention
-from nmt.alignment.words import NOWHERE, members, merge, split_words, word_of_characters, words_of
 from nmt.data.tokenizer import BOS, EOS, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
-from nmt.evaluation.attention import attention_maps
+from nmt.links.bitext import Bitext, BitextFiles, Side, with_gold, with_words
+from nmt.links.links import sure_only
+from nmt.links.words import NOWHERE, members, merge, split_words, word_of_characters, words_of
+from nmt.models.attention_maps import attention_maps
 from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 

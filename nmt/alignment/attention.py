@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.alignment.bitext import Bitext, Side
-from nmt.alignment.links import NONE, Links
-from nmt.alignment.words import members, merge
 from nmt.data.tokenizer import BOS, EOS, Tokenizer
 from nmt.decoding.translate import batches, padded
-from nmt.evaluation.attention import AttentionMap
+from nmt.links.bitext import Bitext, Side
+from nmt.links.links import NONE, Links
+from nmt.links.words import members, merge
+from nmt.models.attention_maps import AttentionMap
 from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 

@@ -4,9 +4,9 @@ from itertools import product
 from typing import NamedTuple
 
 from nmt.alignment.attention import LinkRule, Reading, Shape, word_weights
-from nmt.alignment.bitext import Bitext
-from nmt.alignment.error import Counts
 from nmt.errors import UserError
+from nmt.links.bitext import Bitext
+from nmt.links.error import Counts
 from nmt.run import Translator
 
 BEST = "best"

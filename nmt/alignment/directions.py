@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from nmt.alignment.attention import LinkRule
-from nmt.alignment.bitext import Bitext
 from nmt.alignment.choice import Asked
-from nmt.alignment.links import flip
 from nmt.alignment.model import from_attention
-from nmt.alignment.result import Found, both_ways
-from nmt.alignment.statistical import statistical_links
 from nmt.data.corpus import Lines
+from nmt.links.bitext import Bitext
+from nmt.links.links import flip
+from nmt.links.result import Found, both_ways
+from nmt.links.statistical import statistical_links
 from nmt.run import Translator
 
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from nmt.alignment.bitext import Bitext, BitextFiles, Side, of_lines
-from nmt.alignment.links import Links, sure_only
 from nmt.alignment.load import load
-from nmt.alignment.statistical import require_eflomal, statistical_links
-from nmt.alignment.symmetrize import SYMMETRIZATIONS
-from nmt.alignment.words import words_of_pieces
+from nmt.batches.guide import Guide
 from nmt.data.corpus import BLOCK, Corpus, Lines
-from nmt.data.guide import Guide
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError, above_zero, at_least, one_of
+from nmt.links.bitext import Bitext, BitextFiles, Side, of_lines
+from nmt.links.links import Links, sure_only
+from nmt.links.statistical import require_eflomal, statistical_links
+from nmt.links.symmetrize import SYMMETRIZATIONS
+from nmt.links.words import words_of_pieces
 
 
 class LinkSource(ABC):
@@ -76,7 +76,7 @@ class FileLinks(LinkSource):
     """The links of a file in Pharaoh format: line n is of line n of the corpus's train split.
 
     ``base`` is the number of the first word. Words are what stands between spaces, see
-    :func:`nmt.alignment.words.words_of`.
+    :func:`nmt.links.words.words_of`.
     """
 
     def __init__(

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from nmt.alignment.bitext import (
+from nmt.data.aligned import Aligned
+from nmt.data.corpus import Corpus
+from nmt.decoding.translate import Decode
+from nmt.errors import UserError
+from nmt.links.bitext import (
     Bitext,
     BitextFiles,
     Side,
@@ -13,10 +17,6 @@ from nmt.alignment.bitext import (
     with_gold,
     with_words,
 )
-from nmt.data.aligned import Aligned
-from nmt.data.corpus import Corpus
-from nmt.decoding.translate import Decode
-from nmt.errors import UserError
 from nmt.run import Translator
 
 Languages = tuple[str, str]  # source, target

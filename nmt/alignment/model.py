@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from nmt.alignment.attention import LinkRule, attention_links, shape
-from nmt.alignment.bitext import Bitext
 from nmt.alignment.choice import Asked, best_reading, described
-from nmt.alignment.links import Links
 from nmt.errors import UserError
+from nmt.links.bitext import Bitext
+from nmt.links.links import Links
 from nmt.run import Translator
 
 

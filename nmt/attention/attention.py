@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
+from nmt.attention.dropout import dropout
 from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.window import Full, Normalize, Window
-from nmt.dropout import dropout
-from nmt.products import by_onednn
+from nmt.hardware.products import by_onednn
 
 
 class Record(NamedTuple):

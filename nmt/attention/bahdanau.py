@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from nmt.attention.additive import additive, side
 from nmt.attention.score import Score
-from nmt.products import Linear
-from nmt.sizes import check_widths
+from nmt.attention.sizes import check_widths
+from nmt.hardware.products import Linear
 
 
 class Bahdanau(Score):

@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
 from nmt.errors import UserError
-from nmt.products import Linear
+from nmt.hardware.products import Linear
 
 Turn = Callable[[Tensor, Tensor], Tensor]
 

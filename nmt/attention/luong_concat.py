@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from nmt.attention.additive import additive, side
 from nmt.attention.score import Score
-from nmt.sizes import check_widths
+from nmt.attention.sizes import check_widths
 
 
 class LuongConcat(Score):

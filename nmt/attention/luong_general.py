@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from nmt.attention.score import InnerProduct
-from nmt.products import Linear
+from nmt.hardware.products import Linear
 
 
 class LuongGeneral(InnerProduct):

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.score import Score
-from nmt.sizes import check_widths
+from nmt.attention.sizes import check_widths
 
 
 class LuongLocation(Score):

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from nmt.bench.clock import now
 from nmt.bench.profile import Operator, operators
-from nmt.config import Bench
+from nmt.config.schema import Bench
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import EOS
 from nmt.decoding.translate import Decode, batches, search
+from nmt.hardware.runtime import forget_peak_memory, peak_memory
 from nmt.models.seq2seq import Seq2Seq
 from nmt.run import Translator
-from nmt.training.runtime import forget_peak_memory, peak_memory
 
 
 @dataclass

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 
-from nmt.data.batching import POOL
+from nmt.batches.batching import POOL
 from nmt.data.clean import CleaningReport
 from nmt.data.encode import IDS
 from nmt.data.prepare import Prepared

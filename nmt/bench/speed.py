@@ -11,7 +11,7 @@ from nmt.bench.decoding import DecodingSpeed
 from nmt.bench.profile import Operator
 from nmt.bench.training import BACKWARD, DATA, FORWARD, UPDATE, TrainingSpeed
 from nmt.evaluation.evaluate import hardware
-from nmt.report.table import written
+from nmt.terminal.table import written
 from nmt.training.room import in_bytes
 
 NOTE = "¹ with the gradients of the output layer, which are computed while its logits are at hand"

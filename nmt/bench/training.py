@@ -12,22 +12,22 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nmt.batches.batch import Batch
+from nmt.batches.train_loader import TrainLoader
 from nmt.bench.clock import Clock, now
 from nmt.bench.flops import count
 from nmt.bench.profile import Operator, operators
-from nmt.build import build_loss, build_optimizer
-from nmt.config import Bench, Train
-from nmt.data.batch import Batch
+from nmt.config.schema import Bench, Train
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
-from nmt.data.train_loader import TrainLoader
 from nmt.errors import UserError
+from nmt.experiment.build import build_loss, build_optimizer
+from nmt.hardware.runtime import forget_peak_memory, peak_memory
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
-from nmt.report.progress import Progress
 from nmt.run import Translator
+from nmt.terminal.progress import Progress
 from nmt.training.loss import Loss
-from nmt.training.runtime import forget_peak_memory, peak_memory
 from nmt.training.trainer import Trainer, Work
 
 PARTS = DATA, FORWARD, BACKWARD, UPDATE = "data", "forward", "backward", "update"

@@ -8,14 +8,14 @@ from omegaconf import DictConfig
 
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.folders import claimed
+from nmt.config.grammar import parsed
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
-from nmt.foreign import read_json, without_format
-from nmt.grammar import parsed
-from nmt.report.console import tell
-from nmt.run import RESULT, as_config, read_config
-from nmt.training.runtime import pick_device, pick_precision
-from nmt.versions import version_of
+from nmt.hardware.runtime import pick_device, pick_precision
+from nmt.runs.folder import RESULT, as_config, read_config
+from nmt.runs.foreign import read_json, without_format
+from nmt.runs.versions import version_of
+from nmt.terminal.console import tell
 
 FOLDER = "hydra.run.dir="
 

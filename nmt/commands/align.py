@@ -10,14 +10,9 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.alignment.attention import LinkRule, argmax_links, threshold_links
-from nmt.alignment.bitext import Bitext
 from nmt.alignment.choice import Asked
 from nmt.alignment.directions import Direction, FromModels, from_models, from_statistics
-from nmt.alignment.links import written
 from nmt.alignment.load import load, load_dev, load_source, translated
-from nmt.alignment.result import LINKS, SCORED, Found, row, scores
-from nmt.alignment.statistical import require_eflomal
-from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import (
     check_languages,
@@ -28,18 +23,24 @@ from nmt.commands.evaluate import (
 )
 from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.commands.paths import for_shell
-from nmt.config import Align, register_schema
+from nmt.config.check import check
+from nmt.config.schema import Align, register_schema
+from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
-from nmt.files import write, write_json
-from nmt.report.console import console
+from nmt.links.bitext import Bitext
+from nmt.links.links import written
+from nmt.links.result import LINKS, SCORED, Found, row, scores
+from nmt.links.statistical import require_eflomal
 from nmt.report.gold import draw_alignments
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.report.table import table
-from nmt.run import RESULT, Translator, open_run, read_config
-from nmt.versions import commit, versions
-from nmt.yamls import config_folder
+from nmt.run import Translator, open_run
+from nmt.runs.files import write, write_json
+from nmt.runs.folder import RESULT, read_config
+from nmt.runs.versions import commit, versions
+from nmt.terminal.console import console
+from nmt.terminal.table import table
 
 ALIGNMENTS, SOURCE, TARGET = "alignments.txt", "source.txt", "target.txt"
 

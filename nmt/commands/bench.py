@@ -11,21 +11,21 @@ from nmt.bench.gemm import gemm_rate
 from nmt.bench.sentences import random_corpus
 from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
-from nmt.build import new_translator, num_parameters, rehearse
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import require_file
-from nmt.commands.train import as_choice
-from nmt.config import Bench, register_schema
+from nmt.config.grammar import as_choice
+from nmt.config.schema import Bench, register_schema
+from nmt.config.yamls import config_folder
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError
-from nmt.files import write_json
-from nmt.report.console import WIDTH, PlainConsole
-from nmt.report.table import table
-from nmt.run import stored
-from nmt.training.memory import TO_TRANSLATE, enough_memory
+from nmt.experiment.build import new_translator, num_parameters, rehearse
+from nmt.hardware.memory import TO_TRANSLATE, enough_memory
+from nmt.hardware.runtime import pick_device, prepare_process, seed_everything
+from nmt.runs.files import write_json
+from nmt.runs.folder import stored
+from nmt.terminal.console import WIDTH, PlainConsole
+from nmt.terminal.table import table
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import pick_device, prepare_process, seed_everything
-from nmt.yamls import config_folder
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nmt.check import explain, targets
+from nmt.config.check import explain, targets
+from nmt.config.grammar import parsed
+from nmt.config.settings import shared_part
+from nmt.config.yamls import config_folder
 from nmt.errors import UserError
-from nmt.grammar import parsed
-from nmt.settings import shared_part
-from nmt.yamls import config_folder
 
 
 def is_choice(cfg: DictConfig, key: str) -> bool:

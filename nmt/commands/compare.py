@@ -7,7 +7,6 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.last import folder_compared
 from nmt.commands.output import require_folder
@@ -16,16 +15,17 @@ from nmt.comparison.comparison import compare, default_output
 from nmt.comparison.report import write_report
 from nmt.comparison.runs import find_runs
 from nmt.comparison.terminal import print_comparison, print_grids
-from nmt.config import Compare, register_schema
+from nmt.config.check import check
+from nmt.config.grammar import is_quoted, quoted
+from nmt.config.schema import Compare, register_schema
+from nmt.config.yamls import config_folder
 from nmt.errors import UserError, at_least
-from nmt.files import as_typed
-from nmt.grammar import is_quoted, quoted
-from nmt.report.console import console
 from nmt.report.next_steps import nmt_command, show_next, tensorboard
+from nmt.runs.files import as_typed
 from nmt.study.ledger import Ledger
 from nmt.study.page import summary, write_page
 from nmt.study.report import Findings, grids
-from nmt.yamls import config_folder
+from nmt.terminal.console import console
 
 NAMED = 3  # unfinished runs that are named with the command that finishes them
 LEDGER = ".jsonl"

@@ -11,9 +11,9 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.check import explain
+from nmt.config.check import explain
 from nmt.errors import UserError
-from nmt.report.console import tell
+from nmt.terminal.console import tell
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,24 +10,25 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.commands.paths import for_shell
-from nmt.config import CORPORA, changed, register_schema, target_of
+from nmt.config.check import check
+from nmt.config.schema import CORPORA, changed, register_schema, target_of
+from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least
-from nmt.evaluation.attention import attends
 from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES, evaluate, show
-from nmt.files import write_json
-from nmt.report.console import console
+from nmt.models.attention_maps import attends
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import RESULT, open_run, read_config
-from nmt.yamls import config_folder
+from nmt.run import open_run
+from nmt.runs.files import write_json
+from nmt.runs.folder import RESULT, read_config
+from nmt.terminal.console import console
 
 LONGEST = 100  # characters of a file's name, in that of a folder
 

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from nmt.grammar import quoted
+from nmt.config.grammar import quoted
 
 
 def claimed(folder: Path) -> Path:

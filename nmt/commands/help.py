@@ -5,7 +5,7 @@ from textwrap import wrap
 
 import yaml
 
-from nmt.yamls import config_folder
+from nmt.config.yamls import config_folder
 
 OVERVIEW = """\
 nmt trains, compares and explains attention in neural machine translation.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.errors import UserError
-from nmt.report.console import tell
+from nmt.terminal.console import tell
 
 LAST = "last"
 RUNS = Path("runs")
@@ -41,7 +41,7 @@ def newest(word: str) -> Path:
     """
     # Imported here, since they bring torch along, and --help is to be there at once.
     from nmt.comparison.runs import natural, run_folders
-    from nmt.run import CONFIG
+    from nmt.runs.folder import CONFIG
 
     found = [run for run in run_folders(RUNS) if (run / CONFIG).is_file()]
     if not found:

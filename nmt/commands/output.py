@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nmt.errors import UserError
-from nmt.report.console import tell
-from nmt.run import CONFIG, RESULT
+from nmt.runs.folder import CONFIG, RESULT
+from nmt.terminal.console import tell
 
-# What a training leaves in its folder, see nmt.run.
+# What a training leaves in its folder, see nmt.runs.folder.
 OWN = frozenset(
     {
         *("config.yaml", "tokenizer", "checkpoints", "model.safetensors", "ends"),

@@ -4,7 +4,7 @@ import os
 import shlex
 
 from nmt.commands.last import named
-from nmt.grammar import is_quoted, parsed, quoted
+from nmt.config.grammar import is_quoted, parsed, quoted
 
 SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt align
 # The keys of all commands whose value is, or may be, one path. resume= and from= never get here.

@@ -15,23 +15,24 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.build import rehearse
 from nmt.commands.bench import measure
 from nmt.commands.errors import reporting_mistakes
-from nmt.config import register_schema
+from nmt.commands.job import job_config, run_job, study_of
+from nmt.config.grammar import quoted
+from nmt.config.schema import register_schema
+from nmt.config.study import Study
+from nmt.config.yamls import config_folder
 from nmt.errors import UserError, at_least
-from nmt.files import as_typed
-from nmt.grammar import quoted
-from nmt.report.console import console, tell
+from nmt.experiment.build import rehearse
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.study.job import job_config, run_job, study_of
+from nmt.runs.files import as_typed
+from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
 from nmt.study.pins import Pins
 from nmt.study.speed import measure_speeds, speed_path
-from nmt.study.study import Job, Study, known, missing, number_of_runs, part_of
+from nmt.terminal.console import console, tell
 from nmt.training.ranks import Ranks
-from nmt.yamls import config_folder
 
 ONE_AT_A_TIME = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
@@ -91,14 +92,16 @@ def run(cfg: DictConfig) -> None:
 def refuse(cfg: DictConfig, study: Study, pins: Pins, variants: list[str]) -> None:
     """Build every variant and read the test sets: UserError before anything trains."""
     value = study.tune.values[0] if study.tune else None
-    for name in variants:
-        config = job_config(cfg, study, pins, Job(name, value, study.seeds[0]))
+    configs = {
+        name: job_config(cfg, study, pins, Job(name, value, study.seeds[0])) for name in variants
+    }
+    for name, config in configs.items():
         try:
             rehearse(config, Ranks())
         except UserError as error:
             raise UserError(f"variant {name}: {error}") from error
     for test in study.tests.values():
-        test_lines(config, test)
+        test_lines(configs[variants[0]], test)
 
 
 def train_missing(cfg: DictConfig, study: Study, ledger: Ledger, variants: list[str]) -> list[Job]:

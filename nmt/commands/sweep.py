@@ -11,17 +11,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.errors import in_words
 from nmt.comparison.runs import read_run, run_folders
+from nmt.config.settings import settings
 from nmt.errors import UserError
-from nmt.files import as_typed
-from nmt.foreign import read_json
-from nmt.report.console import console, printable, tell
+from nmt.metrics.watch import worst
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import CONFIG, FAILURE, RESULT, read_config, trained_on
-from nmt.settings import settings
+from nmt.runs.files import as_typed
+from nmt.runs.folder import CONFIG, FAILURE, RESULT, read_config, trained_on
+from nmt.runs.foreign import read_json
+from nmt.terminal.console import console, printable, tell
 from nmt.training.room import Taken
-from nmt.training.watch import worst
 
 BESIDE = f".{FAILURE}"  # behind the name of a folder that is another training's
 ended: list[Path] = []  # folders of the sweeps of this process
@@ -38,7 +38,7 @@ class Ended(Callback):
 def fixed_keys(words: list[str]) -> str:
     """Tell Hydra, in a word, which of the typed settings are the same in every run of a sweep.
 
-    The others name the run folders, see `nmt.config.swept`. It goes with the runs to other
+    The others name the run folders, see `nmt.config.schema.swept`. It goes with the runs to other
     processes and machines, which see nothing of what was typed.
     """
     written = [word for word in words if "=" in word and not word.startswith("-")]

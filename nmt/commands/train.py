@@ -1,7 +1,6 @@
 """nmt train: a new run, several of them, or one that goes on."""
 
 import errno
-import re
 import sys
 from contextlib import suppress
 from itertools import takewhile
@@ -16,19 +15,22 @@ from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
-from nmt.config import register_schema
-from nmt.ends import ended
+from nmt.config.grammar import as_choice
+from nmt.config.schema import register_schema
+from nmt.config.yamls import config_folder
 from nmt.errors import UserError
-from nmt.experiment import train
-from nmt.files import as_typed
-from nmt.opening import written_config
-from nmt.report.console import console, tell
-from nmt.run import CONFIG, check_checkpoints, read_config
+from nmt.experiment.ends import ended
+from nmt.experiment.experiment import train
+from nmt.experiment.opening import written_config
+from nmt.hardware.memory import FOR_THE_MODEL, enough_memory
+from nmt.run import check_checkpoints
+from nmt.runs.files import as_typed
+from nmt.runs.folder import CONFIG, read_config
+from nmt.terminal.console import console, tell
 from nmt.training.advice import NeedsOtherSettings
-from nmt.training.memory import FOR_THE_MODEL, enough_memory
-from nmt.training.ranks import Ranks, connected, several
+from nmt.training.process_group import connected, several
+from nmt.training.ranks import Ranks
 from nmt.training.signals import Signals, Stop
-from nmt.yamls import config_folder
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
 PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
@@ -84,14 +86,6 @@ def begin(cfg: DictConfig, run: Path) -> float:
 def given(words: list[str], prefix: str) -> list[str]:
     """Return what stands behind a prefix in the words that have it."""
     return [word.removeprefix(prefix) for word in words if word.startswith(prefix)]
-
-
-def as_choice(word: str) -> str:
-    """`model.self_attention=cosine` in Hydra's words: a choice of configs/attention put there."""
-    found = re.fullmatch(r"model\.(self|cross)_attention=([a-z]\w*(?:,[a-z]\w*)*)", word)
-    if not found or found[2] == "null":
-        return word
-    return f"+attention@model.{found[1]}_attention={found[2]}"
 
 
 def go_on(run: Path, overrides: list[str]) -> None:

@@ -10,20 +10,21 @@ from typing import TextIO
 import hydra
 from omegaconf import DictConfig
 
-from nmt.check import check
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
 from nmt.commands.output import require_file, require_folder
-from nmt.config import changed, register_schema
+from nmt.config.check import check
+from nmt.config.schema import changed, register_schema
+from nmt.config.yamls import config_folder
 from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
-from nmt.evaluation.attention import attends
-from nmt.files import replacing
-from nmt.report.console import console, tell
+from nmt.models.attention_maps import attends
 from nmt.report.gallery import Drawn, Gallery, Occasion
-from nmt.run import Translator, open_run, read_config
-from nmt.yamls import config_folder
+from nmt.run import Translator, open_run
+from nmt.runs.files import replacing
+from nmt.runs.folder import read_config
+from nmt.terminal.console import console, tell
 
 
 def main() -> None:

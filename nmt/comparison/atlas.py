@@ -17,7 +17,7 @@ from nmt.data.corpus import Lines
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Decode, source_ids
 from nmt.errors import UserError
-from nmt.evaluation.attention import AttentionMap
+from nmt.models.attention_maps import AttentionMap
 from nmt.report.heatmap import DPI, GAP, MIN_WIDTH, draw_title, heatmap, height, pixels
 from nmt.run import Translator, open_run
 

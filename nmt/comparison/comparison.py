@@ -22,9 +22,9 @@ from nmt.comparison.runs import Run
 from nmt.comparison.significance import PValues, p_values
 from nmt.comparison.testing import Counted, all_against
 from nmt.comparison.variants import Naming, Variant, choose, group, identify, value_of
+from nmt.config.settings import Setting
 from nmt.errors import UserError
-from nmt.evaluation.scores import TOKENIZERS, bleu_tokenizer
-from nmt.settings import Setting
+from nmt.metrics.bleu import TOKENIZERS, bleu_tokenizer
 
 
 @dataclass

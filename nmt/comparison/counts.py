@@ -11,7 +11,7 @@ from sacrebleu.metrics.chrf import CHRF
 from nmt.comparison.influence import Counts, sentence_counts
 from nmt.comparison.outside import Outside
 from nmt.comparison.runs import Run
-from nmt.evaluation.scores import bleu_of
+from nmt.metrics.bleu import bleu_of
 
 RunCounts = dict[str, Counts]  # by test set
 

@@ -11,7 +11,7 @@ from nmt.comparison.crossed import Tested
 from nmt.comparison.significance import PValues
 from nmt.comparison.tables import different, footnotes, grids, legend
 from nmt.data.text import one_line
-from nmt.report.table import markdown, plain
+from nmt.terminal.table import markdown, plain
 
 LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},

@@ -8,10 +8,10 @@ import numpy as np
 from nmt.data.text import shortened
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import LOSSES, REFERENCES, SOURCES
-from nmt.files import lines_of
-from nmt.foreign import read_json
-from nmt.run import RESULT
-from nmt.training.checkpoint import MODEL
+from nmt.runs.checkpoint import MODEL
+from nmt.runs.files import lines_of
+from nmt.runs.folder import RESULT
+from nmt.runs.foreign import read_json
 
 EVALUATIONS = "evaluation"  # a folder for each text, see `nmt evaluate`
 

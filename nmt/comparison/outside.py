@@ -20,7 +20,7 @@ import numpy as np
 from nmt.comparison.runs import Run
 from nmt.data.text import shortened
 from nmt.errors import UserError
-from nmt.files import lines_of
+from nmt.runs.files import lines_of
 
 HEADER = ("run", "line")
 RESERVED = ("variant", "seed", "seeds", "difference", "footnotes", "why")  # columns of the report

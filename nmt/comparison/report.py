@@ -9,10 +9,10 @@ from nmt.comparison.comparison import Comparison
 from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.page import to_html
 from nmt.comparison.plots import Plot, plots
-from nmt.files import write, write_json
 from nmt.report.heatmap import pixels
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
+from nmt.runs.files import write, write_json
 
 FIGURES = "figures"
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from nmt.comparison.losses import kept_losses
+from nmt.config.settings import Setting, settings
 from nmt.data.text import shortened
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES
-from nmt.files import lines_of
-from nmt.foreign import is_number, read_json, refuse_links
 from nmt.report.logger import read_metrics
-from nmt.run import CONFIG, FAILURE, RESULT, stored_config, trained_on
-from nmt.settings import Setting, settings
-from nmt.training.checkpoint import MODEL
+from nmt.runs.checkpoint import MODEL
+from nmt.runs.files import lines_of
+from nmt.runs.folder import CONFIG, FAILURE, RESULT, stored_config, trained_on
+from nmt.runs.foreign import is_number, read_json, refuse_links
 
 TEXTS = ("split", "device", "precision")  # of a result, where it has them
 ALIGNMENTS = "alignment"  # a folder for each text, see `nmt align`

@@ -13,7 +13,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest, Result
 
 from nmt.comparison.influence import bleu_of_sums, sentence_counts
-from nmt.evaluation.scores import bleu_of
+from nmt.metrics.bleu import bleu_of
 
 TRIALS = 10_000  # of the randomisation test …
 EXACT = 13  # … but all exchanges of two translations where these many sentences differ, or fewer

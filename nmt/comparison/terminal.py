@@ -10,7 +10,7 @@ from rich.text import Text
 from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.tables import footnotes, grids_in_short
-from nmt.report.console import PlainConsole
+from nmt.terminal.console import PlainConsole
 
 WIDTH = 100  # columns
 

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nmt.check import PARTS
 from nmt.comparison.runs import Run
+from nmt.config.check import PARTS
+from nmt.config.settings import Setting, shared_part
 from nmt.errors import UserError
-from nmt.settings import Setting, shared_part
 
 Identity = dict[str, Setting]
 

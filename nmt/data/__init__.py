@@ -1,7 +1,1 @@
-"""Corpora, cleaning, tokenizers, batches."""
-
-import os
-
-# Read by the Hugging Face libraries when they are imported: no messages home about what is loaded.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+"""Corpora, cleaning, tokenizers; from text to ids on disk."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.search import Beam, Take, Turn, each
-from nmt.recording import Pool
+from nmt.hardware.cuda_graphs import Pool
 
 COPIES = 2**32  # bytes of hypotheses and sources that graphs may keep, each its own
 

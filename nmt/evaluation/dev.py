@@ -4,12 +4,12 @@ from datasets import Dataset
 
 from nmt.attention.entropy import attention_entropy
 from nmt.attention.mask import padding_mask
-from nmt.data.ids import Ids
+from nmt.batches.ids import Ids
 from nmt.decoding.translate import Decode
-from nmt.evaluation.attention import attention_maps
-from nmt.evaluation.doubts import warn_of_doubts
 from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity
-from nmt.evaluation.scores import bleu_and_chrf
+from nmt.metrics.bleu import bleu_and_chrf
+from nmt.metrics.doubts import warn_of_doubts
+from nmt.models.attention_maps import attention_maps
 from nmt.models.seq2seq import Kind
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger

@@ -12,13 +12,13 @@ from rich.console import Console
 from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
-from nmt.evaluation.doubts import warn_of_doubts
 from nmt.evaluation.likelihood import likelihood, sentence_losses
-from nmt.evaluation.scores import Scores, score
-from nmt.files import lines_of, write
-from nmt.report.table import SAMPLES, SCORES, sample_rows, score_rows, table
+from nmt.metrics.bleu import Scores, score
+from nmt.metrics.doubts import warn_of_doubts
 from nmt.run import Translator
-from nmt.versions import commit, versions
+from nmt.runs.files import lines_of, write
+from nmt.runs.versions import commit, versions
+from nmt.terminal.table import SAMPLES, SCORES, sample_rows, score_rows, table
 
 HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
 LOSSES = "losses.txt"

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from nmt.attention.mask import padding_mask
-from nmt.data.batch import Batch
-from nmt.evaluation.attention import AttentionMap, attention_maps
+from nmt.batches.batch import Batch
+from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 

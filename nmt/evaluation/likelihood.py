@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nmt.data.batch import Batch
-from nmt.data.batching import Batches, token_batches
+from nmt.batches.batch import Batch
+from nmt.batches.batching import Batches, token_batches
+from nmt.batches.ids import Ids
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
-from nmt.data.ids import Ids
+from nmt.hardware.products import product_dtype, rounded
 from nmt.models.seq2seq import Seq2Seq
-from nmt.products import product_dtype, rounded
 from nmt.run import Translator
 from nmt.training.loss import MULTIPLE, batch_loss, chunks, predicted_features
 

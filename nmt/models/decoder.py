@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
-from nmt.dropout import Dropout
+from nmt.attention.dropout import Dropout
+from nmt.hardware.products import Linear
 from nmt.models.recurrent import Recurrent
 from nmt.models.stack import Stack
-from nmt.products import Linear
 
 
 class Memory(NamedTuple):

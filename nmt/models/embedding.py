@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.dropout import Dropout
 from nmt.attention.mask import PAD
-from nmt.dropout import Dropout
 from nmt.errors import UserError
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
-from nmt.dropout import Dropout
+from nmt.attention.dropout import Dropout
 from nmt.models.recurrent import Recurrent
 
 

@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.dropout import Dropout
-from nmt.products import Linear
+from nmt.attention.dropout import Dropout
+from nmt.hardware.products import Linear
 
 
 class FeedForward(nn.Module, ABC):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from nmt.hardware.products import is_onednns
 from nmt.models.recurrent import Recurrent
-from nmt.products import is_onednns
 
 Product = Callable[[Tensor], Tensor]  # x (...,I) -> x Wᵀ + b (...,O)
 

@@ -10,8 +10,8 @@ from abc import ABC
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.sizes import check_widths
 from nmt.errors import UserError
-from nmt.sizes import check_widths
 
 
 class Positions(nn.Module, ABC):

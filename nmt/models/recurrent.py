@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.products import linear
+from nmt.hardware.products import linear
 
 
 class Recurrent(nn.Module, ABC):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from nmt.dropout import Dropout
+from nmt.attention.dropout import Dropout
 
 Norm = Callable[[int], nn.Module]
 

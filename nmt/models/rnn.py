@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
+from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
+from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
-from nmt.dropout import Dropout
 from nmt.errors import UserError, share
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
@@ -19,7 +20,6 @@ from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import Recurrent
 from nmt.models.seq2seq import Kind, Seq2Seq
-from nmt.sizes import check_sizes
 
 
 class RNN(Seq2Seq):

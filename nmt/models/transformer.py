@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
+from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
+from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
-from nmt.dropout import Dropout
 from nmt.errors import at_least, share
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.feed_forward import FeedForward
@@ -29,7 +30,6 @@ from nmt.models.residual import Norm, Residual
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.models.stack import Stack
 from nmt.models.transformer_layers import DecoderLayer, EncoderLayer, Remembered
-from nmt.sizes import check_sizes
 
 
 class Memory(NamedTuple):

@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.translate import Decode, source_ids
-from nmt.evaluation.attention import AttentionMap
+from nmt.data.tokenizer import BOS, EOS, Tokenizer
+from nmt.decoding.translate import Decode, Translation, source_ids
+from nmt.models.attention_maps import AttentionMap
 from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import heatmap, pixels
 from nmt.report.logger import Logger
-from nmt.report.table import SAMPLES, markdown, sample_rows
 from nmt.report.words import merge_words
-from nmt.run import Translator
+from nmt.terminal.table import SAMPLES, markdown, sample_rows
 
 # What stands on the left and above: the source, the target as it is predicted, or as it is read.
 AXES = {
@@ -64,6 +63,23 @@ def spread(sources: Sequence[str], references: Sequence[str], num: int) -> list[
     return [Drawn(i + 1, sources[i], references[i]) for i in places]
 
 
+class Translates(Protocol):
+    """A model with its tokenizers, as :class:`nmt.run.Translator` is one."""
+
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    source_language: str
+    target_language: str
+
+    def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
+        """Translate lines; the best translations of each, the best one first."""
+        ...
+
+    def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
+        """Return where the model looks in source (B,S) when it writes target (B,T+1)."""
+        ...
+
+
 class Gallery:
     """Draws where the model looks in some sentences.
 
@@ -78,7 +94,7 @@ class Gallery:
 
     def __init__(
         self,
-        translator: Translator,
+        translator: Translates,
         decode: Decode,
         sentences: list[Drawn],
         folder: Path,

@@ -8,8 +8,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
-from nmt.alignment.bitext import Bitext
-from nmt.alignment.links import Gold, Links
+from nmt.links.bitext import Bitext
+from nmt.links.links import Gold, Links
 from nmt.report.heatmap import heatmap, pixels
 
 BOX = "tab:red"

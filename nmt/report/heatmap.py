@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nmt.data.text import shortened
 from nmt.report.fonts import drawable, families
-from nmt.report.table import SHOWN
+from nmt.terminal.table import SHOWN
 
 DPI = 110
 GAP = 0.12  # inches around things

@@ -11,8 +11,8 @@ from typing import Any
 from tensorboard.plugins.hparams import summary_v2 as hp
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from nmt.foreign import is_number
-from nmt.settings import Setting
+from nmt.config.settings import Setting
+from nmt.runs.foreign import is_number
 
 # What was measured: the tag in TensorBoard, the heading, and where it stands in result.json.
 MEASURED = (

@@ -15,10 +15,10 @@ from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from nmt.config.settings import Setting
 from nmt.errors import UserError
-from nmt.files import write
-from nmt.foreign import is_number
-from nmt.settings import Setting
+from nmt.runs.files import write
+from nmt.runs.foreign import is_number
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -49,7 +49,7 @@ class Logger:
             self.events.add_scalar(name, value, step)
 
     def text(self, step: int, name: str, markdown: str) -> None:
-        """Text such as sample translations, see `nmt.report.table.markdown`."""
+        """Text such as sample translations, see `nmt.terminal.table.markdown`."""
         self.events.add_text(name, markdown, step)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:

@@ -9,10 +9,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from rich.console import Console
 
-from nmt.files import as_typed
-from nmt.foreign import read_json
-from nmt.run import RESULT, stored_config
-from nmt.settings import settings
+from nmt.config.settings import settings
+from nmt.runs.files import as_typed
+from nmt.runs.folder import RESULT, stored_config
+from nmt.runs.foreign import read_json
 
 # Of how many evaluations TensorBoard keeps pictures and texts; by itself it keeps ten at random.
 KEPT = "--samples_per_plugin images=1000,text=1000"

@@ -18,9 +18,9 @@ from filelock import FileLock
 
 from nmt.comparison.influence import Counts
 from nmt.errors import UserError
-from nmt.files import lines_of, replacing, write
-from nmt.foreign import is_number
-from nmt.study.study import Job
+from nmt.runs.files import lines_of, replacing, write
+from nmt.runs.foreign import is_number
+from nmt.study.jobs import Job
 
 FORMAT = 1
 SCORES = ("bleu", "chrf", "loss")  # whose counts are kept for each sentence

@@ -10,22 +10,23 @@ import hydra
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.batches.batch import Batch
+from nmt.batches.ids import Ids
 from nmt.comparison.influence import sentence_counts
 from nmt.comparison.runs import Run
-from nmt.data.batch import Batch
+from nmt.config.study import Study
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
-from nmt.data.ids import Ids
 from nmt.evaluation.evaluate import LOSSES, evaluate
 from nmt.evaluation.focus import focus
 from nmt.evaluation.likelihood import batches_of
-from nmt.evaluation.scores import bleu_and_chrf_of
-from nmt.files import lines_of, write_json
-from nmt.foreign import read_json
+from nmt.metrics.bleu import bleu_and_chrf_of
 from nmt.report.logger import read_metrics
-from nmt.run import RESULT, Translator, open_run
-from nmt.study.study import Study
+from nmt.run import Translator, open_run
+from nmt.runs.files import lines_of, write_json
+from nmt.runs.folder import RESULT
+from nmt.runs.foreign import read_json
 
 SCORED = ("bleu", "chrf", "ter", "bleu_tok_lc", "loss", "sentences", "signatures")
 MACHINE = ("device", "precision", "versions")

@@ -6,11 +6,11 @@ from statistics import mean
 
 from nmt.comparison.cells import p_value
 from nmt.comparison.crossed import LEVEL
-from nmt.files import write
-from nmt.report.table import markdown, plain
+from nmt.runs.files import write
 from nmt.study.figures import draw
+from nmt.study.jobs import number_of_runs
 from nmt.study.report import Findings, Result, grids
-from nmt.study.study import number_of_runs
+from nmt.terminal.table import markdown, plain
 
 LEARNING = 0.3  # BLEU on dev that training still gained in its last quarter: it was cut short
 

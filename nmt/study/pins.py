@@ -13,13 +13,13 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.commands.train import as_choice
+from nmt.config.grammar import as_choice
+from nmt.config.study import Study
 from nmt.errors import UserError
-from nmt.files import write
-from nmt.foreign import read_yaml, without_format
-from nmt.lifting import FORMAT
-from nmt.run import as_config, of_file, stored
-from nmt.study.study import Study
+from nmt.runs.files import write
+from nmt.runs.folder import as_config, of_file, stored
+from nmt.runs.foreign import read_yaml, without_format
+from nmt.runs.lifting import FORMAT
 
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead
 UNPINNED = ("seed", "cache", "device")  # of a job, or of a machine

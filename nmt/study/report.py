@@ -9,12 +9,13 @@ from typing import Any
 from nmt.comparison.cells import Grid, interval, p_value
 from nmt.comparison.crossed import LEVEL, Tested
 from nmt.comparison.testing import Counted, all_against
+from nmt.config.study import Study
 from nmt.errors import UserError
-from nmt.foreign import read_json
+from nmt.runs.foreign import read_json
+from nmt.study.jobs import Job, chosen
 from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
 from nmt.study.pins import Pins
 from nmt.study.speed import speed_path
-from nmt.study.study import Study, chosen
 
 TOLERANCE = 0.01  # share by which the pieces of two runs of one budget may differ
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
@@ -232,7 +233,7 @@ def tuning(found: Findings) -> Grid:
     scores = {row.job: row.best_dev for row in found.rows}
     rows = []
     for name in found.study.variants:
-        own = [scores.get((name, value, seed)) for value in tune.values]
+        own = [scores.get(Job(name, value, seed)) for value in tune.values]
         if any(score is not None for score in own):
             best = max(score for score in own if score is not None)
             done = all(score is not None for score in own)

@@ -13,8 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.bench.speed import Speed
-from nmt.config import BenchRoot
-from nmt.files import write_json
+from nmt.config.schema import BenchRoot
+from nmt.runs.files import write_json
 
 SENTENCES = 128  # to translate
 LENGTH = 15  # pieces of a sentence, in the mean

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.config import Train
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.files import as_typed
+from nmt.runs.files import as_typed
 
 
 class NeedsOtherSettings(UserError):

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.mask import PAD
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import at_least, share
+from nmt.hardware.products import product_dtype, rounded
 from nmt.models.embedding import token_cutoff
 from nmt.models.seq2seq import Seq2Seq
-from nmt.products import product_dtype, rounded
 from nmt.training.loss import MULTIPLE, Loss, Predicted, chunks, parts
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from nmt.training.checkpoint import put
-from nmt.training.tensors import shard_like
+from nmt.runs.checkpoint import put
+from nmt.runs.tensors import shard_like
 
 
 class EMA:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batch import Batch
-from nmt.recording import Pool
+from nmt.batches.batch import Batch
+from nmt.hardware.cuda_graphs import Pool
 from nmt.training.loss import Loss
 
 # Batches are padded to multiples of these, so that shapes come again.

@@ -11,10 +11,10 @@ from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
 from nmt.attention.normalize import Softmax
 from nmt.attention.window import Normalize
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import UserError
-from nmt.evaluation.attention import inside, split
+from nmt.models.attention_maps import inside, split
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.training.loss import BatchLoss, Loss
 

@@ -2,9 +2,9 @@
 
 from math import ceil
 
-from nmt.config import Train
+from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.training.checkpoint import Position
+from nmt.runs.checkpoint import Position
 from nmt.training.schedule import Schedule
 
 

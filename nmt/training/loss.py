@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.mask import PAD
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
+from nmt.hardware.products import product_dtype, rounded
 from nmt.models.seq2seq import Seq2Seq
-from nmt.products import product_dtype, rounded
 
 ROWS = 1024  # of logits that a CPU multiplies at a time, at most
 MULTIPLE = 128  # where oneDNN multiplies, of these many: kernels for others take long to make

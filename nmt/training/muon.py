@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from nmt.errors import share
-from nmt.training.runtime import computes_bf16
+from nmt.hardware.runtime import computes_bf16
 
 LAYERS = ("encoder.", "bridge.", "decoder.")  # between the embeddings and the output layer
 QUINTIC = 3.4445, -4.7750, 2.0315  # of Jordan et al. 2024: steep at 0, roughly 1 from 0.7 on

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from nmt.config import Train
+from nmt.config.schema import Train
 from nmt.errors import UserError
 from nmt.training.advice import NeedsOtherSettings
 

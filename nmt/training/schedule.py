@@ -11,14 +11,14 @@ from math import cos, pi
 from typing import ClassVar
 
 from nmt.errors import above_zero, at_least, share
-from nmt.training.watch import is_better
+from nmt.metrics.watch import is_better
 
 
 class Schedule(ABC):
     """A factor of the learning rate that depends on where training stands."""
 
     needs_budget = False  # whether it falls with the progress, and so needs an end
-    # What settings are with it where nobody gives them; see `from_schedule` in nmt.config.
+    # What settings are with it where nobody gives them; see `from_schedule` in nmt.config.schema.
     brings: ClassVar[dict[str, float]] = {}
 
     def __init__(self, warmup: int) -> None:

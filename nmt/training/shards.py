@@ -12,9 +12,9 @@ from torch.distributed.fsdp import fully_shard
 
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
+from nmt.runs.tensors import full_tensor
 from nmt.training.loss import BatchLoss
-from nmt.training.ranks import Objective, Together
-from nmt.training.tensors import full_tensor
+from nmt.training.together import Objective, Together
 
 
 class Sharded(Together):

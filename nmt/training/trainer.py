@@ -11,31 +11,31 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Train
-from nmt.data.ahead import ahead
-from nmt.data.batch import Batch
-from nmt.data.loader import Loader
+from nmt.batches.ahead import ahead
+from nmt.batches.batch import Batch
+from nmt.batches.loader import Loader
+from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.files import write
+from nmt.hardware.memory import as_out_of_memory
+from nmt.hardware.runtime import autocast
+from nmt.metrics.watch import is_better
 from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
-from nmt.report.progress import Progress
+from nmt.runs.checkpoint import Checkpoint, Position, contents, prune, save
+from nmt.runs.files import write
+from nmt.runs.tensors import full_tensor, is_divided
+from nmt.terminal.progress import Progress
 from nmt.training.advice import diverged, too_large
-from nmt.training.checkpoint import Checkpoint, Position, contents, prune, save
 from nmt.training.compiled import compile_layers
 from nmt.training.ema import EMA
 from nmt.training.graphs import Recorder, cuda_graphs
 from nmt.training.later import Later
 from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
-from nmt.training.memory import as_out_of_memory
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import autocast
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
-from nmt.training.tensors import full_tensor, is_divided
-from nmt.training.watch import is_better
 
 NOT_FINITE = "not_finite.tsv"
 AHEAD = 4  # updates whose batches are made before they are needed

@@ -24,8 +24,8 @@ from rich.console import Console
 from rounds import Rounds, Variant
 from shape import SHAPES
 
-from nmt.files import write_json
-from nmt.report.table import markdown, table
+from nmt.runs.files import write_json
+from nmt.terminal.table import markdown, table
 
 MEASURE = Path(__file__).with_name("measure.py")
 UNITS = {"training": "target pieces/s", "decoding": "sentences/s"}

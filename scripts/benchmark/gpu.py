@@ -16,7 +16,7 @@ from typing import Any
 
 from figures import bench, nmt
 
-from nmt.report.table import markdown
+from nmt.terminal.table import markdown
 
 HEADER = (
     *("", "parameters", "target pieces/s", "padding", "TFLOP/s", "of large products"),

@@ -16,7 +16,7 @@ import torch
 from peer import PEERS, Peer, Setup
 from shape import PIECES, SHAPES, Shape
 
-from nmt.training.runtime import computes_bf16, pick_device
+from nmt.hardware.runtime import computes_bf16, pick_device
 
 WARMUP = 2  # updates
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from nmt.files import write
+from nmt.runs.files import write
 
 
 def fill(path: Path, mark: str, content: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from shape import Shape
 from torch import Tensor
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 
 Update = Callable[[Batch], object]  # trains on one batch
 Search = Callable[[Tensor], list[list[int]]]  # ids (B,S) to the best translation of each

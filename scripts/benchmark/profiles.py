@@ -22,7 +22,7 @@ from rich.console import Console
 from shape import BATCH_SIZE, BEAM, LENGTH, MAX_TOKENS, PIECES, SHAPES, VOCABULARY
 
 from nmt.bench.training import PARTS
-from nmt.report.table import Cell, markdown, table
+from nmt.terminal.table import Cell, markdown, table
 
 HEADERS = {
     "parts": (

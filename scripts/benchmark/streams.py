@@ -5,10 +5,10 @@ from itertools import islice
 from shape import BATCH_SIZE, LENGTH, MAX_TOKENS, VOCABULARY
 from torch import Tensor
 
+from nmt.batches.batch import Batch
+from nmt.batches.train_loader import TrainLoader
 from nmt.bench.sentences import random_corpus
-from nmt.data.batch import Batch
 from nmt.data.prepare import Prepared
-from nmt.data.train_loader import TrainLoader
 from nmt.decoding.translate import batches, padded
 
 SEED = 1

@@ -14,7 +14,7 @@ from peer import Search, Setup, Update
 from shape import BEAM, CLIP, DROPOUT, PIECES, RATE, SMOOTHING, VOCABULARY, Rnn, Shape, Transformer
 from torch import Tensor
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.data.tokenizer import PAD as OURS
 

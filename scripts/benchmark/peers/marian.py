@@ -8,9 +8,9 @@ from shape import BEAM, CLIP, DROPOUT, PIECES, RATE, SMOOTHING, VOCABULARY, Tran
 from torch import Tensor
 from transformers import MarianConfig, MarianMTModel
 
-from nmt.data.batch import Batch
+from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS, PAD
-from nmt.training.runtime import autocast
+from nmt.hardware.runtime import autocast
 
 CPU = torch.device("cpu")
 

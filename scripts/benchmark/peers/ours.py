@@ -12,19 +12,19 @@ from shape import BEAM, CLIP, DROPOUT, PIECES, RATE, SMOOTHING, Rnn, Shape, Tran
 from streams import corpus
 from torch import Tensor
 
+from nmt.batches.batch import Batch
 from nmt.bench.decoding import Forced
 from nmt.bench.training import build_trainer
-from nmt.build import new_translator
-from nmt.config import register_schema
-from nmt.data.batch import Batch
+from nmt.config.schema import register_schema
+from nmt.config.yamls import config_folder
 from nmt.data.tokenizer import PAD
 from nmt.decoding.translate import Decode, search
+from nmt.experiment.build import new_translator
+from nmt.hardware.runtime import prepare_process
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.ranks import Ranks
-from nmt.training.runtime import prepare_process
 from nmt.training.trainer import Work
-from nmt.yamls import config_folder
 
 ATTENTIONS = {"mlp": "bahdanau", "general": "luong_general"}
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}

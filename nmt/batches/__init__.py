@@ -1,0 +1,1 @@
+"""From ids on disk to the tensors of an update."""

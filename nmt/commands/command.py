@@ -1,0 +1,70 @@
+"""The command `nmt`: one word chooses what to do, the rest is for that command."""
+
+import os
+import sys
+from contextlib import suppress
+from importlib import import_module
+from io import TextIOWrapper
+
+from hydra._internal.utils import get_args_parser
+
+from nmt.commands.errors import reporting_mistakes
+from nmt.commands.help import COMMANDS, OVERVIEW, command_help
+from nmt.commands.hydra_parser import accept_lazy_help
+from nmt.commands.paths import for_hydra
+from nmt.config.suggestion import did_you_mean, similar
+from nmt.runs.versions import version_of
+from nmt.terminal.console import clean_warnings, tell
+
+
+@reporting_mistakes
+def main() -> None:
+    """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
+    open_closed_streams()
+    accept_lazy_help()
+    write_what_can_be_encoded()
+    clean_warnings()
+    command, *words = sys.argv[1:] or [""]
+    if command in ("-h", "--help", "help"):
+        print(OVERVIEW)
+    elif command == "--version":
+        print(f"nmt {version_of('nmt')}")
+    elif not command:
+        print(OVERVIEW, file=sys.stderr)
+        sys.exit(2)
+    elif command not in COMMANDS:
+        meant, known = did_you_mean(similar(command, COMMANDS)), ", ".join(COMMANDS)
+        tell(f"no command {command}.{meant} There are {known}. See nmt --help")
+        sys.exit(2)
+    elif "-h" in words or "--help" in words:
+        print(command_help(command))
+    else:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
+        sys.argv = [f"nmt {command}", *for_hydra(options_first(command, words))]
+        import_module(f"nmt.commands.{command}").main()
+
+
+def options_first(command: str, words: list[str]) -> list[str]:
+    """Put settings behind options, which Hydra wants; exit code 2 for what is neither."""
+    parser = get_args_parser()
+    parser.prog = f"nmt {command}"
+    parser.usage = f"nmt {command} [NAME=CHOICE ...] [KEY=VALUE ...]  (see nmt {command} --help)"
+    args, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        parser.error(f"there is no option {unknown[0]}; settings are written KEY=VALUE, no dashes")
+    return [word for word in words if word not in args.overrides] + args.overrides
+
+
+def open_closed_streams() -> None:
+    """Let what the caller closed (``<&-``, some schedulers of jobs) be empty or lost."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def write_what_can_be_encoded() -> None:
+    """Have ? written for a character, such as Δ, that the encoding of a terminal does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            with suppress(OSError):  # a terminal that is gone
+                stream.reconfigure(errors="replace")

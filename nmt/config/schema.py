@@ -1,0 +1,334 @@
+"""The schema of the configuration: every key whose type is fixed."""
+
+import re
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from pydoc import locate
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
+
+from nmt.config.study import Study
+from nmt.data.bible import Bible
+from nmt.data.clean import Clean
+from nmt.data.files import Files
+from nmt.data.greek_nt import GreekNt
+from nmt.data.hub import Hub
+from nmt.data.kftt import Kftt
+from nmt.data.multi30k import Multi30k
+from nmt.data.stream import Stream
+from nmt.data.tokenizer import TokenizerConfig
+from nmt.decoding.translate import Decode
+from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
+from nmt.links.bitext import BitextFiles
+from nmt.links.symmetrize import SYMMETRIZATIONS
+
+LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
+CORPORA = {
+    "bible": Bible,
+    "files": Files,
+    "greek_nt": GreekNt,
+    "hub": Hub,
+    "kftt": Kftt,
+    "multi30k": Multi30k,
+    "stream": Stream,
+}
+
+
+@dataclass
+class Train:
+    """One training: its updates, its end, what is measured and kept on the way."""
+
+    max_tokens: int = 4096  # of a batch, a side, padding included
+    accumulate: int = 1  # batches an update
+    label_smoothing: float = 0.1
+    clip_norm: float | None = 1.0  # of the gradient; null: none
+    max_skipped: int = 10  # updates in a row whose loss or gradient is not finite: the end
+    shard: bool = False  # several processes divide weights, gradients and optimizer state (FSDP)
+    split_batches: bool = False  # halve a batch that the device has no memory for
+    cuda_graphs: bool = True  # one process on a GPU records the passes over batches of a shape
+    compile: bool = False  # on a GPU: torch.compile for Transformer layers and the loss
+    ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
+    # The end is where the first of these is reached.
+    max_steps: int | None = None  # updates
+    max_epochs: int | None = None
+    max_pieces: int | None = None  # target pieces read, without padding
+    max_minutes: float | None = None  # wall clock, evaluation included
+    patience: int | None = None  # dev evaluations without a better one
+    watch: str = "bleu"  # what is better on dev: bleu (higher) or loss (lower)
+    evaluate_every: int = 500  # updates between dev evaluations; each writes a checkpoint
+    log_every: int = 50  # updates between lines of metrics
+    dev_beam: int = 1  # beam of the dev evaluations; the test takes decode.beam
+    heatmaps: int = 4  # dev sentences whose attention is drawn at each evaluation
+    heatmap_words: bool = False  # merge pieces to words
+    keep_last: int = 2  # checkpoints
+    keep_best: int = 1
+    average: str = "best"  # the final model is the mean of these checkpoints: best or last
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what cannot be trained with."""
+        at_least(1, self._settings("max_tokens", "accumulate", "max_steps", "max_epochs"))
+        at_least(1, self._settings("max_pieces"))
+        at_least(1, self._settings("patience", "evaluate_every", "log_every", "dev_beam"))
+        at_least(1, self._settings("keep_last", "max_skipped"))
+        at_least(0, self._settings("keep_best", "heatmaps"))
+        at_most(2**24, self._settings("max_tokens"))
+        at_most(1024, self._settings("dev_beam"))
+        above_zero(self._settings("max_minutes", "clip_norm"))
+        share(self._settings("label_smoothing"))
+        if self.ema is not None:
+            above_zero(self._settings("ema"))
+            share(self._settings("ema"))
+        one_of(("bleu", "loss"), self._settings("watch"))
+        one_of(("best", "last"), self._settings("average"))
+
+    def _settings(self, *names: str) -> dict[str, Any]:
+        return {f"train.{name}": getattr(self, name) for name in names}
+
+
+@dataclass
+class Root:
+    """What every configuration of a training has beside its pluggable parts."""
+
+    data: Any = None
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    clean: Clean = field(default_factory=Clean)
+    model: Any = None
+    cell: Any = None
+    bridge: Any = None
+    order: Any = None
+    attention: Any = None
+    normalize: Any = None
+    window: Any = None
+    positions: Any = None
+    feed_forward: Any = None
+    residual: Any = None
+    norm: Any = None
+    consistency: Any = None
+    guide: Any = None
+    optimizer: Any = None
+    schedule: Any = None
+    train: Train = field(default_factory=Train)
+    decode: Decode = field(default_factory=Decode)
+    seed: int = 1
+    device: str = "auto"
+    # bf16, fp32 (never TF32), or auto: bf16 where the hardware computes it
+    precision: str = "auto"
+    deterministic: bool = False  # refuse kernels whose result may vary (a GPU's; a CPU has none)
+    cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
+
+
+# Decode where everything may be left to the run.
+DecodeChanges = make_dataclass(
+    "DecodeChanges",
+    [(key.name, key.type | None, None) for key in fields(Decode)],  # type: ignore[operator]
+)
+
+
+@dataclass
+class Use:
+    """What every command that uses a trained model has."""
+
+    run: str = MISSING  # the run folder
+    device: str = "auto"
+    precision: str = "auto"
+    decode: Any = field(default_factory=DecodeChanges)  # null: as in the run
+
+
+@dataclass
+class Evaluate(Use):
+    """`nmt evaluate`."""
+
+    data: Any = None  # null: the run's own corpus
+    split: str = "test"  # train, dev or test
+    output: str | None = None  # folder; null: evaluation/<corpus>-<split>… in the run folder
+    heatmaps: int = 4  # sentences whose attention is drawn
+    heatmap_words: bool = False
+    cache: str | None = None
+
+
+@dataclass
+class Translate(Use):
+    """`nmt translate`."""
+
+    input: str | None = None  # a file, also .gz, .xz, .zst, .bz2; null: standard input
+    output: str | None = None  # a file; null: standard output
+    n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
+    heatmap: str | None = None  # a folder: each sentence's attention is drawn there
+    heatmap_words: bool = False
+
+
+@dataclass
+class Align(BitextFiles, Use):
+    """`nmt align`; the files of `BitextFiles` stand for a test set."""
+
+    data: Any = None  # null: the run's own corpus
+    split: str = "test"  # train, dev or test
+    dev: BitextFiles = field(default_factory=BitextFiles)  # null: the corpus's own gold links
+    hypothesis: bool = False  # align the model's own translations; else the references
+    layer: Any = None  # a number from 1, hops count as layers; null: mean; best: on gold dev
+    head: Any = None  # likewise
+    shift: Any = False  # read a piece's row where it is read, not where it is predicted; or best
+    threshold: float | None = None  # link what has this weight; null: each word's largest
+    reverse: str | None = None  # the run folder of the other direction
+    symmetrize: str = "grow-diag-final-and"  # of two directions, in alignments.txt
+    statistical: bool = False  # a statistical aligner beside it
+    heatmaps: int = 4  # first sentences, drawn
+    output: str | None = None  # folder; null: alignment/<corpus>-<split>… in the run folder
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what means nothing."""
+        at_least(0, {"heatmaps": self.heatmaps})
+        one_of(tuple(SYMMETRIZATIONS), {"symmetrize": self.symmetrize})
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1")
+
+
+@dataclass
+class Compare:
+    """`nmt compare`."""
+
+    folders: list[str] = field(default_factory=list)  # of runs, or above them
+    baseline: str | None = None  # name of a variant; null: the first
+    allow: list[str] = field(default_factory=list)  # to differ: data, test, tokenizer, …
+    scores: list[str] = field(default_factory=list)  # files: a score a sentence, from elsewhere
+    output: str | None = None  # folder; null: comparison/ in what was named
+    sentences: list[int] = field(default_factory=list)  # of the atlas, from 1; none: by themselves
+    num_sentences: int = 4  # where none are named: those whose translations differ most
+    device: str = "auto"  # of the atlas
+    precision: str = "auto"
+
+
+@dataclass
+class Bench:
+    """What `nmt bench` measures."""
+
+    updates: int = 20  # of each pass over training; 0: none
+    warmup: int = 5  # updates before them
+    sentences: int = 256  # to translate; 0: none
+    pieces: int = 16  # of each translation, forced
+    vocabulary: int = 8000  # pieces of both sides
+    length: int = 15  # pieces of a sentence, in the mean
+    profile: int = 0  # operators to list, those that take most time; 0: none
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what cannot be measured."""
+        at_least(0, self._settings("updates", "warmup", "sentences", "profile"))
+        at_least(1, self._settings("pieces"))
+        at_least(2, self._settings("length"))
+        at_least(5, self._settings("vocabulary"))
+        at_most(65_536, self._settings("pieces", "length"))
+        at_most(2**24, self._settings("sentences"))
+        at_most(1_000_000, self._settings("vocabulary"))
+        if not self.updates and not self.sentences:
+            raise UserError("bench.updates=0 bench.sentences=0: there is nothing to measure")
+
+    def _settings(self, *names: str) -> dict[str, Any]:
+        return {f"bench.{name}": getattr(self, name) for name in names}
+
+
+@dataclass
+class BenchRoot(Root):
+    """`nmt bench`: a training's configuration, and what is measured of it."""
+
+    bench: Bench = field(default_factory=Bench)
+    output: str | None = None  # a file for the figures, JSON
+
+
+@dataclass
+class Places:
+    """Where the files of a study's corpus are on this machine; null: as the study has it."""
+
+    dir: str | None = None
+    train: Any = None
+    dev: Any = None
+
+
+@dataclass
+class StudyJob:
+    """The run that a job of `nmt study` trains."""
+
+    variant: str = MISSING
+    value: Any = None  # of the tuned setting
+    seed: int = MISSING
+
+
+@dataclass
+class StudyRoot:
+    """`nmt study`."""
+
+    study: Study = field(default_factory=Study)
+    ledger: str = "docs/studies"  # folder of the ledgers
+    runs: str = "runs/studies"  # folder of the runs
+    data: Places = field(default_factory=Places)
+    part: str | None = None  # 1/2: the first half of the variants, for one of two machines
+    limit: int | None = None  # runs to train now; null: all
+    merge: str | None = None  # a folder with a ledger of the same study, to be taken in
+    list: bool = False  # show which runs are missing, and train none
+    speed: int = 0  # rounds in which the speed of every variant is measured; 0: train instead
+    threads: int = 1  # of each run
+    nice: int = 10  # priority of each run: 0 as usual, 19 the lowest
+    device: str = "auto"
+    cache: str | None = None
+    job: StudyJob = field(default_factory=StudyJob)
+
+
+def register_schema() -> None:
+    """Put the schema where the yamls' defaults lists find it."""
+    store = ConfigStore.instance()
+    for name, kind in CORPORA.items():
+        node = OmegaConf.structured(kind)
+        with open_dict(node):
+            node["_target_"] = target_of(kind)
+        store.store(group="schema/data", name=name, node=node)
+    store.store(group="schema", name="tokenizer", node=TokenizerConfig)
+    store.store(group="schema", name="decode", node=Decode)
+    schemas = {
+        "root": Root,
+        "evaluate": Evaluate,
+        "translate": Translate,
+        "align": Align,
+        "compare": Compare,
+        "bench": BenchRoot,
+        "study": StudyRoot,
+    }
+    for name, schema in schemas.items():
+        store.store(group="schema", name=name, node=schema)
+
+
+def target_of(kind: type) -> str:
+    """Return the name that ``_target_`` has for a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def swept(overrides: list[str], fixed: list[str], number: int) -> str:
+    """Name a run of a sweep by those of its settings that are not the same in all of its runs.
+
+    By its number where there are none, and where the name is too long for a folder.
+    """
+    named = [one for one in overrides if one.partition("=")[0] not in fixed]
+    typed = [re.sub(r"^\++(\w+@)?", "", one).replace("/", "_") for one in named]
+    name = ",".join(typed)
+    return name if 0 < len(name.encode()) <= LONGEST_NAME else str(number)
+
+
+def from_schedule(key: str, usual: float, *, _root_: DictConfig) -> float:
+    """Return what the chosen schedule brings for a setting, else what is usual.
+
+    So that ``schedule=noam`` works by that one word; what is typed for the setting goes before it.
+    """
+    name = str(OmegaConf.select(_root_, "schedule._target_"))
+    schedule = locate(name) if name.startswith("nmt.") else None  # `check` refuses all others
+    return getattr(schedule, "brings", {}).get(key, usual)
+
+
+# Here, since processes that launchers start import this file and nothing else calls them.
+OmegaConf.register_new_resolver("swept", swept, replace=True)
+OmegaConf.register_new_resolver("from_schedule", from_schedule, replace=True)
+
+
+def changed(decode: Decode, changes: DictConfig) -> Decode:
+    """Return how to search, but for what is changed. UserError for what cannot be searched with."""
+    given = {str(key): value for key, value in changes.items() if value is not None}
+    return replace(decode, **given)

@@ -1,0 +1,1 @@
+"""Who multiplies, device, precision, memory, CUDA graphs."""

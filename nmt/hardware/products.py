@@ -1,0 +1,135 @@
+"""Products on a CPU: who multiplies float32 matrices, and of how many rows.
+
+torch asks MKL, which on AMD's processors leaves half of each AVX-512 unit idle, and oneDNN for
+bfloat16. oneDNN multiplies float32 too, where torch is allowed to ask it: on an AMD EPYC of 2024 at
+2.2 times the speed, in float32 throughout. Measured effect: docs/performance.md.
+
+oneDNN makes a kernel for each shape of a product, which takes milliseconds, and keeps those that it
+used last. Batches of sentences hardly ever have as many places as one before, so it would make
+kernels in every update; rounded up they have.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nmt.hardware.processor import cpu_flags, cpu_line
+
+MANY = 512  # rows of which it pays to round their number
+
+
+class Linear(nn.Linear):
+    """x Wᵀ + b, (...,I) -> (...,O), of whole sentences in training as :func:`linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x Wᵀ + b of x (...,I), W (O,I), b (O,), by `F.linear`, or rounded where oneDNN multiplies.
+
+    Many rows in training are meant: few would have little to gain, and their weights are converted
+    to autocast's choice again, which `F.linear` does once for many calls.
+    """
+    if torch.is_grad_enabled() and is_many(x) and is_onednns(product_dtype(x)):
+        return _Rounded.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+def is_many(x: Tensor) -> bool:
+    """Whether x (...,I) has as many rows as whole sentences have, on a CPU."""
+    return x.device.type == "cpu" and x.numel() >= MANY * x.size(-1)
+
+
+def is_onednns(dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies numbers of this type on a CPU."""
+    there = torch.backends.mkldnn.is_available()
+    return there and (dtype == torch.bfloat16 or (dtype == torch.float32 and by_onednn()))
+
+
+def product_dtype(x: Tensor) -> torch.dtype:
+    """Return what products are computed in here: autocast's choice, else that of x."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def rounded(x: Tensor, dtype: torch.dtype, multiple: int | None = None) -> Tensor:
+    """Rows (N,I) in this type; where oneDNN multiplies many, with rows of zeros behind them.
+
+    Then there is a ``multiple`` of these, or one of 16 numbers between two powers of two.
+    """
+    num, width = x.shape
+    multiple = multiple or 1 << max(0, num.bit_length() - 5)
+    more = -num % multiple
+    if not more or num < multiple or x.device.type != "cpu" or not is_onednns(dtype):
+        return x.to(dtype)
+    found = x.new_empty(num + more, width, dtype=dtype)
+    found[:num] = x
+    found[num:] = 0
+    return found
+
+
+class _Rounded(torch.autograd.Function):
+    """(...,I), (O,I), (O,) -> (...,O)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        low = product_dtype(x)
+        rows = rounded(x.flatten(0, -2), low)  # (N',I)
+        matrix = weight.to(low)
+        ctx.save_for_backward(rows, matrix)
+        ctx.shape, ctx.dtypes = x.shape, (x.dtype, weight.dtype)
+        with torch.autocast("cpu", enabled=False):
+            found = F.linear(rows, matrix, None if bias is None else bias.to(low))  # (N',O)
+        return found[: x.shape[:-1].numel()].view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        rows, matrix = ctx.saved_tensors
+        of_x, of_weight = ctx.dtypes
+        given = grads[0].flatten(0, -2)
+        grad = rounded(given, matrix.dtype)  # (N',O)
+        grad_x = (grad @ matrix)[: len(given)].view(ctx.shape).to(of_x)
+        grad_w = (grad.mT @ rows).to(of_weight)
+        grad_b = given.sum(0, dtype=of_weight) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_w, grad_b
+
+
+def allow_onednn() -> None:
+    """Let oneDNN multiply float32 matrices where that is faster and as exact.
+
+    What torch calls that permission is fp32_precision = "bf16": the product may be rounded on its
+    way. oneDNN rounds where the processor has AMX, so it is given there to none; and elsewhere only
+    after it was seen not to round.
+    """
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    if by_onednn() or not torch.backends.mkldnn.is_available() or not leaves_mkl_slow():
+        return
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    if not exact():
+        matmul.fp32_precision = before
+
+
+def by_onednn() -> bool:
+    """Whether oneDNN multiplies float32 matrices."""
+    return torch.backends.mkldnn.matmul.fp32_precision == "bf16"  # type: ignore[attr-defined]
+
+
+def leaves_mkl_slow() -> bool:
+    """Whether the processor has AVX-512, which MKL uses on Intel's alone, and no AMX."""
+    flags = cpu_flags()
+    amx = any(flag.startswith("amx") for flag in flags)
+    return cpu_line("vendor_id") == "AuthenticAMD" and "avx512f" in flags and not amx
+
+
+def exact() -> bool:
+    """Whether products of some sizes are float32's: 1 + 2⁻²⁰, which bf16 and tf32 round to 1."""
+    for size in (8, 64, 512):
+        numbers = torch.full((size, size), 1 + 2**-20)
+        for product in (numbers @ torch.eye(size), torch.eye(size) @ numbers.T):
+            if not torch.equal(product, numbers):
+                return False
+    return True

@@ -1,0 +1,1 @@
+"""Word alignments as data: texts, formats, symmetrization, error rate."""

@@ -1,0 +1,135 @@
+"""A run folder: what a training leaves.
+
+config.yaml           the resolved configuration, and the format of the folder
+tokenizer/            SentencePiece models
+checkpoints/          see nmt.runs.checkpoint
+model.safetensors     the final model, while training has ended
+metrics.jsonl         every number that was logged      tensorboard/  the same as events
+hypotheses.txt        the test set's translations       result.json   their scores
+sources.txt, references.txt, losses.txt: a line for each line of hypotheses.txt; a loss is that
+                      of the reference in nats, and its pieces
+heatmaps/             PNG
+ends/                 what lay here when training went past an end, see nmt.experiment.ends
+failure.txt           why a run of a sweep failed
+not_finite.tsv        the sentences of the update that ended a training that diverged
+lock                  held while a process trains here
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt.config.check import check, explain
+from nmt.config.schema import Root
+from nmt.data.tokenizer import Tokenizer
+from nmt.errors import UserError
+from nmt.runs.checkpoint import MODEL, Checkpoint, better_first, checkpoints
+from nmt.runs.files import damage
+from nmt.runs.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
+
+CONFIG = "config.yaml"
+RESULT = "result.json"
+FAILURE = "failure.txt"
+TOKENIZERS = "tokenizer"
+
+
+def stored(cfg: DictConfig) -> dict[str, Any]:
+    """Return a configuration as a run folder keeps it: resolved, and of no machine."""
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {"format": FORMAT, **content, "cache": None}
+
+
+def stored_config(run: Path) -> dict[str, Any]:
+    """Read the configuration of a run folder, which may be of an older nmt, as plain values.
+
+    UserError where the folder is no run, or holds what was not written by a run.
+    """
+    path = run / CONFIG
+    if not path.is_file():
+        reason = "it has no config.yaml" if run.is_dir() else "there is no such folder"
+        raise UserError(f"{run} is not a run folder: {reason}. `nmt train` makes one.")
+    refuse_links(run)
+    return without_format(read_yaml(path), path)
+
+
+def read_config(run: Path) -> DictConfig:
+    """Read the configuration of a run folder. UserError where it cannot be used here."""
+    return as_config(stored_config(run), run / CONFIG)
+
+
+def as_config(content: dict[str, Any], path: Path) -> DictConfig:
+    """Make a configuration of what a file holds. UserError, with the file, where it is none."""
+    with of_file(path):
+        cfg = OmegaConf.merge(OmegaConf.structured(Root), content)
+        assert isinstance(cfg, DictConfig)
+        check(cfg)
+        if not cfg.model or not cfg.data:
+            raise UserError("it is not the configuration of a run, which has model and data")
+        OmegaConf.to_object(cfg)  # checks the values of the typed parts
+    return cfg
+
+
+@contextmanager
+def of_file(path: Path) -> Iterator[None]:
+    """Name the file in what turns out to be wrong with its settings inside the block."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: {explain(error)}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except InstantiationException as error:  # around what a part's class raised
+        if isinstance(error.__cause__, UserError):
+            raise UserError(f"{path}: {error.__cause__}") from error
+        raise
+
+
+def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
+    """Read the tokenizers of a run, source and target. UserError where they are damaged."""
+    folder = run / TOKENIZERS
+    try:
+        source, target = (Tokenizer.load(folder, side) for side in ("source", "target"))
+        for one in (source, target):
+            one.pieces(range(len(one)))  # are decoded no sooner, and may not be UTF-8
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder} has a damaged SentencePiece model: {error}") from error
+    if not len(source) or not len(target):
+        raise UserError(f"{folder} has a SentencePiece model that is empty")
+    return source, target
+
+
+def result_step(run: Path) -> int | None:
+    """Return how many updates there were before a run's result; None: it has none that says so."""
+    path = run / RESULT
+    step = read_json(path).get("steps") if path.is_file() else None
+    return step if type(step) is int else None
+
+
+def trained_on(run: Path) -> bool:
+    """Tell whether a run has a checkpoint of a later step than its result: it is unfinished again.
+
+    No training leaves that any more, see :mod:`nmt.experiment.ends`; those of older versions of
+    nmt could.
+    """
+    step = result_step(run)
+    return step is not None and any(one.position.step > step for one in checkpoints(run))
+
+
+def best_checkpoint(run: Path, watch: str) -> Checkpoint:
+    """Return the best whole checkpoint, the newest where none was measured on dev.
+
+    UserError where there is none.
+    """
+    found = checkpoints(run)
+    for one in [*better_first(found, watch), *found[::-1]]:
+        harm = damage(one.folder)
+        if not harm:
+            return one
+        logging.getLogger(__name__).warning("%s is damaged (%s): left out", one.folder, harm)
+    raise UserError(f"{run} has neither {MODEL} nor a checkpoint: its training has not got far")

@@ -1,0 +1,75 @@
+"""Tensors on disk, safetensors alone; and tensors that processes divide among them, DTensors."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from nmt.errors import UserError
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read all tensors of a file. UserError where it is not whole."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise damaged(path, error) from error
+
+
+def check_tensors(model: nn.Module, path: Path) -> None:
+    """Raise UserError where a file does not hold the parameters of a model, by name and shape.
+
+    Only the file's header is read, so a model on torch's meta device can be asked about before
+    memory is taken for one.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise damaged(path, error) from error
+    parameters = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    wrong = sorted(shapes.keys() ^ parameters.keys()) or [
+        name for name, shape in parameters.items() if shapes[name] != shape
+    ]
+    if wrong:
+        raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
+
+
+def stored_step(path: Path) -> int | None:
+    """Return the step that a file of tensors says it is of; None: it does not say, or is damaged.
+
+    See :func:`nmt.runs.checkpoint.save_tensors`.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            step = (file.metadata() or {}).get("step", "")
+    except SafetensorError:
+        return None
+    return int(step) if step.isdecimal() and len(step) < 20 else None
+
+
+def full_tensor(tensor: Tensor) -> Tensor:
+    """Return the whole of a tensor. Where it is divided, all processes have to call this."""
+    return tensor.full_tensor() if is_divided(tensor) else tensor  # type: ignore[attr-defined]
+
+
+def is_divided(tensor: Tensor) -> bool:
+    """Whether a tensor is one of which each process holds its part, a DTensor."""
+    return hasattr(tensor, "full_tensor")
+
+
+def shard_like(like: Tensor, tensor: Tensor) -> Tensor:
+    """Return a tensor divided as ``like`` is, of which this process holds its part."""
+    if not is_divided(like):
+        return tensor
+    # Here, since it takes a second to import, and most commands divide nothing.
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def damaged(path: Path, error: SafetensorError) -> UserError:
+    """Say that a file is not what was written."""
+    return UserError(f"{path} is damaged, or no safetensors file: {error}. Copy it again")

@@ -1,0 +1,91 @@
+"""The runs of a study, and which of them are still to be trained."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from nmt.config.study import Study
+from nmt.errors import UserError
+
+
+class Job(NamedTuple):
+    """One run of a study."""
+
+    variant: str
+    value: Any  # of the tuned setting; None: nothing is tuned
+    seed: int
+
+    def name(self, key: str) -> str:
+        """Return a name for the folder of the run and its arrays; ``key`` is the tuned setting."""
+        tuned = [] if self.value is None else [f"{key}={self.value}"]
+        return ",".join([self.variant, *tuned, f"seed={self.seed}"])
+
+
+class Done(Protocol):
+    """A run that has ended."""
+
+    @property
+    def job(self) -> Job:
+        """Which one."""
+        ...
+
+    @property
+    def best_dev(self) -> float:
+        """Its best BLEU on dev."""
+        ...
+
+
+def chosen(study: Study, variant: str, done: Iterable[Done]) -> Any:
+    """Return the value of the tuned setting with the best dev BLEU under the first seed.
+
+    None: nothing is tuned, or not all values have been tried. Of equals the first.
+    """
+    if not study.tune:
+        return None
+    scores = {
+        one.job.value: one.best_dev
+        for one in done
+        if one.job.variant == variant and one.job.seed == study.seeds[0]
+    }
+    values = study.tune.values
+    if any(value not in scores for value in values):
+        return None
+    return max(values, key=lambda value: scores[value])
+
+
+def missing(study: Study, variants: Sequence[str], done: Sequence[Done]) -> list[Job]:
+    """Return the runs that can be trained now and have not ended, in order.
+
+    Once the tuned setting is chosen the other seeds of a variant follow.
+    """
+    ended = {one.job for one in done}
+    return [job for name in variants for job in known(study, name, done) if job not in ended]
+
+
+def known(study: Study, variant: str, done: Sequence[Done]) -> Iterator[Job]:
+    """Yield the runs of a variant as far as they are known."""
+    first, *others = study.seeds
+    if not study.tune:
+        yield from (Job(variant, None, seed) for seed in study.seeds)
+        return
+    yield from (Job(variant, value, first) for value in study.tune.values)
+    value = chosen(study, variant, done)
+    if value is not None:
+        yield from (Job(variant, value, seed) for seed in others)
+
+
+def number_of_runs(study: Study, variants: Sequence[str]) -> int:
+    """Return how many runs variants have in all."""
+    tried = len(study.tune.values) if study.tune else 1
+    return len(variants) * (tried + len(study.seeds) - 1)
+
+
+def part_of(study: Study, part: str | None) -> list[str]:
+    """Return the variants of a part, such as 1/2; all for None. UserError for what is no part."""
+    names = list(study.variants)
+    if part is None:
+        return names
+    found = re.fullmatch(r"(\d+)/(\d+)", part)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UserError(f"part={part}: must be like 1/2, the first of two parts")
+    return names[int(found[1]) - 1 :: int(found[2])]
