@@ -7,7 +7,8 @@ changed here when it is read, one format after the other, so that old runs trans
 from collections.abc import Iterator
 from typing import Any
 
-FORMAT = 2  # that is written; 0: before formats had numbers
+NO_SINK = "nmt.attention.sink.NoSink"
+FORMAT = 3  # that is written; 0: before formats had numbers
 
 
 def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
@@ -15,6 +16,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 2:
         for node in parts(config, "normalize"):
             node["_partial_"] = True  # each attention makes its own since then
+    if number < 3:
+        for node in (config, config.get("model") or {}):
+            node.setdefault("sink", {"_target_": NO_SINK, "_partial_": True})
     return config
 
 
