@@ -3,7 +3,8 @@
     python scripts/record_golden.py [NAME ...]
 
 Without names all of tests/golden. To add one, write tests/golden/NAME.json with its "words" alone.
-Only a change that is meant to train otherwise is a reason to record.
+Only a change that is meant to train otherwise is a reason to record. The golden run of the studies
+is then trained again: remove docs/studies/golden.jsonl and type `nmt study golden`.
 """
 
 import json

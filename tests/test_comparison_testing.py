@@ -11,7 +11,9 @@ from command import nmt
 from comparison_runs import DOT, NONE, RESULT, configured, text, write_run, write_scored
 
 from nmt.comparison import crossed
+from nmt.comparison.cells import p_value
 from nmt.comparison.comparison import compare
+from nmt.comparison.files import to_json
 from nmt.comparison.influence import sentence_counts
 from nmt.comparison.runs import find_runs
 from nmt.comparison.tables import differences, grids_in_short, others, quality
@@ -107,7 +109,7 @@ def test_a_variant_that_is_less_steady_is_named_and_holm_counts_the_table(grid):
         write_scored(grid / f"dot{seed}", configured(DOT, seed=seed), wrong)
     for seed in range(1, 4):
         config = configured(model__dropout=0.5, seed=seed)
-        write_scored(grid / f"more{seed}", config, 0.3 + seed / 1000)
+        write_scored(grid / f"more{seed}", config, 0.4 + seed / 1000)
 
     found = compare(find_runs([grid]), "none", [])
 
@@ -116,7 +118,14 @@ def test_a_variant_that_is_less_steady_is_named_and_holm_counts_the_table(grid):
     (note,) = [one for one in quality(found).notes if "less steady" in one]
     assert f"with their own: {unsteady} (BLEU, chrF" in note
     p = {name: one.p for name, one in found.tests["bleu"].differences.items()}
-    assert found.tests["bleu"].corrected[min(p, key=lambda one: p[one])] == 3 * min(p.values())
+    best = min(p, key=lambda one: p[one])
+    assert found.tests["bleu"].corrected[best] == 3 * p[best]
+    (row,) = [row for row in to_json(found)["variants"] if row["variant"] == best]
+    assert (row["tests"]["bleu"]["p"], row["tests"]["bleu"]["p_holm"]) == (p[best], 3 * p[best])
+    shown = [row[5:] for row in quality(found).rows if row[5]]
+    corrected = found.tests["bleu"].corrected
+    assert shown == [[p_value(p[name]), p_value(corrected[name])] for name in p]
+    assert any(first != second for first, second in shown)
 
 
 def test_one_seed_is_told_once_for_all_scores_and_variants(grid):
@@ -151,7 +160,9 @@ def test_runs_of_before_losses_were_kept_have_no_p_of_the_loss_until_evaluated(g
         "No p of loss: the score of each sentence was not kept: `nmt evaluate run=RUN` keeps it."
         in quality(found).notes
     )
-    assert others(found).rows[0][-1].startswith("-0."), "the difference is known"
+    change = others(found).rows[0][-1]
+    assert change.startswith("-0."), "the difference is known"
+    assert not change.endswith("*"), "and not tested"
 
     again = run / "evaluation" / "files-test"
     again.mkdir(parents=True)

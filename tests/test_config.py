@@ -22,7 +22,10 @@ from nmt.experiment.build import rehearse
 from nmt.runs.folder import read_config
 from nmt.training.ranks import Ranks
 
-GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
+STUDIES = ("study", "study_text")  # are of nmt study, see test_study
+GROUPS = sorted(
+    path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name not in STUDIES
+)
 LANGUAGES = ["data.source=de", "data.target=en"]
 NEEDED = {
     "data=files": LANGUAGES,

@@ -6,16 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from choices import CONFIGS, names
 from command import mistake, nmt
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from nmt.commands.job import job_config
 from nmt.comparison.influence import corpus_score
+from nmt.config.schema import register_schema
 from nmt.config.study import Study, Tune
 from nmt.errors import UserError
+from nmt.experiment.build import rehearse
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
+from nmt.study.measure import golden_digest
 from nmt.study.page import to_markdown
-from nmt.study.pins import transplanted
+from nmt.study.pins import pinned, transplanted
 from nmt.study.report import Findings
+from nmt.training.ranks import Ranks
 from nmt.training.trainer import Trainer
 
 
@@ -291,6 +299,26 @@ def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
     assert "no p for two: one seed only" in page
 
 
+def test_speed_is_measured_by_nmt_bench(ledger, typed):
+    answer = nmt(*typed, "speed=1")
+    assert answer.code == 0, answer.err
+    assert "round 1/1 two" in answer.err
+    table = to_markdown(Findings.of(ledger), []).partition("## Speed\n\n")[2].partition("\n\n")[0]
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| one", "| two"]
+
+
+@pytest.mark.parametrize("name", names("study"))
+def test_every_variant_of_every_study_can_be_built(name, tmp_path):
+    register_schema()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("study", overrides=[f"study={name}"])
+        read: Study = OmegaConf.to_object(cfg.study)
+        read.check()
+        pins = pinned(read, tmp_path / "pins.yaml")
+    for variant in read.variants:
+        rehearse(job_config(cfg, read, pins, Job(variant, None, 1)._replace(value=1e-3)), Ranks())
+
+
 LEDGERS = sorted((Path(__file__).parents[1] / "docs" / "studies").glob("*.jsonl"))
 
 
@@ -303,3 +331,11 @@ def test_committed_pages_say_what_their_ledgers_say(path):
     again = to_markdown(Findings.of(Ledger.at(path)), [])
     for part in again.split("\n\n"):
         assert part in page, f"nmt compare {path} writes the page anew"
+
+
+def test_the_golden_run_was_trained_again_when_golden_losses_changed():
+    (row,) = Ledger.at(LEDGERS[0].with_name("golden.jsonl")).rows()
+    told = (
+        "remove docs/studies/golden.jsonl, then: nmt study golden; nmt compare docs/studies/*.jsonl"
+    )
+    assert row.content["golden"] == golden_digest(), told

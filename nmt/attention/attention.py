@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from nmt.attention.attend import Attend
 from nmt.attention.dropout import dropout
 from nmt.attention.mask import causal_mask, hide
-from nmt.attention.normalize import Softmax
+from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.window import Full, Normalize, Window
 from nmt.hardware.products import by_onednn
@@ -29,7 +30,7 @@ class Attention(Attend):
     """normalize(score(query, keys)) · values.
 
     score:     makes the score for these widths of query and key
-    normalize: from scores to weights over the last axis
+    normalize: makes the normalizer
     window:    makes the window for this width of query
     dropout:   share of the weights that is dropped in training
     """
@@ -40,14 +41,14 @@ class Attention(Attend):
         key_width: int,
         value_width: int,
         score: Callable[[int, int], Score],
-        normalize: Normalize,
+        normalize: Callable[[], Normalizer],
         window: Callable[[int], Window],
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.width = value_width
         self.score = score(query_width, key_width)
-        self.normalize = normalize
+        self.normalize = normalize()
         self.window = window(query_width)
         self.dropout = dropout
         self.record: Record | None = None
@@ -69,7 +70,8 @@ class Attention(Attend):
         if self.record is None and self._is_fused(query):
             return self._fused(query, keys, values, mask, causal)
         scores = self._scores(query, keys, mask, causal)  # (...,T,S)
-        weights = self.window(self.normalize, scores, query, position)  # (...,T,S)
+        normalize = partial(self.normalize, query=query)
+        weights = self.window(normalize, scores, query, position)  # (...,T,S)
         if self.record is not None:
             other = self.record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)

@@ -9,8 +9,8 @@ from nmt.attention.attention import Attention
 from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
-from nmt.attention.normalize import Softmax
-from nmt.attention.window import Full, Normalize, Window
+from nmt.attention.normalize import Normalizer, Softmax
+from nmt.attention.window import Full, Window
 from nmt.errors import UserError, at_least, at_most
 
 
@@ -19,7 +19,7 @@ def build_attention(
     key_width: int,
     value_width: int,
     score: Callable[..., Any],
-    normalize: Normalize,
+    normalize: Callable[[int], Normalizer],
     window: Callable[[int], Window],
     heads: int = 1,
     hops: int = 1,
@@ -30,9 +30,10 @@ def build_attention(
 ) -> Attend:
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
-    `score` makes a score for the widths of query and key, or is FixedContext: no attention. One
-    head is attention itself, without projections, unless `project` says otherwise. `head_width` and
-    `turn` as MultiHead takes them. UserError where the choices have no meaning together.
+    `score` makes a score for the widths of query and key, or is FixedContext: no attention;
+    `normalize` makes a normalizer for a number of heads. One head is attention itself, without
+    projections, unless `project` says otherwise. `head_width` and `turn` as MultiHead takes them.
+    UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -47,7 +48,13 @@ def build_attention(
     if _makes(score, FixedContext):
         _refuse_without_attention(normalize, window, heads, hops)
         return FixedContext(value_width)
-    attention = partial(Attention, score=score, normalize=normalize, window=window, dropout=dropout)
+    attention = partial(
+        Attention,
+        score=score,
+        normalize=partial(normalize, heads),
+        window=window,
+        dropout=dropout,
+    )
     attend: Attend = (
         MultiHead(query_width, key_width, value_width, heads, attention, head_width, turn)
         if heads > 1 or project
@@ -61,12 +68,15 @@ def _makes(factory: Callable[..., object], kind: type) -> bool:
 
 
 def _refuse_without_attention(
-    normalize: Normalize, window: Callable[[int], Window], heads: int, hops: int
+    normalize: Callable[[int], Normalizer],
+    window: Callable[[int], Window],
+    heads: int,
+    hops: int,
 ) -> None:
     refused = {
         f"model.heads={heads}": heads > 1,
         f"model.hops={hops}": hops > 1,
-        "normalize= other than softmax": not isinstance(normalize, Softmax),
+        "normalize= other than softmax": not _makes(normalize, Softmax),
         "window= other than full": not _makes(window, Full),
     }
     for choice, is_refused in refused.items():

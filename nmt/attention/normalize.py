@@ -1,48 +1,84 @@
-"""From scores to weights: each gives numbers of 0 and more that sum to 1 over the last axis.
+"""From scores to weights: how much of each value a query takes, from how well its key matches.
 
 A score of -inf gets the weight 0 exactly and passes no gradient. One score of each row is finite.
 """
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import entmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Softmax(nn.Module):
+class Normalizer(nn.Module, ABC):
+    """From scores (...,T,S) to weights over the last axis, one object for each attention.
+
+    What is drawn and measured follows its facts: whether the weights of a query sum to 1, whether
+    visible keys may have a weight of exactly 0, and whether a weight may be negative.
+
+    heads: of the attention; where there are several the scores are (...,H,T,S), so that a
+           parameter (H,1,1) is one for each head.
+    """
+
+    sums_to_one: ClassVar[bool] = True
+    exact_zeros: ClassVar[bool] = False
+    negative: ClassVar[bool] = False
+
+    def __init__(self, heads: int = 1) -> None:
+        super().__init__()
+        self.heads = heads
+
+    @abstractmethod
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
+        """Return the weights (...,T,S).
+
+        scores: (...,T,S), -inf where a query may not look; so the number of keys can be counted
+        query:  (...,T,Dq), for those that read it
+        """
+
+
+class Softmax(Normalizer):
     """exp(z_i) / Σ_j exp(z_j): every visible key has some weight."""
 
-    def forward(self, scores: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         return scores.softmax(-1)
 
 
-class Sparsemax(nn.Module):
+class Sparsemax(Normalizer):
     """argmin over p of ‖p - z‖², p a distribution. Martins & Astudillo 2016, eq. 2.
 
     Weak keys get exactly 0: often a handful remains.
     """
 
-    def forward(self, scores: Tensor) -> Tensor:
+    exact_zeros = True
+
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         return entmax.sparsemax(scores, dim=-1)
 
 
-class Entmax15(nn.Module):
+class Entmax15(Normalizer):
     """argmax over p of p·z + H_1.5(p), H the Tsallis entropy. Peters et al. 2019, α-entmax.
 
     Between the softmax (α = 1) and sparsemax (α = 2): sparse, but less abruptly.
     """
 
-    def forward(self, scores: Tensor) -> Tensor:
+    exact_zeros = True
+
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         return entmax.entmax15(scores, dim=-1)
 
 
-class Hard(nn.Module):
+class Hard(Normalizer):
     """The best key alone. Forward: argmax as one-hot; backward: as if it had been the softmax.
 
     The straight-through estimator of Bengio et al. 2013. Unlike the other normalizers, what it
     computes backward is not the derivative of what it computes forward (that is 0).
     """
 
-    def forward(self, scores: Tensor) -> Tensor:
+    exact_zeros = True
+
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         soft = scores.softmax(-1)
         hard = F.one_hot(scores.argmax(-1), scores.shape[-1])
         return soft + (hard - soft).detach()

@@ -105,8 +105,6 @@ def as_settings(words: list[str]) -> list[str]:
 
 def as_hydra_reads(key: str, value: str) -> str:
     """Quote a name; put a list that was typed without brackets into them."""
-    if key == "scores" and Path(value).exists():
-        return f"[{quoted(value)}]"
     if key in LISTS and not value.startswith("["):
         return f"[{value}]"
     if key == "baseline" and value != "null" and not is_quoted(value):

@@ -246,6 +246,8 @@ Keys:
   limit=2                   train at most two runs now
   part=1/2                  the first half of the variants, on one of two machines
   merge=FOLDER              add the runs of another ledger, from the other machine
+  speed=3                   measure how fast each variant is, three rounds by
+                            nmt bench, and train none; on a quiet machine
   threads=1 nice=10         of each run; nice=19 is the lowest priority
   ledger=FOLDER runs=FOLDER   where results and runs are written
   device=cuda               where runs are trained; else auto

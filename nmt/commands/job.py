@@ -104,6 +104,6 @@ def about(study: Study, pins: Pins, job: Job) -> dict[str, Any]:
         "tuned": job.value,
         "settings": differ,
         "model": pins.variants[job.variant]["model"]["_target_"],
-        "pinned": pins.digest(job.variant),
+        "pinned": pins.digests[job.variant],
         "arrays": job.name(key(study)),
     }

@@ -7,10 +7,10 @@ from nmt.commands.last import named
 from nmt.config.grammar import is_quoted, parsed, quoted
 
 SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt align
-# The keys of all commands whose value is one path. resume= and from= never come to Hydra.
+# The keys of all commands whose value is, or may be, one path. resume= and from= never get here.
 PATHS = frozenset(
     {
-        *("run", "reverse", "input", "output", "heatmap", "cache"),
+        *("run", "reverse", "input", "output", "heatmap", "cache", "scores"),
         *SIDES,
         *(f"dev.{side}" for side in SIDES),
         *("data.dir", "data.name", "data.folder", "guide.path"),

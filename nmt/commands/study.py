@@ -1,9 +1,11 @@
 """nmt study: train what the ledger of a study lacks, one run after the other or many at a time."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import hydra
+import torch
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
@@ -13,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.commands.bench import measure
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.job import job_config, run_job, study_of
 from nmt.config.grammar import quoted
@@ -27,6 +30,7 @@ from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
 from nmt.study.pins import Pins
+from nmt.study.speed import measure_speeds, speed_path
 from nmt.terminal.console import console, tell
 from nmt.training.ranks import Ranks
 
@@ -54,6 +58,7 @@ def as_settings(words: list[str]) -> list[str]:
 def run(cfg: DictConfig) -> None:
     """Train the runs that are missing, and say where the study stands."""
     at_least(1, {"threads": cfg.threads})
+    at_least(0, {"speed": cfg.speed})
     study, ledger, pins = study_of(cfg)
     variants = part_of(study, cfg.part)
     if cfg.merge:
@@ -65,6 +70,15 @@ def run(cfg: DictConfig) -> None:
         show(study, ledger, variants)
         return
     refuse(cfg, study, pins, variants)
+    if cfg.speed:
+        path = speed_path(ledger.path)
+        value = study.tune.values[0] if study.tune else None
+        jobs = {name: Job(name, value, study.seeds[0]) for name in variants}
+        configs = {name: job_config(cfg, study, pins, job) for name, job in jobs.items()}
+        torch.set_num_threads(cfg.threads)
+        measure_speeds(configs, cfg.speed, measure, partial(tell, speaker="nmt study"), path)
+        show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
+        return
     failed = train_missing(cfg, study, ledger, variants)
     show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
     if failed:
@@ -78,14 +92,16 @@ def run(cfg: DictConfig) -> None:
 def refuse(cfg: DictConfig, study: Study, pins: Pins, variants: list[str]) -> None:
     """Build every variant and read the test sets: UserError before anything trains."""
     value = study.tune.values[0] if study.tune else None
-    for name in variants:
-        config = job_config(cfg, study, pins, Job(name, value, study.seeds[0]))
+    configs = {
+        name: job_config(cfg, study, pins, Job(name, value, study.seeds[0])) for name in variants
+    }
+    for name, config in configs.items():
         try:
             rehearse(config, Ranks())
         except UserError as error:
             raise UserError(f"variant {name}: {error}") from error
     for test in study.tests.values():
-        test_lines(config, test)
+        test_lines(configs[variants[0]], test)
 
 
 def train_missing(cfg: DictConfig, study: Study, ledger: Ledger, variants: list[str]) -> list[Job]:

@@ -266,6 +266,7 @@ class StudyRoot:
     limit: int | None = None  # runs to train now; null: all
     merge: str | None = None  # a folder with a ledger of the same study, to be taken in
     list: bool = False  # show which runs are missing, and train none
+    speed: int = 0  # rounds in which the speed of every variant is measured; 0: train instead
     threads: int = 1  # of each run
     nice: int = 10  # priority of each run: 0 as usual, 19 the lowest
     device: str = "auto"

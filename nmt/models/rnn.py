@@ -9,9 +9,10 @@ from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
 from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
+from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
 from nmt.attention.sizes import check_sizes
-from nmt.attention.window import Normalize, Window
+from nmt.attention.window import Window
 from nmt.errors import UserError, share
 from nmt.models.bridge import Bridge
 from nmt.models.decoder import Decoder, Memory, State
@@ -75,7 +76,7 @@ class RNN(Seq2Seq):
         bridge: Callable[[int, int], Bridge],
         order: Callable[..., Decoder],
         attention: Callable[..., Score],
-        normalize: Normalize,
+        normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
     ) -> None:
         super().__init__()

@@ -18,9 +18,10 @@ from nmt.attention.attend import Attend
 from nmt.attention.build import build_attention
 from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
+from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
 from nmt.attention.sizes import check_sizes
-from nmt.attention.window import Normalize, Window
+from nmt.attention.window import Window
 from nmt.errors import at_least, share
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.feed_forward import FeedForward
@@ -106,7 +107,7 @@ class Transformer(Seq2Seq):
         norm: Norm,
         self_attention: Callable[..., Score],
         cross_attention: Callable[..., Score],
-        normalize: Normalize,
+        normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
     ) -> None:
         super().__init__()

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.errors import UserError
+from nmt.runs.lifting import FORMAT, lifted
 
-FORMAT = 1  # of the run folders that are written; 0: before formats had numbers
 LARGEST = 2**17  # bytes of a configuration; one has five thousand
 DEEPEST = 50  # of a configuration's values in values; one has five
 
@@ -80,7 +80,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def without_format(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return a stored configuration as it was trained with.
+    """Return a stored configuration as it was trained with, in the words of this nmt.
 
     UserError for a format that is newer than this program, and for ``${…}``, which is not followed:
     a configuration is stored resolved, and what is to be looked up here, such as a variable of the
@@ -99,7 +99,7 @@ def without_format(config: dict[str, Any], path: Path) -> dict[str, Any]:
             raise UserError(
                 f"{path}: {key}={value}: ${{…}} is not followed; write the value itself there"
             )
-    return {key: value for key, value in config.items() if key != "format"}
+    return lifted({key: value for key, value in config.items() if key != "format"}, number)
 
 
 def values(node: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """What the ledger keeps of a run that has ended."""
 
+import hashlib
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ def measure(study: Study, run: Path, cfg: DictConfig) -> tuple[dict[str, Any], A
     own = Lines(sources, [target for _, target in study.sentences])
     content = {
         "commit": result["commit"],
+        "golden": golden_digest(),
         "date": f"{date.today():%Y-%m-%d}",
         "machine": {key: result[key] for key in MACHINE},
         "steps": result["steps"],
@@ -58,6 +61,17 @@ def measure(study: Study, run: Path, cfg: DictConfig) -> tuple[dict[str, Any], A
         content["translations"] = [best[0].text for best in found]
         arrays |= looks(translator, own)
     return content, arrays
+
+
+def golden_digest() -> str | None:
+    """Return a fingerprint of the losses in tests/golden, which say what training computes.
+
+    None: there is no checkout.
+    """
+    files = sorted((Path(__file__).parents[2] / "tests" / "golden").glob("*.json"))
+    recorded = {file.stem: read_json(file).get("losses") for file in files}
+    text = json.dumps(recorded, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12] if files else None
 
 
 def test_sets(

@@ -32,10 +32,10 @@ def to_markdown(found: Findings, figures: list[str]) -> str:
     """Return the page; ``figures`` are in Markdown."""
     name = found.ledger.study
     parts = [f"# {plain(found.study.title or name)}", *summary(found), *figures]
+    for grid in grids(found):
+        parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows)]
+        parts += map(plain, grid.notes)
     if found.results:
-        for grid in grids(found):
-            parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows)]
-            parts += map(plain, grid.notes)
         parts += translations(found)
         parts += ["## Signatures", markdown(("score", "signature"), signatures(found))]
     parts += [
@@ -57,11 +57,13 @@ def summary(found: Findings) -> list[str]:
         if gained > LEARNING:
             lines.append(
                 f"These runs have not learned all they can: in the last quarter of training dev "
-                f"BLEU still rose by {gained:.2f} in the mean. The order holds for this budget."
+                f"BLEU still rose by {gained:.2f} on average. The results hold for this budget "
+                "alone."
             )
         lines.append(headline(found))
     steps = sorted({row.content["steps"] for row in found.rows})
-    updates = f" ({steps[0]:,} to {steps[-1]:,} updates)" if steps else ""
+    most = " to ".join(f"{number:,}" for number in sorted({*steps[:1], *steps[-1:]}))
+    updates = f" ({most} updates)" if steps else ""
     lines.append(
         f"{len(found.rows)} of {number} runs have ended. Each read {study.pieces:,} target pieces"
         f"{updates}."

@@ -18,7 +18,8 @@ from nmt.config.study import Study
 from nmt.errors import UserError
 from nmt.runs.files import write
 from nmt.runs.folder import as_config, of_file, stored
-from nmt.runs.foreign import FORMAT, read_yaml, without_format
+from nmt.runs.foreign import read_yaml, without_format
+from nmt.runs.lifting import FORMAT
 
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead
 UNPINNED = ("seed", "cache", "device")  # of a job, or of a machine
@@ -32,6 +33,7 @@ class Pins:
     study: Study
     base: dict[str, Any]
     variants: dict[str, dict[str, Any]]
+    digests: dict[str, str]  # a fingerprint of each variant's settings, as they were first pinned
 
     @classmethod
     def read(cls, path: Path) -> "Pins":
@@ -43,17 +45,31 @@ class Pins:
             study = OmegaConf.merge(OmegaConf.structured(Study), content.get("study", {}))
             typed: Study = OmegaConf.to_object(study)  # type: ignore[assignment]
             typed.check()
-        variants = {name: without_format(one, path) for name, one in content["variants"].items()}
-        return cls(path, typed, without_format(content["base"], path), variants)
+        base, variants, digests = pinned_before(content, path)
+        return cls(path, typed, base, variants, digests)
 
     def config(self, variant: str) -> DictConfig:
         """Return a variant's configuration. UserError where it is no configuration."""
         return as_config(self.variants[variant], self.path)
 
-    def digest(self, variant: str) -> str:
-        """Return a fingerprint of a variant's settings."""
-        text = json.dumps(self.variants[variant], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+def pinned_before(
+    content: dict[str, Any], path: Path
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Return the base, the variants and their digests of a file, in this nmt's format."""
+    number = content.get("format", 0)
+    variants = content.get("variants", {})
+    digests = {name: digest(settings) for name, settings in variants.items()}
+    base, *others = (
+        without_format({"format": number, **settings}, path)
+        for settings in (content.get("base", {}), *variants.values())
+    )
+    return base, dict(zip(variants, others, strict=True)), digests | content.get("digests", {})
+
+
+def digest(settings: dict[str, Any]) -> str:
+    """Return a fingerprint of settings."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def pinned(study: Study, path: Path) -> Pins:
@@ -65,18 +81,20 @@ def pinned(study: Study, path: Path) -> Pins:
     before = read_yaml(path) if path.is_file() else {}
     typed = arguments(study)
     refuse_changes(path, before.get("arguments", {}), typed)
-    base = before.get("base") or composed(typed["base"])
-    variants: dict[str, Any] = dict(before.get("variants", {}))
+    base, variants, digests = pinned_before(before, path)
+    base = base or composed(typed["base"])
     new = [name for name in study.variants if name not in variants]
     now = composed(typed["base"]) if new else {}
     for name in new:
         settings = composed([*typed["base"], *study.variants[name]])
         variants[name] = transplanted(base, now, settings)
+        digests[name] = digest(variants[name])
     kept = {**before.get("arguments", {}).get("variants", {}), **typed["variants"]}
     content = {
         "format": FORMAT,
         "study": asdict(study),
         "arguments": {"base": typed["base"], "variants": kept},
+        "digests": digests,
         "base": base,
         "variants": variants,
     }

@@ -11,9 +11,11 @@ from nmt.comparison.crossed import LEVEL, Tested
 from nmt.comparison.testing import Counted, all_against
 from nmt.config.study import Study
 from nmt.errors import UserError
-from nmt.study.jobs import chosen
+from nmt.runs.foreign import read_json
+from nmt.study.jobs import Job, chosen
 from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
 from nmt.study.pins import Pins
+from nmt.study.speed import speed_path
 
 TOLERANCE = 0.01  # share by which the pieces of two runs of one budget may differ
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
@@ -95,10 +97,10 @@ def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
         variant = row.job.variant
         if variant not in pins.variants:
             raise UserError(f"{where}: {pins.path} has no variant {variant}")
-        if row.content["pinned"] != pins.digest(variant):
+        if row.content["pinned"] != pins.digests[variant]:
             raise UserError(
                 f"{where} was trained with settings {row.content['pinned']}, and {pins.path} has "
-                f"{pins.digest(variant)} for {variant}: they are not of one study"
+                f"{pins.digests[variant]} for {variant}: they are not of one study"
             )
         pieces = row.content["pieces"]
         update = pieces / row.content["steps"]
@@ -120,7 +122,9 @@ def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
 def grids(found: Findings) -> list[Grid]:
     """Return the tables of a study that has a result."""
     tables = [quality(found), others(found), attention(found)]
-    return [*tables, tuning(found)] if found.study.tune else tables
+    tables += [speed(found)] if speed_path(found.ledger.path).is_file() else []
+    tables += [tuning(found)] if found.study.tune else []
+    return [grid for grid in tables if grid.rows]
 
 
 def quality(found: Findings) -> Grid:
@@ -200,6 +204,27 @@ def of_attention(name: str) -> Callable[[Row], float | None]:
     return lambda row: row.content["attention"].get("source-target", {}).get(name)
 
 
+def speed(found: Findings) -> Grid:
+    """How fast each variant trains and translates, as `nmt bench` measured it."""
+    path = speed_path(found.ledger.path)
+    content = read_json(path)
+    speeds = content["variants"]
+    base = speeds.get(found.study.baseline)
+    rows = []
+    for name, one in speeds.items():
+        ratio = one["tokens_per_s"] / base["tokens_per_s"] if base else 1.0
+        trained, translated = f"{one['tokens_per_s']:,.0f}", f"{one['sentences_per_s']:.1f}"
+        rows.append([name, trained, f"{ratio:.2f}", translated])
+    machine = content["machine"]
+    note = (
+        f"By `nmt bench`, median of {content['rounds']} rounds in turn, {machine['device']}, "
+        f"{machine['threads']} threads, {machine['precision']}, {content['date']}: target pieces "
+        f"per second of training, the same as a ratio to {found.study.baseline}, and sentences per "
+        f"second with beam search, of {content['length']} pieces."
+    )
+    return Grid("Speed", ["variant", "pieces/s", "ratio", "sentences/s"], rows, 1, (note,))
+
+
 def tuning(found: Findings) -> Grid:
     """Dev BLEU of each value of the tuned setting, with the first seed."""
     tune = found.study.tune
@@ -208,7 +233,7 @@ def tuning(found: Findings) -> Grid:
     scores = {row.job: row.best_dev for row in found.rows}
     rows = []
     for name in found.study.variants:
-        own = [scores.get((name, value, seed)) for value in tune.values]
+        own = [scores.get(Job(name, value, seed)) for value in tune.values]
         if any(score is not None for score in own):
             best = max(score for score in own if score is not None)
             done = all(score is not None for score in own)

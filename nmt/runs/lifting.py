@@ -1,0 +1,26 @@
+"""Configurations of older formats, brought to the one that this nmt writes.
+
+A run folder keeps the configuration that it was trained with. What a later nmt calls otherwise is
+changed here when it is read, one format after the other, so that old runs translate and resume.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+FORMAT = 2  # that is written; 0: before formats had numbers
+
+
+def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a configuration of format ``number`` as one of FORMAT; the old one may change."""
+    if number < 2:
+        for node in parts(config, "normalize"):
+            node["_partial_"] = True  # each attention makes its own since then
+    return config
+
+
+def parts(node: Any, name: str) -> Iterator[dict[str, Any]]:
+    """Yield every node that stands at a key of this name, or at one that ends with _name."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if isinstance(value, dict) and (key == name or str(key).endswith(f"_{name}")):
+            yield value
+        yield from parts(value, name)
