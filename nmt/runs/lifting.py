@@ -7,7 +7,15 @@ changed here when it is read, one format after the other, so that old runs trans
 from collections.abc import Iterator
 from typing import Any
 
-FORMAT = 2  # that is written; 0: before formats had numbers
+FORMAT = 3  # that is written; 0: before formats had numbers
+
+# Switches of format 3, by what has them; before, it was as with false.
+SINCE_3 = {
+    "nmt.attention.bahdanau.Bahdanau": ("bias",),
+    "nmt.attention.luong_concat.LuongConcat": ("bias",),
+    "nmt.models.rnn.RNN": ("tie_keys_values",),
+    "nmt.models.transformer.Transformer": ("tie_keys_values",),
+}
 
 
 def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
@@ -15,6 +23,10 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 2:
         for node in parts(config, "normalize"):
             node["_partial_"] = True  # each attention makes its own since then
+    if number < 3:
+        for node in (*parts(config, "attention"), *parts(config, "model")):
+            for key in SINCE_3.get(str(node.get("_target_")), ()):
+                node.setdefault(key, False)
     return config
 
 
