@@ -1,6 +1,6 @@
 """Show each statement of the field in a figure: train what it needs, draw it, print its table.
 
-    python scripts/statements.py [scaling causal_mask padding_mask heads hops] [--runs FOLDER]
+    python scripts/statements.py [memory scaling causal_mask …] [--runs FOLDER]
 
 Runs that are there are not trained again. The figures go to docs/images/statement-<name>.png.
 """
@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from memory_picture import look, picture
 from rich.console import Console
 
 from nmt.attention.luong_dot import LuongDot
@@ -75,6 +76,21 @@ def finish(figure: Figure, axes: list[Axes], name: str) -> None:
         if one.get_legend_handles_labels()[0]:
             one.legend(fontsize=8)
     figure.savefig(IMAGES / f"statement-{name}.png")
+
+
+def memory(_: Path) -> Rows:
+    """A database that returns a mixture: four keys, one query. Nothing is trained."""
+    found = look()
+    picture(found).savefig(IMAGES / "statement-memory.png")
+    rows: Rows = [
+        (f"k{place + 1}", f"{score:.4f}", f"{weight:.4f}", *(f"{x:.4f}" for x in value))
+        for place, (score, weight, value) in enumerate(
+            zip(found.scores.tolist(), found.weights.tolist(), found.values.tolist(), strict=True)
+        )
+    ]
+    total = f"{found.weights.sum():.4f}"
+    rows.append(("mixture", "", total, *(f"{x:.4f}" for x in found.context.tolist())))
+    return [("", "score", "weight", *["value"] * len(found.context)), *rows]
 
 
 def saturation(kind: type[LuongDot] | type[ScaledDot], width: int) -> tuple[float, float, float]:
@@ -206,7 +222,7 @@ def hops(runs: Path) -> Rows:
 
 
 STATEMENTS: dict[str, Callable[[Path], Rows]] = {
-    one.__name__: one for one in (scaling, causal_mask, padding_mask, heads, hops)
+    one.__name__: one for one in (memory, scaling, causal_mask, padding_mask, heads, hops)
 }
 
 

@@ -25,7 +25,9 @@ SCORES = [name for name in names("attention") if name != "none"]
 ALIKE = {"cosine", "luong_dot", "scaled_dot"}  # scores that need query and key of one width
 
 
-def build(score, normalize="softmax", window="full", heads=1, hops=1, widths=None) -> Attend:
+def build(
+    score, normalize="softmax", window="full", heads=1, hops=1, widths=None, **options
+) -> Attend:
     """In float64; the window cuts within S keys, and location has a row too little for them."""
     widths = widths or (QUERY, QUERY if score in ALIKE and heads == 1 else KEY, VALUE)
     attend = build_attention(
@@ -35,6 +37,7 @@ def build(score, normalize="softmax", window="full", heads=1, hops=1, widths=Non
         window=choose("window", window, radius=2),
         heads=heads,
         hops=hops,
+        **options,
     )
     return attend.double().eval()
 
@@ -267,6 +270,27 @@ def test_heads_are_those_of_torch():
     torch.testing.assert_close(case.weights()[0], weights)
 
 
+@pytest.mark.parametrize("score", SCORES)
+def test_tied_keys_and_values_are_two_matrices_of_the_same_numbers(score):
+    if score == "luong_location":
+        with pytest.raises(UserError, match=r"model\.tie_keys_values=true .* LuongLocation"):
+            build(score, heads=2, widths=(QUERY, KEY, KEY), tie_keys_values=True)
+        return
+    case = Case(score, "softmax", "full", 2, 1)
+    tied = build(score, heads=2, widths=(QUERY, KEY, KEY), tie_keys_values=True)
+    apart = build(score, heads=2, widths=(QUERY, KEY, KEY))
+    matrices = {name for name, _ in apart.named_parameters()}
+    assert {name for name, _ in tied.named_parameters()} == matrices - {"W_V.weight"}
+    state = tied.state_dict()
+    apart.load_state_dict({**state, "W_V.weight": state["W_K.weight"]})
+    for values in (case.keys, case.keys.flip(1)):  # K = V, and values of another memory
+        case.values = values
+        case.attend = tied
+        found = case()
+        case.attend = apart
+        torch.testing.assert_close(found, case())
+
+
 def test_hops_are_the_recurrence_written_out():
     case = Case("bahdanau", "softmax", "full", 1, 3)
     assert isinstance(case.attend, Hops)
@@ -352,6 +376,7 @@ def test_scores_that_multiply_query_and_key_refuse_unequal_widths(score):
         ({"score": "bahdanau", "hops": 0}, r"model\.hops=0"),
         ({"score": "none", "heads": 2}, r"model\.heads=2 .* attention=none"),
         ({"score": "none", "hops": 2}, r"model\.hops=2 .* attention=none"),
+        ({"score": "none", "tie_keys_values": True}, r"tie_keys_values=true .* attention=none"),
         ({"score": "none", "normalize": "hard"}, r"normalize= .* attention=none"),
         ({"score": "none", "window": "local_m"}, r"window= .* attention=none"),
     ],

@@ -19,6 +19,7 @@ from nmt.errors import UserError
 from nmt.run import open_run
 from nmt.runs.files import write_sums
 from nmt.runs.folder import read_config
+from nmt.runs.lifting import FORMAT
 
 unpickled: list[str] = []
 sys.addaudithook(lambda event, _: unpickled.append(event) if event == "pickle.find_class" else None)
@@ -91,7 +92,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("seed", "${now:%Y}", "seed"),
         ("model.attention", "${attention}", "model.attention"),
         ("${now:%Y}", 1, "${now:%Y}"),
-        ("format", 2, "upgrade"),
+        ("format", FORMAT + 1, "upgrade"),
         ("format", "new", "format=new"),
         ("format", -1, "format=-1"),
         ("model.encoder_layers", 10**9, "model.encoder_layers=1000000000: must be at most 128"),
@@ -306,7 +307,7 @@ def test_nothing_is_unpickled_on_the_way_from_training_to_a_report(trained, tmp_
 def test_a_comparison_does_not_follow_or_believe_a_foreign_run(tmp_path):
     write_run(tmp_path / "good", configured(), RESULT)
     newer = write_run(tmp_path / "newer", configured(), RESULT)
-    (newer / "config.yaml").write_text(json.dumps({"format": 2, **configured()}))
+    (newer / "config.yaml").write_text(json.dumps({"format": FORMAT + 1, **configured()}))
     write_run(tmp_path / "variable", configured(seed="${oc.env:HOME}"), RESULT)
     write_run(tmp_path / "seed", configured(seed="x"), RESULT)
     write_run(tmp_path / "signatures", configured(), {**RESULT, "signatures": ["a"]})

@@ -36,6 +36,7 @@ ORDERS = {
     "bahdanau": ("bahdanau", {}),
 }
 SELF_ATTENTION = {"encoder_self_attention": True, "decoder_self_attention": True}
+TIED = {"tie_keys_values": True}
 SCORES = [name for name in names("attention") if name != "none"]
 CHOICES = [
     *product(names("attention"), ORDERS, names("cell"), names("bridge"), [""]),
@@ -69,7 +70,9 @@ class TestRNN(ModelLaws):
 @pytest.mark.parametrize("normalize", names("normalize"))
 @pytest.mark.parametrize("window", names("window"))
 @pytest.mark.parametrize(
-    "changes", [{}, {"heads": 2}, {"hops": 2}, SELF_ATTENTION], ids=["1", "heads", "hops", "self"]
+    "changes",
+    [{}, {"heads": 2}, {"hops": 2}, SELF_ATTENTION, TIED | SELF_ATTENTION | {"heads": 2}],
+    ids=["1", "heads", "hops", "self", "tied"],
 )
 def test_steps_are_the_whole_target_whatever_the_attention_is_made_of(
     order, normalize, window, changes
@@ -258,6 +261,12 @@ def test_padding_has_no_embedding():
         ),
         ({"attention": "luong_dot", "decoder_width": 9}, "9 wide and the key 10"),
         ({"attention": "none", "hops": 2}, r"model\.hops=2 has no meaning with attention=none"),
+        (TIED, r"tie_keys_values=true has no meaning with model\.heads=1.*K = V already.*heads=2"),
+        (TIED | {"attention": "none"}, r"tie_keys_values=true.*attention=none"),
+        (
+            TIED | {"attention": "luong_location", "heads": 2},
+            r"tie_keys_values=true.*LuongLocation",
+        ),
         ({"heads": 3}, r"model\.heads=3.*10"),
         *(
             (

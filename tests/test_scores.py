@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from choices import choose
+from choices import choose, names
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -17,9 +17,11 @@ from torch import Tensor
 import nmt.attention
 from nmt.attention import additive as additive_module
 from nmt.attention.additive import additive, side
+from nmt.attention.score import Score
 
 B, T, S, D = 2, 3, 5, 7
 
+SCORES = [name for name in names("attention") if name != "none"]
 Vector = list[float]
 
 
@@ -31,16 +33,26 @@ def matrix(W: list[Vector], x: Vector) -> Vector:
     return [dot(row, x) for row in W]
 
 
+def drawn(score: Score) -> Score:
+    """The score with all its parameters drawn anew, also those that start at 0."""
+    for parameter in score.parameters():
+        torch.nn.init.normal_(parameter)
+    return score
+
+
 # One formula a score: from its parameters, a query, a key and the key's place to a number.
 
 
 def bahdanau(p: dict, q: Vector, k: Vector, s: int) -> float:
-    hidden = zip(matrix(p["W.weight"], q), matrix(p["U.weight"], k), strict=True)
-    return dot(p["v"], [tanh(a + b) for a, b in hidden])
+    b = p.get("b", [0.0] * len(p["v"]))
+    hidden = zip(matrix(p["W.weight"], q), matrix(p["U.weight"], k), b, strict=True)
+    return dot(p["v"], [tanh(sum(of_one)) for of_one in hidden])
 
 
 def luong_concat(p: dict, q: Vector, k: Vector, s: int) -> float:
-    return dot(p["v"], [tanh(x) for x in matrix(p["W.weight"], q + k)])
+    b = p.get("b", [0.0] * len(p["v"]))
+    hidden = zip(matrix(p["W.weight"], q + k), b, strict=True)
+    return dot(p["v"], [tanh(sum(of_one)) for of_one in hidden])
 
 
 def luong_dot(p: dict, q: Vector, k: Vector, s: int) -> float:
@@ -69,8 +81,10 @@ def cosine(p: dict, q: Vector, k: Vector, s: int) -> float:
     [
         (bahdanau, 11, {"width": 13}),
         (bahdanau, 11, {}),
+        (bahdanau, 11, {"width": 13, "bias": True}),
         (luong_concat, 11, {"width": 13}),
         (luong_concat, 11, {}),
+        (luong_concat, 11, {"width": 13, "bias": True}),
         (luong_dot, D, {}),
         (luong_general, 11, {}),
         (luong_location, 11, {"max_positions": S - 1}),
@@ -83,7 +97,7 @@ def test_score_is_its_formula(
     formula: Callable[[dict, Vector, Vector, int], float], key_width: int, values: dict
 ):
     torch.manual_seed(1)
-    score = choose("attention", formula.__name__, **values)(D, key_width).double()
+    score = drawn(choose("attention", formula.__name__, **values)(D, key_width).double())
     query = torch.randn(B, T, D, dtype=torch.float64)
     keys = torch.randn(B, S, key_width, dtype=torch.float64)
     p = {name: parameter.tolist() for name, parameter in score.named_parameters()}
@@ -94,6 +108,42 @@ def test_score_is_its_formula(
     torch.testing.assert_close(
         score(query, score.prepare(keys)), torch.tensor(expected, dtype=torch.float64)
     )
+
+
+# One key at a time, whichever the score; a yaml that joins configs/attention is a new case.
+
+BY_PLACE = {"luong_location": "row s of its W scores place s, whatever key stands there"}
+
+
+def scores_of_all(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The score in float64, every parameter drawn, a bias that it can have with it."""
+    torch.manual_seed(4)
+    score = drawn(choose("attention", name, bias=True, max_positions=S + 1)(D, D).double())
+    return lambda query, keys: score(query, score.prepare(keys))
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_permuting_the_keys_permutes_the_scores(name):
+    scores = scores_of_all(name)
+    query, keys = torch.randn(B, T, D).double(), torch.randn(B, S, D).double()
+    order = torch.tensor([2, 0, 4, 1, 3])
+    permuted = torch.allclose(scores(query, keys[:, order]), scores(query, keys)[..., order])
+    assert permuted == (name not in BY_PLACE), BY_PLACE.get(name)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_one_more_key_changes_no_other_score(name):
+    scores = scores_of_all(name)
+    query, keys = torch.randn(B, T, D).double(), torch.randn(B, S + 1, D).double()
+    torch.testing.assert_close(scores(query, keys)[..., :S], scores(query, keys[:, :S]))
+
+
+@pytest.mark.parametrize("name", [name for name in SCORES if name not in BY_PLACE])
+def test_the_score_of_a_key_alone_is_its_score_among_others(name):
+    scores = scores_of_all(name)
+    query, keys = torch.randn(B, T, D).double(), torch.randn(B, S, D).double()
+    alone = [scores(query, key) for key in keys.split(1, dim=1)]
+    torch.testing.assert_close(torch.cat(alone, -1), scores(query, keys))
 
 
 def test_scaling_keeps_the_variance_of_a_dot_product_at_one():
@@ -157,6 +207,19 @@ def test_additive_in_blocks_is_additive_at_once(monkeypatch, block, lead):
 @pytest.mark.usefixtures("form")
 def test_additive_has_the_gradient_of_finite_differences():
     assert torch.autograd.gradcheck(fast, some(2))
+
+
+@pytest.mark.usefixtures("form")
+@pytest.mark.parametrize("name", ["bahdanau", "luong_concat"])
+def test_a_bias_inside_the_tanh_has_the_gradient_of_finite_differences(name):
+    score = drawn(choose("attention", name, bias=True)(D, D).double())
+    query, keys, _ = some(2)
+
+    def scores(*_: Tensor) -> Tensor:  # of these very tensors, which are moved in place
+        return score(query, score.prepare(keys))
+
+    assert "b" in dict(score.named_parameters())
+    assert torch.autograd.gradcheck(scores, (query, keys, *score.parameters()))
 
 
 @pytest.mark.usefixtures("form")

@@ -56,10 +56,15 @@ PARTS = [
     )
 ]
 SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": False}]
+TIED = [
+    {"tie_keys_values": True, "attention": "luong_dot"},  # whose prepared keys are the values
+    {"tie_keys_values": True, "attention": "bahdanau"},
+    {"tie_keys_values": True, "positions": "rope", "heads": 1},
+]
 
 
 @pytest.fixture(
-    params=ATTENTIONS + PARTS + SIZES, ids=lambda parts: "-".join(map(str, parts.values()))
+    params=ATTENTIONS + PARTS + SIZES + TIED, ids=lambda parts: "-".join(map(str, parts.values()))
 )
 def case(request) -> Case:
     return Case(build(**request.param))
@@ -72,7 +77,7 @@ class TestTransformer(ModelLaws):
     """Of models in general, for every case."""
 
 
-@pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::7])
+@pytest.mark.parametrize("parts", [{"attention": score} for score in SCORES] + PARTS[::7] + TIED)
 def test_gradients_reach_every_parameter(parts):
     gradients_reach_every_parameter(Case(build(**parts)))
 

@@ -1,5 +1,7 @@
 """Between softmax and sparsemax, as far as each head likes."""
 
+from typing import Any
+
 import entmax
 import torch
 from torch import Tensor, nn
@@ -31,5 +33,5 @@ class AlphaEntmax(Normalizer):
         self.a = nn.Parameter(torch.zeros(heads, 1, 1)) if alpha is None else None
 
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
-        alpha = self.alpha if self.a is None else (1 + self.a.sigmoid()).to(scores.dtype)
+        alpha: Any = self.alpha if self.a is None else (1 + self.a.sigmoid()).to(scores.dtype)
         return entmax.entmax_bisect(scores, alpha=alpha, dim=-1, n_iter=STEPS.get(scores.dtype, 30))

@@ -19,6 +19,9 @@ from nmt.attention.window import Full, Normalize, Window
 from nmt.hardware.products import by_onednn
 
 
+NO_SINK = partial(NoSink, 1)  # of one head, or of many: it has no parameters
+
+
 class Record(NamedTuple):
     """Where an attention keeps the weights of its forwards; see `record_attention`."""
 
@@ -45,7 +48,7 @@ class Attention(Attend):
         score: Callable[[int, int], Score],
         normalize: Callable[[], Normalizer],
         window: Callable[[int], Window],
-        sink: Callable[[Score, int], Sink],
+        sink: Callable[[Score, int], Sink] = NO_SINK,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()

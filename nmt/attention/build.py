@@ -30,13 +30,14 @@ def build_attention(
     project: bool = False,
     head_width: int | None = None,
     turn: Turn | None = None,
+    tie_keys_values: bool = False,
 ) -> Attend:
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
     `normalize` makes a normalizer for a number of heads, and `sink` a sink. One head is attention
-    itself, without projections, unless `project` says otherwise. `head_width` and `turn` as
-    MultiHead takes them. UserError where the choices have no meaning together.
+    itself, without projections, unless `project` says otherwise. `head_width`, `turn` and
+    `tie_keys_values` as MultiHead takes them. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -49,7 +50,7 @@ def build_attention(
             "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
     if _makes(score, FixedContext):
-        _refuse_without_attention(normalize, window, sink, heads, hops)
+        _refuse_without_attention(normalize, window, sink, heads, hops, tie_keys_values)
         return FixedContext(value_width)
     attention = partial(
         Attention,
@@ -60,7 +61,10 @@ def build_attention(
         dropout=dropout,
     )
     attend: Attend = (
-        MultiHead(query_width, key_width, value_width, heads, attention, head_width, turn)
+        MultiHead(
+            *(query_width, key_width, value_width, heads, attention),
+            *(head_width, turn, tie_keys_values),
+        )
         if heads > 1 or project
         else attention(query_width, key_width, value_width)
     )
@@ -77,10 +81,12 @@ def _refuse_without_attention(
     sink: Callable[..., Sink],
     heads: int,
     hops: int,
+    tie_keys_values: bool,
 ) -> None:
     refused = {
         f"model.heads={heads}": heads > 1,
         f"model.hops={hops}": hops > 1,
+        "model.tie_keys_values=true": tie_keys_values,
         "normalize= other than softmax": not _makes(normalize, Softmax),
         "window= other than full": not _makes(window, Full),
         "sink= other than none": not _makes(sink, NoSink),

@@ -22,6 +22,10 @@ class MultiHead(Attend):
 
     head_width: of every head; None: query_width / heads. UserError where that is no whole number.
     turn:       turns projected queries and keys (...,K) by their positions (...), or None
+    tie_keys_values: v W_K,i in the place of v W_V,i, so that K = V as long as both are projections
+                of one memory. Keys and values became two with Miller et al. 2016 and Daniluk et
+                al. 2017; Kitaev et al. 2020 tie queries and keys in the same way. UserError for a
+                score that reads no keys, which has no W_K.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class MultiHead(Attend):
         attention: Callable[[int, int, int], Attention],
         head_width: int | None = None,
         turn: Turn | None = None,
+        tie_keys_values: bool = False,
     ) -> None:
         super().__init__()
         if head_width is None and query_width % heads:
@@ -52,8 +57,14 @@ class MultiHead(Attend):
                 f"distance; {type(self.attention.score).__name__} is no such product. Choose "
                 "luong_dot, scaled_dot or cosine, or other positions="
             )
+        if tie_keys_values and not self.attention.score.reads_keys:
+            raise UserError(
+                "model.tie_keys_values=true has no meaning with "
+                f"{type(self.attention.score).__name__}, which reads no keys and has no matrix for "
+                "them. Leave it out, or choose another attention="
+            )
         self.W_Q = Linear(query_width, inner_width, bias=False)
-        self.W_V = Linear(value_width, inner_width, bias=False)
+        self.W_V = None if tie_keys_values else Linear(value_width, inner_width, bias=False)
         self.W_O = Linear(inner_width, query_width, bias=False)
         self.W_K = None
         if self.attention.score.reads_keys:
@@ -62,8 +73,7 @@ class MultiHead(Attend):
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        values = self._split(self.W_V(values))  # (...,H,S,K)
-        keys = values if self.W_K is None else self._split(self.W_K(keys))
+        keys, values = self._project(keys, values)  # (...,H,S,K)
         if self.turn is not None:
             if position is None:
                 position = torch.arange(keys.shape[-2], device=keys.device)
@@ -86,6 +96,14 @@ class MultiHead(Attend):
             query = self.turn(query, position)
         context = self.attention(query, keys, values, mask, position, causal)
         return self.W_O(context.transpose(-3, -2).flatten(-2))  # (...,T,D)
+
+    def _project(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        W_V = self.W_V or self.W_K
+        assert W_V is not None
+        projected = self._split(W_V(values))
+        if self.W_K is None or (self.W_V is None and keys is values):
+            return projected, projected  # nobody reads the keys, or K = V
+        return self._split(self.W_K(keys)), projected
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (...,T,H·K) -> (...,H,T,K)

@@ -1,4 +1,4 @@
-"""Attention that looks again: what it has found becomes part of the question."""
+"""Hopping, attention that looks again: what it has found becomes part of the question."""
 
 from torch import Tensor, nn
 

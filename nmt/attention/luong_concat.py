@@ -14,17 +14,23 @@ class LuongConcat(Score):
 
     W [q; k] is W's left half times q plus its right half times k, so that the keys' share is
     computed once a sentence. It can express what Bahdanau's score can; W starts otherwise.
+
+    `bias`: v·tanh(W [q; k] + b), as some texts write it. The paper has no b; it starts at 0.
     """
 
-    def __init__(self, query_width: int, key_width: int, width: int | None = None) -> None:
+    def __init__(
+        self, query_width: int, key_width: int, width: int | None = None, bias: bool = False
+    ) -> None:
         super().__init__(query_width, key_width)
         check_widths({"attention.width": width})
         width = width or query_width
         self.W = nn.Linear(query_width + key_width, width, bias=False)
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
+        self.b = nn.Parameter(torch.zeros(width)) if bias else None
 
     def prepare(self, keys: Tensor) -> Tensor:
-        return side(F.linear(keys, self.W.weight[:, self.query_width :]))  # (...,S,W)
+        keys = F.linear(keys, self.W.weight[:, self.query_width :])  # (...,S,W)
+        return side(keys if self.b is None else keys + self.b)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         query = F.linear(query, self.W.weight[:, : self.query_width])  # (...,T,W)

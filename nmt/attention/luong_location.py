@@ -12,6 +12,9 @@ class LuongLocation(Score):
 
     W has `max_positions` rows; source positions beyond have the score -inf and are
     never looked at.
+
+    Every other score sees one key at a time, and permuting the keys permutes the scores. This one
+    sees no key but its place: whatever stands there, row s of W scores place s.
     """
 
     reads_keys = False

@@ -8,7 +8,11 @@ from nmt.errors import UserError
 
 
 class Score(nn.Module, ABC):
-    """How well each query matches each key: (...,T,Dq), (...,S,Dk) -> (...,T,S)."""
+    """How well each query matches each key: (...,T,Dq), (...,S,Dk) -> (...,T,S).
+
+    It sees one key at a time and does not know how many there are: permuting the keys permutes the
+    scores, and one more key changes no other score. (`luong_location` sees places, not keys.)
+    """
 
     reads_keys: bool = True  # False: of the keys, only their number counts
     keeps_angle: bool = False  # turning query and key alike leaves the score as it is

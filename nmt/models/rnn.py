@@ -42,7 +42,9 @@ class RNN(Seq2Seq):
         share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
         scale_embeddings: multiply embeddings by √embedding_width, so that what the layers read
             has variance 1 from the start.
-        heads: of every attention; hops: of the source-target attention.
+        heads: of every attention; hops: how often the source-target attention looks (hopping).
+        tie_keys_values: where keys and values are projected, by one matrix for both: K = V. One
+            head of source-target attention has no projections, and K = V as it is.
         encoder_self_attention: the encoder's states attend to each other, see :class:`Encoder`.
         decoder_self_attention: the decoder attends to its own states so far, see :class:`Decoder`.
         cell: a layer: ``LSTM`` or ``GRU``.
@@ -71,6 +73,7 @@ class RNN(Seq2Seq):
         scale_embeddings: bool,
         heads: int,
         hops: int,
+        tie_keys_values: bool = False,
         encoder_self_attention: bool,
         decoder_self_attention: bool,
         cell: Callable[..., Recurrent],
@@ -119,6 +122,7 @@ class RNN(Seq2Seq):
             sink=sink,
             heads=heads,
             dropout=attention_dropout,
+            tie_keys_values=tie_keys_values,
         )
 
         def self_attend(width: int) -> Attend:
@@ -134,6 +138,12 @@ class RNN(Seq2Seq):
             self_attend if encoder_self_attention else None,
         )
         attend = make(decoder_width, self.encoder.width, self.encoder.width, hops=hops)
+        if tie_keys_values and not (heads > 1 or encoder_self_attention or decoder_self_attention):
+            raise UserError(
+                "model.tie_keys_values=true has no meaning with model.heads=1, which projects "
+                "nothing: keys and values are the same states, K = V already. Leave it out, or "
+                "choose model.heads=2 or more"
+            )
         self.decoder = order(
             input_width=embedding_width,
             width=decoder_width,

@@ -65,7 +65,8 @@ class Transformer(Seq2Seq):
         feed_forward_width: between the two matrices of a position-wise network.
         encoder_layers, decoder_layers: L of each.
         heads, head_width: of every attention; null: width / heads.
-        hops: how often every attention looks.
+        hops: how often every attention looks (hopping).
+        tie_keys_values: keys and values of an attention have one matrix, W_V = W_K: K = V.
         dropout: on embeddings and on what each sublayer gives.
         word_dropout: share of the pieces that are dropped whole.
         attention_dropout: on the attention weights.
@@ -93,6 +94,7 @@ class Transformer(Seq2Seq):
         heads: int,
         head_width: int | None,
         hops: int,
+        tie_keys_values: bool = False,
         dropout: float,
         word_dropout: float,
         attention_dropout: float,
@@ -153,6 +155,7 @@ class Transformer(Seq2Seq):
             dropout=attention_dropout,
             project=True,
             head_width=head_width,
+            tie_keys_values=tie_keys_values,
         )
         turn = self.positions.turn if self.positions.turns else None
         self_attend = partial(make, score=self_attention, turn=turn)

@@ -10,6 +10,14 @@ from typing import Any
 NO_SINK = "nmt.attention.sink.NoSink"
 FORMAT = 3  # that is written; 0: before formats had numbers
 
+# Switches of format 3, by what has them; before, it was as with false.
+SINCE_3 = {
+    "nmt.attention.bahdanau.Bahdanau": ("bias",),
+    "nmt.attention.luong_concat.LuongConcat": ("bias",),
+    "nmt.models.rnn.RNN": ("tie_keys_values",),
+    "nmt.models.transformer.Transformer": ("tie_keys_values",),
+}
+
 
 def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     """Return a configuration of format ``number`` as one of FORMAT; the old one may change."""
@@ -19,6 +27,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 3:
         for node in (config, config.get("model") or {}):
             node.setdefault("sink", {"_target_": NO_SINK, "_partial_": True})
+        for node in (*parts(config, "attention"), *parts(config, "model")):
+            for key in SINCE_3.get(str(node.get("_target_")), ()):
+                node.setdefault(key, False)
     return config
 
 

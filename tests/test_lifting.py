@@ -1,0 +1,47 @@
+"""Configurations of older formats are read as what they were trained with."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from choices import CONFIGS
+from torch.testing import assert_close
+
+from nmt.comparison.runs import read_settings
+from nmt.run import open_run
+from nmt.runs.lifting import FORMAT, SINCE_3, lifted
+
+
+@pytest.fixture
+def old(trained, tmp_path) -> Path:
+    """A run folder as nmt wrote it before the switches of format 3."""
+    run = tmp_path / "old"
+    shutil.copytree(trained, run)
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    assert content.pop("format") == FORMAT
+    del content["model"]["tie_keys_values"]
+    (run / "config.yaml").write_text(yaml.safe_dump({"format": 2, **content}))
+    return run
+
+
+def test_a_run_of_an_older_format_is_the_same_run(old, trained):
+    one, other = (open_run(run, "cpu", "fp32").model.state_dict() for run in (old, trained))
+    assert_close(one, other)
+    assert read_settings(old) == read_settings(trained)
+
+
+@pytest.mark.parametrize("target", SINCE_3)
+def test_a_part_without_a_newer_switch_has_it_off_as_the_yaml_has(target):
+    files = [*CONFIGS.glob("attention/*.yaml"), CONFIGS / "model/rnn.yaml"]
+    files += [CONFIGS / "model/transformer.yaml"]
+    (today,) = [
+        content
+        for file in files
+        if (content := yaml.safe_load(file.read_text()))["_target_"] == target
+    ]
+    before: dict[str, Any] = {k: v for k, v in today.items() if k not in SINCE_3[target]}
+    key = "model" if "models" in target else "self_attention"
+    assert lifted({key: dict(before)}, 2)[key] == today
+    assert lifted({key: dict(before)}, 3)[key] == before
