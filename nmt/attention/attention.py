@@ -18,7 +18,6 @@ from nmt.attention.sink import Beside, NoSink, Sink
 from nmt.attention.window import Full, Normalize, Window
 from nmt.hardware.products import by_onednn
 
-
 NO_SINK = partial(NoSink, 1)  # of one head, or of many: it has no parameters
 
 
