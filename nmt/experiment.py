@@ -122,7 +122,8 @@ def train(
             if ranks.first:
                 finish(translator, run, trainer.position.step, config, progress.say)
             ranks.copy_first(translator.model)
-            progress.stage(f"drawing the attention over {len(gallery.sentences)} references")
+            if gallery.sentences:
+                progress.stage(f"drawing the attention over {len(gallery.sentences)} references")
             gallery.draw_references(trainer.position.step)
             progress.stage(f"testing {tested(prepared, decode)}")
             result = test(translator, prepared, replace(decode, n_best=1), run, console)

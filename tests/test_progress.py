@@ -2,6 +2,7 @@
 
 import io
 
+from command import nmt
 from rich.console import Console
 
 from nmt.report.console import console
@@ -91,6 +92,29 @@ def test_long_lines_stay_whole_where_there_is_no_terminal(monkeypatch):
     console().print("word " * 100)
 
     assert stream.getvalue().count("\n") == 1
+
+
+def test_a_training_says_what_it_does_and_that_its_text_is_ready_the_second_time(tiny, tmp_path):
+    prepares = [
+        "reading and cleaning the corpus",
+        "training the tokenizer (unigram, 34 pieces) on ",
+        "cutting the corpus into pieces",
+    ]
+    trains = [
+        "begins with new weights, seed=1",
+        "step 2  evaluating on dev",
+        "step 4  evaluating on dev, 0:0",
+        "train.max_steps reached",
+        "drawing the attention over 1 references",
+        "testing on ",
+        "measuring the loss of the tested weights",
+        "run folder",
+    ]
+    for name, told in (("first", [*prepares, *trains]), ("second", trains)):
+        run = f"hydra.run.dir={tmp_path / name}"
+        lines = nmt("train", *tiny, f"cache={tmp_path / 'cache'}", run).err.splitlines()
+        stages = [line for line in lines if line.startswith((*prepares, *trains))]
+        assert all(line.startswith(stage) for line, stage in zip(stages, told, strict=True))
 
 
 def test_clock():
