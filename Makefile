@@ -8,8 +8,10 @@ CONSTRAINTS ?= constraints.txt  # make setup CONSTRAINTS= takes the newest packa
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
+	@echo "setting up, once: an environment for Python in .venv"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "installing torch and what else is needed: one to three minutes, in which pip says nothing"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(addprefix --constraint ,$(CONSTRAINTS))
 	touch $@
 

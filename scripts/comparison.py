@@ -101,7 +101,8 @@ class Aligned(NamedTuple):
 def alignment(settings: Settings) -> str:
     """Alignment error on the Greek New Testament, with and without links to learn from."""
     folder = settings.runs / "alignment"
-    task = ["data=greek_nt", f"train.evaluate_every={-(-settings.updates // 2)}"]
+    task = ["experiment=bible", "data=greek_nt"]
+    task += [f"train.evaluate_every={-(-settings.updates // 2)}"]
     free_and_guided(folder, settings, task, "gold")
     return error_table(folder, Aligned("greeknt-test", []))
 
@@ -115,7 +116,7 @@ def kftt(settings: Settings) -> str:
         )
     folder = settings.runs / "kftt"
     text = first_pairs(settings.kftt, folder / "text")
-    task = ["data=kftt", f"data.dir={text.resolve()}", "tokenizer.joint=false"]
+    task = ["experiment=bible", "data=kftt", f"data.dir={text.resolve()}", "tokenizer.joint=false"]
     task += ["model.share_embeddings=false", "tokenizer.size=6000"]
     # Nothing of it is translated well: once is enough, and half of a translation.
     task += [f"train.evaluate_every={settings.updates}", "decode=greedy", "decode.max_ratio=0.5"]

@@ -8,6 +8,8 @@ from unittest.mock import patch
 
 from nmt.__main__ import main
 
+STAGES = ("reading and cleaning the corpus", "training the tokenizer", "cutting the corpus")
+
 
 class Answer(NamedTuple):
     """What a command answered."""
@@ -35,13 +37,14 @@ def nmt(*words: object, stdin: bytes = b"", encoding: str = "utf-8") -> Answer:
 
 
 def mistake(answer: Answer) -> str:
-    """The one message of a command that the user got wrong."""
+    """The one message of a command that the user got wrong, maybe after what was done before it."""
     assert answer.code == 1, answer
     assert not answer.out
-    assert answer.err.startswith("nmt: "), answer.err
+    before, _, message = answer.err.partition("nmt: ")
+    assert all(line.startswith(STAGES) for line in before.splitlines()), answer.err
     assert "Traceback" not in answer.err
     assert "HYDRA_FULL_ERROR" not in answer.err
-    return answer.err.removeprefix("nmt: ")
+    return message
 
 
 def files(folder: Path) -> list[str]:

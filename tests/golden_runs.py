@@ -23,7 +23,8 @@ GOLDEN = Path(__file__).parent / "golden"
 STEPS = 8
 ALWAYS = [
     *("train.max_tokens=128", f"train.max_steps={STEPS}", f"train.evaluate_every={STEPS}"),
-    *("train.log_every=1", "train.heatmaps=0", "schedule.warmup=4", "device=cpu"),
+    *("train.log_every=1", "train.heatmaps=0", "schedule=linear", "schedule.warmup=4"),
+    "device=cpu",
     *("decode.beam=1", "decode.max_ratio=1"),
 ]
 

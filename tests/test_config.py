@@ -117,7 +117,7 @@ def test_compare_composes():
             ["model.attention_dropout=0.1", "attention=none", "leave it out"],
         ),
         ("attention=luong_dot model.decoder_width=7", ["7", "luong_general"]),
-        ("model.heads=3", ["model.heads=3"]),
+        ("model.heads=5", ["model.heads=5"]),
         ("positions=rope", ["positions", "RNN", "leave it out"]),
         ("model=transformer cell=gru", ["cell", "Transformer", "leave it out"]),
         ("model=transformer attention=none", ["attention=none", "model=rnn"]),
@@ -286,8 +286,30 @@ def test_checkpoints_from_before_the_fall_are_not_averaged():
     assert composed("schedule=linear").train.keep_best == 2
 
 
+def test_an_experiment_has_what_the_default_run_was_before():
+    before = {
+        "model.embedding_width": 256,
+        "model.encoder_width": 256,
+        "model.decoder_width": 512,
+        "model.dropout": 0.15,
+        "model.attention._target_": "nmt.attention.cosine.Cosine",
+        "schedule._target_": "nmt.training.schedule.Linear",
+        "schedule.warmup": 200,
+        "optimizer.lr": 2e-3,
+        "tokenizer.size": 4000,
+        "clean.max_pieces": 80,
+        "train.max_tokens": 1024,
+        "train.max_steps": 4200,
+        "train.evaluate_every": 1050,
+        "train.keep_best": 2,
+    }
+    cfg = composed("experiment=bible")
+
+    assert {key: OmegaConf.select(cfg, key) for key in before} == before
+
+
 def test_noam_is_as_wide_as_the_model():
-    assert job("schedule=noam")["schedule"]["width"] == 256
+    assert job("schedule=noam", "model=rnn")["schedule"]["width"] == 256
     assert job("schedule=noam", "model=transformer_base")["schedule"]["width"] == 512
 
 

@@ -40,7 +40,7 @@ class SameSecond(datetime):
 
 YEAR = f"{datetime.now():%Y}"
 TYPED = {
-    "one": (["hydra.run.dir=${hydra:runtime.choices.model}/${now:%Y}"], "rnn/{}", f"{YEAR}"),
+    "one": (["hydra.run.dir=${hydra:runtime.choices.model}/${now:%Y}"], "rnn_small/{}", f"{YEAR}"),
     "sweep": (
         ["-m", "model.dropout=0.1,0.2", """hydra.sweep.dir="it's/${now:%Y}\""""],
         "it's/{}/model.dropout=0.2",

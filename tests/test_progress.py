@@ -2,6 +2,7 @@
 
 import io
 
+from command import nmt
 from rich.console import Console
 
 from nmt.terminal.console import console
@@ -42,6 +43,48 @@ def test_a_bar_that_stays_in_its_line_at_a_terminal():
     assert text.count("\n") == 3  # two lines that were said, and the bar's own at the end
 
 
+def test_what_takes_a_while_is_named_before_it_begins():
+    console = Console(file=io.StringIO(), force_terminal=False)
+    with Progress(console) as progress:
+        for step in range(1, 9):
+            progress.updated(step, seconds=20.0 + 2 * step, share=step / 10)
+        progress.show(8, seconds=36.0, share=0.8, metrics=METRICS)
+        progress.updated(9, seconds=60.0, share=0.9)
+        for step in (9, 10):
+            progress.measuring(step)
+            progress.began -= 70
+            progress.measured(step, {"loss": 3.5, "bleu": 12.25, "chrf": 40.5}, better=False)
+        progress.stage("testing")
+    assert isinstance(console.file, io.StringIO)
+
+    assert console.file.getvalue().splitlines() == [
+        "step 4  0:28  left 0:42",
+        "step 8  loss 4.250  lr 1.00e-03  12,346 tokens/s  0:36  left 0:09",
+        "step 9  evaluating on dev",
+        "step 9  dev loss 3.500  BLEU 12.25  chrF 40.50",
+        "step 10  evaluating on dev, 1:10 the last time",
+        "step 10  dev loss 3.500  BLEU 12.25  chrF 40.50",
+        "testing",
+    ]
+
+
+def test_the_bar_moves_with_each_update_and_names_what_is_done():
+    terminal = {"TERM": "xterm", "COLUMNS": "80"}
+    console = Console(
+        file=io.StringIO(), force_terminal=True, soft_wrap=True, width=80, _environ=terminal
+    )
+    with Progress(console) as progress:
+        progress.updated(10, seconds=100.0, share=1.0)
+        progress.stage("testing")
+        assert not progress.bar.finished
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+
+    assert "testing" in shown
+    assert progress.bar.finished
+    assert shown.rpartition("testing")[2].count("step 10  1:40  left 0:00") >= 1
+
+
 def test_long_lines_stay_whole_where_there_is_no_terminal(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
@@ -49,6 +92,29 @@ def test_long_lines_stay_whole_where_there_is_no_terminal(monkeypatch):
     console().print("word " * 100)
 
     assert stream.getvalue().count("\n") == 1
+
+
+def test_a_training_says_what_it_does_and_that_its_text_is_ready_the_second_time(tiny, tmp_path):
+    prepares = [
+        "reading and cleaning the corpus",
+        "training the tokenizer (unigram, 34 pieces) on ",
+        "cutting the corpus into pieces",
+    ]
+    trains = [
+        "begins with new weights, seed=1",
+        "step 2  evaluating on dev",
+        "step 4  evaluating on dev, 0:0",
+        "train.max_steps reached",
+        "drawing the attention over 1 references",
+        "testing on ",
+        "measuring the loss of the tested weights",
+        "run folder",
+    ]
+    for name, told in (("first", [*prepares, *trains]), ("second", trains)):
+        run = f"hydra.run.dir={tmp_path / name}"
+        lines = nmt("train", *tiny, f"cache={tmp_path / 'cache'}", run).err.splitlines()
+        stages = [line for line in lines if line.startswith((*prepares, *trains))]
+        assert all(line.startswith(stage) for line, stage in zip(stages, told, strict=True))
 
 
 def test_clock():

@@ -109,7 +109,7 @@ def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
     message = mistake(nmt("train", *grid, "model.dropout=0.5"))
 
     assert message.startswith("model.decoder_width=12: ")
-    assert "holds a run with other settings: model.dropout=0.15, and now 0.5" in message
+    assert "holds a run with other settings: model.dropout=0.05, and now 0.5" in message
     assert "2 of the runs in grid were not trained" in message
     assert {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)} == before
     beside = Path("grid/model.decoder_width=12.failure.txt")

@@ -41,6 +41,8 @@ def main() -> None:
     else:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
         sys.argv = [f"nmt {command}", *for_hydra(options_first(command, words))]
+        if command == "train" and "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
+            tell("loading torch, which takes some seconds")
         import_module(f"nmt.commands.{command}").main()
 
 

@@ -21,7 +21,8 @@ Commands:
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
-  nmt train                               German to English on the corpus that is built in
+  nmt train                               German to English on the corpus that is built in,
+                                          within a quarter of an hour on two cores
   nmt train attention=bahdanau seed=2     one word changes the experiment
   nmt translate run=last                  text in, text out, with the model trained last
   nmt COMMAND --help                      what a command takes"""
@@ -31,6 +32,9 @@ nmt train [NAME=CHOICE ...] [KEY=VALUE ...] [OPTION ...]
 
 Trains a model, evaluates it on the test set and draws where it looks. All of
 that is written into a run folder, runs/<data>-<model>-<attention>/<time>.
+
+Without words: German to English, some 5 minutes on two cores with AVX-512 and
+bf16, 12 with AVX2 alone.
 
 Choices (* is taken where you name none):
 {choices}
@@ -42,7 +46,7 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
   tokenizer.size=8000             pieces of the vocabulary
   clean.max_pieces=60             longer train pairs are left out
-  model.encoder_width=128         of each direction; then model.decoder_width=256
+  model.encoder_width=256         of each direction; then model.decoder_width=512
                                   where the score multiplies states
   model.width=128                 of a Transformer
   model.dropout=0.3               the share of numbers that training drops
@@ -75,6 +79,7 @@ Options:
 
 Examples:
   nmt train attention=luong_dot
+  nmt train experiment=bible              more BLEU on the same text, in twice the time
   nmt train model=transformer positions=rope
   nmt train experiment=multi30k data.dir=multi30k data.source=en data.target=de
   nmt train data=files data.source=de data.target=en data.train=[my.de,my.en]
@@ -207,8 +212,8 @@ BENCH = """\
 nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]
 
 Measures training and beam search on random sentences, with the code of nmt train
-and nmt translate: target pieces a second, the rate of matrix products beside
-that of large ones on this machine, time by part, memory. No corpus is read.
+and nmt translate: target pieces a second, the rate of matrix products beside that
+of large ones on this machine, time by part, memory. No corpus is read.
 
 Keys (and the choices and keys of nmt train; data, tokenizer and clean do nothing):
   bench.updates=20            of each of three passes: the time of all, the time of

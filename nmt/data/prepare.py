@@ -1,7 +1,7 @@
 """From a corpus to ids: clean, cut into pieces, keep on disk."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -34,9 +34,19 @@ class Prepared:
     report: CleaningReport  # of train; dev and test are never filtered
 
 
-def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) -> Prepared:
+Say = Callable[[str], None]
+
+
+def silently(text: str) -> None:
+    """Says nothing."""
+
+
+def prepare(
+    corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path, say: Say = silently
+) -> Prepared:
     """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
 
+    What takes a while is told `say` before it begins.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
     after cleaning, or where the tokenizer's size does not fit the text.
     """
@@ -45,7 +55,7 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
     name = digest(corpus.key(cache), asdict(clean), asdict(model), sentencepiece.__version__)
     folder = cached(
         cache / "prepared" / name,
-        lambda partial: _build(corpus.load(cache), clean, model, cache, partial),
+        lambda partial: _build(corpus, clean, model, cache, partial, say),
     )
     train, dev, test = Splits.load(folder)
     assert train is not None
@@ -61,8 +71,10 @@ def prepare(corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path) 
 
 
 def _build(
-    splits: Splits, clean: Clean, config: TokenizerConfig, cache: Path, folder: Path
+    corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path, folder: Path, say: Say
 ) -> None:
+    say("reading and cleaning the corpus")
+    splits = corpus.load(cache)
     if splits.train is None or splits.dev is None:
         missing = "train" if splits.train is None else "dev"
         raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
@@ -70,7 +82,9 @@ def _build(
     judge = Judge.of(clean, held_out(splits.dev, splits.test))
     kept, report = clean_text(judge, in_order(judge, map(texts, tables(train))))
     report.require_some()
+    say(f"training the tokenizer ({config.kind}, {config.size:,} pieces) on {len(kept):,} pairs")
     source, target = train_tokenizers(train, kept, config, cache)
+    say("cutting the corpus into pieces")
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
     encoded = in_order(Encoder(source, target), map(texts, chosen(train, kept)))

@@ -101,11 +101,12 @@ def limits(cfg: DictConfig) -> Limits:
     return Limits(config, hydra.utils.instantiate(cfg.schedule))
 
 
-def prepare_data(cfg: DictConfig) -> Prepared:
-    """Clean, tokenize and encode the corpus, or find it in the cache."""
+def prepare_data(cfg: DictConfig, say: Callable[[str], None]) -> Prepared:
+    """Clean, tokenize and encode the corpus, saying what is done, or find it in the cache."""
     clean: Any = OmegaConf.to_object(cfg.clean)
     tokenizer: Any = OmegaConf.to_object(cfg.tokenizer)
-    return prepare(hydra.utils.instantiate(cfg.data), clean, tokenizer, cache_folder(cfg.cache))
+    corpus: Corpus = hydra.utils.instantiate(cfg.data)
+    return prepare(corpus, clean, tokenizer, cache_folder(cfg.cache), say)
 
 
 def read_guide(cfg: DictConfig, prepared: Prepared) -> Guide | None:

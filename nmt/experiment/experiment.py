@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def train(
     prepare_process(device)
     forget_peak_memory(device)
     with ranks.in_turn():
-        prepared = prepare_data(cfg)
+        prepared = prepare_data(cfg, partial(console.print, markup=False))
         loader = build_loader(cfg, prepared)
     seed_everything(cfg.seed, device, cfg.deterministic)
     translator = new_translator(cfg, prepared, device, ranks)
@@ -122,8 +123,12 @@ def train(
             if ranks.first:
                 finish(translator, run, trainer.position.step, config, progress.say)
             ranks.copy_first(translator.model)
+            if gallery.sentences:
+                progress.stage(f"drawing the attention over {len(gallery.sentences)} references")
             gallery.draw_references(trainer.position.step)
+            progress.stage(f"testing {tested(prepared, decode)}")
             result = test(translator, prepared, replace(decode, n_best=1), run, console)
+            progress.stage("measuring the loss of the tested weights on dev")
             result["tested_weights"] = evaluation.forced()
         if ranks.first:
             conclude(cfg, run, trainer, result, log)
@@ -215,6 +220,12 @@ def test(
     result = evaluate(translator, lines, decode, run)
     show(console, result, lines, run, num=4)
     return {"split": name, **result}
+
+
+def tested(prepared: Prepared, decode: Decode) -> str:
+    """Say what a test translates, and how."""
+    number = len(prepared.dev if prepared.test is None else prepared.test)
+    return f"on {number:,} sentences with a beam of {decode.beam}, which takes longer than dev"
 
 
 def conclude(

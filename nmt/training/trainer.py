@@ -138,6 +138,7 @@ class Trainer:
             while not (reached := self.reached()):
                 self.train_step(next(work))
                 position.seconds = self.elapsed(start)
+                self.progress.updated(position.step, position.seconds, self.used())
                 evaluate = position.step % config.evaluate_every == 0
                 if evaluate or position.step % config.log_every == 0:
                     self.report()
@@ -156,6 +157,10 @@ class Trainer:
     def reached(self) -> str | None:
         """Return the limit that ends training here, in words; None: it goes on."""
         return self.limits.reached(self.position, self.num_batches)
+
+    def used(self) -> float | None:
+        """Return the share of the budget that is used; None: training has no end."""
+        return max(self.limits.shares(self.position, self.num_batches).values(), default=None)
 
     def elapsed(self, start: float) -> float:
         """Return for how long training has gone on, the same for all processes."""
@@ -344,13 +349,12 @@ class Trainer:
             metrics["train/skipped"] = position.skipped
         self.tally = Tally()
         self.logger.log(position.step, metrics)
-        shares = self.limits.shares(position, self.num_batches)
-        share = max(shares.values(), default=None)
-        self.progress.show(position.step, position.seconds, share, metrics)
+        self.progress.show(position.step, position.seconds, self.used(), metrics)
 
     def measure(self, start: float) -> None:
         """Evaluate on dev and write a checkpoint; ``start`` is when training would have begun."""
         position, watch = self.position, self.config.watch
+        self.progress.measuring(position.step)
         with self.ema.in_place() if self.ema else nullcontext(), self.ranks.unsharded():
             position.dev = self.evaluate(position.step)
         self.schedule.observe(position.dev["loss"])
