@@ -19,6 +19,7 @@ CHOICES = {
     "attention": "luong_general",
     "normalize": "softmax",
     "window": "full",
+    "sink": "none",
 }
 SIZES = {
     "embedding_width": 6,
@@ -35,6 +36,7 @@ TRANSFORMER_CHOICES = {
     "attention": "scaled_dot",
     "normalize": "softmax",
     "window": "full",
+    "sink": "none",
     "positions": "sinusoidal",
     "feed_forward": "relu",
     "residual": "pre",

@@ -7,7 +7,14 @@ import torch
 from choices import choose, names
 from torch import Tensor
 
+from nmt.attention.normalize import Normalizer
+from nmt.errors import UserError
+
 NORMALIZERS = names("normalize")
+
+
+def build(name: str) -> Normalizer:
+    return choose("normalize", name, k=2)()
 
 
 def scores_with_holes() -> Tensor:
@@ -21,18 +28,20 @@ def scores_with_holes() -> Tensor:
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
-def test_weights_sum_to_one_and_vanish_where_the_score_is_minus_infinity(name):
-    scores = scores_with_holes()
-    weights = choose("normalize", name)()(scores)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 5, dtype=torch.float64))
-    assert (weights >= 0).all()
-    assert (weights[scores == -inf] == 0).all()
+def test_weights_are_what_the_facts_say_and_vanish_where_the_score_is_minus_infinity(name):
+    scores, normalize = scores_with_holes(), build(name)
+    weights = normalize(3 * scores)
+    visible = scores > -inf
+    assert torch.allclose(weights.sum(-1), torch.ones(3, 5).double()) == normalize.sums_to_one
+    assert (weights < 0).any() == normalize.negative
+    assert (weights[visible] == 0).any() == normalize.exact_zeros
+    assert (weights[~visible] == 0).all()
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_gradient_is_finite_and_vanishes_where_the_score_is_minus_infinity(name):
     scores = scores_with_holes().requires_grad_()
-    weights = choose("normalize", name)()(scores)
+    weights = build(name)(scores)
     (weights * torch.randn_like(weights)).sum().backward()
     assert scores.grad is not None
     assert scores.grad.isfinite().all()
@@ -40,16 +49,17 @@ def test_gradient_is_finite_and_vanishes_where_the_score_is_minus_infinity(name)
     assert (scores.grad[scores == -inf] == 0).all()
 
 
-@pytest.mark.parametrize("name", NORMALIZERS)
+@pytest.mark.parametrize("name", [name for name in NORMALIZERS if build(name).sums_to_one])
 def test_a_number_added_to_all_scores_changes_nothing(name):
-    normalize, scores = choose("normalize", name)(), scores_with_holes()
+    normalize, scores = build(name), scores_with_holes()
     torch.testing.assert_close(normalize(scores + 5.0), normalize(scores))
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_large_scores_are_no_trouble(name):
-    scores = torch.tensor([[1e4, -1e4, 1e4 - 100.0]])
-    torch.testing.assert_close(choose("normalize", name)()(scores), torch.tensor([[1.0, 0.0, 0.0]]))
+    scores = torch.tensor([[[1e4, -1e4, 1e4 - 100.0]]])
+    expected = torch.tensor([[[1.0, 0.0, float(name == "sigmoid")]]])  # it judges each key alone
+    torch.testing.assert_close(build(name)(scores), expected)
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("sparsemax", 2.0), ("entmax15", 1.5)])
@@ -63,7 +73,7 @@ def test_sparse_weights_are_those_of_their_threshold(name, alpha):
         too_much = (z - tau).clamp(min=0).pow(1 / (alpha - 1)).sum(-1, keepdim=True) > 1
         low, high = torch.where(too_much, tau, low), torch.where(too_much, high, tau)
     expected = (z - tau).clamp(min=0).pow(1 / (alpha - 1))
-    weights = choose("normalize", name)()(scores)
+    weights = build(name)(scores)
     torch.testing.assert_close(weights, expected)
     assert (weights[scores > -inf] == 0).any()  # sparse: a visible key without weight
 
@@ -71,12 +81,12 @@ def test_sparse_weights_are_those_of_their_threshold(name, alpha):
 @pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "hard"])
 def test_gradient_is_that_of_finite_differences(name):
     torch.manual_seed(2)
-    scores = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(choose("normalize", name)(), scores)
+    scores = torch.randn(1, 3, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(build(name), scores)
 
 
 def test_hard_takes_the_best_key_forward_and_the_softmax_backward():
-    hard = choose("normalize", "hard")()
+    hard = build("hard")
     scores = scores_with_holes().requires_grad_()
     weights = hard(scores)
     assert (weights.max(-1).indices == scores.max(-1).indices).all()
@@ -85,3 +95,56 @@ def test_hard_takes_the_best_key_forward_and_the_softmax_backward():
     (ours,) = torch.autograd.grad((weights * direction).sum(), scores)
     (softmax,) = torch.autograd.grad((scores.softmax(-1) * direction).sum(), scores)
     torch.testing.assert_close(ours, softmax)
+
+
+def test_ssmax_is_the_softmax_sharpened_by_the_number_of_visible_keys():
+    scores, ssmax = scores_with_holes(), choose("normalize", "ssmax", scale=0.7)(heads=3).double()
+    ssmax.s.data[1] = 2.0
+    weights = ssmax(scores[None])[0]
+    for head, query in torch.cartesian_prod(torch.arange(3), torch.arange(5)).tolist():
+        row = scores[head, query]
+        n = (row > -inf).sum()
+        seen = row[row > -inf] * (2.0 if head == 1 else 0.7) * n.double().log()
+        torch.testing.assert_close(weights[head, query][row > -inf], seen.softmax(-1))
+
+
+def test_sigmoid_and_softpick_are_their_formulas():
+    row = torch.tensor([1.5, -0.3, -inf, 0.2], dtype=torch.float64)
+    seen = row[row > -inf]
+    sigmoid = 1 / (1 + 3 * (-seen).exp())
+    softpick = (seen.exp() - 1).relu() / (seen.exp() - 1).abs().sum()
+    for name, expected in (("sigmoid", sigmoid), ("softpick", softpick)):
+        torch.testing.assert_close(build(name)(row[None])[0][row > -inf], expected)
+    nothing = build("softpick")(torch.tensor([[-1.0, -2.0]]))
+    assert not nothing.any(), "all scores below 0: the query looks at nothing"
+
+
+@pytest.mark.parametrize("alpha", [1.5, 2.0])
+def test_a_fixed_alpha_is_the_normalizer_of_that_name(alpha):
+    same = build("sparsemax" if alpha == 2 else "entmax15")
+    scores = scores_with_holes()
+    ours = choose("normalize", "entmax", alpha=alpha)()(scores)
+    torch.testing.assert_close(ours, same(scores), atol=1e-6, rtol=0)
+
+
+def test_each_head_learns_an_alpha_of_its_own():
+    entmax = build("entmax")
+    assert entmax.a.sigmoid().item() + 1 == 1.5
+    heads = choose("normalize", "entmax")(heads=3).double()
+    heads.a.data[:, 0, 0] = torch.tensor([-9.0, 0.0, 9.0])  # softmax, entmax15, sparsemax nearly
+    scores = scores_with_holes().requires_grad_()
+    weights = heads(3 * scores[None])
+    zeros = (weights == 0).sum((0, 2, 3))
+    assert zeros[0] < zeros[1] <= zeros[2]
+    (weights * torch.randn_like(weights)).sum().backward()
+    assert heads.a.grad.isfinite().all()
+    assert heads.a.grad[1].any()
+    with pytest.raises(UserError, match=r"normalize\.alpha=1.0: must be above 1"):
+        choose("normalize", "entmax", alpha=1.0)()
+
+
+def test_top_k_is_the_softmax_of_the_best_keys():
+    weights = build("top_k")(torch.tensor([[0.1, 2.0, -inf, 1.0], [-inf, 3.0, -inf, -inf]]))
+    torch.testing.assert_close(weights[0, [1, 3]], torch.tensor([2.0, 1.0]).softmax(-1))
+    assert weights[0, 0] == 0
+    assert weights[1].tolist() == [0, 1, 0, 0]

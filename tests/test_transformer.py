@@ -46,7 +46,8 @@ def build(**parts) -> Transformer:
 
 ATTENTIONS = [
     {"attention": score, "normalize": normalize, "window": window}
-    for score, normalize, window in product(SCORES, names("normalize"), names("window"))
+    for score, window in product(SCORES, names("window"))
+    for normalize in (names("normalize") if score == "scaled_dot" else ["softmax"])
 ]
 PARTS = [
     {"positions": positions, "feed_forward": feed_forward, "residual": residual, "norm": norm}

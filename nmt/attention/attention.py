@@ -14,6 +14,7 @@ from nmt.attention.dropout import dropout
 from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.score import InnerProduct, Score
+from nmt.attention.sink import Beside, NoSink, Sink
 from nmt.attention.window import Full, Normalize, Window
 from nmt.hardware.products import by_onednn
 
@@ -32,6 +33,7 @@ class Attention(Attend):
     score:     makes the score for these widths of query and key
     normalize: makes the normalizer
     window:    makes the window for this width of query
+    sink:      makes a place beside the keys, for this score and this width of values
     dropout:   share of the weights that is dropped in training
     """
 
@@ -43,6 +45,7 @@ class Attention(Attend):
         score: Callable[[int, int], Score],
         normalize: Callable[[], Normalizer],
         window: Callable[[int], Window],
+        sink: Callable[[Score, int], Sink],
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -50,6 +53,7 @@ class Attention(Attend):
         self.score = score(query_width, key_width)
         self.normalize = normalize()
         self.window = window(query_width)
+        self.sink = sink(self.score, value_width)
         self.dropout = dropout
         self.record: Record | None = None
 
@@ -71,13 +75,19 @@ class Attention(Attend):
             return self._fused(query, keys, values, mask, causal)
         scores = self._scores(query, keys, mask, causal)  # (...,T,S)
         normalize = partial(self.normalize, query=query)
-        weights = self.window(normalize, scores, query, position)  # (...,T,S)
+        sink = self.sink.scores(self.score, query)  # (...,T,1)
+        beside = None if sink is None else Beside(normalize, sink)
+        weights = self.window(beside or normalize, scores, query, position)  # (...,T,S)
         if self.record is not None:
             other = self.record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)
             self.record.weights.append(kept.detach() if self.record.detached else kept)
         weights = dropout(weights, self.dropout, self.training)
-        return weights.to(values.dtype) @ values  # (...,T,Dv)
+        context = weights.to(values.dtype) @ values  # (...,T,Dv)
+        if beside and self.sink.value is not None:
+            assert beside.weight is not None
+            context = context + beside.weight.to(values.dtype) * self.sink.value
+        return context
 
     def _scores(self, query: Tensor, keys: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         scores = self.score(query, keys)  # (...,T,S)
@@ -96,6 +106,7 @@ class Attention(Attend):
             isinstance(self.score, InnerProduct)
             and isinstance(self.normalize, Softmax)
             and isinstance(self.window, Full)
+            and isinstance(self.sink, NoSink)
             and (query.is_cuda or not (_is_half(query) or by_onednn()))
         )
 

@@ -10,6 +10,8 @@ from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Normalizer, Softmax
+from nmt.attention.score import Score
+from nmt.attention.sink import NoSink, Sink
 from nmt.attention.window import Full, Window
 from nmt.errors import UserError, at_least, at_most
 
@@ -23,6 +25,7 @@ def build_attention(
     window: Callable[[int], Window],
     heads: int = 1,
     hops: int = 1,
+    sink: Callable[[int, Score, int], Sink] = NoSink,
     dropout: float = 0.0,
     project: bool = False,
     head_width: int | None = None,
@@ -32,9 +35,9 @@ def build_attention(
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
-    `normalize` makes a normalizer for a number of heads. One head is attention itself, without
-    projections, unless `project` says otherwise. `head_width`, `turn` and `tie_keys_values` as
-    MultiHead takes them. UserError where the choices have no meaning together.
+    `normalize` makes a normalizer for a number of heads, and `sink` a sink. One head is attention
+    itself, without projections, unless `project` says otherwise. `head_width`, `turn` and
+    `tie_keys_values` as MultiHead takes them. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -47,13 +50,14 @@ def build_attention(
             "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
     if _makes(score, FixedContext):
-        _refuse_without_attention(normalize, window, heads, hops, tie_keys_values)
+        _refuse_without_attention(normalize, window, sink, heads, hops, tie_keys_values)
         return FixedContext(value_width)
     attention = partial(
         Attention,
         score=score,
         normalize=partial(normalize, heads),
         window=window,
+        sink=partial(sink, heads),
         dropout=dropout,
     )
     attend: Attend = (
@@ -74,6 +78,7 @@ def _makes(factory: Callable[..., object], kind: type) -> bool:
 def _refuse_without_attention(
     normalize: Callable[[int], Normalizer],
     window: Callable[[int], Window],
+    sink: Callable[..., Sink],
     heads: int,
     hops: int,
     tie_keys_values: bool,
@@ -84,6 +89,7 @@ def _refuse_without_attention(
         "model.tie_keys_values=true": tie_keys_values,
         "normalize= other than softmax": not _makes(normalize, Softmax),
         "window= other than full": not _makes(window, Full),
+        "sink= other than none": not _makes(sink, NoSink),
     }
     for choice, is_refused in refused.items():
         if is_refused:

@@ -82,3 +82,8 @@ class Hard(Normalizer):
         soft = scores.softmax(-1)
         hard = F.one_hot(scores.argmax(-1), scores.shape[-1])
         return soft + (hard - soft).detach()
+
+
+def num_visible(scores: Tensor) -> Tensor:
+    """Return how many keys each query may look at: scores (...,T,S) -> (...,T,1)."""
+    return (scores > float("-inf")).sum(-1, keepdim=True)

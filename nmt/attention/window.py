@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.normalize import num_visible
 from nmt.errors import UserError
 
 Normalize = Callable[[Tensor], Tensor]
@@ -82,7 +83,7 @@ class LocalM(Local):
         query: Tensor,
         position: Tensor,
     ) -> Tensor:
-        p = torch.minimum(position, num_visible(scores) - 1)  # (...,T)
+        p = torch.minimum(position, num_visible(scores).squeeze(-1) - 1)  # (...,T)
         return self.inside(normalize, scores, places(scores) - p[..., None])
 
 
@@ -106,7 +107,7 @@ class LocalP(Local):
         position: Tensor,
     ) -> Tensor:
         share = self.v(self.W(query).tanh()).squeeze(-1).to(scores.dtype).sigmoid()  # (...,T)
-        p = num_visible(scores) * share
+        p = num_visible(scores).squeeze(-1) * share
         distance = places(scores) - p[..., None]  # (...,T,S)
         sigma = self.radius / 2
         gaussian = (-distance.square() / (2 * sigma**2)).exp()
@@ -116,8 +117,3 @@ class LocalP(Local):
 def places(scores: Tensor) -> Tensor:
     """0, 1, … S-1: the place of each key."""
     return torch.arange(scores.shape[-1], device=scores.device)
-
-
-def num_visible(scores: Tensor) -> Tensor:
-    """How many keys each query may look at, the first ones: (...,T,S) -> (...,T)."""
-    return (scores > float("-inf")).sum(-1)

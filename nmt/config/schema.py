@@ -100,6 +100,7 @@ class Root:
     attention: Any = None
     normalize: Any = None
     window: Any = None
+    sink: Any = None
     positions: Any = None
     feed_forward: Any = None
     residual: Any = None

@@ -11,6 +11,7 @@ from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
+from nmt.attention.sink import NoSink, Sink
 from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
 from nmt.errors import UserError, share
@@ -49,7 +50,7 @@ class RNN(Seq2Seq):
         cell: a layer: ``LSTM`` or ``GRU``.
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
         order: ``BahdanauDecoder`` or ``LuongDecoder``.
-        attention, normalize, window: see :mod:`nmt.attention`.
+        attention, normalize, window, sink: see :mod:`nmt.attention`.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class RNN(Seq2Seq):
         attention: Callable[..., Score],
         normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
+        sink: Callable[..., Sink] = NoSink,
     ) -> None:
         super().__init__()
         check_sizes(
@@ -117,6 +119,7 @@ class RNN(Seq2Seq):
             score=attention,
             normalize=normalize,
             window=window,
+            sink=sink,
             heads=heads,
             dropout=attention_dropout,
             tie_keys_values=tie_keys_values,

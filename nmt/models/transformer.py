@@ -20,6 +20,7 @@ from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
 from nmt.attention.score import Score
+from nmt.attention.sink import NoSink, Sink
 from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
 from nmt.errors import at_least, share
@@ -78,7 +79,7 @@ class Transformer(Seq2Seq):
         padding_mask: false: padding is read like words. To see what the mask is for.
         positions, feed_forward, residual, norm: see the modules of these names.
         self_attention, cross_attention: the scores of self- and source-target attention.
-        normalize, window: of all attentions, see :mod:`nmt.attention`.
+        normalize, window, sink: of all attentions, see :mod:`nmt.attention`.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Transformer(Seq2Seq):
         cross_attention: Callable[..., Score],
         normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
+        sink: Callable[..., Sink] = NoSink,
     ) -> None:
         super().__init__()
         at_least(1, {"model.heads": heads})
@@ -147,6 +149,7 @@ class Transformer(Seq2Seq):
             width,
             normalize=normalize,
             window=window,
+            sink=sink,
             heads=heads,
             hops=hops,
             dropout=attention_dropout,

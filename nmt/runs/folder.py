@@ -31,7 +31,8 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError
 from nmt.runs.checkpoint import MODEL, Checkpoint, better_first, checkpoints
 from nmt.runs.files import damage
-from nmt.runs.foreign import FORMAT, read_json, read_yaml, refuse_links, without_format
+from nmt.runs.foreign import read_json, read_yaml, refuse_links, without_format
+from nmt.runs.lifting import FORMAT
 
 CONFIG = "config.yaml"
 RESULT = "result.json"

@@ -1,0 +1,27 @@
+"""A softmax that stays as sharp however many keys there are."""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.attention.normalize import Normalizer, num_visible
+from nmt.errors import above_zero
+
+
+class SSMax(Normalizer):
+    """softmax(s · ln n · z), n the number of visible keys, s learned for each head.
+
+    Nakanishi 2025 (Scalable-Softmax, arXiv 2501.19399). The more keys a softmax has, the less it
+    can give to one of them; here the largest weight no longer falls with n. ``scale`` is where s
+    starts: with 0.43 this is the softmax itself for about ten keys.
+    """
+
+    def __init__(self, heads: int = 1, scale: float = 0.43) -> None:
+        super().__init__(heads)
+        above_zero({"normalize.scale": scale})
+        self.s = nn.Parameter(torch.full((heads, 1, 1), float(scale)))
+
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
+        hidden = scores == float("-inf")
+        factor = self.s * num_visible(scores).to(scores.dtype).log()  # (...,T,1)
+        scaled = scores.masked_fill(hidden, 0.0) * factor  # -inf · 0 would be nan
+        return scaled.masked_fill(hidden, float("-inf")).softmax(-1)

@@ -1,0 +1,46 @@
+"""Run folders of older formats, kept in tests/old_runs, translate, resume and compare today."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command import nmt
+from number_language import write_numbers
+
+from nmt.comparison.runs import read_run
+from nmt.runs.files import lines_of
+
+OLD = sorted((Path(__file__).parent / "old_runs").iterdir())
+
+
+@pytest.fixture(params=OLD, ids=lambda path: path.name)
+def old(request, tmp_path, monkeypatch) -> Path:
+    """A copy of an old run in the current folder, beside its corpus."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numbers").mkdir()
+    write_numbers(tmp_path / "numbers")
+    shutil.copytree(request.param, "grid/old")
+    return Path("grid/old")
+
+
+def test_an_old_run_translates_as_it_did(old):
+    answer = nmt("translate", f"run={old}", f"input={old}/sources.txt", "output=out.txt")
+    assert answer.code == 0, answer.err
+    assert lines_of(Path("out.txt")) == lines_of(old / "hypotheses.txt")
+
+
+def test_an_old_run_resumes(old):
+    answer = nmt("train", f"resume={old}", "train.max_steps=6")
+    assert answer.code == 0, answer.err
+    assert "step 4" in answer.err
+    assert read_run(old).result["steps"] == 6
+
+
+def test_an_old_run_and_one_of_today_are_the_same_variant(old):
+    answer = nmt("train", f"from={old}", "seed=2", "hydra.run.dir=grid/new")
+    assert answer.code == 0, answer.err
+    before, now = (read_run(run).settings for run in (old, Path("grid/new")))
+    assert now == before | {"seed": 2}
+    answer = nmt("compare", "grid", "num_sentences=0")
+    assert answer.code == 0, answer.err
+    assert "1 2" in answer.out, "one row with both seeds"
