@@ -12,6 +12,7 @@ from matplotlib.path import Path
 from torch import Tensor
 
 from nmt.attention.attention import Attention, record_attention
+from nmt.attention.build import build_attention
 from nmt.attention.normalize import Softmax
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.attention.window import Full
@@ -52,7 +53,8 @@ class Look(NamedTuple):
 def look() -> Look:
     """Attend once with scaled_dot and softmax; seed 0, all numbers drawn from N(0,1)."""
     torch.manual_seed(0)
-    attention = Attention(WIDTH, WIDTH, WIDTH, ScaledDot, Softmax, Full).eval()
+    attention = build_attention(WIDTH, WIDTH, WIDTH, ScaledDot, Softmax, Full).eval()
+    assert isinstance(attention, Attention)
     query, keys, values = (torch.randn(1, num, WIDTH) for num in (1, NUM_KEYS, NUM_KEYS))
     prepared = attention.remember(keys, values)
     with record_attention(attention) as recorded:

@@ -11,18 +11,18 @@ from torch.testing import assert_close
 
 from nmt.comparison.runs import read_settings
 from nmt.run import open_run
-from nmt.runs.lifting import FORMAT, SINCE_3, lifted
+from nmt.runs.lifting import FORMAT, SINCE_4, lifted
 
 
 @pytest.fixture
 def old(trained, tmp_path) -> Path:
-    """A run folder as nmt wrote it before the switches of format 3."""
+    """A run folder as nmt wrote it before the switches of format 4."""
     run = tmp_path / "old"
     shutil.copytree(trained, run)
     content = yaml.safe_load((run / "config.yaml").read_text())
     assert content.pop("format") == FORMAT
     del content["model"]["tie_keys_values"]
-    (run / "config.yaml").write_text(yaml.safe_dump({"format": 2, **content}))
+    (run / "config.yaml").write_text(yaml.safe_dump({"format": 3, **content}))
     return run
 
 
@@ -32,7 +32,7 @@ def test_a_run_of_an_older_format_is_the_same_run(old, trained):
     assert read_settings(old) == read_settings(trained)
 
 
-@pytest.mark.parametrize("target", SINCE_3)
+@pytest.mark.parametrize("target", SINCE_4)
 def test_a_part_without_a_newer_switch_has_it_off_as_the_yaml_has(target):
     files = [*CONFIGS.glob("attention/*.yaml"), CONFIGS / "model/rnn.yaml"]
     files += [CONFIGS / "model/transformer.yaml"]
@@ -41,7 +41,7 @@ def test_a_part_without_a_newer_switch_has_it_off_as_the_yaml_has(target):
         for file in files
         if (content := yaml.safe_load(file.read_text()))["_target_"] == target
     ]
-    before: dict[str, Any] = {k: v for k, v in today.items() if k not in SINCE_3[target]}
+    before: dict[str, Any] = {k: v for k, v in today.items() if k not in SINCE_4[target]}
     key = "model" if "models" in target else "self_attention"
-    assert lifted({key: dict(before)}, 2)[key] == today
-    assert lifted({key: dict(before)}, 3)[key] == before
+    assert lifted({key: dict(before)}, 3)[key] == today
+    assert lifted({key: dict(before)}, 4)[key] == before

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
-FORMAT = 3  # that is written; 0: before formats had numbers
+FORMAT = 4  # that is written; 0: before formats had numbers
 
-# Switches of format 3, by what has them; before, it was as with false.
-SINCE_3 = {
+# Switches of format 4, by what has them; before, it was as with false.
+SINCE_4 = {
     "nmt.attention.bahdanau.Bahdanau": ("bias",),
     "nmt.attention.luong_concat.LuongConcat": ("bias",),
     "nmt.models.rnn.RNN": ("tie_keys_values",),
@@ -27,8 +27,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 3:
         for node in (config, config.get("model") or {}):
             node.setdefault("sink", {"_target_": NO_SINK, "_partial_": True})
+    if number < 4:
         for node in (*parts(config, "attention"), *parts(config, "model")):
-            for key in SINCE_3.get(str(node.get("_target_")), ()):
+            for key in SINCE_4.get(str(node.get("_target_")), ()):
                 node.setdefault(key, False)
     return config
 
