@@ -340,6 +340,8 @@ def test_help_names_keys_that_exist(command):
         configs = [composed(one) for one in chosen]
     elif command == "compare":
         configs = [composed(config="compare")]
+    elif command == "study":
+        configs = [composed("study=golden", config="study")]
     else:
         configs = [
             composed(f"data={corpus}", config="evaluate") for corpus in ("multi30k", "files")
@@ -347,6 +349,7 @@ def test_help_names_keys_that_exist(command):
         configs += [composed(config=config) for config in ("translate", "align")]
 
     known = {key for cfg in configs for key in keys(cfg)} | {"experiment", "hydra.run.dir"}
+    known |= {"launcher", "hydra.launcher.n_jobs"}  # hydra/launcher=joblib
 
     assert told - {"hydra.sweep.dir"} <= known
 
