@@ -67,7 +67,7 @@ def test_parts_share_the_variants():
     names = study(variants={name: [f"x={name}"] for name in "abcde"})
     parts = [part_of(names, f"{number}/3") for number in (1, 2, 3)]
     assert sorted(name for part in parts for name in part) == part_of(names, None) == list("abcde")
-    for wrong in ("0/2", "3/2", "1", "a/b"):
+    for wrong in ("0/2", "3/2", "1", "a/b", "6/6"):
         with pytest.raises(UserError, match="part="):
             part_of(names, wrong)
 
@@ -205,6 +205,12 @@ def test_a_variant_that_cannot_be_built_is_refused_before_anything_trains(typed,
     words = ["study", "mine", "--config-dir", yamls.parent, *places]
     assert "variant three: " in mistake(nmt(*words, "nice=0"))
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_study_has_to_be_named():
+    assert "which study? nmt study NAME; there are golden, " in mistake(nmt("study"))
+    assert "one study at a time" in mistake(nmt("study", "golden", "mine"))
+    assert "no such choice" in mistake(nmt("study", "goldn"))
 
 
 def test_a_corpus_that_is_not_there_is_one_message(tmp_path):

@@ -48,6 +48,11 @@ def as_settings(words: list[str]) -> list[str]:
     """Write the name of a study as a setting."""
     typed = get_args_parser().parse_known_args(words)[0].overrides
     names = [word for word in typed if "=" not in word]
+    if not names and not any(word.startswith("study=") for word in typed):
+        studies = ", ".join(
+            sorted(file.stem for file in (config_folder() / "study").glob("*.yaml"))
+        )
+        raise UserError(f"which study? nmt study NAME; there are {studies}")
     if len(names) > 1:
         raise UserError(f"{' '.join(names)}: one study at a time")
     return [f"study={word}" if word in names else word for word in words]

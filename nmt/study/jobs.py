@@ -88,4 +88,9 @@ def part_of(study: Study, part: str | None) -> list[str]:
     found = re.fullmatch(r"(\d+)/(\d+)", part)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UserError(f"part={part}: must be like 1/2, the first of two parts")
-    return names[int(found[1]) - 1 :: int(found[2])]
+    mine = names[int(found[1]) - 1 :: int(found[2])]
+    if not mine:
+        raise UserError(
+            f"part={part}: the study has {len(names)} variants, and none is left for it"
+        )
+    return mine
