@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nmt.commands.help import COMMANDS
 from nmt.commands.paths import PATHS, for_hydra
 from nmt.config.grammar import parsed, quoted
-from nmt.config.schema import Align, BenchRoot, Compare, Evaluate, Translate
+from nmt.config.schema import Align, BenchRoot, Compare, Evaluate, StudyRoot, Translate
 from nmt.data.multi30k import Multi30k
 
 AWKWARD = "Übung, 日本=#1 (it's) & [b]\\"  # a backslash at the end
@@ -65,13 +65,13 @@ def test_every_key_that_holds_a_path_is_known():
     }
     own = {
         one.name
-        for schema in (Align, BenchRoot, Compare, Evaluate, Translate)
+        for schema in (Align, BenchRoot, Compare, Evaluate, StudyRoot, Translate)
         for one in fields(schema)
         if one.type == str | None
     }
     corpus = {f"data.{one.name}" for one in fields(Multi30k) if one.type == str | None}
 
-    assert shown - {"resume", "from"} | own - {"baseline"} | corpus <= PATHS
+    assert shown - {"resume", "from"} | own - {"baseline", "part"} | corpus <= PATHS
     assert "guide.path" in PATHS
 
 

@@ -12,6 +12,8 @@ from golden_runs import one_thread
 from number_language import corpus_words
 from safetensors.torch import load_file
 
+from nmt.runs.lifting import FORMAT
+
 RNN = ["model=rnn", "model.embedding_width=8", "model.encoder_width=8", "model.decoder_width=16"]
 TRANSFORMER = [
     *("model=transformer", "model.width=16", "model.feed_forward_width=24", "model.heads=2"),
@@ -69,7 +71,7 @@ def test_a_result_says_all_that_is_needed_to_repeat_it(origin):
     result = json.loads((origin / "result.json").read_text())
 
     assert result["config"] == yaml.safe_load((origin / "config.yaml").read_text())
-    assert result["config"]["format"] == 1
+    assert result["config"]["format"] == FORMAT
     assert {"python", "torch", "nmt", "sentencepiece"} <= result["versions"].keys()
     assert {"commit", "seed", "device", "precision"} <= result.keys()
     assert "threads" in result["device"]
@@ -138,7 +140,7 @@ def test_what_is_no_run_cannot_be_run_again(origin, tmp_path):
     path = tmp_path / "result.json"
     for change, told in (
         ({"config": None}, "from=<run folder>"),
-        ({"config": {**result["config"], "format": 2}}, "upgrade"),
+        ({"config": {**result["config"], "format": FORMAT + 1}}, "upgrade"),
         ({"config": {**result["config"], "seed": "${oc.env:HOME}"}}, "seed=${oc.env:HOME}"),
         ({"config": {**result["config"], "schedule": {"_target_": "os.system"}}}, "os.system"),
     ):

@@ -15,6 +15,7 @@ from nmt.errors import UserError
 from nmt.report.logger import read_metrics
 from nmt.run import open_run
 from nmt.runs.folder import read_config
+from nmt.runs.lifting import FORMAT
 
 SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 
@@ -114,7 +115,7 @@ def test_a_damaged_configuration_is_told_with_its_path(tmp_path):
 
 def test_a_run_says_which_format_it_has_and_older_ones_load(smoke, tmp_path):
     content = yaml.safe_load((smoke / "config.yaml").read_text())
-    assert content.pop("format") == 1
+    assert content.pop("format") == FORMAT
     shutil.copytree(smoke, tmp_path / "run")
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(content))
 
@@ -124,7 +125,9 @@ def test_a_run_says_which_format_it_has_and_older_ones_load(smoke, tmp_path):
 
 def test_a_run_of_a_newer_format_is_refused_with_what_to_do(smoke, tmp_path):
     text = (smoke / "config.yaml").read_text()
-    (tmp_path / "config.yaml").write_text(text.replace("format: 1", "format: 2"))
+    (tmp_path / "config.yaml").write_text(
+        text.replace(f"format: {FORMAT}", f"format: {FORMAT + 1}")
+    )
 
     assert "made by a newer nmt" in mistake(nmt("translate", f"run={tmp_path}"))
 

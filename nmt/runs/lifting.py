@@ -25,7 +25,7 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
         for node in parts(config, "normalize"):
             node["_partial_"] = True  # each attention makes its own since then
     if number < 3:
-        for node in (config, config.get("model") or {}):
+        for node in (config, config["model"]) if config.get("model") else ():
             node.setdefault("sink", {"_target_": NO_SINK, "_partial_": True})
     if number < 4:
         for node in (*parts(config, "attention"), *parts(config, "model")):
