@@ -2,9 +2,9 @@
 
 Weights sum to 1, so a query has to look somewhere; trained models choose a key that says little,
 such as </s> (Xiao et al. 2024, "attention sinks"). A sink takes that weight instead. It has a score
-of its own beside those of the keys, with which any normalizer weighs it. It is no key: windows and
-masks do not reach it, and pictures and alignments show the keys alone, whose weights then sum to
-less than 1.
+of its own beside those of the keys, with which any normalizer weighs it. It is not a key: windows
+and masks do not reach it, and pictures and alignments show the keys alone, whose weights then sum
+to less than 1.
 """
 
 from abc import ABC, abstractmethod

@@ -46,7 +46,7 @@ def of_the_model(folder: Path) -> bool:
 
 
 def read_losses(path: Path) -> np.ndarray:
-    """Read a line a sentence, nats and pieces: (N,2). UserError for a line that is no such."""
+    """Read one line per sentence, nats and pieces: (N,2). UserError for any other line."""
     found: list[tuple[float, float]] = []
     for number, line in enumerate(lines_of(path), start=1):
         nats, _, pieces = line.partition("\t")

@@ -81,7 +81,7 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 def write_losses(path: Path, losses: np.ndarray) -> None:
-    """Write the loss of each reference, (N,2): nats and pieces of a sentence a line."""
+    """Write the loss of each reference, (N,2): nats and pieces, one line per sentence."""
     write(path, "".join(f"{nats!r}\t{int(pieces)}\n" for nats, pieces in losses.tolist()))
 
 

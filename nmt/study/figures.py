@@ -74,14 +74,11 @@ def curves(found: Findings) -> Figure | None:
     """Draw BLEU on dev over the updates, a line per variant; None: nothing was measured."""
     figure, axes = blank("updates", "BLEU on dev")
     for place, one in enumerate(found.results):
-        points: dict[int, list[float]] = {}
-        for row in one.rows:
-            for entry in row.content["dev"]:
-                points.setdefault(entry["step"], []).append(entry["dev/bleu"])
-        steps = [step for step, values in points.items() if len(values) == len(one.rows)]
-        if steps:
-            means = [mean(points[step]) for step in steps]
-            axes.plot(steps, means, label=label(one.name), **style(place))
+        together = list(zip(*(row.content["dev"] for row in one.rows), strict=False))
+        if together:
+            steps = [mean(entry["step"] for entry in entries) for entries in together]
+            bleu = [mean(entry["dev/bleu"] for entry in entries) for entries in together]
+            axes.plot(steps, bleu, label=label(one.name), **style(place))
     return finished(figure, axes, "")
 
 

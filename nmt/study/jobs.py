@@ -81,7 +81,7 @@ def number_of_runs(study: Study, variants: Sequence[str]) -> int:
 
 
 def part_of(study: Study, part: str | None) -> list[str]:
-    """Return the variants of a part, such as 1/2; all for None. UserError for what is no part."""
+    """Return the variants of a part, such as 1/2; all for None. UserError for any other text."""
     names = list(study.variants)
     if part is None:
         return names

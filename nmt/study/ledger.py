@@ -109,8 +109,8 @@ class Ledger:
     def rows(self) -> list[Row]:
         """Return the finished runs, in the order of their lines.
 
-        UserError, with the line, for what is no line of this ledger, and for a run that is there
-        twice.
+        UserError, with the line, for a line that is not of this ledger, and for a run that is
+        there twice.
         """
         if not self.path.is_file():
             return []

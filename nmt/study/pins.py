@@ -49,7 +49,7 @@ class Pins:
         return cls(path, typed, base, variants, digests)
 
     def config(self, variant: str) -> DictConfig:
-        """Return a variant's configuration. UserError where it is no configuration."""
+        """Return a variant's configuration. UserError where it cannot be used."""
         return as_config(self.variants[variant], self.path)
 
 
@@ -115,7 +115,7 @@ def refuse_changes(path: Path, before: dict[str, Any], now: dict[str, Any]) -> N
     """Raise UserError where what was pinned is composed of other arguments now."""
     if not before:
         return
-    way_out = f"Give the study another name, or remove {path} and its ledger to begin anew"
+    way_out = f"Give the study another name, or remove {path} and its ledger to start over"
     if before.get("base") != now["base"]:
         raise UserError(
             f"{path} was made with {' '.join(before.get('base', []))}, and the study has "
