@@ -34,7 +34,7 @@ Trains a model, evaluates it on the test set and draws where it looks. All of
 that is written into a run folder, runs/<data>-<model>-<attention>/<time>.
 
 Without words: German to English, some 5 minutes on two cores with AVX-512 and
-bf16, 12 with AVX2 alone.
+bf16, 7 to 13 with AVX2 alone.
 
 Choices (* is taken where you name none):
 {choices}
