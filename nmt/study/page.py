@@ -86,6 +86,8 @@ def headline(found: Findings) -> str:
     """Say in a sentence which variant is best, and whether that is more than chance."""
     best, base = found.best, found.baseline
     scores = best.scores("bleu")
+    if len(found.results) == 1:
+        return f"{best.name} has {mean(scores):.2f} BLEU, and no other variant has a result so far."
     begin = f"{best.name} has the highest BLEU, {mean(scores):.2f}"
     if base is None or best is base:
         return f"{begin}." if base is None else f"{begin}; it is the baseline."
