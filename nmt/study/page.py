@@ -87,7 +87,8 @@ def headline(found: Findings) -> str:
     best, base = found.best, found.baseline
     scores = best.scores("bleu")
     if len(found.results) == 1:
-        return f"{best.name} has {mean(scores):.2f} BLEU, and no other variant has a result so far."
+        others = ", and no other variant has a result so far" if found.waiting else ""
+        return f"{best.name} has {mean(scores):.2f} BLEU{others}."
     begin = f"{best.name} has the highest BLEU, {mean(scores):.2f}"
     if base is None or best is base:
         return f"{begin}." if base is None else f"{begin}; it is the baseline."
