@@ -17,12 +17,12 @@ from nmt.config.schema import register_schema
 from nmt.config.study import Study, Tune
 from nmt.errors import UserError
 from nmt.experiment.build import rehearse
+from nmt.study.findings import Findings
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
 from nmt.study.measure import golden_digest
 from nmt.study.page import to_markdown
 from nmt.study.pins import pinned, transplanted
-from nmt.study.report import Findings
 from nmt.training.ranks import Ranks
 from nmt.training.trainer import Trainer
 

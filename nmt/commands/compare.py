@@ -22,9 +22,10 @@ from nmt.config.yamls import config_folder
 from nmt.errors import UserError, at_least
 from nmt.report.next_steps import nmt_command, show_next, tensorboard
 from nmt.runs.files import as_typed
+from nmt.study.findings import Findings
 from nmt.study.ledger import Ledger
 from nmt.study.page import summary, write_page
-from nmt.study.report import Findings, grids
+from nmt.study.report import grids
 from nmt.terminal.console import console
 
 NAMED = 3  # unfinished runs that are named with the command that finishes them

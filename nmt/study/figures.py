@@ -12,7 +12,7 @@ from PIL import Image
 from nmt.comparison.atlas import page as on_a_page
 from nmt.comparison.plots import blank, finished, label, style
 from nmt.report.heatmap import heatmap, pixels
-from nmt.study.report import Findings, Result
+from nmt.study.findings import Findings, Result
 
 ROW = 0.3  # inches of a variant
 CROSS = "source-target"

@@ -8,8 +8,9 @@ from nmt.comparison.cells import p_value
 from nmt.comparison.crossed import LEVEL
 from nmt.runs.files import write
 from nmt.study.figures import draw
+from nmt.study.findings import Findings, Result
 from nmt.study.jobs import number_of_runs
-from nmt.study.report import Findings, Result, grids
+from nmt.study.report import grids
 from nmt.terminal.table import markdown, plain
 
 LEARNING = 0.3  # BLEU on dev that training still gained in its last quarter: it was cut short

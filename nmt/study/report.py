@@ -1,122 +1,18 @@
 """The tables of a study, made from its ledger alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from statistics import mean, stdev
-from typing import Any
 
 from nmt.comparison.cells import Grid, interval, p_value
-from nmt.comparison.crossed import LEVEL, Tested
-from nmt.comparison.testing import Counted, all_against
-from nmt.config.study import Study
-from nmt.errors import UserError
+from nmt.comparison.crossed import LEVEL
 from nmt.runs.foreign import read_json
-from nmt.study.jobs import Job, chosen
-from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
-from nmt.study.pins import Pins
+from nmt.study.findings import Findings, Result
+from nmt.study.jobs import Job
+from nmt.study.ledger import SCORES, Row
 from nmt.study.speed import speed_path
 
-TOLERANCE = 0.01  # share by which the pieces of two runs of one budget may differ
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
 HEADINGS = {"bleu": "BLEU", "chrf": "chrF", "loss": "loss"}
-
-
-@dataclass(frozen=True)
-class Result:
-    """A variant with its runs, the lowest seed first."""
-
-    name: str
-    value: Any  # of the tuned setting
-    rows: list[Row]
-
-    def scores(self, score: str, test: str | None = None) -> list[float]:
-        """Return a score of each run: on one test set, or the mean over all."""
-        names = [test] if test else list(self.rows[0].tests)
-        return [mean(row.tests[name][score] for name in names) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a ledger says of a study.
-
-    ``waiting`` are the variants that have no result: not all values of the tuned setting have been
-    tried, or no run has ended.
-    """
-
-    ledger: Ledger
-    study: Study
-    rows: list[Row]
-    results: list[Result]
-    waiting: list[str]
-
-    @classmethod
-    def of(cls, ledger: Ledger) -> "Findings":
-        """Read a ledger. UserError for runs that do not belong into one table."""
-        pins = Pins.read(ledger.pins)
-        rows = ledger.rows()
-        require_one_table(rows, pins)
-        results: list[Result] = []
-        waiting: list[str] = []
-        for name in pins.study.variants:
-            value = chosen(pins.study, name, rows)
-            own = [row for row in rows if row.job.variant == name and row.job.value == value]
-            if own and (value is not None or not pins.study.tune):
-                results.append(Result(name, value, sorted(own, key=lambda row: row.job.seed)))
-            else:
-                waiting.append(name)
-        return cls(ledger, pins.study, rows, results, waiting)
-
-    @cached_property
-    def tests(self) -> dict[str, Tested]:
-        """The tests of every score against the baseline; none without a baseline."""
-        if self.baseline is None:
-            return {}
-        counted = [
-            Counted(one.name, one.rows[0].content["model"], [row.counts for row in one.rows])
-            for one in self.results
-        ]
-        return all_against(counted, self.study.baseline, SCORES)
-
-    @property
-    def baseline(self) -> Result | None:
-        """The variant that the others are tested against; None: it has no result yet."""
-        return next((one for one in self.results if one.name == self.study.baseline), None)
-
-    @property
-    def best(self) -> Result:
-        """The variant with the highest BLEU."""
-        return max(self.results, key=lambda one: mean(one.scores("bleu")))
-
-
-def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
-    """Raise UserError for runs with other settings, budgets or test sets than the study's."""
-    require_same_pins(rows)
-    for row in rows:
-        where = f"{row.content['arrays']} of {pins.path.parent / row.content['study']}.jsonl"
-        variant = row.job.variant
-        if variant not in pins.variants:
-            raise UserError(f"{where}: {pins.path} has no variant {variant}")
-        if row.content["pinned"] != pins.digests[variant]:
-            raise UserError(
-                f"{where} was trained with settings {row.content['pinned']}, and {pins.path} has "
-                f"{pins.digests[variant]} for {variant}: they are not of one study"
-            )
-        pieces = row.content["pieces"]
-        update = pieces / row.content["steps"]
-        if abs(pieces - pins.study.pieces) > max(TOLERANCE * pieces, 2 * update):
-            raise UserError(
-                f"{where} read {pieces:,} target pieces, and the study's budget is "
-                f"{pins.study.pieces:,}: runs of different budgets do not belong into one table"
-            )
-        first = rows[0]
-        for name in first.tests.keys() | row.tests.keys():
-            one, other = (each.tests.get(name, {}).get("fingerprint") for each in (first, row))
-            if one != other:
-                raise UserError(
-                    f"{where} was tested on other sentences of {name} ({other}) than "
-                    f"{first.content['arrays']} ({one})"
-                )
 
 
 def grids(found: Findings) -> list[Grid]:
