@@ -207,6 +207,13 @@ def test_a_variant_that_cannot_be_built_is_refused_before_anything_trains(typed,
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_limit_holds_for_launchers_that_take_many_runs_at_once(typed, tmp_path, monkeypatch):
+    monkeypatch.setattr("nmt.commands.study.ONE_AT_A_TIME", "another launcher")
+    places = [f"ledger={tmp_path}", f"runs={tmp_path / 'runs'}"]
+    assert nmt(*typed[:4], *places, "nice=0", "limit=1").code == 0
+    assert [row.job for row in Ledger(tmp_path, "mine").rows()] == [Job("one", None, 1)]
+
+
 def test_a_study_has_to_be_named():
     assert "which study? nmt study NAME; there are golden, " in mistake(nmt("study"))
     assert "one study at a time" in mistake(nmt("study", "golden", "mine"))

@@ -33,7 +33,7 @@ class Sink(nn.Module, ABC):
 
     @abstractmethod
     def scores(self, score: Score, query: Tensor) -> Tensor | None:
-        """Return its score for each query: (...,T,Dq) -> (...,T,1); None: there is no sink."""
+        """Return its score for each query: (...,T,Dq) -> (...,T,1); None for NoSink."""
 
 
 class NoSink(Sink):

@@ -60,17 +60,12 @@ def run_job(cfg: DictConfig) -> None:
     with suppress(OSError):
         shutil.rmtree(run / CHECKPOINTS)  # the final model stays
     tests = ", ".join(f"{one['bleu']:.2f} on {name}" for name, one in measured["tests"].items())
-    tell(f"{job.name(key(study))} is in {ledger.path}: BLEU {tests}", "nmt study")
-
-
-def key(study: Study) -> str:
-    """Return the key of the setting that is tuned."""
-    return study.tune.key if study.tune else ""
+    tell(f"{job.name(study.tuned_key)} is in {ledger.path}: BLEU {tests}", "nmt study")
 
 
 def run_folder(cfg: DictConfig, study: Study, job: Job) -> Path:
     """Return where a run is trained."""
-    return Path(cfg.runs, study_name(), job.name(key(study)))
+    return Path(cfg.runs, study_name(), job.name(study.tuned_key))
 
 
 def job_config(cfg: DictConfig, study: Study, pins: Pins, job: Job) -> DictConfig:
@@ -105,5 +100,5 @@ def about(study: Study, pins: Pins, job: Job) -> dict[str, Any]:
         "settings": differ,
         "model": pins.variants[job.variant]["model"]["_target_"],
         "pinned": pins.digests[job.variant],
-        "arrays": job.name(key(study)),
+        "arrays": job.name(study.tuned_key),
     }

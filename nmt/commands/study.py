@@ -29,7 +29,6 @@ from nmt.runs.files import as_typed
 from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
-from nmt.study.pins import Pins
 from nmt.study.speed import measure_speeds, speed_path
 from nmt.terminal.console import console, tell
 from nmt.training.ranks import Ranks
@@ -64,6 +63,7 @@ def run(cfg: DictConfig) -> None:
     """Train the runs that are missing, and say where the study stands."""
     at_least(1, {"threads": cfg.threads})
     at_least(0, {"speed": cfg.speed})
+    at_least(1, {"limit": cfg.limit})
     study, ledger, pins = study_of(cfg)
     variants = part_of(study, cfg.part)
     if cfg.merge:
@@ -74,12 +74,13 @@ def run(cfg: DictConfig) -> None:
     if cfg.list:
         show(study, ledger, variants)
         return
-    refuse(cfg, study, pins, variants)
+    configs = {
+        name: job_config(cfg, study, pins, Job(name, study.tried[0], study.seeds[0]))
+        for name in variants
+    }
+    refuse(study, configs)
     if cfg.speed:
         path = speed_path(ledger.path)
-        value = study.tune.values[0] if study.tune else None
-        jobs = {name: Job(name, value, study.seeds[0]) for name in variants}
-        configs = {name: job_config(cfg, study, pins, job) for name, job in jobs.items()}
         torch.set_num_threads(cfg.threads)
         measure_speeds(configs, cfg.speed, measure, partial(tell, speaker="nmt study"), path)
         show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
@@ -87,26 +88,23 @@ def run(cfg: DictConfig) -> None:
     failed = train_missing(cfg, study, ledger, variants)
     show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
     if failed:
-        names = "; ".join(job.name("") for job in failed)
+        names = "; ".join(job.name(study.tuned_key) for job in failed)
         raise UserError(
             f"{len(failed)} runs are not in {ledger.path}: {names}. failure.txt in their folders "
             f"below {cfg.runs} says why; the same command tries them again"
         )
 
 
-def refuse(cfg: DictConfig, study: Study, pins: Pins, variants: list[str]) -> None:
+def refuse(study: Study, configs: dict[str, DictConfig]) -> None:
     """Build every variant and read the test sets: UserError before anything trains."""
-    value = study.tune.values[0] if study.tune else None
-    configs = {
-        name: job_config(cfg, study, pins, Job(name, value, study.seeds[0])) for name in variants
-    }
     for name, config in configs.items():
         try:
             rehearse(config, Ranks())
         except UserError as error:
             raise UserError(f"variant {name}: {error}") from error
+    first = next(iter(configs.values()))
     for test in study.tests.values():
-        test_lines(configs[variants[0]], test)
+        test_lines(first, test)
 
 
 def train_missing(cfg: DictConfig, study: Study, ledger: Ledger, variants: list[str]) -> list[Job]:
@@ -122,13 +120,14 @@ def train_missing(cfg: DictConfig, study: Study, ledger: Ledger, variants: list[
     while True:
         rows = ledger.rows()
         todo = [job for job in missing(study, variants, rows) if job not in tried]
+        if cfg.limit is not None:
+            todo = todo[: cfg.limit - len(tried)]
         batch = todo[:1] if one_at_a_time else todo
-        if not batch or (cfg.limit is not None and len(tried) >= cfg.limit):
+        if not batch:
             break
         done = sum(row.job.variant in variants for row in rows)
-        for job in batch:
-            key = study.tune.key if study.tune else ""
-            tell(f"{done + 1}/{number} {job.name(key)}", "nmt study")
+        for place, job in enumerate(batch, done + 1):
+            tell(f"{place}/{number} {job.name(study.tuned_key)}", "nmt study")
         launcher.launch([[*typed, *as_words(job)] for job in batch], len(tried))
         tried |= set(batch)
     ended = {row.job for row in ledger.rows()}
@@ -155,12 +154,11 @@ def as_words(job: Job) -> list[str]:
 
 def show(study: Study, ledger: Ledger, variants: list[str]) -> None:
     """Print which runs have ended and which have not."""
-    rows = {row.job: row for row in ledger.rows()}
-    key = study.tune.key if study.tune else ""
+    rows = {row.job: row for row in ledger.rows() if row.job.variant in variants}
     lines = [
         f"{len(rows)} of {number_of_runs(study, variants)} runs are in {ledger.path}",
         *(
-            f"  {job.name(key)}: "
+            f"  {job.name(study.tuned_key)}: "
             + (f"dev BLEU {rows[job].best_dev:.2f}" if job in rows else "missing")
             for name in variants
             for job in known(study, name, list(rows.values()))

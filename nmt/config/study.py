@@ -34,6 +34,16 @@ class Study:
     # Pairs of source and target that we wrote: where each model looks is kept with its run.
     sentences: list[list[str]] = field(default_factory=list)
 
+    @property
+    def tuned_key(self) -> str:
+        """The setting that is tuned; empty: none is."""
+        return self.tune.key if self.tune else ""
+
+    @property
+    def tried(self) -> list[Any]:
+        """The values of the tuned setting; None alone: nothing is tuned."""
+        return self.tune.values if self.tune else [None]
+
     def check(self) -> None:
         """Raise UserError, with the key, for a study that cannot be run."""
         at_least(1, {"study.pieces": self.pieces})

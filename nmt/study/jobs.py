@@ -76,8 +76,7 @@ def known(study: Study, variant: str, done: Sequence[Done]) -> Iterator[Job]:
 
 def number_of_runs(study: Study, variants: Sequence[str]) -> int:
     """Return how many runs variants have in all."""
-    tried = len(study.tune.values) if study.tune else 1
-    return len(variants) * (tried + len(study.seeds) - 1)
+    return len(variants) * (len(study.tried) + len(study.seeds) - 1)
 
 
 def part_of(study: Study, part: str | None) -> list[str]:

@@ -12,19 +12,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
-from nmt.comparison.influence import sentence_counts
+from nmt.comparison.counts import counts_of
 from nmt.comparison.runs import Run
 from nmt.config.study import Study
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
-from nmt.evaluation.evaluate import LOSSES, evaluate
+from nmt.evaluation.evaluate import evaluate
 from nmt.evaluation.focus import focus
 from nmt.evaluation.likelihood import batches_of
 from nmt.metrics.bleu import bleu_and_chrf_of
 from nmt.report.logger import read_metrics
 from nmt.run import Translator, open_run
-from nmt.runs.files import lines_of, write_json
+from nmt.runs.files import write_json
 from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
 
@@ -92,8 +92,8 @@ def test_sets(
         scored = Run(folder, {}, read_json(folder / RESULT))
         kept = {key: scored.result[key] for key in SCORED if key in scored.result}
         tests[name] = {"fingerprint": scored.test_set, **kept}
-        counted = counts(scored, cfg.data.target)
-        arrays |= {f"{name}/{score}": value for score, value in counted.items()}
+        counted = counts_of(scored, bleu_and_chrf_of(cfg.data.target))
+        arrays |= {f"{name}/{score}": small(value) for score, value in counted.items()}
     return tests, arrays
 
 
@@ -108,17 +108,10 @@ def decode_of(cfg: DictConfig) -> Any:
     return OmegaConf.to_object(cfg.decode)
 
 
-def counts(scored: Run, language: str) -> Arrays:
-    """Return what BLEU, chrF and loss are computed from, for each sentence of a test set."""
-    assert scored.hypotheses is not None
-    assert scored.references is not None
-    found = sentence_counts(bleu_and_chrf_of(language), scored.hypotheses, scored.references)
-    losses = [line.split("\t") for line in lines_of(scored.folder / LOSSES)]
-    return {**{name: small(value) for name, value in found.items()}, "loss": np.array(losses, "f4")}
-
-
 def small(counted: np.ndarray) -> np.ndarray:
-    """Return whole numbers in as few bytes as they need."""
+    """Return counts in as few bytes as they need, and losses in float32."""
+    if counted.dtype.kind == "f":
+        return counted.astype(np.float32)
     return counted.astype(np.min_scalar_type(int(counted.max())))
 
 
