@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 CONSTRAINTS ?= constraints.txt  # make setup CONSTRAINTS= takes the newest packages
 
-.PHONY: setup train test check tensorboard
+.PHONY: setup train test test-all check tensorboard
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -20,6 +20,9 @@ train: setup  ## make train ARGS="attention=bahdanau seed=2"
 
 test: setup  ## a process a core, each with one thread
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+test-all: setup  ## every combination of choices, where make test takes each pair of two
+	NMT_TEST_ALL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: setup
 	$(BIN)/ruff check

@@ -59,15 +59,15 @@ def tiny(numbers) -> list[str]:
         *corpus_words(numbers),
         *("model.embedding_width=8", "model.encoder_width=8", "model.decoder_width=16"),
         *("train.max_tokens=128", "train.max_steps=4", "train.evaluate_every=2"),
-        *("train.log_every=1", "train.heatmaps=1", "decode.beam=2", "decode.max_ratio=1"),
+        *("train.log_every=1", "train.heatmaps=0", "decode.beam=2", "decode.max_ratio=1"),
     ]
 
 
 @pytest.fixture(scope="session")
 def trained(tiny, tmp_path_factory) -> Path:
-    """The run folder of such a training."""
+    """The run folder of such a training, with pictures."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    answer = nmt("train", *tiny, f"hydra.run.dir={run}")
+    answer = nmt("train", *tiny, "train.heatmaps=1", f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
     return run
 

@@ -1,6 +1,7 @@
 """Two updates of the trainer on tensors that have shapes and no numbers, for every choice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 
 from nmt.batches.batch import Batch
 from nmt.config.schema import Train
+from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.terminal.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
@@ -22,14 +24,17 @@ from nmt.training.muon import Muon
 from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer, Work
 
-MODELS = {"rnn": small_rnn, "transformer": small_transformer}
+MODELS = {
+    "rnn": small_rnn,
+    "transformer": partial(small_transformer, encoder_layers=1, decoder_layers=1),
+}
 LOSSES = {
     "alone": batch_loss,
     "rdrop": RDrop(weight=5.0),
     "simcut": SimCut(weight=3.0, cutoff=0.1),
     "guided": Guided(batch_loss, weight=1.0, layer=None, head=None, shift=True),
 }
-B, S, T = 3, 7, 5
+B, S, T = 3, 7, 3
 
 
 class NoData(NamedTuple):
@@ -97,10 +102,37 @@ def two_updates(
     assert trainer.tally.updates == 1
 
 
+def together(make_model: Callable[..., Seq2Seq], groups: Iterable[str]) -> list[dict[str, str]]:
+    """Few models in which every choice of every group is somewhere, beside others that go with it.
+
+    A choice that no model takes, not even alone, is in none.
+    """
+    left = {group: names(group) for group in groups}
+    found: list[dict[str, str]] = [{}]
+    while True:
+        case: dict[str, str] = {}
+        for group, choices in left.items():
+            fitting = (one for one in choices if built(make_model, case, group, one))
+            if one := next(fitting, None):
+                case[group] = one
+        if not case:
+            return found
+        found.append(case)
+        left = {group: [n for n in all_ if n != case.get(group)] for group, all_ in left.items()}
+
+
+def built(make: Callable[..., Seq2Seq], case: dict[str, str], group: str, name: str) -> bool:
+    """Whether a choice goes with others."""
+    try:
+        with torch.device("meta"):
+            make(**case, **{group: name})
+    except UserError:
+        return False
+    return True
+
+
 CASES = [
-    (model, {group: name})
+    (model, case)
     for model, groups in (("rnn", CHOICES), ("transformer", TRANSFORMER_CHOICES))
-    for group in groups
-    for name in names(group)
-    if (model, group, name) != ("transformer", "attention", "none")
+    for case in together(MODELS[model], groups)
 ]

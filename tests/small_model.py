@@ -1,6 +1,7 @@
 """Models of the yamls of configs/, so small that hundreds of them are tested in seconds."""
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -53,7 +54,9 @@ TRANSFORMER_SIZES = {
 }
 
 
+@cache
 def read(group: str, name: str) -> DictConfig:
+    """A yaml; whoever puts it into another configuration has a copy of it there."""
     config = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
     assert isinstance(config, DictConfig)
     return config

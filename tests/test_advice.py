@@ -93,7 +93,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("words", LIMITS.values(), ids=LIMITS)
 def test_a_run_that_has_ended(words, tiny, here):
-    answer = nmt("train", *tiny, *words, "train.heatmaps=0", "hydra.run.dir=a run")
+    answer = nmt("train", *tiny, *words, "hydra.run.dir=a run")
     assert answer.code == 0, answer.err
     before = steps("a run")
     (command,) = commands(nmt("train", "resume=a run").err)
@@ -102,7 +102,7 @@ def test_a_run_that_has_ended(words, tiny, here):
 
 
 def test_a_setting_that_cannot_change(tiny, here):
-    assert nmt("train", *tiny, "train.heatmaps=0", "hydra.run.dir=a run").code == 0
+    assert nmt("train", *tiny, "hydra.run.dir=a run").code == 0
     (command,) = commands(mistake(nmt("train", "resume=a run", "train.max_tokens=100")))
     assert nmt(*command).code == 0
 

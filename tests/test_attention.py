@@ -1,10 +1,8 @@
-"""Laws that hold for every score × normalizer × window × heads × hops, and what is around them."""
-
-from itertools import product
+"""Laws that hold for every score, normalizer, window, number of heads and of hops."""
 
 import pytest
 import torch
-from choices import choose, names
+from choices import choose, names, pairs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -72,7 +70,7 @@ KINDS += [(score, one) for score in ("luong_dot", "bahdanau") for one in names("
 
 
 @pytest.fixture(
-    params=product(dict.fromkeys(KINDS), names("window"), ((1, 1), (2, 2))),
+    params=pairs(dict.fromkeys(KINDS), names("window"), ((1, 1), (2, 2))),
     ids=lambda choice: "{}-{}-{}".format("-".join(choice[0]), *choice[1:]),
 )
 def case(request) -> Case:
@@ -180,11 +178,12 @@ def test_a_model_in_bfloat16_gives_bfloat16(case):
     assert out.isfinite().all()
 
 
-@pytest.mark.parametrize("heads", [1, 2])
-@pytest.mark.parametrize("window", names("window"))
-@pytest.mark.parametrize(("score", "normalize"), dict.fromkeys(KINDS))
-def test_the_future_is_invisible_under_a_causal_mask(score, normalize, window, heads):
+@pytest.mark.parametrize(
+    ("kind", "window", "heads"), pairs(dict.fromkeys(KINDS), names("window"), (1, 2))
+)
+def test_the_future_is_invisible_under_a_causal_mask(kind, window, heads):
     torch.manual_seed(2)
+    score, normalize = kind
     attend = build(score, normalize, window, heads, widths=(QUERY, QUERY, VALUE))
     x = torch.randn(B, S, QUERY, dtype=torch.float64)
     values = torch.randn(B, S, VALUE, dtype=torch.float64)
@@ -197,10 +196,11 @@ def test_the_future_is_invisible_under_a_causal_mask(score, normalize, window, h
     torch.testing.assert_close(context(x, values)[:, :4], before[:, :4])
 
 
-@pytest.mark.parametrize("padded", [False, True])
-@pytest.mark.parametrize("recorded", [False, True])  # the plain road, the fast road where it is
-@pytest.mark.parametrize("heads", [1, 2])
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(
+    # recorded: the plain road; not: the fast one, for the scores that have it
+    ("score", "heads", "recorded", "padded"),
+    pairs(SCORES, (1, 2), (False, True), (False, True)),
+)
 def test_causal_is_the_causal_mask(score, heads, recorded, padded):
     torch.manual_seed(2)
     attend = build(score, heads=heads, widths=(QUERY, QUERY, VALUE))

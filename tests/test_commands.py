@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from command import files, mistake, nmt
-from number_language import COUNTS
+from number_language import COUNTS, corpus_words
 from safetensors.torch import load_file
 
 from nmt.metrics.doubts import warn_once
@@ -37,11 +37,29 @@ def interrupt_after(monkeypatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "train_step", train_step)
 
 
-def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkeypatch):
+SMALL = {
+    "rnn": ["model.embedding_width=8", "model.encoder_width=8", "model.decoder_width=16"],
+    "transformer": [
+        *("model=transformer_tiny", "model.width=16", "model.heads=2"),
+        *("model.encoder_layers=1", "model.decoder_layers=1", "model.feed_forward_width=16"),
+    ],
+}
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_a_run_goes_on_as_if_it_had_not_been_interrupted(model, numbers, tmp_path, monkeypatch):
+    """Trained, cut off between two checkpoints and resumed, then translating and drawing."""
     monkeypatch.chdir(tmp_path)
+    words = [
+        *corpus_words(numbers),
+        *SMALL[model],
+        *("schedule=linear", "train.max_tokens=128", "train.max_steps=8", "train.evaluate_every=4"),
+        *("train.log_every=2", "train.heatmaps=1", "decode.beam=2", "decode.max_ratio=1"),
+    ]
+    assert nmt("train", *words, "hydra.run.dir=whole").code == 0
     with monkeypatch.context() as patch:
-        interrupt_after(patch, 13)  # the last checkpoint is of step 10
-        answer = nmt("train", "experiment=smoke", "hydra.run.dir=cut")
+        interrupt_after(patch, 6)  # the last checkpoint is of step 4
+        answer = nmt("train", *words, "hydra.run.dir=cut")
     assert answer.code == 130
     assert answer.err.endswith("nmt: interrupted; to resume: nmt train resume=cut\n")
     assert "Traceback" not in answer.err
@@ -49,40 +67,19 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(smoke, tmp_path, monkey
     answer = nmt("train", "resume=cut")
 
     assert answer.code == 0, answer.err
-    assert "goes on at step 10" in answer.err
-    assert metrics(Path("cut")) == metrics(smoke)
-    whole, resumed = (load_file(run / "model.safetensors") for run in (smoke, Path("cut")))
-    assert whole.keys() == resumed.keys()
-    assert all(whole[name].equal(resumed[name]) for name in whole)
-    assert files(Path("cut/heatmaps")) == files(smoke / "heatmaps")
-    hypotheses = (Path("cut/hypotheses.txt").read_text(), (smoke / "hypotheses.txt").read_text())
-    assert hypotheses[0] == hypotheses[1]
-
-
-def test_a_transformer_goes_through_everything_and_goes_on(tmp_path, monkeypatch):
-    """Trained, cut off and resumed, then translating and drawing."""
-    monkeypatch.chdir(tmp_path)
-    words = [
-        "experiment=smoke",
-        "model=transformer_tiny",
-        *("model.encoder_layers=2", "model.decoder_layers=2", "model.width=32"),
-        "train.heatmaps=1",
-        "decode.max_ratio=0.5",
-    ]
-    assert nmt("train", *words, "hydra.run.dir=whole").code == 0
-    with monkeypatch.context() as patch:
-        interrupt_after(patch, 13)
-        assert nmt("train", *words, "hydra.run.dir=cut").code == 130
-    assert nmt("train", "resume=cut").code == 0
-
+    assert "goes on at step 4" in answer.err
     assert metrics(Path("cut")) == metrics(Path("whole"))
     whole, resumed = (load_file(Path(run) / "model.safetensors") for run in ("whole", "cut"))
+    assert whole.keys() == resumed.keys()
     assert all(whole[name].equal(resumed[name]) for name in whole)
+    assert files(Path("cut/heatmaps")) == files(Path("whole/heatmaps"))
+    hypotheses = (Path(run, "hypotheses.txt").read_text() for run in ("cut", "whole"))
+    assert next(hypotheses) == next(hypotheses)
     logged = {name for line in metrics(Path("whole")) for name in line}
-    entropies = {"attention/entropy", "attention/entropy_encoder", "attention/entropy_decoder"}
-    assert entropies <= logged
+    kinds = {"rnn": [""], "transformer": ["", "_encoder", "_decoder"]}[model]
+    assert {f"attention/entropy{kind}" for kind in kinds} <= logged
 
-    answer = nmt("translate", "run=cut", "heatmap=drawn", "n_best=2", stdin=b"Ein Wort.\nZwei.\n")
+    answer = nmt("translate", "run=cut", "heatmap=drawn", "n_best=2", stdin=b"eins.\nzwei.\n")
     assert answer.code == 0, answer.err
     assert [line.split("\t")[:2] for line in answer.out.splitlines()] == [
         ["1", "1"],
@@ -90,10 +87,9 @@ def test_a_transformer_goes_through_everything_and_goes_on(tmp_path, monkeypatch
         ["2", "1"],
         ["2", "2"],
     ]
+    drawn = {"rnn": [""], "transformer": ["-decoder-self", "-encoder-self", ""]}[model]
     assert files(Path("drawn")) == [
-        f"sentence-{number}{kind}.png"
-        for number in (1, 2)
-        for kind in ("-decoder-self", "-encoder-self", "")
+        f"sentence-{number}{kind}.png" for number in (1, 2) for kind in drawn
     ]
 
 
@@ -174,7 +170,7 @@ def test_a_model_has_to_be_named(command):
 
 def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["attention=none,luong_dot", "-m", "model.decoder_width=16,12", "model.dropout=0.1"]
+    words = ["attention=none,luong_dot", "-m", "model.decoder_width=16,12", "train.heatmaps=1"]
     tiny = [word for word in tiny if not word.startswith("model.decoder_width")]
 
     answer = nmt("train", *tiny, *words, "hydra.sweep.dir=grid")

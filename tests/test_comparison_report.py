@@ -179,7 +179,7 @@ def two(tiny, tmp_path_factory) -> Path:
     """A sweep over two attentions, through the command."""
     folder = tmp_path_factory.mktemp("two") / "grid"
     grid = ["attention=none,bahdanau", "-m", f"hydra.sweep.dir={folder}"]
-    answer = nmt("train", *tiny, "train.heatmaps=0", "model.heads=1", *grid)
+    answer = nmt("train", *tiny, "model.heads=1", *grid)
     assert answer.code == 0, answer.err
     return folder
 

@@ -304,5 +304,5 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(
         assert all(one[name].equal(other[name]) for name in one)
 
 
-def test_plain_training_logs_no_consistency(smoke):
-    assert "train/consistency" not in (smoke / "metrics.jsonl").read_text()
+def test_plain_training_logs_no_consistency(trained):
+    assert "train/consistency" not in (trained / "metrics.jsonl").read_text()

@@ -57,7 +57,7 @@ def test_trainings_of_the_same_second_have_folders_of_their_own(
     """The year is a time that two of them have in common."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(again, "datetime", SameSecond)
-    short = [*tiny, "train.max_steps=1", "train.heatmaps=0"]
+    short = [*tiny, "train.max_steps=1"]
     if words == ["from=run"]:
         assert nmt("train", *short, "hydra.run.dir=run").code == 0
         short = []
@@ -113,7 +113,7 @@ def test_a_folder_that_goes_while_it_trains_ends_training_with_a_message(
     go = partial(run.rename, moved) if kind == "moved" else partial(shutil.rmtree, run)
     with monkeypatch.context() as patch:
         moment(patch, go)
-        answer = nmt("train", *tiny, "train.heatmaps=0", f"hydra.run.dir={run}")
+        answer = nmt("train", *tiny, f"hydra.run.dir={run}")
 
     assert answer.code == 1
     assert f"nmt: {run} was moved or deleted while it trained" in answer.err
@@ -153,7 +153,7 @@ def test_a_training_does_not_mix_with_one_that_began_in_its_folder(tiny, tmp_pat
 
 def test_a_run_does_not_resume_over_one_that_was_changed(tiny, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    assert nmt("train", *tiny, "train.heatmaps=0", f"hydra.run.dir={run}").code == 0
+    assert nmt("train", *tiny, f"hydra.run.dir={run}").code == 0
     config = run / "config.yaml"
     changed = config.read_text().replace("max_steps: 4", "max_steps: 9")
 

@@ -11,6 +11,7 @@ from nmt.run import open_run
 
 
 def drawn(run, folder, words=False):
+    """One sentence, before and after its translation, by the gallery that a training has."""
     gallery = Gallery(
         open_run(run, "cpu", "fp32"),
         Decode(beam=1),
@@ -25,7 +26,7 @@ def drawn(run, folder, words=False):
 
 SMALL = [  # a Transformer in the place of the RNN of `tiny`
     *("model=transformer", "model.width=8", "model.feed_forward_width=8", "model.heads=2"),
-    *("model.encoder_layers=2", "model.decoder_layers=3"),
+    *("model.encoder_layers=1", "model.decoder_layers=2"),
 ]
 
 
@@ -37,8 +38,8 @@ SMALL = [  # a Transformer in the place of the RNN of `tiny`
         (["model.heads=2"], [""], (1, 3)),
         (["model.heads=2", "model.hops=2", "order=bahdanau"], [""], (2, 3)),
         (["attention=none"], [], None),
-        (SMALL, ["-decoder-self", "-encoder-self", ""], (3, 3)),
-        ([*SMALL, "model.hops=2", "model.heads=1"], ["-decoder-self", "-encoder-self", ""], (6, 1)),
+        (SMALL, ["-decoder-self", "-encoder-self", ""], (2, 3)),
+        ([*SMALL, "model.hops=2", "model.heads=1"], ["-decoder-self", "-encoder-self", ""], (4, 1)),
     ],
 )
 def test_a_picture_for_every_kind_of_attention(
@@ -62,7 +63,6 @@ def test_a_picture_for_every_kind_of_attention(
         for place in ("reference", "step-0000003")
         for name in pictures
     ]
-    assert len(files(run / "heatmaps")) == (2 * (len(pictures) + 1) if pictures else 0)
     assert [tuple(shape[:2]) for shape in shapes][:1] == [panels] * bool(pictures)
 
 

@@ -1,15 +1,14 @@
-"""Laws that hold for every attention × order × cell × bridge, and references for the parts.
+"""Laws that hold for every attention, order, cell and bridge, with and without self-attention.
 
-And for self-attention in encoder and decoder, with every score in every order.
+And references for the parts.
 """
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import product
 
 import pytest
 import torch
-from choices import names
+from choices import names, pairs
 from model_laws import (
     Case,
     ModelLaws,
@@ -37,11 +36,17 @@ ORDERS = {
 }
 SELF_ATTENTION = {"encoder_self_attention": True, "decoder_self_attention": True}
 TIED = {"tie_keys_values": True}
-SCORES = [name for name in names("attention") if name != "none"]
-CHOICES = [
-    *product(names("attention"), ORDERS, names("cell"), names("bridge"), [""]),
-    *product(SCORES, ORDERS, ["lstm"], ["mean"], ["self"]),
-]
+CHOICES = pairs(
+    *(names("attention"), ORDERS, names("cell"), names("bridge"), ("", "self")),
+    valid=lambda attention, order, cell, bridge, of_itself: attention != "none" or not of_itself,
+)
+CHANGES = {
+    "1": {},
+    "heads": {"heads": 2},
+    "hops": {"hops": 2},
+    "self": SELF_ATTENTION,
+    "tied": TIED | SELF_ATTENTION | {"heads": 2},
+}
 
 
 @cache
@@ -66,13 +71,9 @@ class TestRNN(ModelLaws):
     """Of models in general, for every case."""
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("normalize", names("normalize"))
-@pytest.mark.parametrize("window", names("window"))
 @pytest.mark.parametrize(
-    "changes",
-    [{}, {"heads": 2}, {"hops": 2}, SELF_ATTENTION, TIED | SELF_ATTENTION | {"heads": 2}],
-    ids=["1", "heads", "hops", "self", "tied"],
+    ("order", "normalize", "window", "changes"),
+    pairs(ORDERS, names("normalize"), names("window"), CHANGES),
 )
 def test_steps_are_the_whole_target_whatever_the_attention_is_made_of(
     order, normalize, window, changes
@@ -82,7 +83,7 @@ def test_steps_are_the_whole_target_whatever_the_attention_is_made_of(
     if window != "full":
         settings = {**settings, "window.radius": 1}
     parts = {"order": name, "normalize": normalize, "window": window}
-    model = small_rnn(settings, **parts, **changes).double().eval()
+    model = small_rnn(settings, **parts, **CHANGES[changes]).double().eval()
     source, target = sources(), targets()
     torch.testing.assert_close(decode(model, source, target), model(source, target))
 

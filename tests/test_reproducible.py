@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
 @pytest.fixture(scope="module")
 def origin(tiny, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("origin") / "first"
-    train(*tiny, "train.heatmaps=0", "attention=bahdanau", "seed=7", f"hydra.run.dir={run}")
+    train(*tiny, "attention=bahdanau", "seed=7", f"hydra.run.dir={run}")
     return run
 
 

@@ -176,7 +176,7 @@ def test_a_rate_that_a_schedule_brings_stays_with_the_run(tiny, tmp_path):
 
 def test_a_run_does_not_go_on_with_the_pieces_of_another_text(tiny, numbers, tmp_path):
     run = tmp_path / "run"
-    assert nmt("train", *tiny, "train.heatmaps=0", f"hydra.run.dir={run}").code == 0
+    assert nmt("train", *tiny, f"hydra.run.dir={run}").code == 0
     files_before = {name: (run / name).stat().st_mtime_ns for name in files(run)}
     other = tmp_path / "other"
     other.write_text((numbers / "train.de").read_text().replace("eins", "null"))

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 import torch
-from choices import choose, names
+from choices import choose, names, pairs
 from small_model import small_rnn, small_transformer
 from torch import Tensor
 
@@ -44,11 +44,10 @@ def batch() -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize(
     ("sink", "score", "normalize"),
-    [
-        (sink, score, normalize)
-        for sink, score, normalize in product(SINKS, SCORES, names("normalize"))
-        if (sink, score) != ("key", "luong_location")
-    ],
+    pairs(
+        *(SINKS, SCORES, names("normalize")),
+        valid=lambda sink, score, _: (sink, score) != ("key", "luong_location"),
+    ),
 )
 def test_a_sink_is_weighed_beside_the_keys(sink, score, normalize):
     """One query after the other, by the formula."""

@@ -10,7 +10,7 @@ from hydra._internal.utils import get_args_parser
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
-from nmt.commands.hydra_parser import accept_lazy_help
+from nmt.commands.hydra_changes import accept_lazy_help, compose_once
 from nmt.commands.paths import for_hydra
 from nmt.config.suggestion import did_you_mean, similar
 from nmt.runs.versions import version_of
@@ -22,6 +22,7 @@ def main() -> None:
     """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
     open_closed_streams()
     accept_lazy_help()
+    compose_once()
     write_what_can_be_encoded()
     clean_warnings()
     command, *words = sys.argv[1:] or [""]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, fields, make_dataclass, replace
+from functools import cache
 from pydoc import locate
 from typing import Any
 
@@ -275,8 +276,9 @@ class StudyRoot:
     job: StudyJob = field(default_factory=StudyJob)
 
 
+@cache
 def register_schema() -> None:
-    """Put the schema where the yamls' defaults lists find it."""
+    """Put the schema where the yamls' defaults lists find it, once in each process."""
     store = ConfigStore.instance()
     for name, kind in CORPORA.items():
         node = OmegaConf.structured(kind)

@@ -20,6 +20,7 @@ from nmt.runs.lifting import FORMAT, lifted
 
 LARGEST = 2**17  # bytes of a configuration; one has five thousand
 DEEPEST = 50  # of a configuration's values in values; one has five
+QUICK = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 
 
 def refuse_links(folder: Path) -> None:
@@ -63,7 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         depth = 0
-        for event in yaml.parse(text):
+        for event in yaml.parse(text, QUICK):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:

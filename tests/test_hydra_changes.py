@@ -1,12 +1,15 @@
-"""Hydra's parser where argparse checks help texts at once, as Python 3.14 does."""
+"""What is changed in Hydra."""
 
 import argparse
 from typing import Any
 
 import pytest
+from choices import CONFIGS
+from command import nmt
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 
-from nmt.commands.hydra_parser import accept_lazy_help
+from nmt.commands.hydra_changes import accept_lazy_help
 
 Arguments = argparse._ActionsContainer
 
@@ -40,3 +43,19 @@ def test_hydra_parses_where_argparse_checks_help_texts(monkeypatch):
     assert get_args_parser().parse_args(["-c", "job", "seed=2"]).overrides == ["seed=2"]
     with pytest.raises(ValueError, match="badly formed"):
         argparse.ArgumentParser().add_argument("--share", help="100%")
+
+
+def test_a_configuration_is_composed_once(monkeypatch):
+    assert not any("hydra.mode" in path.read_text() for path in CONFIGS.rglob("*.yaml"))
+    composed = []
+    real = ConfigLoaderImpl.load_configuration
+
+    def load(self, *args, **kwargs):
+        composed.append(args)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", load)
+    for words, times in (((), 1), (("hydra.mode=RUN",), 2)):
+        composed.clear()
+        assert "run=<folder>" in nmt("translate", *words).err
+        assert len(composed) == times

@@ -1,0 +1,45 @@
+"""What is changed in Hydra 1.3, in this process alone."""
+
+import argparse
+import sys
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+
+CHECK = "_check_help"  # since Python 3.14
+OTHER_YAMLS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+
+
+def accept_lazy_help() -> None:
+    """Have argparse check only help texts that are text. Changes nothing before Python 3.14.
+
+    From 3.14 on argparse reads the help text of an argument when the argument is added. Hydra's
+    parser has one help text that is an object, turned into text only when it is printed, so on 3.14
+    the parser cannot be built: "badly formed help string" (facebookresearch/hydra#3121).
+    """
+    check = getattr(argparse._ActionsContainer, CHECK, None)
+
+    def check_text(container: Any, action: argparse.Action) -> None:
+        if check and isinstance(action.help, str):
+            check(container, action)
+
+    if check and check.__name__ == CHECK:
+        setattr(argparse._ActionsContainer, CHECK, check_text)
+
+
+def compose_once() -> None:
+    """Have a command compose its configuration once: a fifth of a second less for each command.
+
+    Hydra composes the whole configuration a first time to look up hydra.mode, which our yamls do
+    not set. It still does so where somebody sets it, or brings other yamls.
+    """
+    look_up = Hydra.get_mode
+
+    def get_mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+        may_be_set = any("hydra.mode" in word for word in overrides)
+        if may_be_set or any(word.startswith(OTHER_YAMLS) for word in sys.argv):
+            return look_up(hydra, config_name, overrides)
+        return None  # what --multirun says, else RUN
+
+    if look_up.__module__ != __name__:  # once
+        Hydra.get_mode = get_mode
