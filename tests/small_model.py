@@ -9,6 +9,7 @@ from choices import CONFIGS
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.attention.place import Place
 from nmt.models.rnn import RNN
 from nmt.models.transformer import Transformer
 
@@ -99,9 +100,10 @@ def built(
 ) -> Any:
     """What builds a model for two vocabularies."""
     parts = {group: read(group, changes.pop(group, name)) for group, name in choices.items()}
-    config = OmegaConf.create({**parts, "model": read("model", model)})
+    places = {place: {} for place in Place}
+    config = OmegaConf.create({**parts, **places, "model": read("model", model)})
     for key, value in settings.items():
-        OmegaConf.update(config, key, value)
+        OmegaConf.update(config, key, value, force_add=True)
     for key, value in {**sizes, **changes}.items():
         OmegaConf.update(config, f"model.{key}", value)
     config.model.pop("defaults", None)  # Hydra's own

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from nmt.commands import help as help_texts
 from nmt.config.check import check
+from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
@@ -122,7 +123,21 @@ def test_compare_composes():
         ("model=transformer cell=gru", ["cell", "Transformer", "leave it out"]),
         ("model=transformer attention=none", ["attention=none", "model=rnn"]),
         ("model=transformer model.heads=3", ["model.heads=3", "256"]),
-        ("model=transformer model.self_attention=nope", ["attention=nope", "cosine"]),
+        ("model=transformer encoder.attention=nope", ["attention=nope", "cosine"]),
+        ("encoder.window=local_m", ["encoder.window", "model.encoder_self_attention=true"]),
+        ("encodr.window=local_m", ["encodr", "mean encoder"]),
+        ("cross.windo=local_m", ["cross.windo", "mean cross.window?", "normalize"]),
+        ("cross.window.radius=3", ["cross.window=…"]),
+        ("cross.window=local_m cross.window.radus=3", ["mean cross.window.radius?"]),
+        ("cross.heads=many", ["cross.heads=many", "a whole number"]),
+        ("cross.head_width=3", ["cross.head_width", "no such key"]),
+        ("cross.2.window=local_m", ["cross.2", "layer 1 alone"]),
+        ("model=transformer encoder.0.sink=zero", ["encoder.0", "layers 1 to 3"]),
+        ("model=transformer decoder.7.sink=zero", ["decoder.7", "layers 1 to 3"]),
+        ("model=transformer encoder.1=3", ["encoder.1 is a layer", "encoder.1.window=…"]),
+        ("model=transformer encoder.1.heads=2", ["encoder.1.heads", "give encoder.heads=2"]),
+        ("model=transformer cross.heads=3", ["cross.1", "heads=3", "256"]),
+        ("model=transformer positions=rope decoder.heads=2", ["decoder.head_width=64"]),
         ("model=transformer positions=rope attention=bahdanau", ["positions=rope", "cosine"]),
         ("model=transformer model.cell=3", ["model.cell", "width"]),
         ("model=transfomer", ["model=transfomer", "transformer_tiny"]),
@@ -243,13 +258,20 @@ def test_a_model_brings_parts_that_words_go_before():
     assert job("model=transformer_base")["residual"]["_target_"].endswith("PostNorm")
     chosen = job("model=transformer_base", "residual=pre", "attention=cosine", "attention.scale=3")
     assert chosen["residual"]["_target_"].endswith("PreNorm")
-    assert chosen["model"]["cross_attention"]["scale"] == 3
+    assert chosen["model"]["attention"]["scale"] == 3
 
 
-def test_one_kind_of_attention_can_be_another():
-    model = job("model=transformer", "model.self_attention=cosine", "attention=bahdanau")["model"]
-    assert model["self_attention"]["_target_"].endswith("Cosine")
-    assert model["cross_attention"]["_target_"].endswith("Bahdanau")
+def test_a_yaml_names_a_layer_in_quotes(tmp_path):
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    words = ["experiment=mine", "model=transformer", "--config-dir", tmp_path]
+    path.write_text("# @package _global_\nencoder:\n  2:\n    head_width: 8")
+    assert "encoder.2 is a layer" in mistake(nmt("train", *words))
+    path.write_text(
+        "# @package _global_\ndefaults:\n  - /window@encoder.2.window: local_m\n"
+        "encoder:\n  '2':\n    head_width: 8"
+    )
+    assert job(*words)["model"]["encoder"]["2"].keys() == {"window", "head_width"}
 
 
 EACH = [f"schedule={name}" for name in names("schedule")] + [
@@ -338,6 +360,8 @@ def test_help_names_keys_that_exist(command):
     elif command == "train":
         chosen = ("data=bible", "data=multi30k", "data=files", "model=transformer")
         configs = [composed(one) for one in chosen]
+        placed = ("encoder.window=local_m", "cross.2.sink=zero")
+        configs.append(composed("model=transformer", *map(as_choice, placed)))
     elif command == "compare":
         configs = [composed(config="compare")]
     elif command == "study":

@@ -7,7 +7,11 @@ import pytest
 from choices import CONFIGS
 from hydra import compose, initialize_config_dir
 
+from nmt.attention.place import CHOICES, Place
+from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
+from nmt.experiment.build import rehearse
+from nmt.training.ranks import Ranks
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,4 +47,19 @@ def test_every_term_of_the_glossary_has_a_file_and_options_that_exist():
         assert len(words) == 4, row
         assert re.search(r"\]\(\.\./nmt/[\w/]+\.py\)", where), row
         for part, key in re.findall(r"`(\w+)\.(\w+)`", where):
-            assert any(key in cfg[part] for cfg in models), f"{part}.{key}"
+            known = (
+                CHOICES if part in tuple(Place) else [one for cfg in models for one in cfg[part]]
+            )
+            assert key in known, f"{part}.{key}"
+
+
+PLACES = re.findall("^nmt train (.*)$", (ROOT / "docs/places.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", PLACES)
+def test_the_commands_for_places_can_be_typed(words):
+    register_schema()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("train", [as_choice(word) for word in words.split()])
+    rehearse(cfg, Ranks())
+    assert any(cfg[place] for place in Place)

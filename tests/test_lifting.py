@@ -42,6 +42,14 @@ def test_a_part_without_a_newer_switch_has_it_off_as_the_yaml_has(target):
         if (content := yaml.safe_load(file.read_text()))["_target_"] == target
     ]
     before: dict[str, Any] = {k: v for k, v in today.items() if k not in SINCE_4[target]}
-    key = "model" if "models" in target else "self_attention"
+    key = "model" if "models" in target else "attention"
     assert lifted({key: dict(before)}, 3)[key] == today
     assert lifted({key: dict(before)}, 4)[key] == before
+
+
+def test_scores_of_a_transformer_are_of_places_since_format_5():
+    usual, other = ({"_target_": name, "_partial_": True} for name in ("a.A", "b.B"))
+    old = {"attention": usual, "model": {"self_attention": other, "cross_attention": usual}}
+    own = {"encoder": {"attention": other}, "decoder": {"attention": other}, "cross": {}}
+    now = lifted(old, 4)
+    assert now == {"attention": usual, "model": {"attention": usual, **own}, **own}

@@ -5,6 +5,7 @@ from choices import CONFIGS
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
 from nmt.config.settings import settings
 
@@ -12,7 +13,8 @@ from nmt.config.settings import settings
 def of(*words: str) -> dict:
     register_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return settings(OmegaConf.to_container(compose("train", list(words)), resolve=True))
+        cfg = compose("train", [as_choice(word) for word in words])
+        return settings(OmegaConf.to_container(cfg, resolve=True))
 
 
 @pytest.mark.parametrize(
@@ -29,8 +31,12 @@ def of(*words: str) -> dict:
         (["schedule=noam"], {"schedule": "noam", "optimizer": "adam", "optimizer.lr": 1.0}),
         (["schedule=wsd"], {"schedule": "wsd", "optimizer.lr": 0.002, "train.keep_best": 1}),
         (
-            ["model=transformer", "+attention@model.self_attention=luong_dot"],
-            {"attention": "scaled_dot", "model.self_attention": "luong_dot"},
+            ["model=transformer", "encoder.attention=luong_dot", "cross.heads=2"],
+            {"attention": "scaled_dot", "encoder.attention": "luong_dot", "cross.heads": 2},
+        ),
+        (
+            ["model=transformer", "cross.window=local_m", "cross.2.window=full"],
+            {"cross.window": "local_m", "cross.window.radius": 10, "cross.2.window": "full"},
         ),
     ],
 )
@@ -41,8 +47,10 @@ def test_parts_have_the_names_of_their_yamls(words, expected):
 
 
 def test_a_shared_part_is_named_once_and_what_is_only_shown_not_at_all():
-    found = of("model=transformer", "train.heatmaps=7", "cache=/tmp/x")
+    found = of("model=transformer", "train.heatmaps=7", "cache=/tmp/x", "cross.window=full")
 
-    assert not any(key.startswith(("model.self_attention", "model.positions")) for key in found)
+    shared = ("model.positions", "model.cross", "cross")
+    assert not any(key.startswith(shared) for key in found)
+    assert "model.attention" not in found
     assert not {"cache", "train.heatmaps", "train.log_every"} & found.keys()
     assert "train.max_minutes" not in found, "null"

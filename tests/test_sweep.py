@@ -8,7 +8,7 @@ import pytest
 from command import files, mistake, nmt
 
 from nmt.commands.sweep import fixed_keys
-from nmt.config.grammar import as_choice
+from nmt.config.places import as_choice
 from nmt.config.schema import swept
 from nmt.training.room import only_one
 from nmt.training.trainer import Trainer
@@ -24,9 +24,9 @@ from nmt.training.trainer import Trainer
         ([], ["lr=0.1"], "lr=0.1"),  # the space of a sweeper, which nobody typed
         (["a=1,2"], ["a=" + 300 * "x"], "7"),
         (
-            ["model.self_attention=cosine,luong_dot"],
-            ["+attention@model.self_attention=luong_dot"],
-            "model.self_attention=luong_dot",
+            ["encoder.2.window=full,local_m", "cross.heads=1,2"],
+            ["+window@encoder.2.window=local_m", "++cross.heads=2"],
+            "encoder.2.window=local_m,cross.heads=2",
         ),
     ],
 )

@@ -325,9 +325,7 @@ def test_every_attention_is_on_record():
 
 
 def test_self_and_source_target_attention_can_differ():
-    settings = {
-        "model.cross_attention": {"_target_": "nmt.attention.cosine.Cosine", "_partial_": True}
-    }
+    settings = {"cross.attention": {"_target_": "nmt.attention.cosine.Cosine", "_partial_": True}}
     model = small_transformer(settings, attention="luong_dot")
     kinds = {
         kind: {type(one.attention.score).__name__ for one in found}

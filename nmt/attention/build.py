@@ -1,5 +1,6 @@
 """From the choices of the configuration to something that attends."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Normalizer, Softmax
+from nmt.attention.place import Place
 from nmt.attention.score import Score
 from nmt.attention.sink import NoSink, Sink
 from nmt.attention.window import Full, Window
@@ -31,13 +33,16 @@ def build_attention(
     head_width: int | None = None,
     turn: Turn | None = None,
     tie_keys_values: bool = False,
+    place: Place = Place.CROSS,
+    layer: int = 1,
 ) -> Attend:
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
     `normalize` makes a normalizer for a number of heads, and `sink` a sink. One head is attention
     itself, without projections, unless `project` says otherwise. `head_width`, `turn` and
-    `tie_keys_values` as MultiHead takes them. UserError where the choices have no meaning together.
+    `tie_keys_values` as MultiHead takes them. A part whose constructor has a parameter `place` or
+    `layer` is told where it is. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -46,18 +51,20 @@ def build_attention(
     if project and _makes(score, FixedContext):
         raise UserError(
             "attention=none has no meaning in a Transformer or in an RNN's self-attention, where a "
-            "score must weigh: choose another attention=, or model=rnn with "
+            "score must weigh: choose another attention=, or one for self-attention alone, "
+            "encoder.attention= decoder.attention=; or model=rnn with "
             "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
     if _makes(score, FixedContext):
         _refuse_without_attention(normalize, window, sink, heads, hops, tie_keys_values)
         return FixedContext(value_width)
+    told = partial(_told, place=place, layer=layer)
     attention = partial(
         Attention,
-        score=score,
-        normalize=partial(normalize, heads),
-        window=window,
-        sink=partial(sink, heads),
+        score=told(score),
+        normalize=partial(told(normalize), heads),
+        window=told(window),
+        sink=partial(told(sink), heads),
         dropout=dropout,
     )
     attend: Attend = (
@@ -69,6 +76,12 @@ def build_attention(
         else attention(query_width, key_width, value_width)
     )
     return Hops(attend, query_width, hops) if hops > 1 else attend
+
+
+def _told(make: Callable[..., Any], **where: str | int) -> Callable[..., Any]:
+    """Tell a part where it is, as far as it asks."""
+    asked = inspect.signature(make).parameters
+    return partial(make, **{name: value for name, value in where.items() if name in asked})
 
 
 def _makes(factory: Callable[..., object], kind: type) -> bool:

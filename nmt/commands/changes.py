@@ -7,14 +7,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.config.check import explain, targets
 from nmt.config.grammar import parsed
-from nmt.config.settings import shared_part
+from nmt.config.places import is_placed
+from nmt.config.settings import part_at
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 
 
 def is_choice(cfg: DictConfig, key: str) -> bool:
     """Tell whether a key is that of a part, or of several settings, and not of one value."""
-    return (config_folder() / key).is_dir() or isinstance(OmegaConf.select(cfg, key), DictConfig)
+    group = part_at(key) if is_placed(key) else key
+    return (config_folder() / group).is_dir() or isinstance(OmegaConf.select(cfg, key), DictConfig)
 
 
 def with_values(cfg: DictConfig, words: list[str]) -> DictConfig:
@@ -37,7 +39,9 @@ def with_values(cfg: DictConfig, words: list[str]) -> DictConfig:
 def everywhere(cfg: DictConfig, key: str) -> Iterator[str]:
     """Yield every place that has what a key changes: model.attention is the attention."""
     yield key
+    if is_placed(key):
+        yield f"model.{key}"
     part, _, rest = key.partition(".")
     for path in targets(cfg):
-        if path != part and shared_part(path) == part and OmegaConf.select(cfg, path) == cfg[part]:
+        if path == f"model.{part}" and OmegaConf.select(cfg, path) == cfg[part]:
             yield f"{path}.{rest}"

@@ -51,6 +51,9 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   model.width=128                 of a Transformer
   model.dropout=0.3               the share of numbers that training drops
   model.heads=4 model.hops=2      of the attention
+  encoder.window=local_m          attention, normalize, window, sink, heads, hops of one
+  cross.2.sink=zero               place, or of a layer of it: encoder and decoder (their
+                                  self-attention), cross (source-target)
   optimizer.lr=1e-3               the highest learning rate; the factor of schedule=noam
   train.max_steps=5000            updates; or train.max_minutes=15, or
                                   train.max_epochs=20, or train.max_pieces=3500000

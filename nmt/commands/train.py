@@ -15,7 +15,7 @@ from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
-from nmt.config.grammar import as_choice
+from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from nmt.comparison.runs import Run
 from nmt.config.check import PARTS
-from nmt.config.settings import Setting, shared_part
+from nmt.config.places import wider
+from nmt.config.settings import Setting
 from nmt.errors import UserError
 
 Identity = dict[str, Setting]
@@ -69,8 +70,8 @@ class Naming:
 
 
 def value_of(identity: Identity, key: str) -> Setting:
-    """Return what stands at a key: where a part is shared, what it is shared with; else "none"."""
-    return identity.get(key, identity.get(shared_part(key), "none"))
+    """Return what stands at a key, or holds there as it holds everywhere; else "none"."""
+    return next((identity[one] for one in (key, *wider(key)) if one in identity), "none")
 
 
 def implies(part: str, key: str, identities: Sequence[Identity]) -> bool:

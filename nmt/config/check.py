@@ -5,9 +5,8 @@ knows, so the keys of each are bound to its signature here.
 """
 
 import inspect
-import pydoc
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -22,56 +21,15 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from nmt.attention.place import CHOICES, OF_LAYERS, Place
 from nmt.config.grammar import with_quotes
-from nmt.config.settings import shared_part
+from nmt.config.kinds import KINDS, REST, find_class, given_to
+from nmt.config.settings import part_at
 from nmt.config.suggestion import did_you_mean, similar, similar_keys
 from nmt.errors import UserError
 
-SCORE = {"query_width", "key_width", "value_width"}
-# What the program itself gives to the parts, by the part's name.
-GIVEN = {
-    "model": {"source_vocabulary", "target_vocabulary"},
-    "cell": {"input_width", "width", "feed_width"},
-    "bridge": {"encoder_width", "state_width"},
-    "order": {
-        *("input_width", "width", "num_layers", "cell", "attend", "self_attend"),
-        *("readout_width", "dropout"),
-    },
-    "attention": SCORE,
-    "self_attention": SCORE,
-    "cross_attention": SCORE,
-    "normalize": {"heads"},
-    "window": {"query_width"},
-    "sink": {"heads", "score", "value_width"},
-    "positions": {"width", "head_width"},
-    "feed_forward": {"width", "inner", "dropout"},
-    "residual": {"width", "norm", "dropout"},
-    "norm": {"width"},
-    "optimizer": {"params"},
-}
-# What may stand at the key of a part: classes of these, or of these modules.
-KINDS = {
-    "data": ("nmt.data.corpus.Corpus",),
-    "model": ("nmt.models.seq2seq.Seq2Seq",),
-    "cell": ("nmt.models.recurrent.Recurrent",),
-    "bridge": ("nmt.models.bridge.Bridge",),
-    "order": ("nmt.models.decoder.Decoder",),
-    "attention": ("nmt.attention.score.Score", "nmt.attention.none.FixedContext"),
-    "normalize": ("nmt.attention.normalize.Normalizer",),
-    "window": ("nmt.attention.window.Window",),
-    "sink": ("nmt.attention.sink.Sink",),
-    "positions": ("nmt.models.positions.Positions",),
-    "feed_forward": ("nmt.models.feed_forward.FeedForward",),
-    "residual": ("nmt.models.residual.Residual",),
-    "norm": ("nmt.models.norm",),
-    "consistency": ("nmt.training.consistency",),
-    "guide": ("nmt.alignment.guide.LinkSource",),
-    "optimizer": ("torch.optim.Optimizer",),
-    "schedule": ("nmt.training.schedule.Schedule",),
-}
 # Parts that some models have and others have not.
 PARTS = ("cell", "bridge", "order", "positions", "feed_forward", "residual", "norm")
-REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 WORDS: dict[type, str] = {
     int: "a whole number",
     float: "a number",
@@ -96,6 +54,7 @@ def check(cfg: DictConfig) -> None:
         if part in KINDS and value and not built:
             raise UserError(f"{part} has no _target_, which says what is built: choose {part}=…")
     check_parts(cfg)
+    check_places(cfg)
     for path in targets(cfg):
         check_target(path, OmegaConf.select(cfg, path))
 
@@ -139,7 +98,7 @@ def check_target(path: str, node: DictConfig) -> None:
     settings: Any = OmegaConf.to_container(node, resolve=True)
     name = str(settings.pop("_target_"))
     target = find_class(path, name)
-    given = GIVEN.get(path.rpartition(".")[2], set())
+    given = given_to(part_at(path))
     if settings.pop("_partial_", False) != bool(given):
         raise UserError(f"{path}: {name} needs _partial_: {str(bool(given)).lower()}")
     taken = {
@@ -150,6 +109,8 @@ def check_target(path: str, node: DictConfig) -> None:
     for key, value in settings.items():
         if key not in taken:
             raise no_such_key(f"{path}.{key}", node, taken)
+        if get_origin(taken[key].annotation) is Mapping:
+            continue  # choices of a place, see check_places
         if isinstance(value, dict) and "_target_" not in value:
             raise UserError(f"{path}.{key} has no _target_, which says what is built")
         if not fits(value, taken[key].annotation):
@@ -160,33 +121,48 @@ def check_target(path: str, node: DictConfig) -> None:
             raise UserError(f"{path}.{key} is missing: {target.__qualname__} needs it")
 
 
-def find_class(path: str, name: str) -> type:
-    """Return the class that ``_target_`` names.
+def check_places(cfg: DictConfig) -> None:
+    """Refuse choices of single places and layers that their attention does not have."""
+    if not cfg.get("model"):
+        return
+    parameters = inspect.signature(find_class("model", str(cfg.model["_target_"]))).parameters
+    taken = {key: parameters[key] for key in CHOICES if key in parameters}
+    for place in (*Place, *(f"model.{place}" for place in Place)):
+        node = OmegaConf.select(cfg, place)
+        if node is None:
+            continue
+        if not isinstance(node, DictConfig):
+            raise UserError(
+                f"{place}={node}: {place} has {', '.join(taken)}, and numbers of layers"
+            )
+        check_choices(place, node, taken)
 
-    Only parts are built, our own and torch's optimizers, each in its place: a configuration may
-    come with a run folder from anywhere, and must not call what it likes.
-    """
-    part = shared_part(path)
-    if part not in KINDS:
-        raise UserError(f"{path}._target_={name}: nothing is built there")
-    try:
-        target = pydoc.locate(name) if name.startswith(("nmt.", "torch.optim.")) else None
-    except pydoc.ErrorDuringImport as error:
-        raise UserError(f"{path}._target_={name}: {error}") from error
-    if not isinstance(target, type) or inspect.isabstract(target) or not is_kind(part, target):
-        raise UserError(f"{path}._target_={name} is no class of nmt or torch.optim for {part}")
-    return target
 
-
-def is_kind(part: str, target: type) -> bool:
-    """Tell whether a class is one of those that may stand at the key of a part."""
-    kinds = ((kind, pydoc.locate(kind)) for kind in KINDS[part])
-    return any(
-        issubclass(target, kind)
-        if isinstance(kind, type)
-        else f"{target.__module__}.".startswith(f"{name}.")
-        for name, kind in kinds
-    )
+def check_choices(
+    path: str, node: DictConfig, taken: dict[str, inspect.Parameter], of_layer: bool = False
+) -> None:
+    """Refuse choices of a place, or of one of its layers, that are not ``taken``."""
+    for key, value in node.items():
+        if str(key).isdecimal() and not of_layer:
+            if not isinstance(key, str) or not isinstance(value, DictConfig):
+                raise UserError(
+                    f"{path}.{key} is a layer: type {path}.{key}.window=… for a choice, and write "
+                    f"its number in quotes in a yaml: '{key}':"
+                )
+            check_choices(f"{path}.{key}", value, taken, of_layer=True)
+        elif key not in taken:
+            raise no_such_key(f"{path}.{key}", node, taken)
+        elif of_layer and key not in OF_LAYERS:
+            raise UserError(
+                f"{path}.{key}: the layers of a place all have the same {key}: give "
+                f"{path.rpartition('.')[0]}.{key}={value}"
+            )
+        elif isinstance(value, DictConfig):
+            if "_target_" not in value:
+                raise UserError(f"{path}.{key} is chosen as a whole: {path}.{key}=…")
+        elif value is not None and not fits(value, taken[str(key)].annotation):
+            asked = in_words(f"{path}.{key}", taken[str(key)].annotation)
+            raise UserError(f"{path}.{key}={value}: must be {asked}")
 
 
 def fits(value: Any, annotation: Any) -> bool:

@@ -22,14 +22,6 @@ def is_quoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
 
 
-def as_choice(word: str) -> str:
-    """`model.self_attention=cosine` in Hydra's words: a choice of configs/attention put there."""
-    found = re.fullmatch(r"model\.(self|cross)_attention=([a-z]\w*(?:,[a-z]\w*)*)", word)
-    if not found or found[2] == "null":
-        return word
-    return f"+attention@model.{found[1]}_attention={found[2]}"
-
-
 def parsed(word: str) -> tuple[str, Any]:
     """Return key and value of a KEY=VALUE word.
 

@@ -102,6 +102,9 @@ class Root:
     normalize: Any = None
     window: Any = None
     sink: Any = None
+    encoder: Any = field(default_factory=dict)  # other choices for the attentions of one place
+    decoder: Any = field(default_factory=dict)
+    cross: Any = field(default_factory=dict)
     positions: Any = None
     feed_forward: Any = None
     residual: Any = None

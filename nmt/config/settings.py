@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from nmt.config.places import wider
 from nmt.config.yamls import config_folder
 
 Setting = str | int | float | bool
@@ -45,16 +46,27 @@ def below(key: str, value: Any, config: dict[str, Any]) -> dict[str, Setting]:
     if "_target_" in value:
         found[key] = choice(key, value)
     for name, child in value.items():
-        shared = isinstance(child, dict) and config.get(shared_part(name)) == child
+        path = f"{key}.{name}"
+        shared = isinstance(child, dict) and inherited(path, config) == child
         if name not in HIDDEN and not shared:
-            found |= below(f"{key}.{name}", child, config)
+            found |= below(path, child, config)
     return found
 
 
-def shared_part(key: str) -> str:
-    """Name the part that stands at a key unless it is given: attention for self_attention."""
-    name = key.rpartition(".")[2]
-    return "attention" if name.endswith("_attention") else name
+def inherited(key: str, config: dict[str, Any]) -> Any:
+    """Return what a part's key has where nothing is chosen for it: model.window, as window."""
+    for one in (*wider(key), part_at(key)):
+        value: Any = config
+        for name in one.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            return value
+    return None
+
+
+def part_at(key: str) -> str:
+    """Name the part that a key is of: window for model.window and encoder.2.window."""
+    return key.rpartition(".")[2]
 
 
 def choice(key: str, node: dict[str, Any]) -> str:
@@ -62,7 +74,7 @@ def choice(key: str, node: dict[str, Any]) -> str:
     target = str(node["_target_"])
     fitting = [
         (sum(node.get(name) == value for name, value in content.items()), name)
-        for name, content in yamls(shared_part(key)).items()
+        for name, content in yamls(part_at(key)).items()
         if content.get("_target_") == target
     ]
     if fitting:

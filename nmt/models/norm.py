@@ -3,14 +3,18 @@
 from torch import nn
 
 
-class LayerNorm(nn.LayerNorm):
+class Norm(nn.Module):
+    """One of torch's norms, over a last axis of ``width`` numbers."""
+
+    def __init__(self, width: int, **options: float) -> None:
+        super().__init__(width, **options)
+
+
+class LayerNorm(Norm, nn.LayerNorm):
     """(x - mean) / deviation · g + b over the last axis. Ba et al. 2016, eq. 4."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width)
 
-
-class RMSNorm(nn.RMSNorm):
+class RMSNorm(Norm, nn.RMSNorm):
     """x / √(mean of squares) · g over the last axis. Zhang and Sennrich 2019, eq. 4."""
 
     def __init__(self, width: int) -> None:

@@ -1,15 +1,16 @@
 """The recurrent encoder-decoder with attention (Bahdanau et al. 2015; Luong et al. 2015)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
-from nmt.attention.build import build_attention
+from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
+from nmt.attention.place import Place
 from nmt.attention.score import Score
 from nmt.attention.sink import NoSink, Sink
 from nmt.attention.sizes import check_sizes
@@ -51,6 +52,8 @@ class RNN(Seq2Seq):
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
         order: ``BahdanauDecoder`` or ``LuongDecoder``.
         attention, normalize, window, sink: see :mod:`nmt.attention`.
+        encoder, decoder, cross: other choices for the self-attention of a side and for the
+            source-target attention, see :mod:`nmt.attention.choices`.
     """
 
     def __init__(
@@ -83,8 +86,11 @@ class RNN(Seq2Seq):
         normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
         sink: Callable[..., Sink] = NoSink,
+        encoder: Own = NOTHING,
+        decoder: Own = NOTHING,
+        cross: Own = NOTHING,
     ) -> None:
-        super().__init__()
+        super().__init__(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
         check_sizes(
             embedding_width=embedding_width,
             encoder_width=encoder_width,
@@ -114,19 +120,26 @@ class RNN(Seq2Seq):
             word_dropout,
             scale=embedding_width**0.5 if scale_embeddings else 1.0,
         )
-        make = partial(
-            build_attention,
-            score=attention,
-            normalize=normalize,
-            window=window,
-            sink=sink,
-            heads=heads,
-            dropout=attention_dropout,
-            tie_keys_values=tie_keys_values,
-        )
+        shared = {
+            "attention": attention,
+            "normalize": normalize,
+            "window": window,
+            "sink": sink,
+            "heads": heads,
+            "hops": hops,
+            "tie_keys_values": tie_keys_values,
+        }
+        own = {Place.ENCODER: encoder, Place.DECODER: decoder, Place.CROSS: cross}
+        self_attention = {
+            Place.ENCODER: encoder_self_attention,
+            Place.DECODER: decoder_self_attention,
+        }
+        choices = Choices(shared, own)
+        check_places(choices, self_attention)
 
-        def self_attend(width: int) -> Attend:
-            return make(width, width, width, project=True)
+        def self_attend(place: Place, width: int) -> Attend:
+            options = {"hops": 1, "project": True, "dropout": attention_dropout}
+            return choices.build(place, 1, width, width, width, **options)
 
         self.encoder = Encoder(
             embedding_width,
@@ -135,15 +148,10 @@ class RNN(Seq2Seq):
             bidirectional,
             cell,
             dropout,
-            self_attend if encoder_self_attention else None,
+            partial(self_attend, Place.ENCODER) if encoder_self_attention else None,
         )
-        attend = make(decoder_width, self.encoder.width, self.encoder.width, hops=hops)
-        if tie_keys_values and not (heads > 1 or encoder_self_attention or decoder_self_attention):
-            raise UserError(
-                "model.tie_keys_values=true has no meaning with model.heads=1, which projects "
-                "nothing: keys and values are the same states, K = V already. Leave it out, or "
-                "choose model.heads=2 or more"
-            )
+        widths = decoder_width, self.encoder.width, self.encoder.width
+        attend = choices.build(Place.CROSS, 1, *widths, dropout=attention_dropout)
         self.decoder = order(
             input_width=embedding_width,
             width=decoder_width,
@@ -152,7 +160,9 @@ class RNN(Seq2Seq):
             attend=attend,
             readout_width=readout,
             dropout=dropout,
-            self_attend=self_attend(decoder_width) if decoder_self_attention else None,
+            self_attend=(
+                self_attend(Place.DECODER, decoder_width) if decoder_self_attention else None
+            ),
         )
         self.attend = attend
         state_width = self.decoder.cells[0].state_width
@@ -197,3 +207,26 @@ class RNN(Seq2Seq):
             Kind.DECODER: self.decoder.self_attend,
         }
         return {kind: [attend] for kind, attend in found.items() if attend is not None}
+
+
+def check_places(choices: Choices, self_attention: Mapping[Place, bool]) -> None:
+    """Raise UserError for choices in a place that has no such attention, or no use for them."""
+    for place, there in self_attention.items():
+        if choices.own[place] and not there:
+            raise UserError(
+                f"{place}.{next(iter(choices.own[place]))} is for the self-attention of the "
+                f"{place}, which this RNN does not have: add model.{place}_self_attention=true, or "
+                "choose for cross, which is its source-target attention"
+            )
+    for place in Place:
+        choices.check_layers(place, 1)
+    projected = [place for place, there in self_attention.items() if there]
+    if choices.at(Place.CROSS)["heads"] > 1:
+        projected.append(Place.CROSS)
+    tied = [place for place in Place if choices.at(place)["tie_keys_values"]]
+    if tied and not set(tied) & set(projected):
+        raise UserError(
+            "model.tie_keys_values=true has no meaning with model.heads=1, which projects "
+            "nothing: keys and values are the same states, K = V already. Leave it out, or "
+            "choose model.heads=2 or more"
+        )

@@ -24,10 +24,16 @@ class Seq2Seq(nn.Module, ABC):
     while a sentence is decoded and has no beam axis; the tensors of the state are (B,K,...), K
     being the hypotheses of a sentence. :meth:`step` and :meth:`forward` are two roads to the same
     numbers.
+
+    Args:
+        source_vocabulary, target_vocabulary: numbers of pieces.
     """
 
     output: nn.Linear
     reads_padding: bool = False  # whether padding changes what it says, which it should not
+
+    def __init__(self, *, source_vocabulary: int, target_vocabulary: int) -> None:
+        super().__init__()
 
     @abstractmethod
     def encode(self, source: Tensor) -> Any:

@@ -15,15 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
-from nmt.attention.build import build_attention
+from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
+from nmt.attention.place import Place
 from nmt.attention.score import Score
 from nmt.attention.sink import NoSink, Sink
 from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
-from nmt.errors import at_least, share
+from nmt.errors import UserError, at_least, share
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.feed_forward import FeedForward
 from nmt.models.positions import Positions
@@ -78,8 +79,9 @@ class Transformer(Seq2Seq):
             learns to copy them. It is there to see what the mask is for.
         padding_mask: false: padding is read like words. To see what the mask is for.
         positions, feed_forward, residual, norm: see the modules of these names.
-        self_attention, cross_attention: the scores of self- and source-target attention.
-        normalize, window, sink: of all attentions, see :mod:`nmt.attention`.
+        attention, normalize, window, sink: of all attentions, see :mod:`nmt.attention`.
+        encoder, decoder, cross: other choices for the self-attention of a side and for the
+            source-target attention, see :mod:`nmt.attention.choices`.
     """
 
     def __init__(
@@ -108,13 +110,15 @@ class Transformer(Seq2Seq):
         feed_forward: Callable[[int, int, float], FeedForward],
         residual: Callable[[int, Norm, float], Residual],
         norm: Norm,
-        self_attention: Callable[..., Score],
-        cross_attention: Callable[..., Score],
+        attention: Callable[..., Score],
         normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
         sink: Callable[..., Sink] = NoSink,
+        encoder: Own = NOTHING,
+        decoder: Own = NOTHING,
+        cross: Own = NOTHING,
     ) -> None:
-        super().__init__()
+        super().__init__(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
         at_least(1, {"model.heads": heads})
         check_sizes(
             width=width,
@@ -142,32 +146,48 @@ class Transformer(Seq2Seq):
         self.width = width
         self.reads_padding = not padding_mask
         self.positions = positions(width, head_width or width // heads)
-        make = partial(
-            build_attention,
-            width,
-            width,
-            width,
-            normalize=normalize,
-            window=window,
-            sink=sink,
-            heads=heads,
-            hops=hops,
-            dropout=attention_dropout,
-            project=True,
-            head_width=head_width,
-            tie_keys_values=tie_keys_values,
-        )
-        turn = self.positions.turn if self.positions.turns else None
-        self_attend = partial(make, score=self_attention, turn=turn)
-        cross_attend = partial(make, score=cross_attention)
+        shared = {
+            "attention": attention,
+            "normalize": normalize,
+            "window": window,
+            "sink": sink,
+            "heads": heads,
+            "head_width": head_width,
+            "hops": hops,
+            "tie_keys_values": tie_keys_values,
+        }
+        own = {Place.ENCODER: encoder, Place.DECODER: decoder, Place.CROSS: cross}
+        choices = Choices(shared, own)
+        for place in Place:
+            layers = encoder_layers if place == Place.ENCODER else decoder_layers
+            choices.check_layers(place, layers)
+
+        def attend(place: Place, layer: int) -> Attend:
+            turns = self.positions.turns and place != Place.CROSS
+            if turns:
+                self.check_turn(place, layer, **choices.at(place, layer))
+            return choices.build(
+                *(place, layer, width, width, width),
+                project=True,
+                turn=self.positions.turn if turns else None,
+                dropout=attention_dropout,
+            )
+
         around = partial(residual, width, norm, dropout)
         inner = partial(feed_forward, width, feed_forward_width, feed_forward_dropout)
         self.encoder = Stack[EncoderLayer](
-            EncoderLayer(self_attend, inner, around) for _ in range(encoder_layers)
+            EncoderLayer(partial(attend, Place.ENCODER, layer), inner, around)
+            for layer in range(1, encoder_layers + 1)
         )
         self.decoder = Stack[DecoderLayer](
-            DecoderLayer(self_attend, cross_attend, inner, around, causal_mask)
-            for _ in range(decoder_layers)
+            DecoderLayer(
+                partial(attend, Place.DECODER, layer),
+                partial(attend, Place.CROSS, layer),
+                inner,
+                around,
+                causal_mask,
+            )
+            for layer in range(1, decoder_layers + 1)
         )
         normed = self.encoder[0].around_attention.leaves_normed
         self.encoder_norm = nn.Identity() if normed else norm(width)
@@ -178,6 +198,18 @@ class Transformer(Seq2Seq):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+
+    def check_turn(
+        self, place: Place, layer: int, *, heads: int, head_width: int | None, **_: object
+    ) -> None:
+        """Raise UserError for heads of another width than those that positions turn."""
+        found = head_width or self.width // max(heads, 1)
+        if found != self.positions.head_width:
+            raise UserError(
+                f"{place}.{layer}: heads are {found} wide, and positions=rope turns those of "
+                f"{self.positions.head_width}, as model.heads= and model.head_width= say. Give "
+                f"{place}.head_width={self.positions.head_width} too, or other positions="
+            )
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Source ids (B,S), padded with 0 -> the encoder's states (B,S,D) and their mask (B,S)."""

@@ -53,8 +53,9 @@ def after_training(run: Path) -> list[str]:
 
 
 def attends(run: Path) -> bool:
-    """Tell whether a run has attention, by its configuration."""
-    return settings(stored_config(run)).get("attention") != "none"
+    """Tell whether a run has source-target attention, by its configuration."""
+    found = settings(stored_config(run))
+    return found.get("cross.attention", found.get("attention")) != "none"
 
 
 def tensorboard(folder: Path) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
-FORMAT = 4  # that is written; 0: before formats had numbers
+FORMAT = 5  # that is written; 0: before formats had numbers
 
 # Switches of format 4, by what has them; before, it was as with false.
 SINCE_4 = {
@@ -31,7 +31,24 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
         for node in (*parts(config, "attention"), *parts(config, "model")):
             for key in SINCE_4.get(str(node.get("_target_")), ()):
                 node.setdefault(key, False)
+    if number < 5:
+        place_scores(config)
     return config
+
+
+def place_scores(config: dict[str, Any]) -> None:
+    """Name the scores of a Transformer as format 5 does: one, and others for single places.
+
+    Before, it had one for self-attention and one for source-target attention.
+    """
+    model = config.get("model") or {}
+    if "self_attention" not in model:
+        return
+    own, across = model.pop("self_attention"), model.pop("cross_attention")
+    usual = model["attention"] = config.get("attention") or own
+    for place, score in {"encoder": own, "decoder": own, "cross": across}.items():
+        for node in (config, model):
+            node[place] = {} if score == usual else {"attention": score}
 
 
 def parts(node: Any, name: str) -> Iterator[dict[str, Any]]:

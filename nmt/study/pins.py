@@ -13,7 +13,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.config.grammar import as_choice
+from nmt.config.places import as_choice
 from nmt.config.study import Study
 from nmt.errors import UserError
 from nmt.runs.files import write
