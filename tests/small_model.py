@@ -10,10 +10,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.attention.place import Place
+from nmt.laws.model import SOURCE_VOCABULARY, TARGET_VOCABULARY
 from nmt.models.rnn import RNN
 from nmt.models.transformer import Transformer
 
-SOURCE_VOCABULARY, TARGET_VOCABULARY = 23, 29
 CHOICES = {
     "cell": "lstm",
     "bridge": "last",

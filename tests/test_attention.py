@@ -3,7 +3,7 @@
 import pytest
 import torch
 from choices import choose, names, pairs
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
@@ -15,10 +15,11 @@ from nmt.attention.hops import Hops
 from nmt.attention.mask import causal_mask, padding_mask
 from nmt.attention.none import FixedContext
 from nmt.errors import UserError
+from nmt.laws import case as laws
+from nmt.laws.attention import LAWS
+from nmt.laws.case import KEY, LENGTHS, QUERY, VALUE, B, S, T
+from nmt.laws.score import LAWS as SCORE_LAWS
 
-B, T, S = 3, 5, 7
-QUERY, KEY, VALUE = 6, 10, 4  # widths
-LENGTHS = (7, 4, 1)
 SCORES = [name for name in names("attention") if name != "none"]
 ALIKE = {"cosine", "luong_dot", "scaled_dot"}  # scores that need query and key of one width
 
@@ -40,28 +41,16 @@ def build(
     return attend.double().eval()
 
 
-class Case:
+class Case(laws.Case):
     """One combination, and a padded batch for it."""
 
     def __init__(self, score, normalize, window, heads, hops):
-        torch.manual_seed(1)
-        self.attend = build(score, normalize, window, heads, hops)
-        self.sums_to_one = choose("normalize", normalize)().sums_to_one
         key_width = QUERY if score in ALIKE and heads == 1 else KEY
-        self.query = torch.randn(B, T, QUERY, dtype=torch.float64)
-        self.keys = torch.randn(B, S, key_width, dtype=torch.float64)
-        self.values = torch.randn(B, S, VALUE, dtype=torch.float64)
-        self.mask = (torch.arange(S) < torch.tensor(LENGTHS)[:, None])[:, None]  # (B,1,S)
-        self.position = torch.arange(T)
 
-    def __call__(self) -> Tensor:
-        memory = self.attend.remember(self.keys, self.values)
-        return self.attend(self.query, *memory, self.mask, self.position)
+        def make(*widths: int) -> Attend:
+            return build(score, normalize, window, heads, hops, widths)
 
-    def weights(self) -> list[Tensor]:
-        with record_attention(self.attend) as weights:
-            self()
-        return [w for of_one in weights.values() for w in of_one]
+        super().__init__(make, key_width)
 
 
 # Every score with the softmax, and every normalizer with a score of each shape.
@@ -81,119 +70,15 @@ def case(request) -> Case:
 # The laws
 
 
-def test_weights_are_a_distribution_over_the_keys_in_sight(case):
-    weights = case.weights()
-    assert weights
-    for w in weights:
-        hidden = ~case.mask if w.dim() == 3 else ~case.mask[:, None]
-        total = w.sum(-1)
-        assert (w >= 0).all()
-        assert (w[hidden.expand_as(w)] == 0).all()
-        if case.sums_to_one:
-            assert (total > 0).all()
-            assert (total <= 1 + 1e-6).all()
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_law(case, law):
+    law(case)
 
 
-@pytest.mark.parametrize("window", names("window"))
-@pytest.mark.parametrize(("score", "normalize"), dict.fromkeys(KINDS))
-def test_context_is_the_values_weighed(score, normalize, window):
-    case = Case(score, normalize, window, 1, 1)
-    torch.testing.assert_close(case(), case.weights()[0] @ case.values)
-
-
-def test_fast_road_is_the_plain_road(case):
-    fast = case()
-    with record_attention(case.attend):
-        plain = case()
-    torch.testing.assert_close(fast, plain)
-    assert fast.shape == (B, T, case.attend.width)
-
-
-def test_a_sentence_alone_is_the_sentence_in_a_padded_batch(case):
-    together = case()
-    for i, length in enumerate(LENGTHS):
-        memory = case.attend.remember(
-            case.keys[i : i + 1, :length], case.values[i : i + 1, :length]
-        )
-        mask = torch.ones(1, 1, length, dtype=torch.bool)
-        alone = case.attend(case.query[i : i + 1], *memory, mask, case.position)
-        torch.testing.assert_close(alone[0], together[i])
-
-
-def test_queries_at_once_are_queries_one_by_one(case):
-    at_once = case()
-    memory = case.attend.remember(case.keys, case.values)
-    for t in range(T):
-        one = case.attend(case.query[:, t : t + 1], *memory, case.mask, torch.tensor(t))
-        torch.testing.assert_close(one[:, 0], at_once[:, t])
-
-
-def test_memory_can_be_reordered_by_its_first_axis(case):
-    prepared, values = case.attend.remember(case.keys, case.values)
-    kept = torch.tensor([2, 0])
-    some = case.attend(
-        case.query[kept], prepared[kept], values[kept], case.mask[kept], case.position
-    )
-    torch.testing.assert_close(some, case()[kept])
-
-
-def test_gradients_reach_every_parameter_and_input(case):
-    case.attend.train()
-    for x in (case.query, case.keys, case.values):
-        x.requires_grad_()
-    out = case()
-    (out * torch.randn_like(out)).sum().backward()
-    for name, parameter in case.attend.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-    assert case.query.grad.isfinite().all()
-    assert case.values.grad.any()
-    assert not case.values.grad[~case.mask[:, 0]].any()
-    if case.keys.grad is not None:  # luong_location reads no keys
-        assert case.keys.grad.isfinite().all()
-        assert not case.keys.grad[~case.mask[:, 0]].any()
-
-
-def test_autocast_computes_weights_in_float32(case):
-    case.attend.float().train()
-    case.query, case.values = case.query.float(), case.values.float().requires_grad_()
-    case.keys = case.keys.float()
-    with torch.autocast("cpu", torch.bfloat16):
-        out = case()
-        weights = case.weights()
-        out.float().sum().backward()
-    assert out.isfinite().all()
-    assert all(w.dtype == torch.float32 for w in weights)
-    assert all(x.grad.isfinite().all() for x in (case.values, *case.attend.parameters()))
-
-
-def test_a_model_in_bfloat16_gives_bfloat16(case):
-    case.attend.bfloat16()
-    case.query, case.keys, case.values = (
-        x.bfloat16() for x in (case.query, case.keys, case.values)
-    )
-    out = case()
-    assert out.dtype == torch.bfloat16
-    assert out.isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("kind", "window", "heads"), pairs(dict.fromkeys(KINDS), names("window"), (1, 2))
-)
-def test_the_future_is_invisible_under_a_causal_mask(kind, window, heads):
-    torch.manual_seed(2)
-    score, normalize = kind
-    attend = build(score, normalize, window, heads, widths=(QUERY, QUERY, VALUE))
-    x = torch.randn(B, S, QUERY, dtype=torch.float64)
-    values = torch.randn(B, S, VALUE, dtype=torch.float64)
-
-    def context(x: Tensor, values: Tensor) -> Tensor:
-        return attend(x, *attend.remember(x, values), causal_mask(S), torch.arange(S))
-
-    before = context(x, values)
-    x[:, 4:], values[:, 4:] = 99.0, -99.0
-    torch.testing.assert_close(context(x, values)[:, :4], before[:, :4])
+@pytest.mark.parametrize("law", SCORE_LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("score", SCORES)
+def test_law_of_scores(score, law):
+    law(Case(score, "softmax", "full", 2, 1).inner.score)
 
 
 @pytest.mark.parametrize(
@@ -212,18 +97,6 @@ def test_causal_is_the_causal_mask(score, heads, recorded, padded):
         causal = attend(x, *memory, seen, torch.arange(S), causal=True)
         masked = attend(x, *memory, both, torch.arange(S))
     torch.testing.assert_close(causal, masked)
-
-
-@pytest.mark.parametrize("score", SCORES)
-def test_turning_query_and_key_alike_leaves_some_scores_as_they_are(score):
-    """`keeps_angle` says which ones, and none else can take rotary positions."""
-    torch.manual_seed(3)
-    made = choose("attention", score)(QUERY, QUERY).double()
-    rotation = torch.linalg.qr(torch.randn(QUERY, QUERY, dtype=torch.float64)).Q
-    query, keys = torch.randn(2, B, S, QUERY, dtype=torch.float64).unbind()
-    straight = made(query, made.prepare(keys))
-    turned = made(query @ rotation, made.prepare(keys @ rotation))
-    assert torch.allclose(turned, straight) == made.keeps_angle
 
 
 @pytest.mark.parametrize("score", ["bahdanau", "scaled_dot"])  # the plain road, the fast road

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from nmt.commands import help as help_texts
 from nmt.config.check import check
-from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
+from nmt.config.words import as_choice
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
 from nmt.experiment.build import rehearse

@@ -8,8 +8,8 @@ from choices import CONFIGS
 from hydra import compose, initialize_config_dir
 
 from nmt.attention.place import CHOICES, Place
-from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
+from nmt.config.words import as_choice
 from nmt.experiment.build import rehearse
 from nmt.training.ranks import Ranks
 

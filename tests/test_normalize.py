@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nmt.attention.normalize import Normalizer
 from nmt.errors import UserError
+from nmt.laws.normalize import LAWS
 
 NORMALIZERS = names("normalize")
 
@@ -27,26 +28,10 @@ def scores_with_holes() -> Tensor:
     return scores.masked_fill(hidden, -inf)
 
 
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("name", NORMALIZERS)
-def test_weights_are_what_the_facts_say_and_vanish_where_the_score_is_minus_infinity(name):
-    scores, normalize = scores_with_holes(), build(name)
-    weights = normalize(3 * scores)
-    visible = scores > -inf
-    assert torch.allclose(weights.sum(-1), torch.ones(3, 5).double()) == normalize.sums_to_one
-    assert (weights < 0).any() == normalize.negative
-    assert (weights[visible] == 0).any() == normalize.exact_zeros
-    assert (weights[~visible] == 0).all()
-
-
-@pytest.mark.parametrize("name", NORMALIZERS)
-def test_gradient_is_finite_and_vanishes_where_the_score_is_minus_infinity(name):
-    scores = scores_with_holes().requires_grad_()
-    weights = build(name)(scores)
-    (weights * torch.randn_like(weights)).sum().backward()
-    assert scores.grad is not None
-    assert scores.grad.isfinite().all()
-    assert scores.grad.any()
-    assert (scores.grad[scores == -inf] == 0).all()
+def test_law_of_normalizers(name, law):
+    law(build(name))
 
 
 @pytest.mark.parametrize("name", [name for name in NORMALIZERS if build(name).sums_to_one])
@@ -76,13 +61,6 @@ def test_sparse_weights_are_those_of_their_threshold(name, alpha):
     weights = build(name)(scores)
     torch.testing.assert_close(weights, expected)
     assert (weights[scores > -inf] == 0).any()  # sparse: a visible key without weight
-
-
-@pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "hard"])
-def test_gradient_is_that_of_finite_differences(name):
-    torch.manual_seed(2)
-    scores = torch.randn(1, 3, 5, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(build(name), scores)
 
 
 def test_hard_takes_the_best_key_forward_and_the_softmax_backward():

@@ -28,6 +28,7 @@ ROOMS = [
     "links",
     "terminal",
     "metrics",
+    "laws",
     "models",
     "attention",
     "decoding",

@@ -5,9 +5,9 @@ from choices import CONFIGS
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from nmt.config.places import as_choice
 from nmt.config.schema import register_schema
 from nmt.config.settings import settings
+from nmt.config.words import as_choice
 
 
 def of(*words: str) -> dict:

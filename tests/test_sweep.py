@@ -8,8 +8,8 @@ import pytest
 from command import files, mistake, nmt
 
 from nmt.commands.sweep import fixed_keys
-from nmt.config.places import as_choice
 from nmt.config.schema import swept
+from nmt.config.words import as_choice
 from nmt.training.room import only_one
 from nmt.training.trainer import Trainer
 

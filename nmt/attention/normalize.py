@@ -15,7 +15,8 @@ class Normalizer(nn.Module, ABC):
     """From scores (...,T,S) to weights over the last axis, one object for each attention.
 
     What is drawn and measured follows its facts: whether the weights of a query sum to 1, whether
-    visible keys may have a weight of exactly 0, and whether a weight may be negative.
+    visible keys may have a weight of exactly 0, and whether a weight may be negative. The last one
+    is whether what it computes backward is the derivative of what it computes forward.
 
     heads: of the attention; where there are several the scores are (...,H,T,S), so that a
            parameter (H,1,1) is one for each head.
@@ -24,6 +25,7 @@ class Normalizer(nn.Module, ABC):
     sums_to_one: ClassVar[bool] = True
     exact_zeros: ClassVar[bool] = False
     negative: ClassVar[bool] = False
+    exact_gradient: ClassVar[bool] = True
 
     def __init__(self, heads: int = 1) -> None:
         super().__init__()
@@ -77,6 +79,7 @@ class Hard(Normalizer):
     """
 
     exact_zeros = True
+    exact_gradient = False
 
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         soft = scores.softmax(-1)

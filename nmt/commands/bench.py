@@ -13,8 +13,8 @@ from nmt.bench.speed import NOTE, Machine, Speed
 from nmt.bench.training import measure_training
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import require_file
-from nmt.config.places import as_choice
 from nmt.config.schema import Bench, register_schema
+from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError

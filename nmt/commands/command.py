@@ -12,6 +12,7 @@ from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
 from nmt.commands.hydra_changes import accept_lazy_help, compose_once
 from nmt.commands.paths import for_hydra
+from nmt.config.own import name_modules
 from nmt.config.suggestion import did_you_mean, similar
 from nmt.runs.versions import version_of
 from nmt.terminal.console import clean_warnings, tell
@@ -41,10 +42,11 @@ def main() -> None:
         print(command_help(command))
     else:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
-        sys.argv = [f"nmt {command}", *for_hydra(options_first(command, words))]
+        words = name_modules(options_first(command, words))
+        sys.argv = [f"nmt {command}", *for_hydra(words)]
         if command == "train" and "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
             tell("loading torch, which takes some seconds")
-        import_module(f"nmt.commands.{command}").main()
+        import_module(f"nmt.commands.{command.replace('-', '_')}").main()
 
 
 def options_first(command: str, words: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from textwrap import wrap
 
 import yaml
 
+from nmt.config.own import offered_for
 from nmt.config.yamls import config_folder
 
 OVERVIEW = """\
@@ -18,6 +19,7 @@ Commands:
   nmt compare     say which of several trained variants is better, and how surely
   nmt bench       how fast a configuration trains and translates on this machine
   nmt study       many runs that answer one question, and a ledger of what came out
+  nmt check-part  whether an attention of your own keeps the laws that others keep
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -66,7 +68,12 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   seed=2                          of all that is drawn at random
   device=cpu precision=fp32       where and how it is computed; else auto
 
+  attention=my_attention:MyScore  a class of your own, of my_attention.py in this folder or
+                                  of a package; nmt check-part tries it first
+
 Options:
+  parts=my_attention     where a run has such a class, and is resumed or used: load it,
+                         which no run folder can ask for; likewise in other commands
   resume=RUN             resume an interrupted run, or with a higher limit
                          (train.max_steps=) one that has ended; RUN is its folder,
                          or `last`: the newest below runs/
@@ -267,6 +274,21 @@ Examples:
   nmt study multi30k_rnn data.dir=multi30k part=2/2 limit=4
   nmt study multi30k_rnn list=true"""
 
+CHECK_PART = """\
+nmt check-part MODULE:CLASS [KEY=VALUE ...]
+
+Tries a part of your own in every law that the parts of nmt keep: a score, a
+normalizer, a window or a sink, in MODULE.py in this folder or in a package.
+A line per law, passed or failed, with a number; exit code 1 where one fails.
+
+KEY=VALUE are arguments of its constructor.
+
+Examples:
+  nmt check-part my_attention:MyScore
+  nmt check-part my_attention:MyScore scale=3
+  nmt train attention=my_attention:MyScore
+  nmt translate run=last parts=my_attention"""
+
 COMMANDS = {
     "train": TRAIN,
     "translate": TRANSLATE,
@@ -275,6 +297,7 @@ COMMANDS = {
     "compare": COMPARE,
     "bench": BENCH,
     "study": STUDY,
+    "check-part": CHECK_PART,
 }
 
 
@@ -286,7 +309,10 @@ def command_help(command: str) -> str:
 
 
 def choices() -> str:
-    """List the folders of configs/ with their files, a star at what train.yaml takes."""
+    """List the folders of configs/ with their files, a star at what train.yaml takes.
+
+    Behind them stands what installed packages offer.
+    """
     content = yaml.safe_load((config_folder() / "train.yaml").read_text(encoding="utf-8"))
     taken: dict[str, str | None] = {}
     for entry in content["defaults"]:
@@ -296,6 +322,7 @@ def choices() -> str:
     rows: list[str] = []
     for group, found in groups.items():
         starred = " ".join(f"{name}*" if name == taken[group] else name for name in found)
+        starred = " ".join([starred, *offered_for(group)])
         rows += wrap(f"{group:<14}{starred}", 80, initial_indent="  ", subsequent_indent=" " * 16)
     return "\n".join(rows)
 

@@ -15,8 +15,9 @@ from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
-from nmt.config.places import as_choice
+from nmt.config.own import words_again
 from nmt.config.schema import register_schema
+from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.experiment.ends import ended
@@ -74,13 +75,18 @@ def new_run(cfg: DictConfig) -> float:
 
 def begin(cfg: DictConfig, run: Path) -> float:
     """Train in a new folder. UserError where it holds a run."""
-    again = f"nmt train resume={as_typed(run)}"
+    again = resuming(run)
     if (run / CONFIG).exists():
         raise UserError(
             f"{run} holds a run already: `{again}` goes on with it, "
             "hydra.run.dir=<folder> begins another elsewhere"
         )
     return train_in(cfg, run, None, again)
+
+
+def resuming(run: Path) -> str:
+    """Return what to type to resume a run."""
+    return " ".join([f"nmt train resume={as_typed(run)}", *words_again()])
 
 
 def given(words: list[str], prefix: str) -> list[str]:
@@ -97,11 +103,11 @@ def go_on(run: Path, overrides: list[str]) -> None:
     if end:
         console().print(
             f"{run} has ended ({end.limit}); its scores are in {run / 'result.json'}. "
-            f"To train on: nmt train resume={as_typed(run)} {' '.join(end.higher)}",
+            f"To train on: {resuming(run)} {' '.join(end.higher)}",
             markup=False,
         )
     else:
-        train_in(cfg, run, before, f"nmt train resume={as_typed(run)}")
+        train_in(cfg, run, before, resuming(run))
 
 
 def train_in(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float:

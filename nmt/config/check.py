@@ -24,6 +24,7 @@ from omegaconf.errors import (
 from nmt.attention.place import CHOICES, OF_LAYERS, Place
 from nmt.config.grammar import with_quotes
 from nmt.config.kinds import KINDS, REST, find_class, given_to
+from nmt.config.own import offered_for
 from nmt.config.settings import part_at
 from nmt.config.suggestion import did_you_mean, similar, similar_keys
 from nmt.errors import UserError
@@ -223,8 +224,9 @@ def explain(error: Exception) -> str:
     inner = error.__cause__ or error.__context__
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        meant = did_you_mean(similar(choice, error.options))
-        return f"{group}={choice}: no such choice.{meant} There are {', '.join(error.options)}"
+        known = [*error.options, *offered_for(group)]
+        meant = did_you_mean(similar(choice, known))
+        return f"{group}={choice}: no such choice.{meant} There are {', '.join(known)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: {unreadable(error)}"
     if isinstance(error, ConfigCompositionException) and isinstance(inner, OmegaConfBaseException):

@@ -5,7 +5,9 @@ import pydoc
 from typing import Any
 
 from nmt.attention.place import CHOICES
+from nmt.config.own import load
 from nmt.config.settings import part_at
+from nmt.config.suggestion import did_you_mean, similar
 from nmt.errors import UserError
 
 # What may stand at the key of a part: classes of these, or of these modules. The parts of a model
@@ -34,6 +36,7 @@ KINDS = {
     "schedule": ("nmt.training.schedule.Schedule",),
 }
 WHERE = {"place", "layer"}  # what the parts of an attention are told of where they are
+OURS = ("nmt.", "torch.optim.")
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -48,21 +51,64 @@ def given_to(part: str) -> set[str]:
 
 
 def find_class(path: str, name: str) -> type:
-    """Return the class that ``_target_`` names.
-
-    Only parts are built, our own and torch's optimizers, each in its place: a configuration may
-    come with a run folder from anywhere, and must not call what it likes.
-    """
+    """Return the class that ``_target_`` names, for the part at a key. UserError for all others."""
     part = part_at(path)
     if part not in KINDS:
         raise UserError(f"{path}._target_={name}: nothing is built there")
     try:
-        target = pydoc.locate(name) if name.startswith(("nmt.", "torch.optim.")) else None
-    except pydoc.ErrorDuringImport as error:
+        return class_for(part, name)
+    except UserError as error:
         raise UserError(f"{path}._target_={name}: {error}") from error
+
+
+def class_for(part: str, name: str) -> type:
+    """Return a class, module.Class, for a part.
+
+    Only parts are built, each in its place: our own, torch's optimizers, and those of modules that
+    the user has named. A configuration may come with a run folder from anywhere, and must not call
+    what it likes. UserError for all others.
+    """
+    if not name.startswith(OURS):
+        return own_class(part, name)
+    try:
+        target = pydoc.locate(name)
+    except pydoc.ErrorDuringImport as error:
+        raise UserError(str(error)) from error
     if not isinstance(target, type) or inspect.isabstract(target) or not is_kind(part, target):
-        raise UserError(f"{path}._target_={name} is no class of nmt or torch.optim for {part}")
+        raise UserError(f"it is no class of nmt or torch.optim for {part}")
     return target
+
+
+def own_class(part: str, name: str) -> type:
+    """Return a class of the user's own, by module.Class. UserError where it is no such part."""
+    module, _, last = name.rpartition(".")
+    loaded = load(module)
+    target = getattr(loaded, last, None)
+    if not isinstance(target, type):
+        there = [key for key, one in vars(loaded).items() if is_own(part, one, module)]
+        meant = did_you_mean(similar(last, there))
+        raise UserError(f"{loaded.__file__} has no class {last}.{meant} It has {listed(there)}")
+    if not is_kind(part, target):
+        raise UserError(f"{last} is not a subclass of {' or '.join(KINDS[part])}")
+    missing = getattr(target, "__abstractmethods__", ())
+    if missing:
+        raise UserError(f"{last} has to define {' and '.join(sorted(missing))}")
+    return target
+
+
+def is_own(part: str, value: Any, module: str) -> bool:
+    """Tell whether a value of a module is a class for a part that was written there."""
+    return isinstance(value, type) and value.__module__ == module and is_kind(part, value)
+
+
+def listed(names: list[str]) -> str:
+    """Return names between commas."""
+    return ", ".join(names) or "none that fits here"
+
+
+def part_for(target: type) -> str | None:
+    """Return the part of an attention that a class is made for; None: for none."""
+    return next((part for part in CHOICES if part in KINDS and is_kind(part, target)), None)
 
 
 def is_kind(part: str, target: type) -> bool:

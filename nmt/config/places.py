@@ -2,21 +2,7 @@
 
 from collections.abc import Iterator
 
-from nmt.attention.place import CHOICES, Place
-from nmt.config.yamls import config_folder
-
-
-def as_choice(word: str) -> str:
-    """Return a word for a place in Hydra's own words; others stay as they are.
-
-    `encoder.window=local_m` is a choice of configs/window put there, `encoder.heads=2` a new key.
-    """
-    key, equals, value = word.partition("=")
-    if not equals or not is_placed(key):
-        return word
-    name = key.rpartition(".")[2]
-    chosen = name in CHOICES and (config_folder() / name).is_dir() and value[:1] != "{"
-    return f"+{name}@{word}" if chosen and value != "null" else f"++{word}"
+from nmt.attention.place import Place
 
 
 def is_placed(key: str) -> bool:

@@ -70,7 +70,10 @@ def part_at(key: str) -> str:
 
 
 def choice(key: str, node: dict[str, Any]) -> str:
-    """Name a part by the yaml of its group that fits it best, else by its class."""
+    """Name a part by the yaml of its group that fits it best, else by its class.
+
+    One of the user's own is module:Class, as it is typed.
+    """
     target = str(node["_target_"])
     fitting = [
         (sum(node.get(name) == value for name, value in content.items()), name)
@@ -79,6 +82,8 @@ def choice(key: str, node: dict[str, Any]) -> str:
     ]
     if fitting:
         return max(fitting)[1]
+    if not target.startswith(("nmt.", "torch.")):
+        return ":".join(target.rsplit(".", 1))
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", target.rpartition(".")[2]).lower()
 
 

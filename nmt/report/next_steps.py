@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from rich.console import Console
 
+from nmt.config.own import words_again
 from nmt.config.settings import settings
 from nmt.runs.files import as_typed
 from nmt.runs.folder import RESULT, stored_config
@@ -64,8 +65,11 @@ def tensorboard(folder: Path) -> str:
 
 
 def nmt_command(command: str, *words: str) -> str:
-    """Return a command of this program; its words are quoted for the shell where they need it."""
-    return " ".join([program("nmt"), command, *words])
+    """Return a command of this program; its words are quoted for the shell where they need it.
+
+    It names the modules of the user's own that this command named.
+    """
+    return " ".join([program("nmt"), command, *words, *words_again()])
 
 
 def program(name: str) -> str:

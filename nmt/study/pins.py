@@ -13,8 +13,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.config.places import as_choice
 from nmt.config.study import Study
+from nmt.config.words import as_choice
 from nmt.errors import UserError
 from nmt.runs.files import write
 from nmt.runs.folder import as_config, of_file, stored

@@ -1,0 +1,80 @@
+"""The laws of normalizers. Each takes one for one head; see :mod:`nmt.laws.attention`."""
+
+from math import inf
+
+import torch
+from torch import Tensor
+
+from nmt.attention.normalize import Normalizer
+from nmt.laws.law import require, require_gradients
+
+B, T, S = 3, 5, 40
+
+
+def scores_with_holes() -> Tensor:
+    """(B,T,S), -inf here and there but for one score of a row at least."""
+    scores = 3 * torch.randn(B, T, S, dtype=torch.float64)
+    hidden = torch.rand(B, T, S) < 0.5
+    hidden[..., 2] = False
+    hidden[0, 0] = torch.arange(S) != 2
+    return scores.masked_fill(hidden, -inf)
+
+
+def weighed(normalize: Normalizer, scores: Tensor) -> Tensor:
+    """Return the weights (B,T,S) for queries that are drawn."""
+    return normalize(scores, query=torch.randn(*scores.shape[:-1], 6, dtype=scores.dtype))
+
+
+def facts_are_as_declared(normalize: Normalizer) -> None:
+    """``sums_to_one``, ``exact_zeros`` and ``negative``."""
+    scores = scores_with_holes()
+    weights, visible = weighed(normalize, scores), scores > -inf
+    require(weights.shape == scores.shape, f"{tuple(weights.shape)} for {tuple(scores.shape)}")
+    total = weights.sum(-1)
+    found = {
+        "sums_to_one": torch.allclose(total, torch.ones_like(total)),
+        "exact_zeros": bool((weights[visible] == 0).any()),
+        "negative": bool((weights < 0).any()),
+    }
+    numbers = {
+        "sums_to_one": f"sums are {total.min():.3f} to {total.max():.3f}",
+        "exact_zeros": f"{int((weights[visible] == 0).sum())} of {int(visible.sum())} are 0",
+        "negative": f"the least weight is {weights.min():.1e}",
+    }
+    for fact, seen in found.items():
+        require(seen == getattr(normalize, fact), f"{fact} is {not seen}, and {numbers[fact]}")
+
+
+def hidden_keys_have_no_weight_and_no_gradient(normalize: Normalizer) -> None:
+    """Where the score is -inf."""
+    scores = scores_with_holes().requires_grad_()
+    weights, hidden = weighed(normalize, scores), scores == -inf
+    require((weights[hidden] == 0).all(), f"weights up to {weights[hidden].abs().max():.1e}")
+    (weights * torch.randn_like(weights)).sum().backward()
+    assert scores.grad is not None
+    require(scores.grad.isfinite().all(), "a gradient is not finite")
+    require(scores.grad.any(), "no gradient reaches any score")
+    require((scores.grad[hidden] == 0).all(), "a gradient reaches a hidden score")
+
+
+def large_scores_are_no_trouble(normalize: Normalizer) -> None:
+    """In float32, as of a model that has gone astray."""
+    weights = weighed(normalize.float(), torch.tensor([[[1e4, -1e4, 1e4 - 100.0]]]))
+    normalize.double()
+    require(weights.isfinite().all(), f"weights {weights.flatten().tolist()}")
+
+
+def gradients_are_those_of_finite_differences(normalize: Normalizer) -> None:
+    """But for ``exact_gradient = False``, which has another one on purpose."""
+    if normalize.exact_gradient:
+        query = torch.randn(1, 3, 6, dtype=torch.float64)
+        scores = torch.randn(1, 3, 5, dtype=torch.float64, requires_grad=True)
+        require_gradients(lambda scores: normalize(scores, query=query), scores)
+
+
+LAWS = (
+    facts_are_as_declared,
+    hidden_keys_have_no_weight_and_no_gradient,
+    large_scores_are_no_trouble,
+    gradients_are_those_of_finite_differences,
+)

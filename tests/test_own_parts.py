@@ -1,0 +1,182 @@
+"""Parts from outside of the repository: the worked example, what is loaded when, and check-part."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from command import mistake, nmt
+
+from nmt.config.own import offered
+
+PAGE = (Path(__file__).parent.parent / "docs" / "own_attention.md").read_text("utf-8")
+(CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = [line.removeprefix("nmt ") for line in re.findall("^nmt .*$", PAGE, re.MULTILINE)]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder of the user's, with the file of the page; no module of it is loaded before."""
+    before = sys.path.copy()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_attention.py").write_text(CODE, encoding="utf-8")
+    yield tmp_path
+    sys.modules.pop("my_attention", None)
+    sys.path[:] = before
+
+
+def typed(beginning: str) -> list[str]:
+    """The words of the page's command that begins so."""
+    (command,) = [one for one in COMMANDS if one.startswith(beginning)]
+    return command.split()
+
+
+@pytest.fixture(scope="module")
+def run(tiny, tmp_path_factory) -> Path:
+    """The run folder of the page's training, on another corpus."""
+    folder = tmp_path_factory.mktemp("own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", sys.path.copy())
+        (folder / "my_attention.py").write_text(CODE, encoding="utf-8")
+        words = [one for one in typed("train experiment=smoke") if one != "experiment=smoke"]
+        answer = nmt(*words, *tiny)
+        assert answer.code == 0, answer.err
+        assert "nmt translate run=l2 parts=my_attention" in answer.err
+    sys.modules.pop("my_attention", None)
+    return folder / "l2"
+
+
+def test_the_example_of_the_page_keeps_all_laws(here):
+    answer = nmt(*typed("check-part my_attention:L2"))
+    assert answer.code == 0, answer.out
+    assert "FAILED" not in answer.out
+    passed, laws = re.findall(r"(\d+) of (\d+) laws hold", answer.out)[0]
+    assert passed == laws == str(answer.out.count("passed"))
+
+
+def test_the_example_of_the_page_is_trained_and_translates(here, run, numbers):
+    shutil.copytree(run, "l2")
+    shutil.copy(numbers / "test.de", "text.de")
+    config = yaml.safe_load(Path("l2/config.yaml").read_text())
+    expected = {"_target_": "my_attention.L2", "_partial_": True, "scale": 0.5}
+    assert config["attention"] == config["model"]["attention"] == expected
+
+    answer = nmt(*typed("translate"))
+
+    assert answer.code == 0, answer.err
+    assert Path("text.en").read_text() == Path("l2/hypotheses.txt").read_text()
+    answer = nmt("train", "resume=l2", "parts=my_attention")
+    assert "To train on: nmt train resume=l2 parts=my_attention train.max_steps=" in answer.err
+
+
+@pytest.mark.parametrize(
+    "words", ["translate run=l2", "evaluate run=l2", "train resume=l2", "train from=l2"]
+)
+def test_a_run_folder_does_not_load_what_nobody_named(here, run, words):
+    shutil.copytree(run, "l2")
+    for others in ([], ["parts=another"]):
+        message = mistake(nmt(*words.split(), *others))
+        assert "my_attention.L2" in message
+        assert message.endswith("add parts=my_attention\n")
+        assert "my_attention" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "words", [line.split() for line in COMMANDS if line.startswith(("train model", "bench"))]
+)
+def test_the_class_goes_wherever_a_choice_goes(here, words):
+    answer = nmt(*words, "--cfg=job", "--resolve")
+    assert answer.code == 0, answer.err
+    assert "_target_: my_attention.L2" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("attention=my_attention:L3", ["attention=my_attention:L3", "no class L3", "L2"]),
+        ("attention=nowhere:L2", ["no module nowhere", "nowhere.py has to lie in this folder"]),
+        ("attention=broken:L2", ["broken cannot be imported: ZeroDivisionError", "line 1"]),
+        ("cross.normalize=my_attention:L2", ["L2 is not a subclass of", "Normalizer"]),
+        ("attention=my_attention:Score", ["define forward"]),
+        ("attention=my_attention:L2 attention.scal=2", ["mean attention.scale?"]),
+        ("attention=my_attention:L2 attention.scale=x", ["attention.scale=x", "a number"]),
+        ("attention=os:system", ["os.py has no class system"]),
+        ("train=my_attention:L2", ["train=my_attention:L2", "attention"]),
+    ],
+)
+def test_what_cannot_be_loaded_is_told(here, words, told):
+    (here / "broken.py").write_text("1 / 0")
+    message = mistake(nmt("train", *words.split()))
+    assert all(one in message for one in told), message
+
+
+BROKEN = '''
+import torch
+from nmt.attention.normalize import Normalizer
+from nmt.attention.score import Score
+
+class Crowd(Score):
+    """Sees how many keys there are."""
+    def forward(self, query, keys):
+        return query @ keys.transpose(-2, -1) * keys.shape[-2]
+
+class Leaky(Normalizer):
+    """Gives weight to what is hidden, and has not declared its sums."""
+    def forward(self, scores, query=None):
+        return scores.clamp(min=-9).sigmoid()
+
+class Three(Score):
+    def forward(self, query, keys):
+        return torch.bmm(query, keys.transpose(1, 2))
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("Crowd", {"a sentence alone is as in a padded batch": "numbers differ, by"}),
+        ("Leaky", {"facts are as declared": "sums_to_one is True, and sums are"}),
+        ("Leaky", {"weights are as declared": "padding has weight"}),
+        ("Three", {"both roads are one": r"two heads, two hops: RuntimeError: .*own_broken.py, "}),
+    ],
+)
+def test_check_part_names_the_law_that_is_broken(here, name, broken):
+    (here / "own_broken.py").write_text(BROKEN)
+    answer = nmt("check-part", f"own_broken:{name}")
+    assert answer.code == 1, answer.out
+    for law, reason in broken.items():
+        assert re.search(rf"^FAILED  {law}\n .*{reason}", answer.out, re.MULTILINE), answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "which part?"),
+        ("my_attention", "MODULE:CLASS"),
+        ("my_attention:L3", "my_attention has L2"),
+        ("nmt.models.rnn:RNN", "no subclass"),
+        ("my_attention:L2 scal=3", "attention.scal: no such key"),
+    ],
+)
+def test_check_part_refuses_what_is_no_part(here, words, told):
+    assert told in mistake(nmt("check-part", *words.split()))
+
+
+def test_parts_of_installed_packages_have_names(here):
+    installed = here / "site" / "l2-1.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: l2\nVersion: 1.0\n")
+    toml = re.findall(r'^"(attention\.\w+)" = "(.*)"$', PAGE, re.MULTILINE)[0]
+    (installed / "entry_points.txt").write_text("[nmt.parts]\n{} = {}\n".format(*toml))
+    sys.path.append(str(here / "site"))
+    offered.cache_clear()
+    try:
+        assert re.search(r"^  attention .*\n? .* l2$", nmt("train", "--help").out, re.MULTILINE)
+        assert "_target_: my_attention.L2" in nmt("train", "attention=l2", "--cfg=job").out
+        assert "There are bahdanau, " in (message := mistake(nmt("train", "attention=l3")))
+        assert message.endswith(", l2\n")
+    finally:
+        offered.cache_clear()
