@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from nmt.laws.model import (
+    BOS,
+    EOS,
     LAWS,
     LENGTHS,
     TARGET_VOCABULARY,
@@ -17,7 +19,7 @@ from nmt.laws.model import (
     targets,
 )
 
-__all__ = ["LENGTHS", "B", "Case", "K", "S", "T", "decode", "sources", "targets"]
+__all__ = ["BOS", "EOS", "LENGTHS", "B", "Case", "K", "S", "T", "decode", "sources", "targets"]
 
 
 class ModelLaws:

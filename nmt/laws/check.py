@@ -1,7 +1,7 @@
 """All laws that a part has to keep, tried one after the other."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ def model_case(make: Callable[[], Any]) -> model.Case:
 
 
 def outcomes(
-    laws: tuple[Callable[[Any], float | None], ...], subjects: dict[str, Subject], of: str = ""
+    laws: tuple[Callable[[Any], float | None], ...], subjects: Mapping[str, Subject], of: str = ""
 ) -> Iterator[Outcome]:
     """Try laws on subjects, by name; a law is broken where one of them breaks it."""
     for law in laws:

@@ -152,6 +152,7 @@ class RNN(Seq2Seq):
         )
         widths = decoder_width, self.encoder.width, self.encoder.width
         attend = choices.build(Place.CROSS, 1, *widths, dropout=attention_dropout)
+        check_tied(choices, self_attention)
         self.decoder = order(
             input_width=embedding_width,
             width=decoder_width,
@@ -210,7 +211,7 @@ class RNN(Seq2Seq):
 
 
 def check_places(choices: Choices, self_attention: Mapping[Place, bool]) -> None:
-    """Raise UserError for choices in a place that has no such attention, or no use for them."""
+    """Raise UserError for choices in a place where there is no attention, or no such layer."""
     for place, there in self_attention.items():
         if choices.own[place] and not there:
             raise UserError(
@@ -220,6 +221,10 @@ def check_places(choices: Choices, self_attention: Mapping[Place, bool]) -> None
             )
     for place in Place:
         choices.check_layers(place, 1)
+
+
+def check_tied(choices: Choices, self_attention: Mapping[Place, bool]) -> None:
+    """Raise UserError for tied keys and values where nothing projects them."""
     projected = [place for place, there in self_attention.items() if there]
     if choices.at(Place.CROSS)["heads"] > 1:
         projected.append(Place.CROSS)
