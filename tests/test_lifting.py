@@ -9,9 +9,11 @@ import yaml
 from choices import CONFIGS
 from torch.testing import assert_close
 
+from nmt.attention.place import Place
 from nmt.comparison.runs import read_settings
 from nmt.run import open_run
 from nmt.runs.lifting import FORMAT, SINCE_4, lifted
+from nmt.study.pins import Pins
 
 
 @pytest.fixture
@@ -53,3 +55,11 @@ def test_scores_of_a_transformer_are_of_places_since_format_5():
     own = {"encoder": {"attention": other}, "decoder": {"attention": other}, "cross": {}}
     now = lifted(old, 4)
     assert now == {"attention": usual, "model": {"attention": usual, **own}, **own}
+
+
+def test_what_was_pinned_before_format_5_is_one_score_in_all_places():
+    pins = Pins.read(CONFIGS.parent / "docs" / "studies" / "multi30k_transformer.pinned.yaml")
+    for variant in pins.variants:
+        cfg = pins.config(variant)
+        assert cfg.model.attention == cfg.attention
+        assert not any(cfg.model[place] or cfg[place] for place in Place)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from command import mistake, nmt
 
-from nmt.config.own import offered
+from nmt.config.own import Named, offered
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own_attention.md").read_text("utf-8")
 (CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -84,6 +84,12 @@ def test_a_run_folder_does_not_load_what_nobody_named(here, run, words):
         assert "my_attention" not in sys.modules
 
 
+def test_a_colon_alone_names_no_class(here):
+    answer = nmt("train", "hydra.run.dir=a:b", "data.dir=c:d", "data=multi30k", "--cfg=job")
+    assert answer.code == 0, answer.err
+    assert not Named().modules
+
+
 @pytest.mark.parametrize(
     "words", [line.split() for line in COMMANDS if line.startswith(("train model", "bench"))]
 )
@@ -104,7 +110,7 @@ def test_the_class_goes_wherever_a_choice_goes(here, words):
         ("attention=my_attention:L2 attention.scal=2", ["mean attention.scale?"]),
         ("attention=my_attention:L2 attention.scale=x", ["attention.scale=x", "a number"]),
         ("attention=os:system", ["os.py has no class system"]),
-        ("train=my_attention:L2", ["train=my_attention:L2", "attention"]),
+        ("tokenizer=my_attention:L2", ["tokenizer=my_attention:L2", "chosen for", "attention"]),
     ],
 )
 def test_what_cannot_be_loaded_is_told(here, words, told):

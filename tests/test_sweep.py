@@ -23,6 +23,7 @@ from nmt.training.trainer import Trainer
         (["+c=1,2"], ["+c=2"], "c=2"),
         ([], ["lr=0.1"], "lr=0.1"),  # the space of a sweeper, which nobody typed
         (["a=1,2"], ["a=" + 300 * "x"], "7"),
+        (["a=b:C,d"], [r"a=b\:C"], "a=b.C"),
         (
             ["encoder.2.window=full,local_m", "cross.heads=1,2"],
             ["+window@encoder.2.window=local_m", "++cross.heads=2"],

@@ -15,6 +15,7 @@ from types import ModuleType
 
 from hydra.core.singleton import Singleton
 
+from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 
 GROUP = "nmt.parts"  # of entry points: "attention.l2" = "my_attention:L2"
@@ -37,7 +38,7 @@ def name_modules(words: list[str]) -> list[str]:
             modules += re.findall(r"[\w.]+", word.removeprefix(PARTS).partition(":")[0])
         else:
             modules += [target.partition(":")[0] for target in own_choices(word).values()]
-    modules[:] = dict.fromkeys(modules)
+    modules[:] = [one for one in dict.fromkeys(modules) if not one.startswith("nmt.")]
     return [word for word in words if not word.startswith(PARTS)]
 
 
@@ -50,6 +51,8 @@ def own_choices(word: str) -> dict[str, str]:
     """Return the own classes that a KEY=VALUE word chooses, as module:Class by how it was typed."""
     key, _, value = word.partition("=")
     part = part_of(key)
+    if not part or not (config_folder() / part).is_dir():
+        return {}
     found = {one: offered().get(f"{part}.{one}", one) for one in value.split(",")}
     return {one: target for one, target in found.items() if CLASS.fullmatch(target)}
 

@@ -315,8 +315,13 @@ def swept(overrides: list[str], fixed: list[str], number: int) -> str:
     """
     named = [one for one in overrides if one.partition("=")[0] not in fixed]
     typed = [re.sub(r"^\++(\w+@)?", "", one).replace("/", "_") for one in named]
-    name = ",".join(typed)
+    name = in_folder(",".join(typed))
     return name if 0 < len(name.encode()) <= LONGEST_NAME else str(number)
+
+
+def in_folder(name: str) -> str:
+    """Write the name of a class, module:Class, as a folder's name has it; Hydra puts a \\ there."""
+    return re.sub(r"\\?:", ".", name)
 
 
 def from_schedule(key: str, usual: float, *, _root_: DictConfig) -> float:
@@ -331,6 +336,7 @@ def from_schedule(key: str, usual: float, *, _root_: DictConfig) -> float:
 
 # Here, since processes that launchers start import this file and nothing else calls them.
 OmegaConf.register_new_resolver("swept", swept, replace=True)
+OmegaConf.register_new_resolver("in_folder", in_folder, replace=True)
 OmegaConf.register_new_resolver("from_schedule", from_schedule, replace=True)
 
 
