@@ -25,7 +25,7 @@ from torch import Tensor
 
 from nmt.attention.mask import PAD
 from nmt.errors import UserError
-from nmt.models.decoder import Memory
+from nmt.models.decoder import RecurrentMemory
 from nmt.models.recurrent import Recurrent
 from nmt.models.rnn import RNN
 
@@ -126,7 +126,7 @@ def general(model: RNN, s: Tensor, states: Tensor) -> Tensor:
     return weights @ states
 
 
-def plain(settings, **changes) -> tuple[RNN, Tensor, Tensor, Memory]:
+def plain(settings, **changes) -> tuple[RNN, Tensor, Tensor, RecurrentMemory]:
     """A model of one layer, and one pair of sentences: source, target, memory."""
     torch.manual_seed(1)
     model = small_rnn(settings, encoder_layers=1, decoder_layers=1, **changes).double().eval()

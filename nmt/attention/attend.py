@@ -2,7 +2,10 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
+
+Remembered = tuple[Tensor, Tensor]  # keys and values, as an attention prepared them
 
 
 class Attend(nn.Module, ABC):
@@ -17,9 +20,7 @@ class Attend(nn.Module, ABC):
     one_slot: bool = False  # whether it wants one summary of the source, not a state a position
 
     @abstractmethod
-    def remember(
-        self, keys: Tensor, values: Tensor, position: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def remember(self, keys: Tensor, values: Tensor, position: Tensor | None = None) -> Remembered:
         """(...,S,Dk), (...,S,Dv) -> prepared keys and values: all that needs no query.
 
         position: int, broadcastable to (...,S): the place of each key in its own sentence;
@@ -53,3 +54,32 @@ class Attend(nn.Module, ABC):
         """Self-attention, where query = memory: x (...,T,D) at `position` -> (...,T,width)."""
         keys, values = self.remember(x, x, position)
         return self(x, keys, values, mask, position, causal)
+
+    def look_back(
+        self, x: Tensor, past: Remembered, position: Tensor, seen: Tensor | None = None
+    ) -> tuple[Tensor, Remembered]:
+        """Causal self-attention of the next position of each hypothesis: x (B,K,D) -> (B,K,width).
+
+        And what it then remembers: `past`, with this position's key and value behind.
+
+        past:     keys and values (B,K,[H,]t,·) of the positions before
+        position: (B,K) of x
+        seen:     (B,K,t) the places of `past` that are read then, this position's among them, where
+                  there is room for it; None: those that have been read, and no room
+        """
+        query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
+        keys, values = (
+            behind(before, new.unflatten(0, x.shape[:2]), position, seen)
+            for before, new in zip(past, self.remember(query, query, place), strict=True)
+        )
+        whole = None if seen is None else seen.flatten(0, 1).unsqueeze(1)  # (N,1,t)
+        context = self(query, keys.flatten(0, 1), values.flatten(0, 1), whole, place)  # (N,1,width)
+        return context.view(*x.shape[:2], -1), (keys, values)
+
+
+def behind(past: Tensor, new: Tensor, position: Tensor, seen: Tensor | None) -> Tensor:
+    """Put (B,K,[H,]1,·) behind (B,K,[H,]t,·): into the place of its position if there is room."""
+    if seen is None:
+        return torch.cat([past, new], -2)
+    place = position.view(*position.shape, *[1] * (new.dim() - 2)).expand_as(new)
+    return past.scatter_(-2, place, new)

@@ -7,7 +7,7 @@ position of each of the K hypotheses; a test holds the two together.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from nmt.models.recurrent import Recurrent
 from nmt.models.stack import Stack
 
 
-class Memory(NamedTuple):
+class RecurrentMemory(NamedTuple):
     """What stays while a sentence is decoded."""
 
     keys: Tensor  # (B,…) as the attention prepared them
@@ -28,7 +28,7 @@ class Memory(NamedTuple):
     start: Tensor  # (B,L,W) the layers' states before the first target piece
 
 
-class State(NamedTuple):
+class RecurrentState(NamedTuple):
     """What changes at each target position, for each of the K hypotheses."""
 
     layers: Tensor  # (B,K,L,W) each layer's state
@@ -36,6 +36,19 @@ class State(NamedTuple):
     keys: Tensor  # (B,K,[H,]t,·) its own states so far, as self-attention prepared them,
     values: Tensor  # (B,K,[H,]t,·) or both (B,K,0) where there is none
     position: Tensor  # (B,K) how many target pieces have been read
+
+
+class Parts(TypedDict):
+    """What every recurrent decoder is made of."""
+
+    input_width: int  # E, width of the target embeddings
+    width: int  # D, width of the recurrent layers and of the attention's query
+    num_layers: int  # L; the attention's query is the output of the top one
+    cell: Callable[[int, int, int], Recurrent]  # from input width, width, fed-back width
+    attend: Attend  # the source-target attention
+    self_attend: Attend | None  # the target-target attention of queries and states of width D
+    readout_width: int  # R, width of the features
+    dropout: float  # between layers and on the features
 
 
 class Decoder(nn.Module, ABC):
@@ -47,51 +60,39 @@ class Decoder(nn.Module, ABC):
     summarization, section 2.2), but for the newest state, which is among the keys here.
 
     Args:
-        input_width: E, width of the target embeddings.
-        width: D, width of the recurrent layers and of the attention's query.
-        num_layers: L; the attention's query is the output of the top one.
-        cell: makes a layer from (input width, width, fed-back width).
-        attend: the source-target attention.
-        readout_width: R, width of the features.
-        dropout: between layers and on the features.
         feed_width: F, of what is fed to the first layer beside the embedding.
-        self_attend: the target-target attention, of queries and states of width D; None: none.
+        parts: what every decoder is made of.
     """
 
-    def __init__(
-        self,
-        input_width: int,
-        width: int,
-        num_layers: int,
-        cell: Callable[[int, int, int], Recurrent],
-        attend: Attend,
-        readout_width: int,
-        dropout: float,
-        feed_width: int,
-        self_attend: Attend | None,
-    ) -> None:
+    def __init__(self, feed_width: int, **parts: Unpack[Parts]) -> None:
         super().__init__()
-        inputs = [input_width] + [width] * (num_layers - 1)
-        feeds = [feed_width] + [0] * (num_layers - 1)
+        width, more_layers = parts["width"], parts["num_layers"] - 1
+        inputs = [parts["input_width"]] + [width] * more_layers
+        feeds = [feed_width] + [0] * more_layers
+        cell = parts["cell"]
         self.cells = Stack[Recurrent](cell(i, width, f) for i, f in zip(inputs, feeds, strict=True))
-        self.attend = attend
-        self.self_attend = self_attend
-        self.dropout = Dropout(dropout)
-        self.readout_width = readout_width
+        self.attend = parts["attend"]
+        self.self_attend = parts["self_attend"]
+        self.dropout = Dropout(parts["dropout"])
+        self.feed_width = feed_width
 
     @abstractmethod
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+    def forward(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
 
     @abstractmethod
-    def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step(
+        self, x: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
 
     @abstractmethod
-    def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def advance(
+        self, gates: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Take one position, given the embedding's share of the gates (B,K,G): what is found."""
 
-    def start(self, memory: Memory) -> State:
+    def start(self, memory: RecurrentMemory) -> RecurrentState:
         """Return the state of one hypothesis that has read nothing."""
         layers = memory.start.unsqueeze(1)  # (B,1,L,W)
         feed = keys = values = layers.new_zeros(layers.size(0), 1, 0)
@@ -99,9 +100,9 @@ class Decoder(nn.Module, ABC):
             nothing = layers.new_zeros(layers.size(0), 1, 0, self.cells[-1].width)  # (B,1,0,D)
             keys, values = self.self_attend.remember(nothing, nothing)
         position = torch.zeros(layers.shape[:2], dtype=torch.long, device=layers.device)
-        return State(layers, feed, keys, values, position)
+        return RecurrentState(layers, feed, keys, values, position)
 
-    def loop(self, x: Tensor, memory: Memory) -> Tensor:
+    def loop(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Advance through whole targets (B,T,E) by positions: all that is found, (B,T,·)."""
         state = self.start(memory)
         found: list[Tensor] = []
@@ -124,11 +125,11 @@ class Decoder(nn.Module, ABC):
         """Return the output of the top layer: (B,K,L,W) -> (B,K,D)."""
         return self.cells[-1].output(layers[:, :, -1])
 
-    def look(self, query: Tensor, memory: Memory, position: Tensor) -> Tensor:
+    def look(self, query: Tensor, memory: RecurrentMemory, position: Tensor) -> Tensor:
         """Attend to the source with queries (B,T,D) at target positions (B,T) or (T,): (B,T,C)."""
         return self.attend(query, memory.keys, memory.values, memory.mask[:, None], position)
 
-    def contexts(self, s: Tensor, memory: Memory) -> Tensor:
+    def contexts(self, s: Tensor, memory: RecurrentMemory) -> Tensor:
         """Attend with all states of whole targets (B,T,D): [c ; c'] (B,T,C+C')."""
         position = torch.arange(s.size(1), device=s.device)
         context = self.look(s, memory, position)
@@ -137,7 +138,9 @@ class Decoder(nn.Module, ABC):
         own = self.self_attend.look_within(s, None, position, causal=True)
         return torch.cat([context, own], -1)
 
-    def next_contexts(self, s: Tensor, memory: Memory, state: State) -> tuple[Tensor, State]:
+    def next_contexts(
+        self, s: Tensor, memory: RecurrentMemory, state: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         """Attend with the next state of each hypothesis (B,K,D): [c ; c'] (B,K,C+C').
 
         And remember it: the State that is given back has its key and value.
@@ -145,15 +148,9 @@ class Decoder(nn.Module, ABC):
         context = self.look(s, memory, state.position)
         if self.self_attend is None:
             return context, state
-        query, position = s.flatten(0, 1).unsqueeze(1), state.position.flatten().unsqueeze(1)
-        new_keys, new_values = self.self_attend.remember(query, query, position)  # (N,[H,]1,·)
-        state = state._replace(
-            keys=torch.cat([state.keys, new_keys.unflatten(0, s.shape[:2])], -2),
-            values=torch.cat([state.values, new_values.unflatten(0, s.shape[:2])], -2),
-        )
-        keys, values = state.keys.flatten(0, 1), state.values.flatten(0, 1)
-        own = self.self_attend(query, keys, values, None, position)  # (N,1,C')
-        return torch.cat([context, own.view(*s.shape[:2], -1)], -1), state
+        past = state.keys, state.values
+        own, (keys, values) = self.self_attend.look_back(s, past, state.position)
+        return torch.cat([context, own], -1), state._replace(keys=keys, values=values)
 
 
 class LuongDecoder(Decoder):
@@ -167,34 +164,14 @@ class LuongDecoder(Decoder):
     one pass through the layers and one attention to the source, and one (causal) to itself.
     """
 
-    def __init__(
-        self,
-        input_width: int,
-        width: int,
-        num_layers: int,
-        cell: Callable[[int, int, int], Recurrent],
-        attend: Attend,
-        readout_width: int,
-        dropout: float,
-        input_feed: bool,
-        self_attend: Attend | None = None,
-    ) -> None:
-        super().__init__(
-            input_width,
-            width,
-            num_layers,
-            cell,
-            attend,
-            readout_width,
-            dropout,
-            readout_width if input_feed else 0,
-            self_attend,
-        )
+    def __init__(self, input_feed: bool, **parts: Unpack[Parts]) -> None:
+        readout_width = parts["readout_width"]
+        super().__init__(readout_width if input_feed else 0, **parts)
         self.input_feed = input_feed
-        context_width = width_of(attend, self_attend)
-        self.combine = Linear(context_width + width, readout_width, bias=False)
+        both = width_of_contexts(parts) + parts["width"]
+        self.combine = Linear(both, readout_width, bias=False)
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+    def forward(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
         if self.input_feed:
             return self.loop(x, memory)
@@ -202,11 +179,15 @@ class LuongDecoder(Decoder):
             x = cell(x if index == 0 else self.dropout(x), memory.start[:, index])  # (B,T,D)
         return self._attentional(self.contexts(x, memory), x)
 
-    def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step(
+        self, x: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
         return self.advance(self.cells[0].gates(x), state, memory)
 
-    def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def advance(
+        self, gates: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Step, attend, combine: the attentional vector (B,K,R)."""
         layers = self.climb(gates, state.feed, state.layers)
         s = self.top(layers)
@@ -215,11 +196,11 @@ class LuongDecoder(Decoder):
         feed = vector if self.input_feed else state.feed
         return vector, state._replace(layers=layers, feed=feed, position=state.position + 1)
 
-    def start(self, memory: Memory) -> State:
+    def start(self, memory: RecurrentMemory) -> RecurrentState:
         """Return the state of one hypothesis that has read nothing and looked nowhere."""
         state = super().start(memory)
-        width = self.readout_width if self.input_feed else 0
-        return state._replace(feed=state.layers.new_zeros(*state.layers.shape[:2], width))
+        nothing = state.layers.new_zeros(*state.layers.shape[:2], self.feed_width)
+        return state._replace(feed=nothing)
 
     def _attentional(self, context: Tensor, s: Tensor) -> Tensor:
         """Compute h~ = tanh(W_c [c ; c' ; s]): (B,T,C+C'), (B,T,D) -> (B,T,R)."""
@@ -236,41 +217,26 @@ class BahdanauDecoder(Decoder):
     The features are the paper's deep output (appendix A.2.2) with tanh in the place of maxout.
     """
 
-    def __init__(
-        self,
-        input_width: int,
-        width: int,
-        num_layers: int,
-        cell: Callable[[int, int, int], Recurrent],
-        attend: Attend,
-        readout_width: int,
-        dropout: float,
-        self_attend: Attend | None = None,
-    ) -> None:
-        context_width = width_of(attend, self_attend)
-        super().__init__(
-            input_width,
-            width,
-            num_layers,
-            cell,
-            attend,
-            readout_width,
-            dropout,
-            context_width,
-            self_attend,
-        )
-        self.combine = Linear(width + context_width + input_width, readout_width)
+    def __init__(self, **parts: Unpack[Parts]) -> None:
+        context_width = width_of_contexts(parts)
+        super().__init__(context_width, **parts)
+        all_three = parts["width"] + context_width + parts["input_width"]
+        self.combine = Linear(all_three, parts["readout_width"])
 
-    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+    def forward(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
         return self._readout(self.loop(x, memory), x)
 
-    def step(self, x: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step(
+        self, x: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Read the embedding of each hypothesis's next piece, (B,K,E): features (B,K,R)."""
         found, state = self.advance(self.cells[0].gates(x), state, memory)
         return self._readout(found, x), state
 
-    def advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def advance(
+        self, gates: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Attend, step: [s_t ; c_t ; c'_t]."""
         context, state = self.next_contexts(self.top(state.layers), memory, state)
         layers = self.climb(gates, context, state.layers)
@@ -281,6 +247,7 @@ class BahdanauDecoder(Decoder):
         return self.dropout(torch.tanh(self.combine(torch.cat([found, x], dim=-1))))
 
 
-def width_of(attend: Attend, self_attend: Attend | None) -> int:
+def width_of_contexts(parts: Parts) -> int:
     """Return the width C+C' of both contexts side by side; C' = 0 without self-attention."""
-    return attend.width + (self_attend.width if self_attend is not None else 0)
+    own = parts["self_attend"]
+    return parts["attend"].width + (own.width if own is not None else 0)

@@ -17,7 +17,7 @@ from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
 from nmt.errors import UserError, share
 from nmt.models.bridge import Bridge
-from nmt.models.decoder import Decoder, Memory, State
+from nmt.models.decoder import Decoder, RecurrentMemory, RecurrentState
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import Recurrent
@@ -172,7 +172,7 @@ class RNN(Seq2Seq):
         self.output = output_layer(readout, self.target_embedding, tie_output)
         self.dropout = Dropout(dropout)
 
-    def encode(self, source: Tensor) -> Memory:
+    def encode(self, source: Tensor) -> RecurrentMemory:
         """Read source ids (B,S), padded with 0, into the memory of the decoder."""
         mask = padding_mask(source)
         x = self.dropout(self.source_embedding(source))  # (B,S,E)
@@ -181,13 +181,15 @@ class RNN(Seq2Seq):
         if self.attend.one_slot:
             states, mask = last.unsqueeze(1), mask[:, :1]
         keys, values = self.attend.remember(states, states)
-        return Memory(keys, values, mask, start)
+        return RecurrentMemory(keys, values, mask, start)
 
-    def start(self, memory: Memory, room: int = 0) -> State:
+    def start(self, memory: RecurrentMemory, room: int = 0) -> RecurrentState:
         """Return the state (B,1,...) before the first piece; with self-attention it will grow."""
         return self.decoder.start(memory)
 
-    def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step_features(
+        self, tokens: Tensor, state: RecurrentState, memory: RecurrentMemory
+    ) -> tuple[Tensor, RecurrentState]:
         """Read one more piece of each hypothesis, (B,K): features (B,K,R) and the next state."""
         return self.decoder.step(self.dropout(self.target_embedding(tokens)), state, memory)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.attention.attend import Attend
+from nmt.attention.attend import Attend, Remembered
 from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
 from nmt.attention.mask import padding_mask
@@ -31,10 +31,10 @@ from nmt.models.positions import Positions
 from nmt.models.residual import Norm, Residual
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.models.stack import Stack
-from nmt.models.transformer_layers import DecoderLayer, EncoderLayer, Remembered
+from nmt.models.transformer_layers import DecoderLayer, EncoderLayer
 
 
-class Memory(NamedTuple):
+class TransformerMemory(NamedTuple):
     """What stays while a sentence is decoded: the source, as each decoder layer remembers it."""
 
     mask: Tensor  # (B,S) True = a source piece
@@ -42,7 +42,7 @@ class Memory(NamedTuple):
     values: tuple[Tensor, ...]  # (B,H,S,K) of each layer
 
 
-class State(NamedTuple):
+class TransformerState(NamedTuple):
     """What changes at each target position, for each of the K hypotheses: all that was read."""
 
     position: Tensor  # (B,K) how many target pieces have been read
@@ -50,7 +50,7 @@ class State(NamedTuple):
     values: tuple[Tensor, ...]  # (B,K,H,t,K) of each layer
 
 
-class Roomy(State):
+class Roomy(TransformerState):
     """The same with room, t places from the start, so that no step changes a shape.
 
     What was read stands in the first places. A step writes into the next one, of this very state.
@@ -229,21 +229,25 @@ class Transformer(Seq2Seq):
             x = layer(x, states, mask, position)
         return self.decoder_norm(x)
 
-    def encode(self, source: Tensor) -> Memory:
+    def encode(self, source: Tensor) -> TransformerMemory:
         """Read source ids (B,S), padded with 0, into the memory of all decoder layers."""
         states, mask = self.read(source)
         keys, values = zip(*(layer.remember(states) for layer in self.decoder), strict=True)
-        return Memory(mask, *(tuple(one.contiguous() for one in part) for part in (keys, values)))
+        return TransformerMemory(
+            mask, *(tuple(one.contiguous() for one in part) for part in (keys, values))
+        )
 
-    def start(self, memory: Memory, room: int = 0) -> State:
+    def start(self, memory: TransformerMemory, room: int = 0) -> TransformerState:
         """Return the state of one hypothesis that has read nothing."""
         rows = memory.mask.size(0)
         nothing = self.output.weight.new_zeros(rows, 1, room, self.width)  # (B,1,t,D)
         remembered = (layer.self_attention.remember(nothing, nothing) for layer in self.decoder)
         position = torch.zeros(rows, 1, dtype=torch.long, device=nothing.device)
-        return (Roomy if room else State)(position, *zip(*remembered, strict=True))
+        return (Roomy if room else TransformerState)(position, *zip(*remembered, strict=True))
 
-    def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step_features(
+        self, tokens: Tensor, state: TransformerState, memory: TransformerMemory
+    ) -> tuple[Tensor, TransformerState]:
         """Read one more piece of each hypothesis, (B,K): features (B,K,D) and the next state."""
         x = self.placed(self.target_embedding(tokens), state.position)  # (B,K,D)
         read: list[Remembered] = []

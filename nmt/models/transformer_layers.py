@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
-from nmt.attention.attend import Attend
+from nmt.attention.attend import Attend, Remembered
 from nmt.models.feed_forward import FeedForward
 from nmt.models.residual import Residual
 
-Remembered = tuple[Tensor, Tensor]  # keys and values, as an attention prepared them
 MakeAttend = Callable[[], Attend]
 MakeFeedForward = Callable[[], FeedForward]
 MakeResidual = Callable[[], Residual]
@@ -78,26 +76,17 @@ class DecoderLayer(nn.Module):
     ) -> tuple[Tensor, Remembered]:
         """One more position of each hypothesis, (B,K,D) at positions (B,K): (B,K,D).
 
-        past: keys and values (B,K,H,t,K) of what each has read; this position's go behind them in
-              what is given back.
-        seen: (B,K,t) the places of the past that are read then, of which there are enough; None:
-              there are none but those that have been read.
+        past, seen: as :meth:`Attend.look_back` takes them.
         """
-        read: list[Tensor] = []
-        whole = None if seen is None else seen.flatten(0, 1).unsqueeze(1)  # (N,1,t)
+        read: list[Remembered] = []
 
         def look_back(x: Tensor) -> Tensor:
-            query, place = x.flatten(0, 1).unsqueeze(1), position.flatten().unsqueeze(1)  # (N,1,D)
-            for before, new in zip(
-                past, self.self_attention.remember(query, query, place), strict=True
-            ):
-                read.append(behind(before, new.unflatten(0, x.shape[:2]), position, seen))
-            keys, values = (one.flatten(0, 1) for one in read)  # (N,H,t+1,K)
-            return self.self_attention(query, keys, values, whole, place).view_as(x)
+            context, then = self.self_attention.look_back(x, past, position, seen)
+            read.append(then)
+            return context
 
         x = self.around_self(x, look_back)
-        keys, values = read
-        return self._look_across(x, memory, mask, position), (keys, values)
+        return self._look_across(x, memory, mask, position), read[0]
 
     def remember(self, states: Tensor) -> Remembered:
         """The source (B,S,D) as source-target attention wants it."""
@@ -109,11 +98,3 @@ class DecoderLayer(nn.Module):
 
         x = self.around_cross(x, look)
         return self.around_feed_forward(x, self.feed_forward)
-
-
-def behind(past: Tensor, new: Tensor, position: Tensor, seen: Tensor | None) -> Tensor:
-    """Put (B,K,H,1,K) behind what was read (B,K,H,t,K): into its place if there is room for it."""
-    if seen is None:
-        return torch.cat([past, new], -2)
-    place = position.view(*position.shape, *[1] * (new.dim() - 2)).expand_as(new)
-    return past.scatter_(-2, place, new)
