@@ -22,6 +22,7 @@ CHOICES = {
     "normalize": "softmax",
     "window": "full",
     "sink": "none",
+    "gate": "none",
 }
 SIZES = {
     "embedding_width": 6,
@@ -34,11 +35,15 @@ SIZES = {
     "share_embeddings": False,
 }
 
+# What a choice cannot do without.
+NEEDS = {("normalize", "relu"): {"gate": "rms"}}
+
 TRANSFORMER_CHOICES = {
     "attention": "scaled_dot",
     "normalize": "softmax",
     "window": "full",
     "sink": "none",
+    "gate": "none",
     "positions": "sinusoidal",
     "feed_forward": "relu",
     "residual": "pre",
@@ -99,6 +104,8 @@ def built(
     changes: dict[str, Any],
 ) -> Any:
     """What builds a model for two vocabularies."""
+    for choice in list(changes.items()):
+        changes = NEEDS.get(choice, {}) | changes if choice[0] in choices else changes
     parts = {group: read(group, changes.pop(group, name)) for group, name in choices.items()}
     places = {place: {} for place in Place}
     config = OmegaConf.create({**parts, **places, "model": read("model", model)})

@@ -10,6 +10,7 @@ from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
 from nmt.attention.build import build_attention
 from nmt.attention.entropy import attention_entropy
+from nmt.attention.gate import Gated
 from nmt.attention.heads import MultiHead
 from nmt.attention.hops import Hops
 from nmt.attention.mask import causal_mask, padding_mask
@@ -34,6 +35,7 @@ def build(
         score=choose("attention", score, max_positions=6, width=9, scale=2.0),
         normalize=choose("normalize", normalize),
         window=choose("window", window, radius=2),
+        gate=choose("gate", "rms" if normalize == "relu" else "none"),
         heads=heads,
         hops=hops,
         **options,

@@ -7,6 +7,7 @@ from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
+from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
@@ -28,6 +29,7 @@ def build_attention(
     heads: int = 1,
     hops: int = 1,
     sink: Callable[[int, Score, int], Sink] = NoSink,
+    gate: Callable[[int, int, int], Gate] = NoGate,
     dropout: float = 0.0,
     project: bool = False,
     head_width: int | None = None,
@@ -39,9 +41,9 @@ def build_attention(
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
-    `normalize` makes a normalizer for a number of heads, and `sink` a sink. One head is attention
-    itself, without projections, unless `project` says otherwise. `head_width`, `turn` and
-    `tie_keys_values` as MultiHead takes them. A part whose constructor has a parameter `place` or
+    `normalize` makes a normalizer for a number of heads, `sink` a sink and `gate` a gate. One head
+    is attention itself, without projections, unless `project` says otherwise. `head_width`, `turn`
+    and `tie_keys_values` as MultiHead takes them. A part whose constructor has a parameter `place` or
     `layer` is told where it is. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
@@ -56,7 +58,7 @@ def build_attention(
             "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
     if _makes(score, FixedContext):
-        _refuse_without_attention(normalize, window, sink, heads, hops, tie_keys_values)
+        _refuse_without_attention(normalize, window, sink, gate, heads, hops, tie_keys_values)
         return FixedContext(value_width)
     told = partial(_told, place=place, layer=layer)
     attention = partial(
@@ -67,14 +69,17 @@ def build_attention(
         sink=partial(told(sink), heads),
         dropout=dropout,
     )
-    attend: Attend = (
-        MultiHead(
+    attend: Attend
+    if heads > 1 or project:
+        attend = MultiHead(
             *(query_width, key_width, value_width, heads, attention),
-            *(head_width, turn, tie_keys_values),
+            *(head_width, turn, tie_keys_values, told(gate)),
         )
-        if heads > 1 or project
-        else attention(query_width, key_width, value_width)
-    )
+    else:
+        attend = attention(query_width, key_width, value_width)
+        if not _makes(gate, NoGate):
+            attend = Gated(attend, told(gate)(1, query_width, value_width))
+    _refuse_without_scale(attend)
     return Hops(attend, query_width, hops) if hops > 1 else attend
 
 
@@ -88,10 +93,21 @@ def _makes(factory: Callable[..., object], kind: type) -> bool:
     return getattr(factory, "func", factory) is kind
 
 
+def _refuse_without_scale(attend: Attend) -> None:
+    normalizers = [part for part in attend.modules() if isinstance(part, Normalizer)]
+    gates = [part for part in attend.modules() if isinstance(part, Gate)]
+    if not all(one.bounded for one in normalizers) and not any(one.rescales for one in gates):
+        raise UserError(
+            "normalize=relu has weights of any size, so what a head finds has to be brought to one "
+            "scale: add gate=rms, or choose another normalize="
+        )
+
+
 def _refuse_without_attention(
     normalize: Callable[[int], Normalizer],
     window: Callable[[int], Window],
     sink: Callable[..., Sink],
+    gate: Callable[..., Gate],
     heads: int,
     hops: int,
     tie_keys_values: bool,
@@ -103,6 +119,7 @@ def _refuse_without_attention(
         "normalize= other than softmax": not _makes(normalize, Softmax),
         "window= other than full": not _makes(window, Full),
         "sink= other than none": not _makes(sink, NoSink),
+        "gate= other than none": not _makes(gate, NoGate),
     }
     for choice, is_refused in refused.items():
         if is_refused:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
+from nmt.attention.gate import Gate, NoGate
 from nmt.errors import UserError
 from nmt.hardware.products import Linear
 
@@ -26,6 +27,7 @@ class MultiHead(Attend):
                 of one memory. Keys and values became two with Miller et al. 2016 and Daniluk et
                 al. 2017; Kitaev et al. 2020 tie queries and keys in the same way. UserError for a
                 score that reads no keys, which has no W_K.
+    gate:       makes what stands behind head_1 … head_H, for H and the widths of query and head
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class MultiHead(Attend):
         head_width: int | None = None,
         turn: Turn | None = None,
         tie_keys_values: bool = False,
+        gate: Callable[[int, int, int], Gate] = NoGate,
     ) -> None:
         super().__init__()
         if head_width is None and query_width % heads:
@@ -63,6 +66,7 @@ class MultiHead(Attend):
                 f"{type(self.attention.score).__name__}, which reads no keys and has no matrix for "
                 "them. Leave it out, or choose another attention="
             )
+        self.gate = gate(heads, query_width, head_width)
         self.W_Q = Linear(query_width, inner_width, bias=False)
         self.W_V = None if tie_keys_values else Linear(value_width, inner_width, bias=False)
         self.W_O = Linear(inner_width, query_width, bias=False)
@@ -91,11 +95,12 @@ class MultiHead(Attend):
     ) -> Tensor:
         position = position.expand(query.shape[:-1])[..., None, :]  # (...,1,T)
         mask = None if mask is None else mask.unsqueeze(-3)  # (...,1,T,S)
-        query = self._split(self.W_Q(query))  # (...,H,T,K)
+        projected = self._split(self.W_Q(query))  # (...,H,T,K)
         if self.turn is not None:
-            query = self.turn(query, position)
-        context = self.attention(query, keys, values, mask, position, causal)
-        return self.W_O(context.transpose(-3, -2).flatten(-2))  # (...,T,D)
+            projected = self.turn(projected, position)
+        found = self.attention(projected, keys, values, mask, position, causal)
+        found = self.gate(found, query)  # (...,H,T,K)
+        return self.W_O(found.transpose(-3, -2).flatten(-2))  # (...,T,D)
 
     def _project(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         W_V = self.W_V or self.W_K

@@ -22,6 +22,7 @@ MADE_LATER = {
     "normalize": ("nmt.attention.normalize.Normalizer",),
     "window": ("nmt.attention.window.Window",),
     "sink": ("nmt.attention.sink.Sink",),
+    "gate": ("nmt.attention.gate.Gate",),
     "positions": ("nmt.models.positions.Positions",),
     "feed_forward": ("nmt.models.feed_forward.FeedForward",),
     "residual": ("nmt.models.residual.Residual",),

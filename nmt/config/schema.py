@@ -102,6 +102,7 @@ class Root:
     normalize: Any = None
     window: Any = None
     sink: Any = None
+    gate: Any = None
     encoder: Any = field(default_factory=dict)  # other choices for the attentions of one place
     decoder: Any = field(default_factory=dict)
     cross: Any = field(default_factory=dict)

@@ -26,7 +26,7 @@ def weighed(normalize: Normalizer, scores: Tensor) -> Tensor:
 
 
 def facts_are_as_declared(normalize: Normalizer) -> None:
-    """``sums_to_one``, ``exact_zeros`` and ``negative``."""
+    """``sums_to_one``, ``exact_zeros``, ``negative`` and ``bounded``."""
     scores = scores_with_holes()
     weights, visible = weighed(normalize, scores), scores > -inf
     require(weights.shape == scores.shape, f"{tuple(weights.shape)} for {tuple(scores.shape)}")
@@ -35,11 +35,13 @@ def facts_are_as_declared(normalize: Normalizer) -> None:
         "sums_to_one": torch.allclose(total, torch.ones_like(total)),
         "exact_zeros": bool((weights[visible] == 0).any()),
         "negative": bool((weights < 0).any()),
+        "bounded": not (weights > 1 + 1e-6).any(),
     }
     numbers = {
         "sums_to_one": f"sums are {total.min():.3f} to {total.max():.3f}",
         "exact_zeros": f"{int((weights[visible] == 0).sum())} of {int(visible.sum())} are 0",
         "negative": f"the least weight is {weights.min():.1e}",
+        "bounded": f"the largest weight is {weights.max():.1e}",
     }
     for fact, seen in found.items():
         require(seen == getattr(normalize, fact), f"{fact} is {not seen}, and {numbers[fact]}")

@@ -15,7 +15,7 @@ class AttentionMap(NamedTuple):
 
     kind: Kind
     rows: list[str]  # L names: of the layers, of the hops, of the hops of each layer
-    weights: Tensor  # (B,L,H,T,S)
+    weights: Tensor  # (B,L,H,T,S), none above 1
 
 
 def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
@@ -32,7 +32,11 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
     names = {module: name for name, module in model.named_modules()}
     maps: list[AttentionMap] = []
     for kind, attends in model.attentions().items():
-        layers = [recorded[names[one]] for attend in attends for one in inside(attend)]
+        layers = [
+            [shares(one, weights) for weights in recorded[names[one]]]
+            for attend in attends
+            for one in inside(attend)
+        ]
         if not layers:
             continue
         queries = source.size(1) if kind == Kind.ENCODER else target.size(1) - 1
@@ -50,6 +54,13 @@ def attends(model: Seq2Seq) -> bool:
 def inside(module: nn.Module) -> list[Attention]:
     """Every Attention in a module: one in something that attends, none in a fixed context."""
     return [part for part in module.modules() if isinstance(part, Attention)]
+
+
+def shares(attention: Attention, weights: Tensor) -> Tensor:
+    """Return the weights (...,T,S), or their shares of each row where they have no scale."""
+    if attention.normalize.bounded:
+        return weights
+    return weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 def split(recorded: list[Tensor], num_queries: int) -> list[Tensor]:

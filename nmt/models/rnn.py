@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nmt.attention.attend import Attend
 from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
+from nmt.attention.gate import Gate, NoGate
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
 from nmt.attention.place import Place
@@ -51,7 +52,7 @@ class RNN(Seq2Seq):
         cell: a layer: ``LSTM`` or ``GRU``.
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
         order: ``BahdanauDecoder`` or ``LuongDecoder``.
-        attention, normalize, window, sink: see :mod:`nmt.attention`.
+        attention, normalize, window, sink, gate: see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
     """
@@ -86,6 +87,7 @@ class RNN(Seq2Seq):
         normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
         sink: Callable[..., Sink] = NoSink,
+        gate: Callable[..., Gate] = NoGate,
         encoder: Own = NOTHING,
         decoder: Own = NOTHING,
         cross: Own = NOTHING,
@@ -125,6 +127,7 @@ class RNN(Seq2Seq):
             "normalize": normalize,
             "window": window,
             "sink": sink,
+            "gate": gate,
             "heads": heads,
             "hops": hops,
             "tie_keys_values": tie_keys_values,

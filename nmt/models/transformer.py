@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nmt.attention.attend import Attend, Remembered
 from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
+from nmt.attention.gate import Gate, NoGate
 from nmt.attention.mask import padding_mask
 from nmt.attention.normalize import Normalizer
 from nmt.attention.place import Place
@@ -79,7 +80,7 @@ class Transformer(Seq2Seq):
             learns to copy them. It is there to see what the mask is for.
         padding_mask: false: padding is read like words. To see what the mask is for.
         positions, feed_forward, residual, norm: see the modules of these names.
-        attention, normalize, window, sink: of all attentions, see :mod:`nmt.attention`.
+        attention, normalize, window, sink, gate: of all attentions, see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
     """
@@ -114,6 +115,7 @@ class Transformer(Seq2Seq):
         normalize: Callable[[int], Normalizer],
         window: Callable[[int], Window],
         sink: Callable[..., Sink] = NoSink,
+        gate: Callable[..., Gate] = NoGate,
         encoder: Own = NOTHING,
         decoder: Own = NOTHING,
         cross: Own = NOTHING,
@@ -151,6 +153,7 @@ class Transformer(Seq2Seq):
             "normalize": normalize,
             "window": window,
             "sink": sink,
+            "gate": gate,
             "heads": heads,
             "head_width": head_width,
             "hops": hops,

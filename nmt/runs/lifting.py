@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
-FORMAT = 5  # that is written; 0: before formats had numbers
+NO_GATE = "nmt.attention.gate.NoGate"
+FORMAT = 6  # that is written; 0: before formats had numbers
 
 # Switches of format 4, by what has them; before, it was as with false.
 SINCE_4 = {
@@ -33,6 +34,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
                 node.setdefault(key, False)
     if number < 5:
         place_scores(config)
+    if number < 6:
+        for node in (config, config["model"]) if config.get("model") else ():
+            node.setdefault("gate", {"_target_": NO_GATE, "_partial_": True})
     return config
 
 

@@ -1,0 +1,114 @@
+"""Gates: against the formulas, in both kinds of models, and where they have no meaning."""
+
+from itertools import product
+
+import pytest
+import torch
+from choices import choose, names
+from model_laws import Case, ModelLaws, gradients_reach_every_parameter
+from small_model import small_rnn, small_transformer
+from torch import Tensor, nn
+
+from nmt.attention.build import build_attention
+from nmt.attention.gate import Gate
+from nmt.errors import UserError
+
+H, D, K, T = 2, 6, 3, 4
+GATES = [name for name in names("gate") if name != "none"]
+MODELS = {
+    "transformer": small_transformer,
+    "rnn": small_rnn,
+    "heads": lambda **parts: small_rnn(heads=2, **parts),
+    "bahdanau": lambda **parts: small_rnn(order="bahdanau", hops=2, **parts),
+    "self": lambda **parts: small_rnn(
+        heads=2, encoder_self_attention=True, decoder_self_attention=True, **parts
+    ),
+}
+CHOICES = [{"gate": gate} for gate in GATES] + [{"gate": "rms", "normalize": "relu"}]
+
+
+def draw(module: nn.Module) -> None:
+    """Every parameter at random, as after some training."""
+    for parameter in module.parameters():
+        nn.init.normal_(parameter)
+
+
+@pytest.fixture(
+    params=product(MODELS, CHOICES), ids=lambda p: "-".join([p[0], *map(str, p[1].values())])
+)
+def case(request) -> Case:
+    kind, choice = request.param
+    torch.manual_seed(1)
+    model = MODELS[kind](**choice).double().eval()
+    for module in model.modules():
+        if isinstance(module, Gate):
+            draw(module)
+    return Case(model)
+
+
+class TestGates(ModelLaws):
+    """The laws of models, with every gate."""
+
+
+def test_gradients_reach_every_parameter(case):
+    gradients_reach_every_parameter(case)
+
+
+def found_and_query() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(2)
+    return torch.randn(H, T, K, dtype=torch.float64), torch.randn(T, D, dtype=torch.float64)
+
+
+def made(name: str, **values) -> Gate:
+    torch.manual_seed(3)
+    gate = choose("gate", name, **values)(H, D, K).double()
+    draw(gate)
+    return gate.eval()
+
+
+def test_sigmoid_opens_each_number_by_the_query():
+    gate, (found, query) = made("sigmoid"), found_and_query()
+    given = gate(found, query)
+    for h, t, k in product(range(H), range(T), range(K)):
+        opened = (gate.W_g.weight[h * K + k] @ query[t]).sigmoid()
+        torch.testing.assert_close(given[h, t, k], found[h, t, k] * opened)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_rms_has_each_head_in_one_scale(gated):
+    gate, (found, query) = made("rms", gated=gated), found_and_query()
+    given = gate(found, query)
+    for h, t in product(range(H), range(T)):
+        y = found[h, t]
+        expected = y / (sum(y**2) / K + 1e-6) ** 0.5 * gate.g[h, 0]
+        if gated:
+            expected = expected * (gate.w[h, 0] * y).sigmoid()
+        torch.testing.assert_close(given[h, t], expected)
+    nothing = gate(torch.zeros_like(found).requires_grad_(), query)
+    nothing.sum().backward()
+    assert not nothing.any(), "a head that is off stays off"
+
+
+def test_none_is_the_very_tensor():
+    found, query = found_and_query()
+    assert made("none")(found, query) is found
+
+
+def test_what_has_no_meaning_is_refused():
+    with pytest.raises(UserError, match="normalize=relu has weights of any size"):
+        small_rnn(normalize="relu", gate="sigmoid")
+    with pytest.raises(UserError, match="gate= other than none has no meaning with attention=none"):
+        small_rnn(gate="rms", attention="none")
+
+
+def test_a_gate_stands_before_the_heads_are_mixed():
+    widths = (D, D, D)
+    parts = {"score": ("attention", "scaled_dot"), "gate": ("gate", "sigmoid")}
+    parts |= {"normalize": ("normalize", "softmax"), "window": ("window", "full")}
+    made = {part: choose(*choice) for part, choice in parts.items()}
+    attend = build_attention(*widths, heads=H, **made).double()
+    query = torch.randn(1, T, D, dtype=torch.float64)
+    memory, place = attend.remember(query, query), torch.arange(T)
+    with torch.no_grad():
+        attend.gate.W_g.weight.fill_(-1e9)
+        assert attend(query.abs(), *memory, None, place).abs().max() == 0, "closed"
