@@ -11,6 +11,7 @@ from torch.distributed.tensor import DTensor
 from nmt.batches.batch import Batch
 from nmt.runs.tensors import full_tensor
 from nmt.training.loss import Loss, batch_loss
+from nmt.training.penalized import with_penalties
 from nmt.training.process_group import connected
 from nmt.training.trainer import Trainer
 
@@ -52,17 +53,18 @@ def divide() -> None:
     """Each process holds half of all that is kept, and both together do what one would."""
     with connected(1, "cpu", shard=True) as ranks:
         torch.manual_seed(1)
-        choices = {"attention": "cosine", "tie_output": True, "dropout": 0.0}
-        model, alone = (small_transformer(**choices) for _ in range(2))
+        choices = {"attention": "cosine", "gate": "l0", "tie_output": True, "dropout": 0.0}
+        model, alone = (small_transformer(**choices).eval() for _ in range(2))  # gates draw nothing
         alone.load_state_dict(model.state_dict())
         trained = ranks.shard(model)
         assert not any(one.numel() for one in model.parameters())
         assert trained.output.weight is trained.target_embedding.weight
 
         shared = ranks.share(batches(4))
-        objective = ranks.objective(trained, batch_loss)
+        loss = with_penalties(batch_loss, trained)
+        objective = ranks.objective(trained, loss)
         found = updated(trained, objective, shared, ranks.size)
-        wanted = updated(alone, batch_loss, batches(4), 1.0)
+        wanted = updated(alone, loss, batches(4), 1.0)
 
         torch.testing.assert_close(found, wanted)
         with ranks.unsharded():

@@ -5,13 +5,19 @@ from itertools import product
 import pytest
 import torch
 from choices import choose, names
-from model_laws import Case, ModelLaws, gradients_reach_every_parameter
+from model_laws import Case, ModelLaws, gradients_reach_every_parameter, sources, targets
 from small_model import small_rnn, small_transformer
 from torch import Tensor, nn
 
 from nmt.attention.build import build_attention
 from nmt.attention.gate import Gate
+from nmt.attention.head_gate import L0Gate
+from nmt.batches.batch import Batch
 from nmt.errors import UserError
+from nmt.models.open_heads import in_words, num_open, open_heads
+from nmt.models.seq2seq import Kind
+from nmt.training.loss import batch_loss, total
+from nmt.training.penalized import with_penalties
 
 H, D, K, T = 2, 6, 3, 4
 GATES = [name for name in names("gate") if name != "none"]
@@ -51,7 +57,8 @@ class TestGates(ModelLaws):
 
 
 def test_gradients_reach_every_parameter(case):
-    gradients_reach_every_parameter(case)
+    if not any(isinstance(part, L0Gate) for part in case.model.modules()):  # where heads are closed
+        gradients_reach_every_parameter(case)
 
 
 def found_and_query() -> tuple[Tensor, Tensor]:
@@ -92,6 +99,57 @@ def test_rms_has_each_head_in_one_scale(gated):
 def test_none_is_the_very_tensor():
     found, query = found_and_query()
     assert made("none")(found, query) is found
+
+
+def test_l0_draws_the_hard_concrete_and_its_price_is_the_probability_to_be_open():
+    """Louizos et al. 2018: P(g > 0) by counting; the formula of what is drawn by its own u."""
+    gate, (found, query) = made("l0", weight=0.5), found_and_query()
+    gate.log_alpha.data[:, 0, 0] = torch.tensor([-1.0, 1.5])
+    gate.train()
+    torch.manual_seed(5)
+    given = gate(found, query)
+    torch.manual_seed(5)
+    u = torch.rand(H, 1, 1, dtype=torch.float64)
+    s = 1 / (1 + (-((u / (1 - u)).log() + gate.log_alpha) / (2 / 3)).exp())
+    torch.testing.assert_close(given, found * (s * 1.2 - 0.1).clamp(0, 1))
+    drawn = torch.stack([gate.drawn().flatten() for _ in range(4000)])
+    assert (drawn.min(), drawn.max()) == (0, 1)
+    share = (drawn > 0).double().mean(0).sum()
+    torch.testing.assert_close(gate.penalty() / 0.5, share, atol=0.04, rtol=0)
+
+
+def test_a_closed_head_gives_exactly_nothing_and_is_counted():
+    torch.manual_seed(1)
+    model = small_transformer(gate="l0").eval()
+    gates = [part for part in model.modules() if isinstance(part, L0Gate)]
+    gates[0].log_alpha.data[1] = -3.0
+    found, query = torch.randn(3, T, 4), torch.randn(T, 12)
+    given = gates[0](found, query)
+    assert not given[1].any()
+    assert given[0].all()
+    heads = open_heads(model)
+    assert heads[Kind.ENCODER][0][1] == 0
+    assert num_open(heads[Kind.ENCODER]) == 5
+    assert "source-target 9/9 (3 3 3), encoder self 5/6 (2 3)" in in_words(heads)
+    assert open_heads(small_rnn()) == {}
+
+
+@pytest.mark.parametrize("make", [small_transformer, lambda **parts: small_rnn(hops=2, **parts)])
+def test_the_loss_has_the_price_of_every_piece_once(make):
+    model = make(gate="l0").eval()
+    target = targets()
+    target[0, 3:] = 0
+    batch = Batch(sources(), target)
+    loss = with_penalties(batch_loss, model)
+    plain, whole = batch_loss(model, batch, 0.1), loss(model, batch, 0.1)
+    gates = [part for part in model.modules() if isinstance(part, L0Gate)]
+    expected = sum(gate.penalty() for gate in gates) * batch.num_pieces
+    torch.testing.assert_close(whole.penalty, expected)
+    torch.testing.assert_close(whole.objective, plain.objective + expected)
+    whole.objective.backward()
+    assert all(gate.log_alpha.grad.all() for gate in gates)
+    assert total([whole, whole]).penalty == 2 * whole.penalty.double()
+    assert with_penalties(batch_loss, make()) is batch_loss
 
 
 def test_what_has_no_meaning_is_refused():

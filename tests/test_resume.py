@@ -23,7 +23,9 @@ COMMON = [
 ]
 MODELS = {
     "rnn": ["attention=bahdanau", "order.input_feed=true"],
-    "transformer": ["model=transformer_tiny", "model.width=16", "model.feed_forward_width=16"],
+    "transformer": [
+        *("model=transformer_tiny", "model.width=16", "model.feed_forward_width=16", "gate=l0"),
+    ],
 }
 
 

@@ -10,6 +10,7 @@ from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity
 from nmt.metrics.bleu import bleu_and_chrf
 from nmt.metrics.doubts import warn_of_doubts
 from nmt.models.attention_maps import attention_maps
+from nmt.models.open_heads import num_open, open_heads
 from nmt.models.seq2seq import Kind
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
@@ -20,6 +21,8 @@ ENTROPIES = {
     Kind.ENCODER: "entropy_encoder",
     Kind.DECODER: "entropy_decoder",
 }
+
+OPEN_HEADS = "open_heads"
 
 
 class DevEvaluation:
@@ -72,7 +75,7 @@ class DevEvaluation:
         """Measure under teacher forcing: loss, perplexity, entropy where there is attention.
 
         The entropy of each kind of attention is the mean over its layers and heads and the pieces
-        of the first batch.
+        of the first batch. And how many heads are open, where they can be closed.
         """
         translator = self.translator
         with translator.evaluating():
@@ -83,9 +86,11 @@ class DevEvaluation:
             queries = first.source if found.kind == Kind.ENCODER else first.target[:, :-1]
             name = ENTROPIES[found.kind]
             measured[name] = attention_entropy(found.weights, padding_mask(queries)).item()
+        if opened := open_heads(translator.model):
+            measured[OPEN_HEADS] = float(sum(map(num_open, opened.values())))
         return measured
 
 
 def name_in_log(name: str) -> str:
     """Return where a measure is logged."""
-    return f"attention/{name}" if name in ENTROPIES.values() else f"dev/{name}"
+    return f"attention/{name}" if name in (*ENTROPIES.values(), OPEN_HEADS) else f"dev/{name}"

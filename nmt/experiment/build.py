@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from nmt.alignment.guide import LinkSource
+from nmt.attention.penalty import penalized
 from nmt.batches.guide import Guide
 from nmt.batches.loader import Loader
 from nmt.batches.stream_loader import StreamLoader
@@ -68,6 +69,8 @@ def rehearse(cfg: DictConfig, ranks: Ranks) -> None:
     pieces = range(cfg.tokenizer.size)
     with torch.device("meta"):
         model = build_model(cfg, pieces, pieces)
+    if cfg.train.compile and penalized(model):
+        raise UserError("train.compile=true: what gate=… adds to the loss cannot be compiled")
     check_dropout(cfg, model, loss)
     try:
         optimizer = build_optimizer(cfg.optimizer, model, torch.device("meta"))

@@ -38,6 +38,7 @@ from nmt.hardware.runtime import (
     seed_everything,
 )
 from nmt.metrics.watch import worst
+from nmt.models.open_heads import in_words, open_heads
 from nmt.report.gallery import Gallery, spread
 from nmt.report.hparams import measured
 from nmt.report.logger import Logger, read_metrics
@@ -130,6 +131,9 @@ def train(
             result = test(translator, prepared, replace(decode, n_best=1), run, console)
             progress.stage("measuring the loss of the tested weights on dev")
             result["tested_weights"] = evaluation.forced()
+            if heads := open_heads(translator.model):
+                result["open_heads"] = heads
+                progress.say(in_words(heads))
         if ranks.first:
             conclude(cfg, run, trainer, result, log)
     console.print(f"\nrun folder  {run}", markup=False)

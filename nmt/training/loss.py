@@ -30,6 +30,7 @@ class Loss(NamedTuple):
     likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
     guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
+    penalty: Tensor | None = None  # () what parts of the model add, in nats
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Loss":
         """The same loss with each of its sums changed."""
@@ -47,14 +48,11 @@ def total(losses: Sequence[Loss]) -> Loss:
     def add(parts: list[Tensor]) -> Tensor:
         return torch.stack(parts).detach().double().sum()
 
-    passes = [loss.consistency for loss in losses if loss.consistency is not None]
-    guided = [loss.guided for loss in losses if loss.guided is not None]
+    objective, smoothed, likelihood, *others = zip(*losses, strict=True)
+    found = ([part for part in column if part is not None] for column in others)
     return Loss(
-        add([loss.objective for loss in losses]),
-        add([loss.smoothed for loss in losses]),
-        add([loss.likelihood for loss in losses]),
-        add(passes) if passes else None,
-        add(guided) if guided else None,
+        *(add(list(column)) for column in (objective, smoothed, likelihood)),
+        *(add(parts) if parts else None for parts in found),
     )
 
 

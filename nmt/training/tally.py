@@ -54,7 +54,7 @@ class Tally:
             "train/nll": sums["likelihood"] / self.tokens,
             "train/grad_norm": sums["grad_norm"] / self.updates,
         }
-        for name in ("consistency", "guided"):
+        for name in ("consistency", "guided", "penalty"):
             if name in sums:
                 logged[f"train/{name}"] = sums[name] / self.tokens
         return logged | {"train/tokens_per_s": self.tokens / self.seconds}

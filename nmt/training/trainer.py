@@ -32,6 +32,7 @@ from nmt.training.graphs import Recorder, cuda_graphs
 from nmt.training.later import Later
 from nmt.training.limits import Limits, epochs
 from nmt.training.loss import BatchLoss, Loss, total
+from nmt.training.penalized import with_penalties
 from nmt.training.ranks import Ranks
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
@@ -94,7 +95,8 @@ class Trainer:
         self.tally = Tally()
         self.asks_itself = asks_itself(self.optimizer)
         self.begun: Begun | None = None  # the last update, until it is known whether it was done
-        self.objective = self.ranks.objective(self.model, self.loss)
+        loss = with_penalties(self.loss, self.model)
+        self.objective = self.ranks.objective(self.model, loss)
         if self.config.compile:
             compile_layers(self.model)
         self.recorder = Recorder(self.passes, cuda_graphs()) if self.records() else None
