@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
+from nmt.attention.bias import Bias
 from nmt.attention.dropout import dropout
 from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Normalizer, Softmax
@@ -37,6 +38,7 @@ class Attention(Attend):
     window:    makes the window for this width of query
     sink:      makes a place beside the keys, for this score and this width of values
     dropout:   share of the weights that is dropped in training
+    bias:      makes what is added to the scores for places, for this score; None: nothing
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Attention(Attend):
         window: Callable[[int], Window],
         sink: Callable[[Score, int], Sink] = NO_SINK,
         dropout: float = 0.0,
+        bias: Callable[[Score], Bias] | None = None,
     ) -> None:
         super().__init__()
         self.width = value_width
@@ -56,6 +59,7 @@ class Attention(Attend):
         self.normalize = normalize()
         self.window = window(query_width)
         self.sink = sink(self.score, value_width)
+        self.bias = bias(self.score) if bias else None
         self.dropout = dropout
         self.record: Record | None = None
 
@@ -74,8 +78,8 @@ class Attention(Attend):
         causal: bool = False,
     ) -> Tensor:
         if self.record is None and self._is_fused(query):
-            return self._fused(query, keys, values, mask, causal)
-        scores = self._scores(query, keys, mask, causal)  # (...,T,S)
+            return self._fused(query, keys, values, mask, position, causal)
+        scores = self._scores(query, keys, mask, position, causal)  # (...,T,S)
         normalize = partial(self.normalize, query=query)
         sink = self.sink.scores(self.score, query)  # (...,T,1)
         beside = None if sink is None else Beside(normalize, sink)
@@ -91,10 +95,14 @@ class Attention(Attend):
             context = context + beside.weight.to(values.dtype) * self.sink.value
         return context
 
-    def _scores(self, query: Tensor, keys: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    def _scores(
+        self, query: Tensor, keys: Tensor, mask: Tensor | None, position: Tensor, causal: bool
+    ) -> Tensor:
         scores = self.score(query, keys)  # (...,T,S)
         # bfloat16 is enough for a product, not for the sums of a normalizer
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        if self.bias is not None:
+            scores = scores + self.bias(query, distance(keys, position))
         return hide(scores, mask, causal)
 
     def _is_fused(self, query: Tensor) -> bool:
@@ -109,17 +117,30 @@ class Attention(Attend):
             and isinstance(self.normalize, Softmax)
             and isinstance(self.window, Full)
             and isinstance(self.sink, NoSink)
+            and (query.is_cuda or not self._bias_learns())
             and (query.is_cuda or not (_is_half(query) or by_onednn()))
         )
 
+    def _bias_learns(self) -> bool:
+        return self.bias is not None and self.bias.learns and torch.is_grad_enabled()
+
     def _fused(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        causal: bool,
     ) -> Tensor:
         """softmax(f(q)·g(k)) · values without ever holding the weights: (...,T,Dv).
 
-        Nor a mask, where there is none but the causal one.
+        Nor a mask, where there is none but the causal one. A bias is the kernel's mask, in numbers.
         """
         assert isinstance(self.score, InnerProduct)
+        if self.bias is not None:
+            bias = self.bias(query, distance(keys, position))
+            mask, causal = hide(bias, mask, causal).to(query.dtype), False
         query = self.score.place(query)
         if mask is not None and causal:
             mask, causal = mask & causal_mask(query.shape[-2], query.device), False
@@ -132,6 +153,11 @@ class Attention(Attend):
             query, keys, values, mask, dropout, is_causal=causal, scale=1.0
         )
         return context.squeeze(-3) if one_head else context
+
+
+def distance(keys: Tensor, position: Tensor) -> Tensor:
+    """Return the place of each key (...,S,·) less that of each query (...,T): (...,T,S)."""
+    return torch.arange(keys.shape[-2], device=keys.device) - position[..., None]
 
 
 def _is_half(x: Tensor) -> bool:

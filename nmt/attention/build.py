@@ -7,6 +7,7 @@ from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
+from nmt.attention.bias import MakeBias
 from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
@@ -35,6 +36,7 @@ def build_attention(
     head_width: int | None = None,
     turn: Turn | None = None,
     tie_keys_values: bool = False,
+    bias: MakeBias | None = None,
     place: Place = Place.CROSS,
     layer: int = 1,
 ) -> Attend:
@@ -43,8 +45,9 @@ def build_attention(
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
     `normalize` makes a normalizer for a number of heads, `sink` a sink and `gate` a gate. One head
     is attention itself, without projections, unless `project` says otherwise. `head_width`, `turn`
-    and `tie_keys_values` as MultiHead takes them. A part whose constructor has a parameter `place` or
-    `layer` is told where it is. UserError where the choices have no meaning together.
+    and `tie_keys_values` as MultiHead takes them; `bias` makes what is added to the scores for
+    places, for a number of heads and the score. A part whose constructor has a parameter `place`
+    or `layer` is told where it is. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -68,6 +71,7 @@ def build_attention(
         window=told(window),
         sink=partial(told(sink), heads),
         dropout=dropout,
+        bias=partial(bias, heads) if bias else None,
     )
     attend: Attend
     if heads > 1 or project:

@@ -93,7 +93,7 @@ class MultiHead(Attend):
         position: Tensor,
         causal: bool = False,
     ) -> Tensor:
-        position = position.expand(query.shape[:-1])[..., None, :]  # (...,1,T)
+        position = torch.atleast_1d(position)[..., None, :]  # (...,1,T)
         mask = None if mask is None else mask.unsqueeze(-3)  # (...,1,T,S)
         projected = self._split(self.W_Q(query))  # (...,H,T,K)
         if self.turn is not None:

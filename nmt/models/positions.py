@@ -1,21 +1,24 @@
 """What tells a Transformer the order of words: attention itself sees its memory as a set.
 
-Each kind does one of two things, or neither: it adds a vector to the embedding of each piece, or it
-turns the queries and keys of self-attention.
+Each kind does one of three things, or none: it adds a vector to the embedding of each piece, it
+turns the queries and keys of self-attention, or it adds a bias to the scores of self-attention. In
+source-target attention distances mean nothing, so nothing is turned or added there.
 """
 
 import math
 from abc import ABC
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.bias import BucketBias, LinearBias, MakeBias, ShawBias
 from nmt.attention.sizes import check_widths
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least
 
 
 class Positions(nn.Module, ABC):
-    """The kinds of positions, see `add` and `turn`.
+    """The kinds of positions, see `add`, `turn` and `bias`.
 
     width:      of the embeddings
     head_width: of the queries and keys of a head
@@ -35,6 +38,10 @@ class Positions(nn.Module, ABC):
     def turn(self, x: Tensor, position: Tensor) -> Tensor:
         """Queries or keys (...,K) at positions, broadcastable to (...) -> (...,K)."""
         return x
+
+    def bias(self, causal: bool) -> MakeBias | None:
+        """Return what makes the bias of each self-attention, ``causal`` or not; None: no bias."""
+        return None
 
 
 class NoPositions(Positions):
@@ -99,6 +106,56 @@ class Rope(Positions):
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
         a, b = x.chunk(2, -1)
         return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+class Alibi(Positions):
+    """Keys count the less the farther they are, in each head to another degree.
+
+    Press et al. 2022; in the encoder to both sides alike. See :class:`LinearBias`.
+    """
+
+    def bias(self, causal: bool) -> MakeBias:
+        return LinearBias
+
+
+class T5(Positions):
+    """A learned bias for each head and bucket of distances, see :class:`BucketBias`.
+
+    Raffel et al. 2020. UserError for sizes that leave no bucket for a distance.
+    """
+
+    def __init__(
+        self, width: int, head_width: int, num_buckets: int = 32, max_distance: int = 128
+    ) -> None:
+        super().__init__(width, head_width)
+        at_least(4, {"positions.num_buckets": num_buckets})
+        check_widths({"positions.num_buckets": num_buckets, "positions.max_distance": max_distance})
+        if max_distance <= num_buckets // 2:
+            raise UserError(
+                f"positions.max_distance={max_distance}: must be above half of "
+                f"positions.num_buckets={num_buckets}, each of which holds one distance"
+            )
+        self.num_buckets = num_buckets
+        self.max_distance = max_distance
+
+    def bias(self, causal: bool) -> MakeBias:
+        sizes = {"num_buckets": self.num_buckets, "max_distance": self.max_distance}
+        return partial(BucketBias, **sizes, both_ways=not causal)
+
+
+class Shaw(Positions):
+    """A learned vector for each distance up to ``max_distance``, added to the keys.
+
+    Shaw et al. 2018. See :class:`ShawBias`.
+    """
+
+    def __init__(self, width: int, head_width: int, max_distance: int = 16) -> None:
+        super().__init__(width, head_width)
+        check_widths({"positions.max_distance": max_distance})
+        self.max_distance = max_distance
+
+    def bias(self, causal: bool) -> MakeBias:
+        return partial(ShawBias, max_distance=self.max_distance)
 
 
 def rates(width: int) -> Tensor:

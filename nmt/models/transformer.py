@@ -165,6 +165,8 @@ class Transformer(Seq2Seq):
             layers = encoder_layers if place == Place.ENCODER else decoder_layers
             choices.check_layers(place, layers)
 
+        causal = {Place.ENCODER: False, Place.DECODER: causal_mask}
+
         def attend(place: Place, layer: int) -> Attend:
             turns = self.positions.turns and place != Place.CROSS
             if turns:
@@ -173,6 +175,7 @@ class Transformer(Seq2Seq):
                 *(place, layer, width, width, width),
                 project=True,
                 turn=self.positions.turn if turns else None,
+                bias=None if place == Place.CROSS else self.positions.bias(causal[place]),
                 dropout=attention_dropout,
             )
 
