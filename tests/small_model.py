@@ -36,7 +36,7 @@ SIZES = {
 }
 
 # What a choice cannot do without.
-NEEDS = {("normalize", "relu"): {"gate": "rms"}}
+NEEDS = {("normalize", "relu"): {"gate": "rms"}, ("window", "fixed"): {"heads": 2}}
 
 TRANSFORMER_CHOICES = {
     "attention": "scaled_dot",

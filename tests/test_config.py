@@ -33,6 +33,8 @@ NEEDED = {
     "data=hub": [*LANGUAGES, "data.name=a/b"],
     "data=stream": [*LANGUAGES, "data.name=a/b"],
     "guide=file": ["guide.path=links"],
+    "normalize=relu": ["gate=rms"],
+    "window=fixed": ["model.heads=2"],
 }
 PACKAGES = {"guide=statistical": "eflomal"}  # extras
 NEEDED |= {

@@ -40,7 +40,7 @@ SCORES = [name for name in names("attention") if name != "none"]
 @cache
 def build(**parts) -> Transformer:
     torch.manual_seed(1)
-    settings = {"window.radius": 1} if parts.get("window", "full") != "full" else {}
+    settings = {"window.radius": 1} if "local" in parts.get("window", "full") else {}
     return small_transformer(settings, **parts).double().eval()
 
 

@@ -5,7 +5,9 @@ from math import exp, inf, tanh
 import pytest
 import torch
 from choices import choose
+from small_model import small_rnn
 
+from nmt.attention.fixed import Fixed
 from nmt.attention.normalize import Softmax
 from nmt.errors import UserError
 
@@ -107,3 +109,45 @@ def test_local_p_learns_where_to_look():
 def test_a_window_without_room_is_refused(name):
     with pytest.raises(UserError, match=r"window\.radius=0"):
         window_of(name, radius=0)
+
+
+# Fixed patterns: Raganato et al. 2020, section 3
+
+
+def pattern(head: int, i: int, n: int) -> list[float]:
+    """What head 0 to 6 gives the keys 0 to n-1, from the place i."""
+    i = min(i, n - 1)
+    found = {
+        0: [float(j == i) for j in range(n)],
+        1: [float(j == i - 1) for j in range(n)],
+        2: [float(j == i + 1) for j in range(n)],
+        3: [(j + 1.0) ** 3 * (j < i - 1) for j in range(n)],
+        4: [float(n - j) ** 3 * (j > i + 1) for j in range(n)],
+        5: [(j + 1.0) ** 3 for j in range(n)],
+        6: [float(n - j) ** 3 for j in range(n)],
+    }[head]
+    found = found if sum(found) else [float(j == i) for j in range(n)]
+    return [one / sum(found) for one in found]
+
+
+@pytest.mark.parametrize(("heads", "patterns"), [(8, 7), (9, 7), (3, 7), (8, 2)])
+def test_fixed_heads_have_their_pattern_and_the_others_their_scores(heads, patterns):
+    scores = scores_of_a_batch()[:, None].repeat(1, heads, 1, 1)
+    window = Fixed(D, patterns)
+    weights = window(Softmax(), scores, torch.empty(3, T, D), torch.arange(T)[None])
+    fixed = min(patterns, heads - 1)
+    torch.testing.assert_close(weights[:, fixed:], scores[:, fixed:].softmax(-1))
+    for row, n in enumerate(LENGTHS):
+        for head in range(fixed):
+            expected = [pattern(head, i, n) + [0.0] * (S - n) for i in range(T)]
+            found = torch.tensor(expected, dtype=torch.float64)
+            torch.testing.assert_close(weights[row, head], found)
+
+
+def test_fixed_patterns_have_no_meaning_for_one_head_or_with_a_sink():
+    with pytest.raises(UserError, match=r"window=fixed .* model\.heads=2 or more"):
+        small_rnn(window="fixed", heads=1)
+    with pytest.raises(UserError, match=r"window=fixed: heads .* leave sink= out"):
+        small_rnn(window="fixed", sink="zero")
+    with pytest.raises(UserError, match=r"window\.patterns=8"):
+        Fixed(D, 8)

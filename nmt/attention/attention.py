@@ -51,7 +51,7 @@ class Attention(Attend):
         window: Callable[[int], Window],
         sink: Callable[[Score, int], Sink] = NO_SINK,
         dropout: float = 0.0,
-        bias: Callable[[Score], Bias] | None = None,
+        bias: Callable[[Score], Bias | None] | None = None,
     ) -> None:
         super().__init__()
         self.width = value_width

@@ -7,7 +7,8 @@ from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
-from nmt.attention.bias import MakeBias
+from nmt.attention.bias import Bias, MakeBias
+from nmt.attention.fixed import Fixed
 from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.hops import Hops
@@ -64,6 +65,8 @@ def build_attention(
         _refuse_without_attention(normalize, window, sink, gate, heads, hops, tie_keys_values)
         return FixedContext(value_width)
     told = partial(_told, place=place, layer=layer)
+    if _makes(window, Fixed):
+        _refuse_without_heads(heads, sink)
     attention = partial(
         Attention,
         score=told(score),
@@ -71,7 +74,7 @@ def build_attention(
         window=told(window),
         sink=partial(told(sink), heads),
         dropout=dropout,
-        bias=partial(bias, heads) if bias else None,
+        bias=partial(_bias, bias, heads),
     )
     attend: Attend
     if heads > 1 or project:
@@ -93,8 +96,32 @@ def _told(make: Callable[..., Any], **where: str | int) -> Callable[..., Any]:
     return partial(make, **{name: value for name, value in where.items() if name in asked})
 
 
+def _bias(given: MakeBias | None, heads: int, score: Score) -> Bias | None:
+    """Make what is added for places: the score's own, or what positions give."""
+    own = score.bias(heads)
+    if own and given:
+        raise UserError(
+            f"{type(score).__name__} is made of places, to which a bias of positions would be added"
+            ": choose positions=none or sinusoidal, or another attention="
+        )
+    return given(heads, score) if given else own
+
+
 def _makes(factory: Callable[..., object], kind: type) -> bool:
     return getattr(factory, "func", factory) is kind
+
+
+def _refuse_without_heads(heads: int, sink: Callable[..., Sink]) -> None:
+    if heads < 2:
+        raise UserError(
+            "window=fixed has heads with fixed patterns, and one that learns: choose model.heads=2 "
+            "or more, or another window="
+        )
+    if not _makes(sink, NoSink):
+        raise UserError(
+            "window=fixed: heads with fixed patterns never look at a sink: leave sink= out, or "
+            "choose another window="
+        )
 
 
 def _refuse_without_scale(attend: Attend) -> None:

@@ -54,7 +54,8 @@ class MultiHead(Attend):
         self.heads = heads
         self.turn = turn
         self.attention = attention(head_width, head_width, head_width)
-        if turn and not self.attention.score.keeps_angle:
+        score = self.attention.score
+        if turn and not (score.keeps_angle and score.reads_query):
             raise UserError(
                 "positions=rope turns query and key, so that their inner product depends on their "
                 f"distance; {type(self.attention.score).__name__} is no such product. Choose "
@@ -67,7 +68,8 @@ class MultiHead(Attend):
                 "them. Leave it out, or choose another attention="
             )
         self.gate = gate(heads, query_width, head_width)
-        self.W_Q = Linear(query_width, inner_width, bias=False)
+        reads = self.attention.score.reads_query
+        self.W_Q = Linear(query_width, inner_width, bias=False) if reads else None
         self.W_V = None if tie_keys_values else Linear(value_width, inner_width, bias=False)
         self.W_O = Linear(inner_width, query_width, bias=False)
         self.W_K = None
@@ -95,7 +97,10 @@ class MultiHead(Attend):
     ) -> Tensor:
         position = torch.atleast_1d(position)[..., None, :]  # (...,1,T)
         mask = None if mask is None else mask.unsqueeze(-3)  # (...,1,T,S)
-        projected = self._split(self.W_Q(query))  # (...,H,T,K)
+        if self.W_Q is None:  # nobody reads the queries
+            projected = query.unsqueeze(-3).expand(*query.shape[:-2], self.heads, -1, -1)
+        else:
+            projected = self._split(self.W_Q(query))  # (...,H,T,K)
         if self.turn is not None:
             projected = self.turn(projected, position)
         found = self.attention(projected, keys, values, mask, position, causal)

@@ -1,10 +1,14 @@
 """The two shapes that a score can have: any function of query and key, or an inner product."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.attention.bias import Bias
 
 
 class Score(nn.Module, ABC):
@@ -15,6 +19,7 @@ class Score(nn.Module, ABC):
     """
 
     reads_keys: bool = True  # False: of the keys, only their number counts
+    reads_query: bool = True  # False: it is the same for every query
     keeps_angle: bool = False  # turning query and key alike leaves the score as it is
 
     def __init__(self, query_width: int, key_width: int) -> None:
@@ -25,6 +30,10 @@ class Score(nn.Module, ABC):
     def prepare(self, keys: Tensor) -> Tensor:
         """What depends on the keys alone, computed once a sentence: (...,S,Dk) -> (...,S,any)."""
         return keys
+
+    def bias(self, heads: int) -> "Bias | None":
+        """Return what it adds for the places of query and key; None: nothing."""
+        return None
 
     @abstractmethod
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:

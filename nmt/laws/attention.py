@@ -120,7 +120,9 @@ def gradients_reach_every_parameter(case: Case) -> None:
     hidden = ~case.mask[:, 0]
     for name, x in {"query": case.query, "keys": case.keys, "values": case.values}.items():
         if x.grad is None:
-            require(name == "keys" and not case.inner.score.reads_keys, f"none reaches the {name}")
+            score = case.inner.score
+            unread = {"keys": not score.reads_keys, "query": not score.reads_query}
+            require(unread.get(name, False), f"none reaches the {name}")
             continue
         require(x.grad.isfinite().all(), f"that of the {name} is not finite")
         require(name == "query" or not x.grad[hidden].any(), f"one reaches {name} of padding")

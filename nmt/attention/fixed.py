@@ -1,0 +1,63 @@
+"""Heads whose weights are written down: the piece before, the piece itself, all to the left, …"""
+
+import torch
+from torch import Tensor
+
+from nmt.attention.normalize import num_visible
+from nmt.attention.window import Normalize, Window, places
+from nmt.errors import at_least, at_most
+
+PATTERNS = 7
+
+
+class Fixed(Window):
+    """Heads 1 to 7 have fixed patterns, the others their scores; the last always has.
+
+    Raganato, Scherrer and Tiedemann 2020 (Fixed encoder self-attention patterns, arXiv 2002.10260),
+    section 3: the piece itself; the one before; the one behind; the pieces farther to the left, by
+    (j+1)³; farther to the right, mirrored; all pieces, most the last; all, most the first. Where
+    a pattern has no key in sight it is the piece itself. The paper has them in the encoder. In
+    source-target attention a target piece stands at the source's place of its number, or the last.
+
+    patterns: how many of the seven
+    """
+
+    def __init__(self, query_width: int, patterns: int = PATTERNS) -> None:
+        super().__init__(query_width)
+        at_least(1, {"window.patterns": patterns})
+        at_most(PATTERNS, {"window.patterns": patterns})
+        self.patterns = patterns
+
+    def forward(
+        self,
+        normalize: Normalize,
+        scores: Tensor,
+        query: Tensor,
+        position: Tensor,
+    ) -> Tensor:
+        number = min(self.patterns, scores.shape[-3] - 1)
+        fixed = patterns_over(scores[..., :1, :, :], position)[..., :number, :, :]
+        return torch.cat([fixed, normalize(scores)[..., number:, :, :]], -3)
+
+
+def patterns_over(scores: Tensor, position: Tensor) -> Tensor:
+    """Return the weights (...,7,T,S) over the keys in sight: scores (...,1,T,S) above -inf."""
+    seen = scores > float("-inf")
+    n, j = num_visible(scores), places(scores)  # (...,1,T,1), (S,)
+    far = j - torch.minimum(position[..., None], n - 1)  # (...,1,T,S)
+    from_left, from_right = ((j + 1) ** 3).expand_as(far), (n - j).clamp(min=0) ** 3
+    found = torch.cat(
+        [
+            far == 0,
+            far == -1,
+            far == 1,
+            from_left * (far < -1),
+            from_right * (far > 1),
+            from_left,
+            from_right.expand_as(far),
+        ],
+        -3,
+    )
+    found = (found * seen).to(scores.dtype)
+    found = torch.where(found.sum(-1, keepdim=True) > 0, found, (far == 0).to(scores.dtype))
+    return found / found.sum(-1, keepdim=True)
