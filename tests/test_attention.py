@@ -182,6 +182,19 @@ def test_hops_are_the_recurrence_written_out():
     assert len(case.weights()) == 3
 
 
+@pytest.mark.parametrize("score", SCORES)
+def test_a_soft_cap_bends_the_scores_and_leaves_what_is_out_of_reach(score):
+    case = Case(score, "softmax", "full", 1, 1)
+    memory = case.attend.remember(case.keys, case.values)
+    scores = case.attend.score(case.query, memory[0])
+    capped = torch.where(scores > -torch.inf, 0.7 * (scores / 0.7).tanh(), -torch.inf)
+    case.attend.soft_cap = 0.7
+    if case.attend.bias is None:
+        hidden = capped.masked_fill(~case.mask, -torch.inf)
+        torch.testing.assert_close(case(), hidden.softmax(-1) @ case.values)
+    assert case.weights()[0].isfinite().all()
+
+
 # Recording
 
 
@@ -255,6 +268,8 @@ def test_scores_that_multiply_query_and_key_refuse_unequal_widths(score):
         ({"score": "none", "heads": 2}, r"model\.heads=2 .* attention=none"),
         ({"score": "none", "hops": 2}, r"model\.hops=2 .* attention=none"),
         ({"score": "none", "tie_keys_values": True}, r"tie_keys_values=true .* attention=none"),
+        ({"score": "none", "soft_cap": 1.0}, r"soft_cap=1.0 .* attention=none"),
+        ({"score": "bahdanau", "soft_cap": 0.0}, r"soft_cap=0.0: must be above 0"),
         ({"score": "none", "normalize": "hard"}, r"normalize= .* attention=none"),
         ({"score": "none", "window": "local_m"}, r"window= .* attention=none"),
     ],

@@ -5,9 +5,11 @@ from math import inf
 import pytest
 import torch
 from choices import choose, names
+from small_model import small_rnn
 from torch import Tensor
 
 from nmt.attention.normalize import Normalizer
+from nmt.attention.place import Place
 from nmt.errors import UserError
 from nmt.laws.normalize import LAWS
 
@@ -127,3 +129,36 @@ def test_top_k_is_the_softmax_of_the_best_keys():
     torch.testing.assert_close(weights[0, [1, 3]], torch.tensor([2.0, 1.0]).softmax(-1))
     assert weights[0, 0] == 0
     assert weights[1].tolist() == [0, 1, 0, 0]
+
+
+def order_of(place: Place, row: int, num: int) -> list[int]:
+    """The keys in the order in which they take their share."""
+    if place == Place.CROSS:
+        return list(range(num))
+    if place == Place.DECODER:
+        return list(reversed(range(num)))
+    return sorted(range(num), key=lambda j: (abs(j - row), j > row))
+
+
+@pytest.mark.parametrize("place", Place)
+def test_stick_breaking_takes_from_what_the_keys_before_have_left(place):
+    torch.manual_seed(3)
+    scores = torch.randn(2, 6, 6, dtype=torch.float64)
+    scores[0, :, 4:] = -inf  # padding
+    if place == Place.DECODER:
+        scores = scores.masked_fill(torch.ones(6, 6).triu(1).bool(), -inf)
+    weights = choose("normalize", "stick_breaking")(heads=1, place=place)(scores)
+    for b, row in torch.cartesian_prod(torch.arange(2), torch.arange(6)).tolist():
+        left = 1.0
+        for j in order_of(place, row, 6):
+            expected = left * scores[b, row, j].sigmoid()
+            torch.testing.assert_close(weights[b, row, j], expected)
+            left = left - expected
+    scores = (100 * scores).requires_grad_()
+    choose("normalize", "stick_breaking")(heads=1, place=place)(scores).sum().backward()
+    assert scores.grad.isfinite().all()
+
+
+def test_stick_breaking_has_no_place_for_a_sink():
+    with pytest.raises(UserError, match=r"sink= other than none .* normalize=stick_breaking"):
+        small_rnn(normalize="stick_breaking", sink="zero")

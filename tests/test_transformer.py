@@ -61,6 +61,7 @@ PARTS = [
     )
 ]
 SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": False}]
+SIZES += [{"soft_cap": 0.5}, {"soft_cap": 0.5, "attention": "luong_location", "sink": "logit"}]
 TIED = [
     {"tie_keys_values": True, "attention": "luong_dot"},  # whose prepared keys are the values
     {"tie_keys_values": True, "attention": "bahdanau"},

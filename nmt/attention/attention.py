@@ -39,6 +39,7 @@ class Attention(Attend):
     sink:      makes a place beside the keys, for this score and this width of values
     dropout:   share of the weights that is dropped in training
     bias:      makes what is added to the scores for places, for this score; None: nothing
+    soft_cap:  c, no score is beyond ±c: c·tanh(z/c) (Gemma Team 2024, Gemma 2, section 2); None: z
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Attention(Attend):
         sink: Callable[[Score, int], Sink] = NO_SINK,
         dropout: float = 0.0,
         bias: Callable[[Score], Bias | None] | None = None,
+        soft_cap: float | None = None,
     ) -> None:
         super().__init__()
         self.width = value_width
@@ -60,6 +62,7 @@ class Attention(Attend):
         self.window = window(query_width)
         self.sink = sink(self.score, value_width)
         self.bias = bias(self.score) if bias else None
+        self.soft_cap = soft_cap
         self.dropout = dropout
         self.record: Record | None = None
 
@@ -82,6 +85,7 @@ class Attention(Attend):
         scores = self._scores(query, keys, mask, position, causal)  # (...,T,S)
         normalize = partial(self.normalize, query=query)
         sink = self.sink.scores(self.score, query)  # (...,T,1)
+        sink = sink if sink is None else self._capped(sink)
         beside = None if sink is None else Beside(normalize, sink)
         weights = self.window(beside or normalize, scores, query, position)  # (...,T,S)
         if self.record is not None:
@@ -100,10 +104,16 @@ class Attention(Attend):
     ) -> Tensor:
         scores = self.score(query, keys)  # (...,T,S)
         # bfloat16 is enough for a product, not for the sums of a normalizer
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        scores = self._capped(scores.to(torch.promote_types(scores.dtype, torch.float32)))
         if self.bias is not None:
             scores = scores + self.bias(query, distance(keys, position))
         return hide(scores, mask, causal)
+
+    def _capped(self, scores: Tensor) -> Tensor:
+        if self.soft_cap is None:
+            return scores
+        capped = self.soft_cap * (scores / self.soft_cap).tanh()
+        return capped.masked_fill(scores == float("-inf"), float("-inf"))  # out of reach
 
     def _is_fused(self, query: Tensor) -> bool:
         """Whether one kernel can do it all, and does it faster.
@@ -117,6 +127,7 @@ class Attention(Attend):
             and isinstance(self.normalize, Softmax)
             and isinstance(self.window, Full)
             and isinstance(self.sink, NoSink)
+            and self.soft_cap is None
             and (query.is_cuda or not self._bias_learns())
             and (query.is_cuda or not (_is_half(query) or by_onednn()))
         )

@@ -18,7 +18,7 @@ from nmt.attention.place import Place
 from nmt.attention.score import Score
 from nmt.attention.sink import NoSink, Sink
 from nmt.attention.window import Full, Window
-from nmt.errors import UserError, at_least, at_most
+from nmt.errors import UserError, above_zero, at_least, at_most
 
 
 def build_attention(
@@ -38,6 +38,7 @@ def build_attention(
     turn: Turn | None = None,
     tie_keys_values: bool = False,
     bias: MakeBias | None = None,
+    soft_cap: float | None = None,
     place: Place = Place.CROSS,
     layer: int = 1,
 ) -> Attend:
@@ -53,6 +54,7 @@ def build_attention(
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
     at_least(1, {"model.head_width": head_width})
+    above_zero({"model.soft_cap": soft_cap})
     at_most(1024, {"model.heads": heads, "model.hops": hops})
     if project and _makes(score, FixedContext):
         raise UserError(
@@ -62,7 +64,9 @@ def build_attention(
             "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
     if _makes(score, FixedContext):
-        _refuse_without_attention(normalize, window, sink, gate, heads, hops, tie_keys_values)
+        _refuse_without_attention(
+            *(normalize, window, sink, gate, heads, hops, tie_keys_values, soft_cap)
+        )
         return FixedContext(value_width)
     told = partial(_told, place=place, layer=layer)
     if _makes(window, Fixed):
@@ -75,6 +79,7 @@ def build_attention(
         sink=partial(told(sink), heads),
         dropout=dropout,
         bias=partial(_bias, bias, heads),
+        soft_cap=soft_cap,
     )
     attend: Attend
     if heads > 1 or project:
@@ -87,6 +92,8 @@ def build_attention(
         if not _makes(gate, NoGate):
             attend = Gated(attend, told(gate)(1, query_width, value_width))
     _refuse_without_scale(attend)
+    if not _makes(sink, NoSink):
+        _refuse_sink_in_order(attend)
     return Hops(attend, query_width, hops) if hops > 1 else attend
 
 
@@ -134,6 +141,15 @@ def _refuse_without_scale(attend: Attend) -> None:
         )
 
 
+def _refuse_sink_in_order(attend: Attend) -> None:
+    for part in attend.modules():
+        if isinstance(part, Normalizer) and part.ordered:
+            raise UserError(
+                "sink= other than none has no meaning with normalize=stick_breaking, where keys "
+                "come one after the other and what they leave goes to nothing: leave sink= out"
+            )
+
+
 def _refuse_without_attention(
     normalize: Callable[[int], Normalizer],
     window: Callable[[int], Window],
@@ -142,11 +158,13 @@ def _refuse_without_attention(
     heads: int,
     hops: int,
     tie_keys_values: bool,
+    soft_cap: float | None,
 ) -> None:
     refused = {
         f"model.heads={heads}": heads > 1,
         f"model.hops={hops}": hops > 1,
         "model.tie_keys_values=true": tie_keys_values,
+        f"model.soft_cap={soft_cap}": soft_cap is not None,
         "normalize= other than softmax": not _makes(normalize, Softmax),
         "window= other than full": not _makes(window, Full),
         "sink= other than none": not _makes(sink, NoSink),

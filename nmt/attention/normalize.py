@@ -15,9 +15,9 @@ class Normalizer(nn.Module, ABC):
     """From scores (...,T,S) to weights over the last axis, one object for each attention.
 
     What is drawn and measured follows its facts: whether the weights of a query sum to 1, whether
-    visible keys may have a weight of exactly 0, whether a weight may be negative, and whether none
-    is above 1. The last one is whether what it computes backward is the derivative of what it
-    computes forward.
+    visible keys may have a weight of exactly 0, whether a weight may be negative, whether none is
+    above 1, and whether the order of the keys counts. The last one is whether what it computes
+    backward is the derivative of what it computes forward.
 
     heads: of the attention; where there are several the scores are (...,H,T,S), so that a
            parameter (H,1,1) is one for each head.
@@ -27,6 +27,7 @@ class Normalizer(nn.Module, ABC):
     exact_zeros: ClassVar[bool] = False
     negative: ClassVar[bool] = False
     bounded: ClassVar[bool] = True
+    ordered: ClassVar[bool] = False
     exact_gradient: ClassVar[bool] = True
 
     def __init__(self, heads: int = 1) -> None:

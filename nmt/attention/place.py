@@ -3,7 +3,16 @@
 from enum import StrEnum
 
 # What may differ from layer to layer, by the names that a model has for it.
-OF_LAYERS = ("attention", "normalize", "window", "sink", "gate", "head_width", "tie_keys_values")
+OF_LAYERS = (
+    "attention",
+    "normalize",
+    "window",
+    "sink",
+    "gate",
+    "head_width",
+    "tie_keys_values",
+    "soft_cap",
+)
 CHOICES = (*OF_LAYERS, "heads", "hops")  # what may differ from place to place
 
 

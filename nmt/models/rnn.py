@@ -37,6 +37,7 @@ class RNN(Seq2Seq):
         decoder_width, decoder_layers: see :class:`Decoder`.
         readout_width: width of what the output layer reads; null: ``embedding_width`` where the
             output is tied, else ``decoder_width``.
+        soft_cap: c, where scores become c·tanh(z/c); null: they stay.
         dropout: on embeddings, between layers and on the features.
         word_dropout: share of the pieces that are dropped whole.
         attention_dropout: on the attention weights.
@@ -78,6 +79,7 @@ class RNN(Seq2Seq):
         heads: int,
         hops: int,
         tie_keys_values: bool = False,
+        soft_cap: float | None = None,
         encoder_self_attention: bool,
         decoder_self_attention: bool,
         cell: Callable[..., Recurrent],
@@ -131,6 +133,7 @@ class RNN(Seq2Seq):
             "heads": heads,
             "hops": hops,
             "tie_keys_values": tie_keys_values,
+            "soft_cap": soft_cap,
         }
         own = {Place.ENCODER: encoder, Place.DECODER: decoder, Place.CROSS: cross}
         self_attention = {

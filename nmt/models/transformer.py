@@ -69,6 +69,7 @@ class Transformer(Seq2Seq):
         heads, head_width: of every attention; null: width / heads.
         hops: how often every attention looks (hopping).
         tie_keys_values: keys and values of an attention have one matrix, W_V = W_K: K = V.
+        soft_cap: c, where scores become c·tanh(z/c); null: they stay.
         dropout: on embeddings and on what each sublayer gives.
         word_dropout: share of the pieces that are dropped whole.
         attention_dropout: on the attention weights.
@@ -98,6 +99,7 @@ class Transformer(Seq2Seq):
         head_width: int | None,
         hops: int,
         tie_keys_values: bool = False,
+        soft_cap: float | None = None,
         dropout: float,
         word_dropout: float,
         attention_dropout: float,
@@ -158,6 +160,7 @@ class Transformer(Seq2Seq):
             "head_width": head_width,
             "hops": hops,
             "tie_keys_values": tie_keys_values,
+            "soft_cap": soft_cap,
         }
         own = {Place.ENCODER: encoder, Place.DECODER: decoder, Place.CROSS: cross}
         choices = Choices(shared, own)

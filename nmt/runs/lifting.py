@@ -37,6 +37,8 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 6:
         for node in (config, config["model"]) if config.get("model") else ():
             node.setdefault("gate", {"_target_": NO_GATE, "_partial_": True})
+        for node in parts(config, "model"):
+            node.setdefault("soft_cap", None)
     return config
 
 
