@@ -12,6 +12,8 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from nmt.attention.history import Historic
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 
@@ -47,3 +49,9 @@ def choose(group: str, name: str, **values: Any) -> Any:
     for key in values.keys() & config.keys():
         config[key] = values[key]
     return instantiate(config)
+
+
+# Scores that count where they have looked: for what goes from position to position.
+HISTORIC = [
+    name for name in names("attention") if issubclass(choose("attention", name).func, Historic)
+]

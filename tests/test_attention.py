@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from choices import choose, names, pairs
+from choices import HISTORIC, choose, names, pairs
 from torch import nn
 from torch.nn import functional as F
 
@@ -10,7 +10,6 @@ from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
 from nmt.attention.build import build_attention
 from nmt.attention.entropy import attention_entropy
-from nmt.attention.gate import Gated
 from nmt.attention.heads import MultiHead
 from nmt.attention.hops import Hops
 from nmt.attention.mask import causal_mask, padding_mask
@@ -38,6 +37,7 @@ def build(
         gate=choose("gate", "rms" if normalize == "relu" else "none"),
         heads=heads,
         hops=hops,
+        in_turn=True,
         **options,
     )
     return attend.double().eval()
@@ -60,10 +60,16 @@ KINDS = [(score, "softmax") for score in SCORES]
 KINDS += [(score, one) for score in ("luong_dot", "bahdanau") for one in names("normalize")]
 
 
+def goes_together(kind: tuple[str, str], window: str, times: tuple[int, int]) -> bool:
+    """Fixed patterns want several heads, and a history one look."""
+    heads, hops = times
+    return (window != "fixed" or heads > 1) and (kind[0] not in HISTORIC or hops == 1)
+
+
 @pytest.fixture(
     params=pairs(
-        *(dict.fromkeys(KINDS), names("window"), ((1, 1), (2, 2))),
-        valid=lambda _, window, heads: window != "fixed" or heads > (1, 1),
+        *(dict.fromkeys(KINDS), names("window"), ((1, 1), (2, 2), (2, 1))),
+        valid=goes_together,
     ),
     ids=lambda choice: "{}-{}-{}".format("-".join(choice[0]), *choice[1:]),
 )

@@ -54,6 +54,9 @@ def test_scores_of_a_transformer_are_of_places_since_format_5():
     old = {"attention": usual, "model": {"self_attention": other, "cross_attention": usual}}
     own = {"encoder": {"attention": other}, "decoder": {"attention": other}, "cross": {}}
     now = lifted(old, 4)
+    for node in (now, now["model"]):  # since format 6
+        assert node.pop("gate")["_target_"] == "nmt.attention.gate.NoGate"
+    assert now["model"].pop("soft_cap", "") is None
     assert now == {"attention": usual, "model": {"attention": usual, **own}, **own}
 
 

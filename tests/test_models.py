@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 import torch
-from choices import names, pairs
+from choices import HISTORIC, names, pairs
 from model_laws import (
     Case,
     ModelLaws,
@@ -38,7 +38,9 @@ SELF_ATTENTION = {"encoder_self_attention": True, "decoder_self_attention": True
 TIED = {"tie_keys_values": True}
 CHOICES = pairs(
     *(names("attention"), ORDERS, names("cell"), names("bridge"), ("", "self")),
-    valid=lambda attention, order, cell, bridge, of_itself: attention != "none" or not of_itself,
+    valid=lambda attention, order, cell, bridge, of_itself: (
+        not of_itself or attention not in ("none", *HISTORIC)
+    ),
 )
 CHANGES = {
     "1": {},

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from choices import names, pairs
+from choices import HISTORIC, names, pairs
 from model_laws import (
     BOS,
     EOS,
@@ -34,7 +34,7 @@ from nmt.models.positions import Learned, Rope, Sinusoidal
 from nmt.models.seq2seq import Kind
 from nmt.models.transformer import Transformer
 
-SCORES = [name for name in names("attention") if name != "none"]
+SCORES = [name for name in names("attention") if name not in ("none", *HISTORIC)]
 
 
 @cache

@@ -17,6 +17,7 @@ class Attend(nn.Module, ABC):
     """
 
     width: int  # of the contexts it gives
+    has_history: bool = False  # whether it counts where it has looked before, see `look_on`
     one_slot: bool = False  # whether it wants one summary of the source, not a state a position
 
     @abstractmethod
@@ -47,6 +48,28 @@ class Attend(nn.Module, ABC):
         position:     int, broadcastable to (...,T): the place of each query in its own sentence.
         causal:       query t may look at the keys 0 to t alone, of those that the mask shows.
         """
+
+    def no_history(self, mask: Tensor) -> Tensor:
+        """Return the history of one hypothesis that has looked nowhere: mask (B,S) -> (B,1,[H,]S).
+
+        (B,1,0) for what has none.
+        """
+        return torch.zeros(mask.size(0), 1, 0, device=mask.device)
+
+    def look_on(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Look with the next query of each hypothesis: (B,K,Dq) -> contexts (B,K,width).
+
+        And the history after it. `past` (B,K,[H,]S) is that of the positions before.
+        """
+        return self(query, keys, values, mask, position), past
 
     def look_within(
         self, x: Tensor, mask: Tensor | None, position: Tensor, causal: bool = False

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from nmt.attention.attend import Attend
 from nmt.attention.bias import Bias
 from nmt.attention.dropout import dropout
+from nmt.attention.history import Historic
 from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.score import InnerProduct, Score
@@ -63,6 +64,7 @@ class Attention(Attend):
         self.sink = sink(self.score, value_width)
         self.bias = bias(self.score) if bias else None
         self.soft_cap = soft_cap
+        self.has_history = isinstance(self.score, Historic)
         self.dropout = dropout
         self.record: Record | None = None
 
@@ -82,27 +84,58 @@ class Attention(Attend):
     ) -> Tensor:
         if self.record is None and self._is_fused(query):
             return self._fused(query, keys, values, mask, position, causal)
-        scores = self._scores(query, keys, mask, position, causal)  # (...,T,S)
+        scores = self._scores(self.score(query, keys), query, keys, mask, position, causal)
+        return self._weighed(scores, query, values, position)[0]
+
+    def no_history(self, mask: Tensor) -> Tensor:
+        num_keys = mask.size(1) if self.has_history else 0
+        return torch.zeros(mask.size(0), 1, num_keys, device=mask.device)
+
+    def look_on(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.score, Historic):
+            return self(query, keys, values, mask, position), past
+        scores = self.score(query, keys, past)  # (...,T,S)
+        scores = self._scores(scores, query, keys, mask, position, causal=False)
+        context, weights = self._weighed(scores, query, values, position)
+        return context, self.score.after(past, weights)
+
+    def _weighed(
+        self, scores: Tensor, query: Tensor, values: Tensor, position: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The contexts (...,T,Dv) of masked scores (...,T,S), and the weights (...,T,S)."""
         normalize = partial(self.normalize, query=query)
         sink = self.sink.scores(self.score, query)  # (...,T,1)
-        sink = sink if sink is None else self._capped(sink)
-        beside = None if sink is None else Beside(normalize, sink)
+        beside = None if sink is None else Beside(normalize, self._capped(sink))
         weights = self.window(beside or normalize, scores, query, position)  # (...,T,S)
         if self.record is not None:
             other = self.record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)
             self.record.weights.append(kept.detach() if self.record.detached else kept)
-        weights = dropout(weights, self.dropout, self.training)
-        context = weights.to(values.dtype) @ values  # (...,T,Dv)
+        dropped = dropout(weights, self.dropout, self.training)
+        context = dropped.to(values.dtype) @ values  # (...,T,Dv)
         if beside and self.sink.value is not None:
             assert beside.weight is not None
             context = context + beside.weight.to(values.dtype) * self.sink.value
-        return context
+        return context, weights
 
     def _scores(
-        self, query: Tensor, keys: Tensor, mask: Tensor | None, position: Tensor, causal: bool
+        self,
+        scores: Tensor,
+        query: Tensor,
+        keys: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        causal: bool,
     ) -> Tensor:
-        scores = self.score(query, keys)  # (...,T,S)
+        """What is normalized: scores (...,T,S) with all that is added, and -inf where hidden."""
         # bfloat16 is enough for a product, not for the sums of a normalizer
         scores = self._capped(scores.to(torch.promote_types(scores.dtype, torch.float32)))
         if self.bias is not None:

@@ -39,6 +39,7 @@ def build_attention(
     tie_keys_values: bool = False,
     bias: MakeBias | None = None,
     soft_cap: float | None = None,
+    in_turn: bool = False,
     place: Place = Place.CROSS,
     layer: int = 1,
 ) -> Attend:
@@ -49,7 +50,8 @@ def build_attention(
     is attention itself, without projections, unless `project` says otherwise. `head_width`, `turn`
     and `tie_keys_values` as MultiHead takes them; `bias` makes what is added to the scores for
     places, for a number of heads and the score. A part whose constructor has a parameter `place`
-    or `layer` is told where it is. UserError where the choices have no meaning together.
+    or `layer` is told where it is. `in_turn`: it is asked one position after the other, so that it
+    may have a history. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -92,6 +94,8 @@ def build_attention(
         if not _makes(gate, NoGate):
             attend = Gated(attend, told(gate)(1, query_width, value_width))
     _refuse_without_scale(attend)
+    if attend.has_history:
+        _refuse_history(score, place, in_turn, hops)
     if not _makes(sink, NoSink):
         _refuse_sink_in_order(attend)
     return Hops(attend, query_width, hops) if hops > 1 else attend
@@ -138,6 +142,21 @@ def _refuse_without_scale(attend: Attend) -> None:
         raise UserError(
             "normalize=relu has weights of any size, so what a head finds has to be brought to one "
             "scale: add gate=rms, or choose another normalize="
+        )
+
+
+def _refuse_history(score: Callable[..., Any], place: Place, in_turn: bool, hops: int) -> None:
+    name = getattr(score, "func", score).__name__
+    if not in_turn:
+        raise UserError(
+            f"{name} reads where it has looked before, and the positions of {place} attention are "
+            "computed at once: it is for the source-target attention of model=rnn. Give other "
+            f"places one of their own, {place}.attention="
+        )
+    if hops > 1:
+        raise UserError(
+            f"model.hops={hops} has no meaning with {name}, for which each position looks once: "
+            "leave it out, or choose another attention="
         )
 
 

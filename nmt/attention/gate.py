@@ -87,6 +87,7 @@ class Gated(Attend):
         super().__init__()
         self.width = attend.width
         self.attend = attend
+        self.has_history = attend.has_history
         self.gate = gate
 
     def remember(self, keys: Tensor, values: Tensor, position: Tensor | None = None) -> Remembered:
@@ -101,7 +102,22 @@ class Gated(Attend):
         position: Tensor,
         causal: bool = False,
     ) -> Tensor:
-        found = self.attend(query, keys, values, mask, position, causal).unsqueeze(
-            -3
-        )  # (...,1,T,·)
-        return self.gate(found, query).squeeze(-3)
+        return self._gated(self.attend(query, keys, values, mask, position, causal), query)
+
+    def no_history(self, mask: Tensor) -> Tensor:
+        return self.attend.no_history(mask)
+
+    def look_on(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        found, past = self.attend.look_on(query, keys, values, mask, position, past)
+        return self._gated(found, query), past
+
+    def _gated(self, found: Tensor, query: Tensor) -> Tensor:
+        return self.gate(found.unsqueeze(-3), query).squeeze(-3)  # (...,T,·)

@@ -67,6 +67,7 @@ class MultiHead(Attend):
                 f"{type(self.attention.score).__name__}, which reads no keys and has no matrix for "
                 "them. Leave it out, or choose another attention="
             )
+        self.has_history = self.attention.has_history
         self.gate = gate(heads, query_width, head_width)
         reads = self.attention.score.reads_query
         self.W_Q = Linear(query_width, inner_width, bias=False) if reads else None
@@ -95,17 +96,45 @@ class MultiHead(Attend):
         position: Tensor,
         causal: bool = False,
     ) -> Tensor:
-        position = torch.atleast_1d(position)[..., None, :]  # (...,1,T)
-        mask = None if mask is None else mask.unsqueeze(-3)  # (...,1,T,S)
+        asked, mask, position = self._ask(query, mask, position)
+        return self._merge(self.attention(asked, keys, values, mask, position, causal), query)
+
+    def no_history(self, mask: Tensor) -> Tensor:
+        if not self.has_history:
+            return super().no_history(mask)
+        return self.attention.no_history(mask).unsqueeze(-2).repeat(1, 1, self.heads, 1)
+
+    def look_on(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        position: Tensor,
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        if not self.has_history:
+            return self(query, keys, values, mask, position), past
+        asked, mask, position = self._ask(query, mask, position)
+        before = past.transpose(-3, -2)  # (B,H,K,S)
+        found, after = self.attention.look_on(asked, keys, values, mask, position, before)
+        return self._merge(found, query), after.transpose(-3, -2)
+
+    def _ask(
+        self, query: Tensor, mask: Tensor | None, position: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """What each head asks (...,H,T,K), the mask (...,1,T,S) and the places (...,1,T)."""
+        position = torch.atleast_1d(position)[..., None, :]
+        mask = None if mask is None else mask.unsqueeze(-3)
         if self.W_Q is None:  # nobody reads the queries
-            projected = query.unsqueeze(-3).expand(*query.shape[:-2], self.heads, -1, -1)
-        else:
-            projected = self._split(self.W_Q(query))  # (...,H,T,K)
-        if self.turn is not None:
-            projected = self.turn(projected, position)
-        found = self.attention(projected, keys, values, mask, position, causal)
-        found = self.gate(found, query)  # (...,H,T,K)
-        return self.W_O(found.transpose(-3, -2).flatten(-2))  # (...,T,D)
+            return query.unsqueeze(-3).expand(*query.shape[:-2], self.heads, -1, -1), mask, position
+        projected = self._split(self.W_Q(query))
+        return self.turn(projected, position) if self.turn else projected, mask, position
+
+    def _merge(self, found: Tensor, query: Tensor) -> Tensor:
+        """From what the heads found (...,H,T,K) to the context (...,T,D)."""
+        found = self.gate(found, query)
+        return self.W_O(found.transpose(-3, -2).flatten(-2))
 
     def _project(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         W_V = self.W_V or self.W_K

@@ -33,6 +33,7 @@ class RecurrentState(NamedTuple):
 
     layers: Tensor  # (B,K,L,W) each layer's state
     feed: Tensor  # (B,K,F) the attentional vector to feed back; F = 0 where none is
+    past: Tensor  # (B,K,[H,]S) where it has looked in the source; (B,K,0) where that does not count
     keys: Tensor  # (B,K,[H,]t,·) its own states so far, as self-attention prepared them,
     values: Tensor  # (B,K,[H,]t,·) or both (B,K,0) where there is none
     position: Tensor  # (B,K) how many target pieces have been read
@@ -100,7 +101,8 @@ class Decoder(nn.Module, ABC):
             nothing = layers.new_zeros(layers.size(0), 1, 0, self.cells[-1].width)  # (B,1,0,D)
             keys, values = self.self_attend.remember(nothing, nothing)
         position = torch.zeros(layers.shape[:2], dtype=torch.long, device=layers.device)
-        return RecurrentState(layers, feed, keys, values, position)
+        past = self.attend.no_history(memory.mask)
+        return RecurrentState(layers, feed, past, keys, values, position)
 
     def loop(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Advance through whole targets (B,T,E) by positions: all that is found, (B,T,·)."""
@@ -125,14 +127,10 @@ class Decoder(nn.Module, ABC):
         """Return the output of the top layer: (B,K,L,W) -> (B,K,D)."""
         return self.cells[-1].output(layers[:, :, -1])
 
-    def look(self, query: Tensor, memory: RecurrentMemory, position: Tensor) -> Tensor:
-        """Attend to the source with queries (B,T,D) at target positions (B,T) or (T,): (B,T,C)."""
-        return self.attend(query, memory.keys, memory.values, memory.mask[:, None], position)
-
     def contexts(self, s: Tensor, memory: RecurrentMemory) -> Tensor:
         """Attend with all states of whole targets (B,T,D): [c ; c'] (B,T,C+C')."""
         position = torch.arange(s.size(1), device=s.device)
-        context = self.look(s, memory, position)
+        context = self.attend(s, memory.keys, memory.values, memory.mask[:, None], position)
         if self.self_attend is None:
             return context
         own = self.self_attend.look_within(s, None, position, causal=True)
@@ -145,11 +143,13 @@ class Decoder(nn.Module, ABC):
 
         And remember it: the State that is given back has its key and value.
         """
-        context = self.look(s, memory, state.position)
+        source = memory.keys, memory.values, memory.mask[:, None]
+        context, past = self.attend.look_on(s, *source, state.position, state.past)
+        state = state._replace(past=past)
         if self.self_attend is None:
             return context, state
-        past = state.keys, state.values
-        own, (keys, values) = self.self_attend.look_back(s, past, state.position)
+        own_past = state.keys, state.values
+        own, (keys, values) = self.self_attend.look_back(s, own_past, state.position)
         return torch.cat([context, own], -1), state._replace(keys=keys, values=values)
 
 
@@ -161,7 +161,8 @@ class LuongDecoder(Decoder):
 
     With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where
     the decoder has looked. Without it nothing of the attention comes back, and a whole target is
-    one pass through the layers and one attention to the source, and one (causal) to itself.
+    one pass through the layers and one attention to the source, and one (causal) to itself; unless
+    the attention counts where it has looked, as coverage does: then it loops all the same.
     """
 
     def __init__(self, input_feed: bool, **parts: Unpack[Parts]) -> None:
@@ -173,7 +174,7 @@ class LuongDecoder(Decoder):
 
     def forward(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Read the embeddings of whole targets, (B,T,E): features (B,T,R)."""
-        if self.input_feed:
+        if self.input_feed or self.attend.has_history:
             return self.loop(x, memory)
         for index, cell in enumerate(self.cells):
             x = cell(x if index == 0 else self.dropout(x), memory.start[:, index])  # (B,T,D)

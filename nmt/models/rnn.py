@@ -157,7 +157,8 @@ class RNN(Seq2Seq):
             partial(self_attend, Place.ENCODER) if encoder_self_attention else None,
         )
         widths = decoder_width, self.encoder.width, self.encoder.width
-        attend = choices.build(Place.CROSS, 1, *widths, dropout=attention_dropout)
+        options = {"dropout": attention_dropout, "in_turn": True}
+        attend = choices.build(Place.CROSS, 1, *widths, **options)
         check_tied(choices, self_attention)
         self.decoder = order(
             input_width=embedding_width,

@@ -1,0 +1,49 @@
+"""Additive attention that is told how much of each source piece has been translated."""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.attention.history import Historic, additive_with
+from nmt.attention.sizes import check_widths
+from nmt.errors import above_zero
+from nmt.hardware.products import Linear
+
+
+class Coverage(Historic):
+    """v·tanh(W q + U k + V C), C_j = Σ α_j / Φ_j over the positions before, Φ_j = N·σ(u·k_j).
+
+    Tu et al. 2016 (Modeling coverage for neural machine translation), eq. 5 and 7 to 9, linguistic
+    coverage of one number. Φ is the fertility: how often a piece has to be looked at, at most N
+    times. ``width``: of the hidden layer; ``fertility``: N.
+    """
+
+    def __init__(
+        self,
+        query_width: int,
+        key_width: int,
+        width: int | None = None,
+        fertility: float = 2.0,
+    ) -> None:
+        super().__init__(query_width, key_width)
+        check_widths({"attention.width": width})
+        above_zero({"attention.fertility": fertility})
+        width = width or query_width
+        self.fertility = fertility
+        self.W = Linear(query_width, width, bias=False)
+        self.U = Linear(key_width, width, bias=False)
+        self.u = nn.Linear(key_width, 1, bias=False)
+        self.V = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
+        self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
+
+    def prepare(self, keys: Tensor) -> Tensor:
+        return torch.cat([self.U(keys), self.u(keys)], -1)  # (...,S,W+1)
+
+    def forward(self, query: Tensor, keys: Tensor, past: Tensor | None = None) -> Tensor:
+        keys, fertility = keys[..., :-1], self.fertility * keys[..., -1:].mT.sigmoid()  # (...,1,S)
+        if past is None:
+            past = query.new_zeros(*query.shape[:-1], keys.shape[-2])
+        covered = past / fertility  # (...,T,S)
+        return additive_with(self.W(query), keys, covered[..., None] * self.V, self.v)
+
+    def after(self, past: Tensor, weights: Tensor) -> Tensor:
+        return past + weights

@@ -1,0 +1,121 @@
+"""Attention that counts where it has looked: against the papers' equations, and in the models."""
+
+import pytest
+import torch
+from choices import HISTORIC, choose
+from model_laws import Case, ModelLaws, T, gradients_reach_every_parameter, sources, targets
+from small_model import read, small_rnn, small_transformer
+from torch import Tensor
+
+from nmt.attention.attention import Attention
+from nmt.errors import UserError
+from nmt.models.attention_maps import attention_maps
+from nmt.models.rnn import RNN
+
+B, K, S, D, N = 2, 3, 5, 4, 3  # N positions one after the other
+LENGTHS = (5, 3)
+SETTINGS = {
+    "heads": {"heads": 2},
+    "gate": {"gate": "rms"},
+    "both": {"heads": 2, "gate": "sigmoid", "window": "local_p", "sink": "zero"},
+    "self": {"decoder_self_attention": True},
+}
+
+
+def attention(name: str) -> Attention:
+    torch.manual_seed(1)
+    parts = {"normalize": choose("normalize", "softmax"), "window": choose("window", "full")}
+    made = Attention(D, D, D, score=choose("attention", name, width=6, radius=2), **parts)
+    return made.double()
+
+
+def coverage(score, q: Tensor, keys: Tensor, j: int, looks: list[Tensor]) -> Tensor:
+    """Tu et al. 2016, eq. 5, 7 to 9."""
+    fertility = 2.0 * (score.u.weight @ keys[j]).sigmoid()
+    covered = sum((look[j] / fertility for look in looks), torch.zeros(1))
+    return score.v @ torch.tanh(score.W.weight @ q + score.U.weight @ keys[j] + score.V * covered)
+
+
+def location(score, q: Tensor, keys: Tensor, j: int, looks: list[Tensor]) -> Tensor:
+    """Chorowski et al. 2015, eq. 8 and 9."""
+    last = looks[-1] if looks else torch.zeros(len(keys)).double()
+    f = torch.stack(
+        [
+            sum(
+                filter[0, 2 + far] * last[j + far]
+                for far in range(-2, 3)
+                if 0 <= j + far < len(keys)
+            )
+            for filter in score.F
+        ]
+    )
+    inner = score.W.weight @ q + score.U.weight @ keys[j] + score.P(f)
+    return score.v @ torch.tanh(inner)
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"), [("coverage", coverage), ("location_sensitive", location)]
+)
+def test_scores_are_those_of_the_paper_position_after_position(name, formula):
+    attend = attention(name)
+    torch.manual_seed(2)
+    keys = torch.randn(B, S, D, dtype=torch.float64)
+    queries = torch.randn(N, B, K, D, dtype=torch.float64)
+    mask = (torch.arange(S) < torch.tensor(LENGTHS)[:, None])[:, None]
+    memory = attend.remember(keys, keys)
+    past = attend.no_history(mask[:, 0]).double().repeat(1, K, 1)
+    looks: dict[tuple[int, int], list[Tensor]] = {(b, k): [] for b in range(B) for k in range(K)}
+    for n in range(N):
+        found, past = attend.look_on(queries[n], *memory, mask, torch.full((B, K), n), past)
+        for (b, k), before in looks.items():
+            seen = keys[b, : LENGTHS[b]]
+            query = queries[n, b, k]
+            scores = [formula(attend.score, query, seen, j, before) for j in range(len(seen))]
+            weights = torch.stack(scores).flatten().softmax(0)
+            torch.testing.assert_close(found[b, k], weights @ seen)
+            before.append(weights)
+
+
+def build(name: str, setting: str) -> RNN:
+    torch.manual_seed(3)
+    parts = dict(SETTINGS[setting])
+    own = {"decoder.attention": read("attention", "bahdanau")} if setting == "self" else {}
+    return small_rnn(own, order="bahdanau", attention=name, **parts).double().eval()
+
+
+@pytest.fixture(params=[(name, setting) for name in HISTORIC for setting in SETTINGS], ids="-".join)
+def case(request) -> Case:
+    return Case(build(*request.param))
+
+
+class TestHistory(ModelLaws):
+    """The laws of models, with heads, gates, windows, sinks and self-attention beside a history."""
+
+
+def test_gradients_reach_every_parameter(case):
+    gradients_reach_every_parameter(case)
+
+
+@pytest.mark.parametrize("name", HISTORIC)
+def test_what_was_looked_at_counts_and_is_on_record(name):
+    torch.manual_seed(4)
+    model = small_rnn(attention=name, heads=2).eval()
+    source, target = sources(), targets()
+    (found,) = attention_maps(model, source, target)
+    assert found.weights.shape == (3, 1, 2, T - 1, 7)
+    memory = model.encode(source)
+    _, state = model.step(target[:, :1], model.start(memory), memory)
+    forgetful = state._replace(past=torch.zeros_like(state.past))
+    one, other = (model.step(target[:, 1:2], then, memory)[0] for then in (state, forgetful))
+    assert not torch.allclose(one, other)
+    assert small_rnn().start(memory).past.shape == (3, 1, 0)
+
+
+@pytest.mark.parametrize("name", HISTORIC)
+def test_what_has_no_meaning_is_refused(name):
+    with pytest.raises(UserError, match=r"encoder attention .* for the source-target"):
+        small_transformer(attention=name)
+    with pytest.raises(UserError, match=r"decoder attention .* decoder\.attention="):
+        small_rnn(attention=name, decoder_self_attention=True)
+    with pytest.raises(UserError, match=r"model\.hops=2 has no meaning"):
+        small_rnn(attention=name, hops=2)
