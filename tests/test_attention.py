@@ -61,9 +61,10 @@ KINDS += [(score, one) for score in ("luong_dot", "bahdanau") for one in names("
 
 
 def goes_together(kind: tuple[str, str], window: str, times: tuple[int, int]) -> bool:
-    """Fixed patterns want several heads, and a history one look."""
+    """Fixed patterns want several heads; a history, and places alone, one look."""
     heads, hops = times
-    return (window != "fixed" or heads > 1) and (kind[0] not in HISTORIC or hops == 1)
+    once = kind[0] in (*HISTORIC, "gaussian")
+    return (window != "fixed" or heads > 1) and (hops == 1 or not once)
 
 
 @pytest.fixture(
@@ -156,8 +157,8 @@ def test_heads_are_those_of_torch():
 
 @pytest.mark.parametrize("score", SCORES)
 def test_tied_keys_and_values_are_two_matrices_of_the_same_numbers(score):
-    if score == "luong_location":
-        with pytest.raises(UserError, match=r"model\.tie_keys_values=true .* LuongLocation"):
+    if score in ("luong_location", "gaussian"):
+        with pytest.raises(UserError, match=r"tie_keys_values=true .* which reads no keys"):
             build(score, heads=2, widths=(QUERY, KEY, KEY), tie_keys_values=True)
         return
     case = Case(score, "softmax", "full", 2, 1)
@@ -274,6 +275,7 @@ def test_scores_that_multiply_query_and_key_refuse_unequal_widths(score):
         ({"score": "none", "heads": 2}, r"model\.heads=2 .* attention=none"),
         ({"score": "none", "hops": 2}, r"model\.hops=2 .* attention=none"),
         ({"score": "none", "tie_keys_values": True}, r"tie_keys_values=true .* attention=none"),
+        ({"score": "gaussian", "hops": 2}, r"hops=2 has no meaning with Gaussian"),
         ({"score": "none", "soft_cap": 1.0}, r"soft_cap=1.0 .* attention=none"),
         ({"score": "bahdanau", "soft_cap": 0.0}, r"soft_cap=0.0: must be above 0"),
         ({"score": "none", "normalize": "hard"}, r"normalize= .* attention=none"),

@@ -65,6 +65,7 @@ class Attention(Attend):
         self.bias = bias(self.score) if bias else None
         self.soft_cap = soft_cap
         self.has_history = isinstance(self.score, Historic)
+        self.reads_query = self.score.reads_query or self.window.reads_query
         self.dropout = dropout
         self.record: Record | None = None
 

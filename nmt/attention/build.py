@@ -98,7 +98,10 @@ def build_attention(
         _refuse_history(score, place, in_turn, hops)
     if not _makes(sink, NoSink):
         _refuse_sink_in_order(attend)
-    return Hops(attend, query_width, hops) if hops > 1 else attend
+    if hops > 1:
+        _refuse_hops(attend, hops)
+        return Hops(attend, query_width, hops)
+    return attend
 
 
 def _told(make: Callable[..., Any], **where: str | int) -> Callable[..., Any]:
@@ -143,6 +146,15 @@ def _refuse_without_scale(attend: Attend) -> None:
             "normalize=relu has weights of any size, so what a head finds has to be brought to one "
             "scale: add gate=rms, or choose another normalize="
         )
+
+
+def _refuse_hops(attend: Attend, hops: int) -> None:
+    for part in attend.modules():
+        if isinstance(part, Attention) and not part.reads_query:
+            raise UserError(
+                f"model.hops={hops} has no meaning with {type(part.score).__name__}, for which it "
+                "does not matter what was found before: leave it out, or choose another attention="
+            )
 
 
 def _refuse_history(score: Callable[..., Any], place: Place, in_turn: bool, hops: int) -> None:

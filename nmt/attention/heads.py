@@ -69,8 +69,9 @@ class MultiHead(Attend):
             )
         self.has_history = self.attention.has_history
         self.gate = gate(heads, query_width, head_width)
-        reads = self.attention.score.reads_query
-        self.W_Q = Linear(query_width, inner_width, bias=False) if reads else None
+        self.W_Q = None
+        if self.attention.reads_query:
+            self.W_Q = Linear(query_width, inner_width, bias=False)
         self.W_V = None if tie_keys_values else Linear(value_width, inner_width, bias=False)
         self.W_O = Linear(inner_width, query_width, bias=False)
         self.W_K = None

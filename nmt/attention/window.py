@@ -19,6 +19,8 @@ Normalize = Callable[[Tensor], Tensor]
 class Window(nn.Module, ABC):
     """From scores to weights through a normalizer, with regard to places."""
 
+    reads_query: bool = False
+
     def __init__(self, query_width: int) -> None:
         super().__init__()
         self.query_width = query_width
@@ -93,6 +95,8 @@ class LocalP(Local):
     A Gaussian around p_t, of standard deviation D/2, multiplies the weights after the normalizer:
     they sum to less than 1, and p_t learns. S is the number of keys that the query may look at.
     """
+
+    reads_query = True
 
     def __init__(self, query_width: int, radius: int = 10) -> None:
         super().__init__(query_width, radius)
