@@ -9,6 +9,7 @@ import torch
 from nmt.attention.attend import Attend
 from nmt.attention.bahdanau import Bahdanau
 from nmt.attention.build import build_attention
+from nmt.attention.gate import NoGate, SigmoidGate
 from nmt.attention.normalize import Softmax, Sparsemax
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.attention.sink import NoSink, ZeroSink
@@ -26,7 +27,13 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.transformer import Transformer
 
 Make = Callable[..., Any]
-USUAL = {"attention": ScaledDot, "normalize": Softmax, "window": Full, "sink": NoSink}
+USUAL = {
+    "attention": ScaledDot,
+    "normalize": Softmax,
+    "window": Full,
+    "sink": NoSink,
+    "gate": NoGate,
+}
 AROUND: dict[str, dict[str, Any]] = {
     "alone": {},
     "two heads, two hops": {"heads": 2, "hops": 2},
@@ -34,6 +41,7 @@ AROUND: dict[str, dict[str, Any]] = {
     "with sparsemax": {"normalize": Sparsemax},
     "with local_m": {"window": partial(LocalM, radius=2)},
     "with a sink": {"sink": ZeroSink},
+    "with a gate": {"gate": SigmoidGate},
 }
 
 
@@ -45,21 +53,22 @@ def around(part: str) -> dict[str, dict[str, Any]]:
 def attention(part: str, make: Make, choices: dict[str, Any]) -> Callable[[int, int, int], Attend]:
     """Return what makes an attention with a part, for widths of query, key and value."""
     parts = {**USUAL, **choices, part: make}
-    return partial(build_attention, score=parts.pop("attention"), **parts)
+    return partial(build_attention, score=parts.pop("attention"), in_turn=True, **parts)
 
 
 def models(part: str, make: Make) -> dict[str, Callable[[], Seq2Seq]]:
     """Return what makes small models with a part in every place, in float64, by their names."""
     parts: dict[str, Any] = {**USUAL, part: make}
     return {
-        "in an RNN": lambda: rnn(parts, partial(LuongDecoder, input_feed=False)),
-        "in an RNN, order=bahdanau": lambda: rnn(parts, BahdanauDecoder),
+        "in an RNN": lambda: rnn(parts, partial(LuongDecoder, input_feed=False), within=False),
+        "in an RNN, order=bahdanau": lambda: rnn(parts, BahdanauDecoder, within=False),
+        "in an RNN that looks at itself": lambda: rnn(parts, BahdanauDecoder, within=True),
         "in a Transformer": lambda: transformer(parts),
     }
 
 
-def rnn(parts: dict[str, Any], order: Make) -> Seq2Seq:
-    """Make an RNN that looks at itself on both sides."""
+def rnn(parts: dict[str, Any], order: Make, within: bool) -> Seq2Seq:
+    """Make an RNN; ``within`` it looks at itself on both sides."""
     torch.manual_seed(1)
     model = RNN(
         source_vocabulary=SOURCE_VOCABULARY,
@@ -79,8 +88,8 @@ def rnn(parts: dict[str, Any], order: Make) -> Seq2Seq:
         scale_embeddings=True,
         heads=1,
         hops=1,
-        encoder_self_attention=True,
-        decoder_self_attention=True,
+        encoder_self_attention=within,
+        decoder_self_attention=within,
         cell=LSTM,
         bridge=Last,
         order=order,
