@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = [
     "__main__",
     "commands",
+    "catalog",
     "study",
     "comparison",
     "bench",

@@ -73,9 +73,10 @@ class Local(Window):
 
 
 class LocalM(Local):
-    """Monotonic alignment, p_t = t: the source goes along with the target. Section 3.2, local-m.
+    """Monotonic alignment, p_t = t: the source goes along with the target.
 
-    Past the end of the source, p_t stays at its last key.
+    Luong et al. 2015, section 3.2, local-m: the keys s with |s - p_t| <= D, the radius. Past the
+    end of the source, p_t stays at its last key.
     """
 
     def forward(
@@ -90,9 +91,10 @@ class LocalM(Local):
 
 
 class LocalP(Local):
-    """Predictive alignment, p_t = S·sigmoid(v·tanh(W q)). Section 3.2, local-p, eq. 9 and 10.
+    """Predictive alignment, p_t = S·sigmoid(v·tanh(W q)).
 
-    A Gaussian around p_t, of standard deviation D/2, multiplies the weights after the normalizer:
+    Luong et al. 2015, section 3.2, local-p, eq. 9 and 10: the keys s with |s - p_t| <= D. A
+    Gaussian around p_t, of standard deviation D/2, multiplies the weights after the normalizer:
     they sum to less than 1, and p_t learns. S is the number of keys that the query may look at.
     """
 

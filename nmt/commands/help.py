@@ -20,6 +20,7 @@ Commands:
   nmt bench       how fast a configuration trains and translates on this machine
   nmt study       many runs that answer one question, and a ledger of what came out
   nmt check-part  whether an attention of your own keeps the laws that others keep
+  nmt show        what a choice is: formula, paper, settings, what it goes with
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -289,6 +290,24 @@ Examples:
   nmt train attention=my_attention:MyScore
   nmt translate run=last parts=my_attention"""
 
+SHOW = """\
+nmt show [GROUP | GROUP=CHOICE [KEY=VALUE ...]]
+
+Shows what there is to choose. GROUP=CHOICE prints the formula of a choice with its
+paper, the shapes that go in and come out, its settings, how many parameters it has
+in a model, and what it does not go with.
+
+Keys:
+  model=transformer_base      the model to try it in; else rnn_small and
+                              transformer_small
+  model.heads=8 ...           settings of that model
+
+Examples:
+  nmt show                    the groups and their choices
+  nmt show normalize          a line for each choice
+  nmt show normalize=ssmax
+  nmt show gate=l0 model=transformer_base"""
+
 COMMANDS = {
     "train": TRAIN,
     "translate": TRANSLATE,
@@ -298,6 +317,7 @@ COMMANDS = {
     "bench": BENCH,
     "study": STUDY,
     "check-part": CHECK_PART,
+    "show": SHOW,
 }
 
 

@@ -1,0 +1,1 @@
+"""What there is to choose: each choice with its formula, its settings and what goes with it."""

@@ -1,0 +1,70 @@
+"""Models in which a choice is tried: does it build, how many numbers has it, what goes with it?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hydra
+import torch
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.catalog.choices import OF_ATTENTION, Choice, groups
+from nmt.config.check import check
+from nmt.config.schema import register_schema
+from nmt.config.yamls import config_folder
+from nmt.errors import UserError
+from nmt.models.seq2seq import Seq2Seq
+
+MODELS = ("rnn_small", "transformer_small")
+PIECES = 4000  # of each vocabulary
+
+
+def composed(words: list[str]) -> DictConfig:
+    """Return the configuration of `nmt train` with these words; errors as Hydra has them."""
+    register_schema()
+    with initialize_config_dir(str(Path(config_folder()).resolve()), version_base="1.3"):
+        return hydra.compose("train", words)
+
+
+def build(cfg: DictConfig) -> Seq2Seq:
+    """Build the model of a configuration without memory. UserError where it cannot be."""
+    check(cfg)
+    with torch.device("meta"):
+        return hydra.utils.instantiate(cfg.model)(
+            source_vocabulary=PIECES, target_vocabulary=PIECES
+        )
+
+
+def num_parameters(model: Seq2Seq, kind: type) -> int:
+    """Count the trained numbers of all parts of one kind."""
+    parts = (part for part in model.modules() if isinstance(part, kind))
+    return sum(parameter.numel() for part in parts for parameter in part.parameters())
+
+
+def refusal(cfg: DictConfig, **choices: str) -> str | None:
+    """Return why a model cannot be built with other choices; None: it can."""
+    changed = cfg.copy()
+    for group, name in choices.items():
+        part = OmegaConf.load(config_folder() / group / f"{name}.yaml")
+        OmegaConf.update(changed, group, part, merge=False)
+    try:
+        with torch.device("meta"):
+            hydra.utils.instantiate(changed.model)(source_vocabulary=9, target_vocabulary=9)
+    except Exception as error:
+        reason = error if isinstance(error, UserError) else error.__cause__
+        if isinstance(reason, UserError):
+            return str(reason)
+        raise
+    return None
+
+
+def partners(cfg: DictConfig, choice: Choice) -> Iterator[tuple[str, str, str | None]]:
+    """Yield each choice of the other parts: group, name, and why it does not go with this one.
+
+    Left out are those that the model refuses without it too.
+    """
+    for group in (*OF_ATTENTION, "positions", "order"):
+        for other in groups()[group] if group != choice.group and cfg.model.get(group) else ():
+            reason = refusal(cfg, **{choice.group: choice.name, group: other})
+            if reason is None or refusal(cfg, **{group: other}) is None:
+                yield group, other, reason

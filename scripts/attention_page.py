@@ -1,0 +1,89 @@
+"""Write docs/attentions.md, all choices of an attention, out of their yamls and classes.
+
+python scripts/attention_page.py
+"""
+
+from pathlib import Path
+
+from nmt.catalog.choices import Choice, find, groups
+from nmt.terminal.console import tell
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "attentions.md"
+TITLE = """\
+# All attentions
+
+Attention(query, keys, values) = Normalize(F(query, keys)) · values, and one word chooses each part
+of it. This page lists them all, with formula and paper. `python scripts/attention_page.py` writes it
+out of the code; `nmt show GROUP=CHOICE` prints the same, with the parameters in a model and what does
+not go together. A choice can be that of one place or one layer ([places](places.md)):
+`nmt train cross.normalize=sparsemax`.
+"""
+PICTURE = """\
+The scores of one query over eight keys, and the weights that each normalizer makes of them. An empty
+cell is exactly 0. Stick breaking goes through the keys from left to right; the others do not see
+their order.
+
+![Eight scores under each normalizer](images/normalizers.png)
+
+(`python scripts/normalizer_picture.py`)
+"""
+# What each group is in the formula.
+GROUPS = {
+    "attention": "F, the score: how well a query matches a key",
+    "normalize": "Normalize: from scores to weights",
+    "window": "Window: which keys a query sees",
+    "sink": "Sink: a place beside the keys, for a query that finds nothing",
+    "gate": "Gate: what stands behind each head, before W_O",
+    "positions": "Positions: how a Transformer knows the order of pieces",
+}
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+    tell(f"wrote {PAGE.relative_to(ROOT)}", "attention_page.py")
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [TITLE]
+    for group, title in GROUPS.items():
+        parts.append(f"## {title}\n")
+        parts += [PICTURE] if group == "normalize" else []
+        parts.append(listed(group))
+        parts += [section(find(group, name)) for name in groups()[group]]
+    return "\n".join(parts)
+
+
+def listed(group: str) -> str:
+    """Return a line with a link to each choice of a group."""
+    return (
+        ", ".join(f"[`{group}={name}`](#{anchor(group, name)})" for name in groups()[group]) + "\n"
+    )
+
+
+def anchor(group: str, name: str) -> str:
+    """Return what GitHub makes of a heading."""
+    return f"{group}{name}"
+
+
+def section(choice: Choice) -> str:
+    """Return formula, paper, facts and settings of a choice."""
+    assert choice.kind
+    file = f"{choice.kind.__module__.replace('.', '/')}.py"
+    text = "\n".join(f"    {line}".rstrip() for line in choice.text().splitlines())
+    parts = [f"### `{choice.word}`\n", f"{text}\n"]
+    if choice.facts():
+        parts.append(" ".join(choice.facts()) + "\n")
+    for one in choice.settings:
+        comment = f": {one.comment}" if one.comment else ""
+        parts.append(f"- `{choice.group}.{one.key}={one.value}`{comment}")
+    if choice.settings:
+        parts.append("")
+    parts.append(f"[{Path(file).name}](../{file})\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()

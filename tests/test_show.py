@@ -1,0 +1,84 @@
+"""nmt show: what a choice is, and what goes with it."""
+
+import re
+
+import attention_page
+import pytest
+from choices import names
+from command import nmt
+
+from nmt.catalog.choices import OF_ATTENTION, find, groups
+
+# They follow from their names, or from what they leave out.
+WITHOUT_PAPER = {"softmax", "hard", "none", "full", "zero"}
+
+
+def next_words(out: str) -> list[str]:
+    """The command at the end of a page, without `nmt`."""
+    return out.rstrip().splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("group", [*OF_ATTENTION, "positions"])
+def test_every_choice_of_attention_has_a_formula_or_a_sentence_and_a_paper(group):
+    for name in names(group):
+        choice = find(group, name)
+        assert len(choice.first_line()) > 10, choice.word
+        assert "``" not in choice.text()
+        if name not in WITHOUT_PAPER:
+            assert re.search(r"\b(19|20)\d\d\b", choice.text()), f"{choice.word} names no paper"
+
+
+def test_a_page_has_formula_settings_facts_and_a_command_that_works():
+    answer = nmt("show", "normalize=relu", "model=rnn_tiny")
+
+    assert answer.code == 0, answer.err
+    assert "max(0, z)" in answer.out
+    assert "The weights of a query need not sum to 1." in answer.out
+    assert "it works with gate=rms" in answer.out
+    words = next_words(answer.out)
+    assert words == ["train", "model=rnn_tiny", "normalize=relu", "gate=rms"]
+    assert nmt(*words, "--cfg", "job").code == 0
+
+
+def test_a_page_says_what_does_not_go_together():
+    answer = nmt("show", "attention=luong_location", "model=transformer_tiny", "model.heads=2")
+
+    assert "attention.max_positions=100" in answer.out
+    assert re.search(r"not with sink=key\n +sink=key is a key", answer.out)
+    assert re.search(r"not with positions=.*rope", answer.out)
+    assert re.search(r"  [\d,]+ of [\d,]+ parameters", answer.out)
+
+
+def test_groups_are_listed():
+    answer = nmt("show")
+    assert all(name in answer.out for choices in groups().values() for name in choices)
+    answer = nmt(*next_words(answer.out)[:1], "gate")
+    assert all(f"gate={name} " in answer.out for name in names("gate"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["attention=bahdana"], ["mean attention=bahdanau?"]),
+        (["nomalize=softmax"], ["mean normalize?"]),
+        (["nomalize"], ["mean normalize?"]),
+        (["--nothing"], ["--nothing"]),
+    ],
+)
+def test_mistakes_are_told(words, told):
+    answer = nmt("show", *words)
+    assert answer.code in (1, 2)
+    assert all(part in answer.err for part in told), answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_setting_that_the_model_lacks_is_told():
+    answer = nmt("show", "gate=sigmoid", "model=rnn_tiny", "model.nope=2")
+    assert answer.code == 1
+    assert "model.nope: no such key" in answer.err
+
+
+def test_the_page_of_all_attentions_is_that_of_the_code():
+    assert attention_page.PAGE.read_text(encoding="utf-8") == attention_page.page(), (
+        "type: python scripts/attention_page.py"
+    )
