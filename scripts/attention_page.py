@@ -14,15 +14,15 @@ TITLE = """\
 # All attentions
 
 Attention(query, keys, values) = Normalize(F(query, keys)) · values, and one word chooses each part
-of it. This page lists them all, with formula and paper. `python scripts/attention_page.py` writes it
-out of the code; `nmt show GROUP=CHOICE` prints the same, with the parameters in a model and what does
-not go together. A choice can be that of one place or one layer ([places](places.md)):
+of it. This page lists them all, with formula and paper. `python scripts/attention_page.py` writes
+it out of the code; `nmt show GROUP=CHOICE` prints the same, with the parameters in a model and what
+does not go together. A choice can be that of one place or one layer ([places](places.md)):
 `nmt train cross.normalize=sparsemax`.
 """
 PICTURE = """\
-The scores of one query over eight keys, and the weights that each normalizer makes of them. An empty
-cell is exactly 0. Stick breaking goes through the keys from left to right; the others do not see
-their order.
+The scores of one query over eight keys, and the weights that each normalizer makes of them. An
+empty cell is exactly 0. Stick breaking goes through the keys from left to right; the others do not
+see their order.
 
 ![Eight scores under each normalizer](images/normalizers.png)
 

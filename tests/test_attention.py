@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
 from nmt.attention.build import build_attention
-from nmt.attention.entropy import attention_entropy
 from nmt.attention.heads import MultiHead
 from nmt.attention.hops import Hops
 from nmt.attention.mask import causal_mask, padding_mask
@@ -287,7 +286,7 @@ def test_choices_without_meaning_are_refused_with_the_reason(choice, reason):
         build(**choice)
 
 
-# Masks and entropy
+# Masks
 
 
 def test_masks_say_who_may_look_at_what():
@@ -300,17 +299,3 @@ def test_masks_say_who_may_look_at_what():
         [True, True, False],
         [True, True, True],
     ]
-
-
-def test_entropy_is_zero_for_one_key_and_ln_s_for_all_alike():
-    weights = torch.tensor([[[1.0, 0.0, 0.0, 0.0], [0.25] * 4, [0.5, 0.5, 0.0, 0.0]]])
-    for mask, expected in (([1, 0, 0], 0.0), ([0, 1, 0], 4.0), ([0, 1, 1], 8**0.5)):
-        entropy = attention_entropy(weights, torch.tensor([mask]).bool())
-        torch.testing.assert_close(entropy.exp() if expected else entropy, torch.tensor(expected))
-
-
-def test_entropy_of_heads_is_their_mean():
-    weights = torch.rand(B, 2, T, S).softmax(-1)
-    mask = torch.arange(T) < torch.tensor([5, 2, 3])[:, None]
-    of_heads = [attention_entropy(weights[:, h], mask) for h in range(2)]
-    torch.testing.assert_close(attention_entropy(weights, mask), sum(of_heads) / 2)

@@ -2,10 +2,9 @@
 
 from datasets import Dataset
 
-from nmt.attention.entropy import attention_entropy
-from nmt.attention.mask import padding_mask
 from nmt.batches.ids import Ids
 from nmt.decoding.translate import Decode
+from nmt.evaluation import focus
 from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity
 from nmt.metrics.bleu import bleu_and_chrf
 from nmt.metrics.doubts import warn_of_doubts
@@ -16,13 +15,9 @@ from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
 
-ENTROPIES = {
-    Kind.SOURCE_TARGET: "entropy",
-    Kind.ENCODER: "entropy_encoder",
-    Kind.DECODER: "entropy_decoder",
-}
-
-OPEN_HEADS = "open_heads"
+# What is added to the name of a measure of attention.
+KINDS = {Kind.SOURCE_TARGET: "", Kind.ENCODER: "_encoder", Kind.DECODER: "_decoder"}
+SCORES = ("loss", "perplexity", "bleu", "chrf")  # the other measures are of attention
 
 
 class DevEvaluation:
@@ -72,25 +67,24 @@ class DevEvaluation:
             warn_of_doubts(hypotheses, self.references, self.translator.target_language)
 
     def forced(self) -> dict[str, float]:
-        """Measure under teacher forcing: loss, perplexity, entropy where there is attention.
+        """Measure under teacher forcing: loss, perplexity, and how attention is spread.
 
-        The entropy of each kind of attention is the mean over its layers and heads and the pieces
-        of the first batch. And how many heads are open, where they can be closed.
+        That is measured as in :func:`nmt.evaluation.focus.focus`, on the first batch. And how many
+        heads are open, where they can be closed.
         """
         translator = self.translator
         with translator.evaluating():
             measured = with_perplexity(mean_loss(translator, self.batches))
             first = self.batches[0].to(translator.device)
             maps = attention_maps(translator.model, first.source, first.target)
-        for found in maps:
-            queries = first.source if found.kind == Kind.ENCODER else first.target[:, :-1]
-            name = ENTROPIES[found.kind]
-            measured[name] = attention_entropy(found.weights, padding_mask(queries)).item()
+            for found in maps:
+                spread = focus.means(dict(focus.measured(found, first)))
+                measured |= {f"{name}{KINDS[found.kind]}": value for name, value in spread.items()}
         if opened := open_heads(translator.model):
-            measured[OPEN_HEADS] = float(sum(map(num_open, opened.values())))
+            measured["open_heads"] = float(sum(map(num_open, opened.values())))
         return measured
 
 
 def name_in_log(name: str) -> str:
     """Return where a measure is logged."""
-    return f"attention/{name}" if name in (*ENTROPIES.values(), OPEN_HEADS) else f"dev/{name}"
+    return f"dev/{name}" if name in SCORES else f"attention/{name}"

@@ -21,7 +21,9 @@ def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[st
     - ``largest``: the largest weight of a query;
     - ``zeros``: the share of keys with a weight of exactly 0, of those that a query may see;
     - ``end``: the weight on the last piece of the source, which is </s>. Not of the decoder's
-      self-attention.
+      self-attention;
+    - ``mark``: that on the piece before it, most often a full stop;
+    - ``no_key``: 1 - Σ w, what no key gets: the weight of a sink, or what a normalizer leaves.
     """
     sums: dict[str, dict[str, float]] = {}
     with translator.evaluating():
@@ -31,15 +33,17 @@ def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[st
                 total = sums.setdefault(found.kind.value, {})
                 for name, value in measured(found, batch):
                     total[name] = total.get(name, 0.0) + value
-    return {
-        kind: {name: value / total["queries"] for name, value in total.items() if name != "queries"}
-        for kind, total in sums.items()
-    }
+    return {kind: means(total) for kind, total in sums.items()}
+
+
+def means(sums: dict[str, float]) -> dict[str, float]:
+    """Divide what :func:`measured` yields by the number of queries."""
+    return {name: value / sums["queries"] for name, value in sums.items() if name != "queries"}
 
 
 def measured(found: AttentionMap, batch: Batch) -> Iterator[tuple[str, float]]:
     """Yield sums over the queries of a batch, each a mean over layers and heads; and how many."""
-    target = padding_mask(batch.target[:, :-1])  # (B,T)
+    target = padding_mask(batch.target[:, 1:])  # (B,T): as many as are predicted
     source = padding_mask(batch.source)  # (B,S)
     queries = source if found.kind == Kind.ENCODER else target
     keys = (target if found.kind == Kind.DECODER else source)[:, None]  # (B,1,S)
@@ -52,10 +56,12 @@ def measured(found: AttentionMap, batch: Batch) -> Iterator[tuple[str, float]]:
     yield "largest", over_heads(weights.amax(-1), queries)
     zeros = ((weights == 0) & visible[:, None, None]).sum(-1) / visible.sum(-1)[:, None, None]
     yield "zeros", over_heads(zeros, queries)
+    yield "no_key", over_heads(1 - weights.sum(-1), queries)
     if found.kind != Kind.DECODER:
-        last = (source.sum(1) - 1)[:, None, None, None, None]  # (B,1,1,1,1)
-        on_end = weights.take_along_dim(last.expand(*weights.shape[:-1], 1), -1).squeeze(-1)
-        yield "end", over_heads(on_end, queries)
+        for name, back in (("end", 1), ("mark", 2)):
+            place = (source.sum(1) - back).clamp(min=0)[:, None, None, None, None]  # (B,1,1,1,1)
+            there = weights.take_along_dim(place.expand(*weights.shape[:-1], 1), -1).squeeze(-1)
+            yield name, over_heads(there, queries)
 
 
 def over_heads(values: Tensor, queries: Tensor) -> float:

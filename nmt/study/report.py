@@ -75,6 +75,7 @@ def attention(found: Findings) -> Grid:
         ("largest weight", 2, of_attention("largest")),
         ("zeros", 2, of_attention("zeros")),
         ("on </s>", 2, of_attention("end")),
+        ("no key", 2, of_attention("no_key")),
         ("dev BLEU", 2, lambda row: row.best_dev),
         ("parameters", 0, lambda row: row.content["parameters"]),
         ("updates", 0, lambda row: row.content["steps"]),
@@ -89,8 +90,8 @@ def attention(found: Findings) -> Grid:
     legend = (
         "Source-target attention under teacher forcing on the first test set, means over layers, "
         "heads, pieces and seeds: entropy in nats, the largest weight, the share of weights that "
-        "are exactly 0, and the weight on the end of the source, </s>. dev BLEU is the best of "
-        "training, greedy.",
+        "are exactly 0, the weight on the end of the source, </s>, and the weight that no key "
+        "gets, such as that on a sink. dev BLEU is the best of training, greedy.",
     )
     return Grid("Attention", ["variant", *(name for name, _, _ in columns)], rows, 1, legend)
 
