@@ -23,7 +23,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(CODE, encoding="utf-8")
     yield tmp_path
-    sys.modules.pop("my_attention", None)
+    for name in ("my_attention", "own_broken"):
+        sys.modules.pop(name, None)
     sys.path[:] = before
 
 
@@ -42,7 +43,8 @@ def run(tiny, tmp_path_factory) -> Path:
         patch.setattr(sys, "path", sys.path.copy())
         (folder / "my_attention.py").write_text(CODE, encoding="utf-8")
         words = [one for one in typed("train experiment=smoke") if one != "experiment=smoke"]
-        answer = nmt(*words, *tiny)
+        short = ("train.max_steps=1", "train.evaluate_every=1", "train.heatmaps=0")
+        answer = nmt(*words, *tiny, *short)
         assert answer.code == 0, answer.err
         assert "nmt translate run=l2 parts=my_attention" in answer.err
     sys.modules.pop("my_attention", None)
@@ -121,8 +123,9 @@ def test_what_cannot_be_loaded_is_told(here, words, told):
 
 BROKEN = '''
 import torch
-from nmt.attention.normalize import Normalizer
+from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.score import Score
+from nmt.errors import UserError
 
 class Crowd(Score):
     """Sees how many keys there are."""
@@ -133,6 +136,17 @@ class Leaky(Normalizer):
     """Gives weight to what is hidden, and has not declared its sums."""
     def forward(self, scores, query=None):
         return scores.clamp(min=-9).sigmoid()
+
+class Alone(Softmax):
+    """Has no meaning with several heads."""
+    def __init__(self, heads):
+        super().__init__(heads)
+        if heads > 1:
+            raise UserError("one head, please")
+
+class Eager(Softmax):
+    def __init__(self, heads):
+        raise ValueError("not today")
 
 class Three(Score):
     def forward(self, query, keys):
@@ -158,8 +172,26 @@ def test_check_part_names_the_law_that_is_broken(here, name, broken):
 
 
 @pytest.mark.parametrize(
+    ("part", "tried"),
+    [
+        ("nmt.attention.window:LocalP", {"both roads are one": 5, "of models: ": 3}),
+        ("nmt.attention.sink:KeySink", {"both roads are one": 5, "of models: ": 3}),
+        ("own_broken:Alone", {"both roads are one": 4, "of models: ": 2, "facts are as": 1}),
+    ],
+)
+def test_check_part_leaves_out_what_has_no_meaning(here, part, tried):
+    (here / "own_broken.py").write_text(BROKEN)
+    answer = nmt("check-part", part)
+    assert answer.code == 0, answer.out
+    for law, number in tried.items():
+        times = "once" if number == 1 else f"{number} times"
+        assert re.search(rf"^passed  {law}.*: tried {times}", answer.out, re.MULTILINE), answer.out
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
+        ("own_broken:Eager", "it cannot be made: ValueError: not today"),
         ("", "which part?"),
         ("my_attention", "MODULE:CLASS"),
         ("my_attention:L3", "my_attention has L2"),
@@ -168,6 +200,7 @@ def test_check_part_names_the_law_that_is_broken(here, name, broken):
     ],
 )
 def test_check_part_refuses_what_is_no_part(here, words, told):
+    (here / "own_broken.py").write_text(BROKEN)
     assert told in mistake(nmt("check-part", *words.split()))
 
 

@@ -26,7 +26,6 @@ def main() -> None:
     if len(named) != 1:
         raise UserError("which part? nmt check-part MODULE:CLASS, such as my_attention:MyScore")
     part, make = made(offered().get(named[0], named[0]), [word for word in words if "=" in word])
-    print(f"{named[0]}, as {part}=\n")
     found: list[Outcome] = []
     for outcome in check_part(part, make):
         found.append(outcome)
@@ -73,7 +72,7 @@ def line(outcome: Outcome) -> str:
     """Say in a line what came out of a law."""
     if outcome.broken:
         return f"FAILED  {outcome.law}\n        {outcome.broken}"
-    tried = "tried once" if outcome.tried == 1 else f"tried {outcome.tried} times"
+    tried = "once" if outcome.tried == 1 else f"{outcome.tried} times"
     largest = outcome.difference
     seen = "" if largest is None else f", differences up to {largest:.0e}"
-    return f"passed  {outcome.law}: {tried}{seen}"
+    return f"passed  {outcome.law}: tried {tried}{seen}"

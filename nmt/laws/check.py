@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,47 +25,33 @@ class Outcome:
     """What came out of a law."""
 
     law: str
-    tried: int  # on how many attentions or models
-    difference: float | None  # the largest that was seen; None: nothing was compared
+    tried: int = 0  # attentions or models that keep it
+    difference: float | None = None  # the largest that was seen; None: nothing was compared
     broken: str = ""  # where it does not hold, and why; empty: it holds
 
 
 def check_part(part: str, make: Make) -> Iterator[Outcome]:
     """Try every law on attentions and models with a part, which ``make`` makes.
 
-    UserError where it cannot be made.
+    Combinations that are refused are left out. UserError where the part alone cannot be made.
     """
     cases = {
         name: partial(Case, attention_with(part, make, choices))
         for name, choices in around(part).items()
     }
+    alone = cases["alone"]
     try:
-        cases["alone"]()
+        alone()
     except Exception as error:
         raise UserError(f"it cannot be made: {reason(error)}") from error
-    cases = not_refused(cases)
-    yield from outcomes(attention.LAWS, cases)
-    alone = cases["alone"]
-    if part == "attention":
-        yield from outcomes(score.LAWS, {"alone": lambda: alone().inner.score})
-    if part == "normalize":
-        yield from outcomes(normalize.LAWS, {"alone": lambda: alone().inner.normalize})
+    of_its_kind = {"attention": (score.LAWS, "score"), "normalize": (normalize.LAWS, "normalize")}
+    laws, name = of_its_kind.get(part, ((), part))
     built = {name: partial(model_case, one) for name, one in models(part, make).items()}
-    yield from outcomes(model.LAWS, not_refused(built), "of models: ")
-
-
-def not_refused(subjects: Mapping[str, Subject]) -> dict[str, Subject]:
-    """Leave out what is refused to a user too: some parts have no meaning beside each other."""
-    found: dict[str, Subject] = {}
-    for name, subject in subjects.items():
-        try:
-            subject()
-        except UserError:
-            continue
-        except Exception:  # noqa: BLE001, S110: a law will say so
-            pass
-        found[name] = subject
-    return found
+    return chain(
+        outcomes(attention.LAWS, cases),
+        outcomes(laws, {"alone": lambda: getattr(alone().inner, name)}),
+        outcomes(model.LAWS, built, "of models: "),
+    )
 
 
 def model_case(make: Callable[[], Any]) -> model.Case:
@@ -77,18 +64,20 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """Try laws on subjects, by name; a law is broken where one of them breaks it."""
     for law in laws:
-        differences: list[float] = []
-        broken = ""
+        outcome = Outcome(of + law.__name__.replace("_", " "))
         for name, subject in subjects.items():
             torch.manual_seed(1)
             try:
-                difference = law(subject())
+                found = law(subject())
+            except UserError:
+                continue  # a combination that has no meaning
             except Exception as error:
-                broken = f"{name}: {reason(error)}"
+                outcome.broken = f"{name}: {reason(error)}"
                 break
-            differences += [difference] if difference is not None else []
-        largest = max(differences, default=None)
-        yield Outcome(of + law.__name__.replace("_", " "), len(subjects), largest, broken)
+            outcome.tried += 1
+            if found is not None:
+                outcome.difference = max(found, outcome.difference or 0.0)
+        yield outcome
 
 
 def reason(error: Exception) -> str:
