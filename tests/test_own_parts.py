@@ -3,13 +3,16 @@
 import re
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 from command import mistake, nmt
 
-from nmt.config.own import Named, offered
+from nmt.config.kinds import class_for
+from nmt.config.own import Named, name_modules, offered
+from nmt.errors import UserError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own_attention.md").read_text("utf-8")
 (CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -23,7 +26,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(CODE, encoding="utf-8")
     yield tmp_path
-    for name in ("my_attention", "own_broken"):
+    for name in ("my_attention", "own_broken", "own_package", "own_package.inner"):
         sys.modules.pop(name, None)
     sys.path[:] = before
 
@@ -84,6 +87,19 @@ def test_a_run_folder_does_not_load_what_nobody_named(here, run, words):
         assert "my_attention.L2" in message
         assert message.endswith("add parts=my_attention\n")
         assert "my_attention" not in sys.modules
+
+
+def test_a_package_is_named_for_all_that_is_in_it(here):
+    (here / "own_package").mkdir()
+    (here / "own_package" / "__init__.py").write_text("from own_package.inner import L2 as Near")
+    (here / "own_package" / "inner.py").write_text(CODE)
+    for one in ("own_package:Near", "own_package.inner:L2"):
+        message = mistake(nmt("train", f"attention={one}", "train.max_steps=null"))
+        assert "train.max_steps" in message, "all else is right"
+    for module, code in (("own_package", 0), ("own_package.inner", 0), ("own", 1)):
+        name_modules([f"parts={module}"])
+        with pytest.raises(UserError) if code else nullcontext():
+            assert class_for("attention", "own_package.inner.L2")
 
 
 def test_a_colon_alone_names_no_class(here):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from nmt.commands.errors import reporting_mistakes
 from nmt.config.check import check_target
 from nmt.config.grammar import parsed
-from nmt.config.kinds import OURS, class_for, part_for
+from nmt.config.kinds import OURS, part_for
 from nmt.config.own import CLASS, Named, load, offered
 from nmt.config.words import node_of
 from nmt.errors import UserError
@@ -57,7 +57,7 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
             f"{target} is no subclass of nmt's Score, Normalizer, Window or Sink. {module} has "
             f"{', '.join(there) or 'none'}"
         )
-    node = node_of(part, class_for(part, f"{module}.{name}"))
+    node = node_of(part, f"{module}.{name}")
     cfg = OmegaConf.create({part: {**node, **dict(map(parsed, settings))}})
     check_target(part, cfg[part])
     return part, hydra.utils.instantiate(cfg[part])

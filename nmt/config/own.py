@@ -74,8 +74,11 @@ def offered_for(part: str) -> list[str]:
 
 
 def load(module: str) -> ModuleType:
-    """Import a module that was named. UserError where it was not, or cannot be imported."""
-    if module not in Named().modules:
+    """Import a module that was named, or whose package was.
+
+    UserError where neither was, and where it cannot be imported.
+    """
+    if not any(f"{module}.".startswith(f"{one}.") for one in Named().modules):
         raise UserError(
             f"{module} is not of nmt, and is code that nobody has named here. If you trust it, add "
             f"{PARTS}{module}"

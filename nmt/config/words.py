@@ -39,21 +39,22 @@ def offer(part: str, name: str, target: str) -> None:
     if part not in KINDS:
         raise UserError(f"{part}={name}: a class can be chosen for {', '.join(KINDS)}")
     try:
-        kind = class_for(part, target.replace(":", "."))
+        node = node_of(part, target.replace(":", "."))
     except UserError as error:
         raise UserError(f"{part}={name}: {error}") from error
-    ConfigStore.instance().store(name, node_of(part, kind), part)
+    ConfigStore.instance().store(name, node, part)
 
 
-def node_of(part: str, kind: type) -> dict[str, Any]:
-    """Return what a yaml would have for a class: what is built, and its settings.
+def node_of(part: str, name: str) -> dict[str, Any]:
+    """Return what a yaml would have for a class, module.Class: what is built, and its settings.
 
-    They have the defaults of its constructor; those without one have to be typed.
+    They have the defaults of its constructor; those without one have to be typed. UserError where
+    there is no such class for the part.
     """
-    node: dict[str, Any] = {"_target_": f"{kind.__module__}.{kind.__qualname__}"}
+    node: dict[str, Any] = {"_target_": name}
     if part in MADE_LATER:
         node["_partial_"] = True
-    for key, parameter in inspect.signature(kind).parameters.items():
+    for key, parameter in inspect.signature(class_for(part, name)).parameters.items():
         if key in given_to(part) or parameter.kind in REST:
             continue
         if parameter.default is parameter.empty:
