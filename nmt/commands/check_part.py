@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from nmt.commands.errors import reporting_mistakes
 from nmt.config.check import check_target
 from nmt.config.grammar import parsed
-from nmt.config.kinds import OURS, part_for
+from nmt.config.kinds import MADE_LATER, OURS, part_for
 from nmt.config.own import CLASS, Named, load, offered
 from nmt.config.words import node_of
 from nmt.errors import UserError
@@ -53,9 +53,10 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
     part = part_for(kind) if isinstance(kind, type) else None
     if part not in USUAL:
         there = [key for key, one in vars(loaded).items() if is_written(one, module)]
+        bases = " or ".join(MADE_LATER[one][0].rpartition(".")[2] for one in USUAL)
         raise UserError(
-            f"{target} is no subclass of nmt's Score, Normalizer, Window or Sink. {module} has "
-            f"{', '.join(there) or 'none'}"
+            f"{target} is not a subclass of {bases} of nmt. There is "
+            f"{', '.join(there) or 'none'} in {module}"
         )
     node = node_of(part, f"{module}.{name}")
     cfg = OmegaConf.create({part: {**node, **dict(map(parsed, settings))}})

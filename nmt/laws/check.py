@@ -33,25 +33,36 @@ class Outcome:
 def check_part(part: str, make: Make) -> Iterator[Outcome]:
     """Try every law on attentions and models with a part, which ``make`` makes.
 
-    Combinations that are refused are left out. UserError where the part alone cannot be made.
+    Combinations that are refused are left out. UserError where the part cannot be made.
     """
     cases = {
         name: partial(Case, attention_with(part, make, choices))
         for name, choices in around(part).items()
     }
-    alone = cases["alone"]
-    try:
-        alone()
-    except Exception as error:
-        raise UserError(f"it cannot be made: {reason(error)}") from error
+    first = refuse_what_cannot_be_made(cases)
     of_its_kind = {"attention": (score.LAWS, "score"), "normalize": (normalize.LAWS, "normalize")}
     laws, name = of_its_kind.get(part, ((), part))
     built = {name: partial(model_case, one) for name, one in models(part, make).items()}
     return chain(
         outcomes(attention.LAWS, cases),
-        outcomes(laws, {"alone": lambda: getattr(alone().inner, name)}),
+        outcomes(laws, {"": lambda: getattr(first().inner, name)}),
         outcomes(model.LAWS, built, "of models: "),
     )
+
+
+def refuse_what_cannot_be_made(cases: Mapping[str, Callable[[], Case]]) -> Callable[[], Case]:
+    """Return the first case that is not refused. UserError where all are, or one breaks."""
+    refused: list[str] = []
+    for case in cases.values():
+        try:
+            case()
+        except UserError as error:
+            refused.append(str(error))
+        except Exception as error:
+            raise UserError(f"it cannot be made: {reason(error)}") from error
+        else:
+            return case
+    raise UserError(f"it cannot be made: {refused[0]}")
 
 
 def model_case(make: Callable[[], Any]) -> model.Case:
@@ -72,12 +83,13 @@ def outcomes(
             except UserError:
                 continue  # a combination that has no meaning
             except Exception as error:
-                outcome.broken = f"{name}: {reason(error)}"
+                outcome.broken = f"{name}: {reason(error)}".removeprefix(": ")
                 break
             outcome.tried += 1
             if found is not None:
                 outcome.difference = max(found, outcome.difference or 0.0)
-        yield outcome
+        if outcome.tried or outcome.broken:
+            yield outcome
 
 
 def reason(error: Exception) -> str:
