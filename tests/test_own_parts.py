@@ -197,9 +197,12 @@ def test_check_part_names_the_law_that_is_broken(here, name, broken):
 @pytest.mark.parametrize(
     ("part", "tried"),
     [
-        ("nmt.attention.window:LocalP", {"both roads are one": 5, "of models: ": 4}),
-        ("nmt.attention.sink:KeySink", {"both roads are one": 5, "of models: ": 4}),
-        ("own_broken:Alone", {"both roads are one": 4, "of models: ": 3, "facts are as": 1}),
+        ("nmt.attention.sink:KeySink", {"both roads are one": 6, "of models: ": 4}),
+        ("nmt.attention.gate:SigmoidGate", {"both roads are one": 6, "of models: ": 4}),
+        ("nmt.attention.relu:ReLU", {"both roads are one": 5, "of models: ": 4}),
+        ("nmt.attention.coverage:Coverage", {"both roads are one": 5, "of models: ": 2}),
+        ("nmt.attention.fixed:Fixed", {"both roads are one": 1, "of models: ": 1}),
+        ("own_broken:Alone", {"both roads are one": 5, "of models: ": 3, "facts are as": 1}),
         ("own_broken:Several", {"both roads are one": 1, "of models: ": 1, "facts are as": 1}),
     ],
 )
@@ -219,7 +222,7 @@ def test_check_part_leaves_out_what_has_no_meaning(here, part, tried):
         ("", "which part?"),
         ("my_attention", "MODULE:CLASS"),
         ("my_attention:L3", "There is L2 in my_attention"),
-        ("nmt.models.rnn:RNN", "not a subclass of Score or Normalizer or Window or Sink"),
+        ("nmt.models.rnn:RNN", "not a subclass of Score or Normalizer or Window or Sink or Gate"),
         ("my_attention:L2 scal=3", "attention.scal: no such key"),
     ],
 )
@@ -237,7 +240,8 @@ def test_parts_of_installed_packages_have_names(here):
     sys.path.append(str(here / "site"))
     offered.cache_clear()
     try:
-        assert re.search(r"^  attention .*\n? .* l2$", nmt("train", "--help").out, re.MULTILINE)
+        scores = re.search(r"^  attention( .*\n)+?  \w", nmt("train", "--help").out, re.MULTILINE)
+        assert scores[0].splitlines()[-2].endswith(" l2")
         assert "_target_: my_attention.L2" in nmt("train", "attention=l2", "--cfg=job").out
         assert "There are bahdanau, " in (message := mistake(nmt("train", "attention=l3")))
         assert message.endswith(", l2\n")

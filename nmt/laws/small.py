@@ -9,7 +9,7 @@ import torch
 from nmt.attention.attend import Attend
 from nmt.attention.bahdanau import Bahdanau
 from nmt.attention.build import build_attention
-from nmt.attention.gate import NoGate, SigmoidGate
+from nmt.attention.gate import NoGate, RMSGate, SigmoidGate
 from nmt.attention.normalize import Softmax, Sparsemax
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.attention.sink import NoSink, ZeroSink
@@ -50,15 +50,22 @@ def around(part: str) -> dict[str, dict[str, Any]]:
     return {name: choices for name, choices in AROUND.items() if part not in choices}
 
 
+def usual_beside(part: str, make: Make) -> dict[str, Any]:
+    """Return what stands beside a part: weights of any size need a gate that rescales."""
+    kind = getattr(make, "func", make)
+    unbounded = part == "normalize" and not kind.bounded
+    return {**USUAL, "gate": RMSGate} if unbounded else USUAL
+
+
 def attention(part: str, make: Make, choices: dict[str, Any]) -> Callable[[int, int, int], Attend]:
     """Return what makes an attention with a part, for widths of query, key and value."""
-    parts = {**USUAL, **choices, part: make}
+    parts = {**usual_beside(part, make), **choices, part: make}
     return partial(build_attention, score=parts.pop("attention"), in_turn=True, **parts)
 
 
 def models(part: str, make: Make) -> dict[str, Callable[[], Seq2Seq]]:
     """Return what makes small models with a part in every place, in float64, by their names."""
-    parts: dict[str, Any] = {**USUAL, part: make}
+    parts: dict[str, Any] = {**usual_beside(part, make), part: make}
     return {
         "in an RNN": lambda: rnn(parts, partial(LuongDecoder, input_feed=False), within=False),
         "in an RNN, order=bahdanau": lambda: rnn(parts, BahdanauDecoder, within=False),
