@@ -35,10 +35,10 @@ def compose_once() -> None:
     """
     look_up = Hydra.get_mode
 
-    def get_mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+    def get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
         may_be_set = any("hydra.mode" in word for word in overrides)
         if may_be_set or any(word.startswith(OTHER_YAMLS) for word in sys.argv):
-            return look_up(hydra, config_name, overrides)
+            return look_up(self, config_name, overrides)
         return None  # what --multirun says, else RUN
 
     if look_up.__module__ != __name__:  # once

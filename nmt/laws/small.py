@@ -52,7 +52,7 @@ def around(part: str) -> dict[str, dict[str, Any]]:
 
 def usual_beside(part: str, make: Make) -> dict[str, Any]:
     """Return what stands beside a part: weights of any size need a gate that rescales."""
-    kind = getattr(make, "func", make)
+    kind: Any = getattr(make, "func", make)
     unbounded = part == "normalize" and not kind.bounded
     return {**USUAL, "gate": RMSGate} if unbounded else USUAL
 
