@@ -13,16 +13,18 @@ from torch import nn
 from torch.optim import Optimizer
 
 from nmt.batches.batch import Batch
+from nmt.batches.updates import Work
 from nmt.config.schema import Train
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.terminal.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
+from nmt.training.gradients import Gradients
 from nmt.training.guided import Guided
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.muon import Muon
 from nmt.training.schedule import Constant
-from nmt.training.trainer import Trainer, Work
+from nmt.training.trainer import Trainer
 
 MODELS = {
     "rnn": small_rnn,
@@ -61,18 +63,16 @@ def trainer_by_hand(
     precision: torch.dtype = torch.float32,
 ) -> Trainer:
     """A trainer that is given its updates, and neither evaluates nor logs."""
+    config = Train(max_steps=99, ema=0.9)
     return Trainer(
-        model=model,
+        gradients=Gradients(model, loss, config, torch.device(device), precision),
         optimizer=optimizer,
         schedule=Constant(warmup=1),
-        loss=loss,
         loader=NoData(),  # type: ignore[arg-type]
         evaluate=lambda _: {},
         logger=None,  # type: ignore[arg-type]
         progress=Progress(Console(quiet=True)),
-        config=Train(max_steps=99, ema=0.9),
-        device=torch.device(device),
-        precision=precision,
+        config=config,
         run=folder,
     )
 

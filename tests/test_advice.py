@@ -13,6 +13,7 @@ import torch
 from command import mistake, nmt
 
 from nmt.runs import checkpoint
+from nmt.training.gradients import Gradients
 from nmt.training.trainer import Trainer
 
 Usage = namedtuple("Usage", "total used free")
@@ -48,28 +49,28 @@ def follow(message: str, *keys: str) -> None:
 
 def test_a_batch_without_memory(tiny, here, monkeypatch):
     """Of a CPU, whose allocator has an error of its own."""
-    real = Trainer.passes
+    real = Gradients.passes
 
-    def passes(self, batch, tokens):
+    def passes(self, batch, divisor):
         if batch.source.numel() > 64:
             torch.empty(2**50, dtype=torch.uint8)
-        return real(self, batch, tokens)
+        return real(self, batch, divisor)
 
-    monkeypatch.setattr(Trainer, "passes", passes)
+    monkeypatch.setattr(Gradients, "passes", passes)
     message = mistake_of_training(*tiny, "hydra.run.dir=a run")
     assert "too little memory for a batch" in message
     follow(message, "train.split_batches=true", "train.accumulate=2")
 
 
 def test_updates_that_are_not_finite(tiny, here, monkeypatch):
-    real = Trainer.step_if_finite
+    real = Trainer.train_step
 
-    def step_if_finite(self, loss, norm):
+    def train_step(self, work):
         if self.base_rates[0] > 0.0015 and self.config.clip_norm == 1.0:
-            loss = loss._replace(objective=loss.objective * nan)
-        return real(self, loss, norm)
+            self.model.output.bias.grad = torch.full_like(self.model.output.bias, nan)
+        real(self, work)
 
-    monkeypatch.setattr(Trainer, "step_if_finite", step_if_finite)
+    monkeypatch.setattr(Trainer, "train_step", train_step)
     message = mistake_of_training(*tiny, "train.max_skipped=2", "hydra.run.dir=a run")
     assert "training has diverged" in message
     follow(message, "train.clip_norm=0.5", "schedule.warmup=400")

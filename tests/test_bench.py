@@ -22,12 +22,13 @@ from nmt.bench.decoding import Forced
 from nmt.bench.flops import count, cudnn_rnn, cudnn_rnn_backward
 from nmt.bench.profile import operators
 from nmt.bench.sentences import random_corpus
-from nmt.bench.training import PARTS, TimedTrainer, padding_share
+from nmt.bench.training import PARTS, TimedGradients, TimedTrainer, padding_share
 from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding.translate import Decode, search
 from nmt.report.logger import Logger
 from nmt.terminal.progress import Progress
+from nmt.training.gradients import Gradients
 from nmt.training.loss import batch_loss
 from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer
@@ -158,7 +159,7 @@ def test_an_update_that_is_not_finite_ends_it():
     ("place", "key"),
     [
         ("nmt.bench.decoding.search", "decode.batch_size"),
-        ("nmt.training.trainer.autocast", "train.max_tokens=64"),
+        ("nmt.training.gradients.autocast", "train.max_tokens=64"),
     ],
 )
 def test_too_little_memory_names_what_to_lower(place, key, monkeypatch):
@@ -214,12 +215,12 @@ def test_timing_changes_nothing_and_finds_every_part(tmp_path):
             turns.append(name)
             return super().part(name)
 
-    for kind in (Trainer, TimedTrainer):
+    for kind, of in ((Trainer, Gradients), (TimedTrainer, TimedGradients)):
         torch.manual_seed(1)
         with Logger(tmp_path) as logger:
-            trainer = small_trainer(kind, logger, tmp_path)
+            trainer = small_trainer(kind, of, logger, tmp_path)
             if isinstance(trainer, TimedTrainer):
-                trainer.clock = Listening(lambda: 0.0)
+                trainer.gradients.clock = Listening(lambda: 0.0)
             trainer.train_step(next(trainer.work()))
         weights.append([weight.detach().clone() for weight in trainer.model.parameters()])
 
@@ -227,22 +228,22 @@ def test_timing_changes_nothing_and_finds_every_part(tmp_path):
     assert all(one.equal(other) for one, other in zip(*weights, strict=True))
 
 
-def small_trainer(kind: type[Trainer], logger: Logger, folder: Path) -> Trainer:
+def small_trainer(
+    kind: type[Trainer], gradients: type[Gradients], logger: Logger, folder: Path
+) -> Trainer:
     """A trainer of a small RNN on random sentences."""
     model = small_rnn(source_vocabulary=30, target_vocabulary=30)
     corpus = random_corpus(vocabulary=30, length=6, max_tokens=40, num=1, seed=1)
+    config = Train(max_steps=5)
     return kind(
-        model=model,
+        gradients=gradients(model, batch_loss, config, torch.device("cpu"), torch.float32),
         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
         schedule=Constant(warmup=0),
-        loss=batch_loss,
         loader=TrainLoader(corpus, 40, seed=1),
         evaluate=lambda _: {},
         logger=logger,
         progress=Progress(Console(file=StringIO())),
-        config=Train(max_steps=5),
-        device=torch.device("cpu"),
-        precision=torch.float32,
+        config=config,
         run=folder,
     )
 

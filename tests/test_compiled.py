@@ -104,7 +104,8 @@ def test_what_is_counted_is_not_compiled(monkeypatch):
     monkeypatch.setattr(attention, "by_onednn", lambda: False)
     model = small_transformer(dropout=0.0).train()
     compile_layers(model)
-    timed = SimpleNamespace(recorder=None, config=SimpleNamespace(compile=True))
+    passes = SimpleNamespace(through=None, passes=None)
+    timed = SimpleNamespace(gradients=passes, config=SimpleNamespace(compile=True))
     batch = a_batch()
     model(batch.source, batch.target)
     assert len(ran) == 5, "one for each layer"

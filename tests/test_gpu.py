@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt.attention.additive import additive, side
 from nmt.batches.batch import Batch
+from nmt.batches.updates import Work
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.graphs import Recorder as StepRecorder
 from nmt.decoding.graphs import cuda_graphs as step_graphs
@@ -24,7 +25,7 @@ from nmt.training.consistency import RDrop, SimCut
 from nmt.training.graphs import CudaGraph, Recorder
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.muon import Muon
-from nmt.training.trainer import Trainer, Work
+from nmt.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -93,11 +94,12 @@ def trained(trainer: Trainer) -> list[Tensor]:
 @pytest.mark.parametrize("name", MODELS)
 def test_recorded_updates_are_those_that_were_recorded(name, loss, tmp_path):
     recorded, plain = (trainer(tmp_path, MODELS[name], loss) for _ in range(2))
-    assert recorded.recorder
-    plain.recorder = Recorder(plain.passes, lambda passes, *_: passes)
+    assert recorded.gradients.recorder
+    passes = plain.gradients.passes
+    plain.gradients.through = Recorder(passes, lambda passes, *_: passes)
     for found, expected in zip(trained(recorded), trained(plain), strict=True):
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
-    graphs = recorded.recorder.recorded.values()
+    graphs = recorded.gradients.recorder.recorded.values()
     assert len(graphs) == 2
     assert all(isinstance(graph, CudaGraph) for graph in graphs)
 
@@ -105,7 +107,8 @@ def test_recorded_updates_are_those_that_were_recorded(name, loss, tmp_path):
 @pytest.mark.parametrize("name", MODELS)
 def test_muon_trains_with_recorded_passes(name, tmp_path):
     recorded, plain = (trainer(tmp_path, MODELS[name], muon=True) for _ in range(2))
-    plain.recorder = Recorder(plain.passes, lambda passes, *_: passes)
+    passes = plain.gradients.passes
+    plain.gradients.through = Recorder(passes, lambda passes, *_: passes)
     for found, expected in zip(trained(recorded), trained(plain), strict=True):
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
 

@@ -16,6 +16,7 @@ from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_t
 from torch import Tensor, nn
 
 from nmt.batches.batch import Batch
+from nmt.batches.updates import Work
 from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding import graphs as of_steps
@@ -27,7 +28,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.training import graphs
 from nmt.training.graphs import PIECES, SENTENCES, Passes, Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
-from nmt.training.trainer import Trainer, Work
+from nmt.training.trainer import Trainer
 
 B, S, T = 5, 7, 6
 
@@ -133,10 +134,11 @@ def test_recorded_updates_are_the_plain_ones(make, tmp_path):
     for recorded in (False, True):
         torch.manual_seed(1)
         trainer = a_trainer(tmp_path, make(dropout=0.0).double())
-        assert trainer.recorder is None, "there is no GPU"
+        gradients = trainer.gradients
+        assert gradients.recorder is None, "there is no GPU"
         if recorded:
-            trainer.recorder = Recorder(trainer.passes, Replayed)
-            trainer.records = lambda: True  # type: ignore[method-assign]
+            gradients.through = gradients.recorder = Recorder(gradients.passes, Replayed)
+            gradients.records = lambda: True  # type: ignore[method-assign]
         torch.manual_seed(2)
         places: set[int] = set()
         for step in range(4):
@@ -145,18 +147,18 @@ def test_recorded_updates_are_the_plain_ones(make, tmp_path):
             places |= {id(p.grad) for p in trainer.model.parameters() if p.grad is not None}
         trainer.settle()
         trained.append([p.detach().clone() for p in trainer.model.parameters()])
-        if trainer.recorder:
-            assert len(trainer.recorder.recorded) == 2
+        if gradients.recorder:
+            assert len(gradients.recorder.recorded) == 2
             assert len(places) == len(trained[-1])
     for one, other in zip(*trained, strict=True):
         torch.testing.assert_close(one, other)
 
 
 def test_who_records(tmp_path, monkeypatch):
-    monkeypatch.setattr("nmt.training.trainer.cuda_graphs", lambda: Replayed)
-    trainer = a_trainer(tmp_path, small_transformer())
-    trainer.device = torch.device("cuda")
-    assert trainer.records()
+    monkeypatch.setattr("nmt.training.gradients.cuda_graphs", lambda: Replayed)
+    gradients = a_trainer(tmp_path, small_transformer()).gradients
+    gradients.device = torch.device("cuda")
+    assert gradients.records()
     for key, value in (
         ("config", Train(max_steps=9, cuda_graphs=False)),
         ("device", torch.device("cpu")),
@@ -164,8 +166,8 @@ def test_who_records(tmp_path, monkeypatch):
         ("model", small_transformer(padding_mask=False)),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(trainer, key, value)
-            assert not trainer.records(), key
+            patch.setattr(gradients, key, value)
+            assert not gradients.records(), key
 
 
 class Tape:

@@ -11,8 +11,8 @@ from torch import nn
 from nmt.errors import UserError
 from nmt.runs.checkpoint import load_optimizer, optimizer_tensors
 from nmt.training import muon
+from nmt.training.later import asks_itself
 from nmt.training.muon import Muon, is_matrix
-from nmt.training.trainer import asks_itself
 
 SETTINGS = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-8}
 MODELS = {"rnn": small_rnn, "transformer": small_transformer}

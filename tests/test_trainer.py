@@ -20,6 +20,7 @@ from toy_text import CONFIG, text
 
 from nmt.batches.batch import Batch
 from nmt.batches.train_loader import TrainLoader
+from nmt.batches.updates import Work
 from nmt.config.schema import Train
 from nmt.data.clean import CleaningReport
 from nmt.data.prepare import Prepared, encode
@@ -33,12 +34,13 @@ from nmt.run import Translator
 from nmt.runs.checkpoint import average, better_first, checkpoints, optimizer_tensors
 from nmt.terminal.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
+from nmt.training.gradients import Gradients
 from nmt.training.graphs import Recorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
 from nmt.training.signals import Stop
 from nmt.training.tally import Tally, Update
-from nmt.training.trainer import Trainer, Work
+from nmt.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 LINES = 44
@@ -85,17 +87,14 @@ class Bench:
         size = len(self.prepared.source_tokenizer)
         new = make_model(source_vocabulary=size, target_vocabulary=size, **model)
         return Trainer(
-            model=new,
+            gradients=Gradients(new, loss, config, CPU, torch.float32),
             optimizer=make_optimizer(new.parameters(), lr=lr),
             schedule=schedule or Constant(warmup=0),
-            loss=loss,
             loader=TrainLoader(self.prepared, max_tokens, seed=1),
             evaluate=evaluate or (lambda step: self.dev(new)),
             logger=self.until.enter_context(Logger(folder, step)),
             progress=Progress(Console(quiet=True)),
             config=config,
-            device=CPU,
-            precision=torch.float32,
             run=folder,
         )
 
@@ -197,7 +196,7 @@ def test_an_epoch_is_cut_into_updates_and_its_rest(bench):
     trainer = bench.trainer(Train(max_epochs=1, accumulate=2))
     num_batches = trainer.num_batches
     assert num_batches % 2 == 1
-    assert len(list(islice(trainer.updates(), 99))) == num_batches // 2 + 1  # none beyond
+    assert len(list(islice(trainer.work(), 99))) == num_batches // 2 + 1  # none beyond
     trainer.fit()
     assert trainer.position.step == num_batches // 2 + 1
     assert (trainer.position.epoch, trainer.position.batch) == (1, 0)
@@ -444,7 +443,8 @@ def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
     sizes = f"8 sentences, {whole.source.size(1)} source and {whole.target.size(1) - 1} target"
     with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
         trainer.train_step(Work([whole], 0, 1, {}))
-    trainer.recorder = Recorder(trainer.passes, lambda passes, *_: passes)
+    gradients = trainer.gradients
+    gradients.recorder = Recorder(gradients.passes, lambda passes, *_: passes)
     with pytest.raises(UserError, match=r"split_batches=true, or give train\.cuda_graphs=false$"):
         trainer.train_step(Work([whole], 0, 1, {}))
 

@@ -1,11 +1,12 @@
 """The speed of training: the real updates of `Trainer`, on random sentences."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, ParamSpec
 
 import hydra.utils
 import torch
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from nmt.batches.batch import Batch
 from nmt.batches.train_loader import TrainLoader
+from nmt.batches.updates import Work
 from nmt.bench.clock import Clock, now
 from nmt.bench.flops import count
 from nmt.bench.profile import Operator, operators
@@ -23,13 +25,15 @@ from nmt.data.tokenizer import PAD
 from nmt.errors import UserError
 from nmt.experiment.build import build_loss, build_optimizer
 from nmt.hardware.runtime import forget_peak_memory, peak_memory
-from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.terminal.progress import Progress
+from nmt.training.gradients import Gradients
 from nmt.training.loss import Loss
-from nmt.training.trainer import Trainer, Work
+from nmt.training.tally import Update
+from nmt.training.trainer import Trainer
 
+P = ParamSpec("P")
 PARTS = DATA, FORWARD, BACKWARD, UPDATE = "data", "forward", "backward", "update"
 
 
@@ -48,21 +52,30 @@ class TrainingSpeed:
     recorded: bool = False  # whether both passes are replayed as CUDA graphs, and so one part
 
 
-class TimedTrainer(Trainer):
-    """The trainer as it is; while ``clock`` is there it is read where a part begins or ends."""
+class TimedGradients(Gradients):
+    """Gradients as they are; while ``clock`` is there it is read where a part begins or ends."""
 
     clock: Clock | None = None
 
-    def __post_init__(self) -> None:
-        """Stand at the beginning, the loss being a part."""
-        super().__post_init__()
-        untimed = self.objective
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.objective = self.timed(FORWARD, self.objective)
+        self.through = self.timed(BACKWARD, self.through)
 
-        def loss(model: Seq2Seq, batch: Batch, smoothing: float) -> Loss:
-            with self.part(FORWARD):
-                return untimed(model, batch, smoothing)
+    def __call__(self, batches: list[Batch], step: int) -> Update:
+        """Add the gradient of an update."""
+        with self.part(DATA):
+            there = [batch.to(self.device) for batch in batches]
+        return super().__call__(there, step)
 
-        self.objective = loss
+    def timed(self, part: str, done: Callable[P, Loss]) -> Callable[P, Loss]:
+        """Return what does the same and is counted for a part."""
+
+        def do(*args: P.args, **kwargs: P.kwargs) -> Loss:
+            with self.part(part):
+                return done(*args, **kwargs)
+
+        return do
 
     def part(self, name: str) -> AbstractContextManager[None]:
         """Count what is done inside the block for a part."""
@@ -74,27 +87,33 @@ class TimedTrainer(Trainer):
         """Whether the device is only told what it will have to do, and no clock can be read."""
         return self.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
+
+class TimedTrainer(Trainer):
+    """The trainer as it is, timed by the clock of its gradients."""
+
+    gradients: TimedGradients  # type: ignore[reportIncompatibleVariableOverride]
+
     @contextmanager
     def asked_for_singly(self) -> Iterator[None]:
         """Have every product be asked for by itself inside the block, so that it can be counted.
 
         What is replayed or compiled cannot be.
         """
-        recorder, self.recorder = self.recorder, None
-        compiles = self.config.compile
-        plain = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+        gradients = self.gradients
+        through, gradients.through = gradients.through, gradients.passes
+        plain = torch.compiler.set_stance("force_eager") if self.config.compile else nullcontext()
         try:
             with plain:
                 yield
         finally:
-            self.recorder = recorder
+            gradients.through = through
 
     def ready(self, work: Iterator[Work], num: int) -> Iterable[Work]:
         """Return the next updates.
 
         Where shapes are recorded or compiled, they have been, as in a long training.
         """
-        if not self.recorder and not self.config.compile:
+        if not self.gradients.recorder and not self.config.compile:
             return islice(work, num)
         updates = list(islice(work, num))
         train(self, updates * 2)
@@ -103,31 +122,24 @@ class TimedTrainer(Trainer):
     @contextmanager
     def timed(self, clock: Clock) -> Iterator[Clock]:
         """Read the clock inside the block."""
-        self.clock = clock
+        self.gradients.clock = clock
         try:
             yield clock
         finally:
-            self.clock = None
+            self.gradients.clock = None
 
     def work(self) -> Generator[Work]:
         """Yield the work of each update."""
         with closing(super().work()) as found:
             while True:
-                with self.part(DATA):
+                with self.gradients.part(DATA):
                     one = next(found)
                 yield one
 
     def train_step(self, work: Work) -> None:
         """Update the model once."""
-        with self.part(UPDATE):
+        with self.gradients.part(UPDATE):
             super().train_step(work)
-
-    def gradient(self, batch: Batch, tokens: int) -> Loss:
-        """Add the gradient of one batch."""
-        with self.part(DATA):
-            batch = batch.to(self.device)
-        with self.part(BACKWARD):
-            return super().gradient(batch, tokens)
 
     def skip(self, work: Work) -> None:
         """Raise UserError: the time of an update that is left out is none of training."""
@@ -171,7 +183,7 @@ def measure_training(
         parts={part: clock.seconds[part] / bench.updates for part in PARTS},
         peak_memory=peak,
         operators=longest,
-        recorded=trainer.recorder is not None,
+        recorded=trainer.gradients.recorder is not None,
     )
 
 
@@ -181,18 +193,16 @@ def build_trainer(
     """Build a trainer as `nmt train` does, for updates alone: it is not asked to evaluate."""
     config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
     translator.model.train()
+    model, device = translator.model, translator.device
     return TimedTrainer(
-        model=translator.model,
-        optimizer=build_optimizer(cfg.optimizer, translator.model, translator.device),
+        gradients=TimedGradients(model, build_loss(cfg), config, device, translator.precision),
+        optimizer=build_optimizer(cfg.optimizer, model, device),
         schedule=hydra.utils.instantiate(cfg.schedule),
-        loss=build_loss(cfg),
         loader=TrainLoader(corpus, config.max_tokens, cfg.seed),
         evaluate=lambda _: {},
         logger=logger,
         progress=Progress(Console(quiet=True)),
         config=config,
-        device=translator.device,
-        precision=translator.precision,
         run=folder,
     )
 

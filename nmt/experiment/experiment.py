@@ -49,6 +49,7 @@ from nmt.runs.files import write_json
 from nmt.runs.folder import CONFIG, RESULT, stored
 from nmt.terminal.progress import Progress, clock
 from nmt.terminal.table import table
+from nmt.training.gradients import Gradients
 from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
 from nmt.training.room import checkpoint_room
@@ -96,20 +97,16 @@ def train(
         quick = replace(decode, beam=config.dev_beam, n_best=1)
         evaluation = DevEvaluation(translator, prepared.dev, quick, config.max_tokens, gallery, log)
         trainer = Trainer(
-            model=model,
+            gradients=Gradients(model, loss, config, device, translator.precision, ranks),
             optimizer=build_optimizer(cfg.optimizer, model, device),
             schedule=hydra.utils.instantiate(cfg.schedule),
-            loss=loss,
             loader=loader,
             evaluate=evaluation,
             logger=log,
             progress=progress,
             config=config,
-            device=device,
-            precision=translator.precision,
             run=run,
             signals=signals,
-            ranks=ranks,
         )
         introduce(console, prepared, trainer, run)
         if found:
@@ -175,7 +172,7 @@ def new_gallery(
 def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path) -> None:
     """Print what is going to be trained, on what."""
     console.print(table(("train pairs", "number", "share"), shares(prepared)))
-    loader, model = trainer.loader, trainer.model
+    loader, model, gradients = trainer.loader, trainer.model, trainer.gradients
     number = trainer.num_batches
     size = checkpoint.size(model, trainer.optimizer, ema=trainer.ema is not None)
     splits = f"{len(prepared.train):,} train, {len(prepared.dev):,} dev"
@@ -186,8 +183,8 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
         f"{len(prepared.target_tokenizer):,} pieces\n"
         f"{f'{number:,} batches an epoch' if number else 'a stream'}, "
         f"{loader.padding_share():.1%} padding\n"
-        f"{num_parameters(model):,} parameters on {trainer.ranks.in_words()}{trainer.device} in "
-        f"{str(trainer.precision).removeprefix('torch.')}\n"
+        f"{num_parameters(model):,} parameters on {trainer.ranks.in_words()}{gradients.device} in "
+        f"{str(gradients.precision).removeprefix('torch.')}\n"
         f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",
         markup=False,
     )
@@ -255,7 +252,7 @@ def conclude(
         "padding_share": round(trainer.loader.padding_share(), 4),
         "dev": position.dev,
         "best_dev": {"bleu": max(logged, default=None), trainer.config.watch: position.best},
-        "peak_memory_bytes": peak_memory(trainer.device),
+        "peak_memory_bytes": peak_memory(trainer.gradients.device),
         "decode": OmegaConf.to_container(cfg.decode),
         "config": stored(cfg),
     }

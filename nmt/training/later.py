@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from nmt.runs.tensors import is_divided
+
 
 class Later:
     """Whether something is true (), to be asked for when the device has come that far.
@@ -22,3 +24,24 @@ class Later:
         if self.copied:
             self.copied.synchronize()
         return bool(self.answer)
+
+
+def step_if(finite: Tensor, optimizer: torch.optim.Optimizer) -> Later:
+    """Change the weights where an update is ``finite`` (); return whether it is.
+
+    A fused optimizer of torch asks the device itself, as it does under
+    :class:`torch.amp.GradScaler`; with any other the host waits for the answer.
+    """
+    later = Later(finite)
+    itself = asks_itself(optimizer)
+    if itself:
+        optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+    if itself or later:
+        optimizer.step()
+    return later
+
+
+def asks_itself(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer leaves a step out where its ``found_inf`` on the device is not 0."""
+    divided = any(map(is_divided, optimizer.param_groups[0]["params"]))
+    return getattr(optimizer, "_step_supports_amp_scaling", False) and not divided

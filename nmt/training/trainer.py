@@ -9,46 +9,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
 
 from nmt.batches.ahead import ahead
-from nmt.batches.batch import Batch
 from nmt.batches.loader import Loader
+from nmt.batches.updates import Work, updates
 from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.hardware.memory import as_out_of_memory
-from nmt.hardware.runtime import autocast
 from nmt.metrics.watch import is_better
-from nmt.models.seq2seq import Seq2Seq
 from nmt.report.logger import Logger
 from nmt.runs.checkpoint import Checkpoint, Position, contents, prune, save
 from nmt.runs.files import write
-from nmt.runs.tensors import full_tensor, is_divided
 from nmt.terminal.progress import Progress
-from nmt.training.advice import diverged, too_large
-from nmt.training.compiled import compile_layers
+from nmt.training.advice import diverged
 from nmt.training.ema import EMA
-from nmt.training.graphs import Recorder, cuda_graphs
-from nmt.training.later import Later
+from nmt.training.gradients import Gradients
+from nmt.training.later import Later, step_if
 from nmt.training.limits import Limits, epochs
-from nmt.training.loss import BatchLoss, Loss, total
-from nmt.training.penalized import with_penalties
-from nmt.training.ranks import Ranks
 from nmt.training.schedule import Schedule
 from nmt.training.signals import Signals, Stop
 from nmt.training.tally import Tally, Update
 
 NOT_FINITE = "not_finite.tsv"
 AHEAD = 4  # updates whose batches are made before they are needed
-
-
-class Work(NamedTuple):
-    """The batches of one update, of all processes; and where training stands in the data then."""
-
-    batches: list[Batch]
-    epoch: int
-    batch: int
-    place: dict[str, float]  # what the loader needs to go on from there, see `Loader.state`
 
 
 class Begun(NamedTuple):
@@ -66,26 +48,23 @@ class Trainer:
     ``evaluate`` measures on dev at an update: at least ``loss`` and ``bleu``. When ``signals`` ask
     for it, a checkpoint is written after the step and training ends with Stop.
 
-    The processes of ``ranks`` share each update; all know the same, and the first one writes.
+    The processes that share each update all know the same, and the first one writes.
     """
 
-    model: Seq2Seq
+    gradients: Gradients
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    loss: BatchLoss
     loader: Loader
     evaluate: Callable[[int], dict[str, float]]
     logger: Logger
     progress: Progress
     config: Train
-    device: torch.device
-    precision: torch.dtype
     run: Path
     signals: Signals = field(default_factory=Signals)
-    ranks: Ranks = field(default_factory=Ranks)
 
     def __post_init__(self) -> None:
         """Stand at the beginning. UserError for a training without an end."""
+        self.model, self.ranks = self.gradients.model, self.gradients.ranks
         self.position = Position()
         self.limits = Limits(self.config, self.schedule)
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -93,18 +72,7 @@ class Trainer:
         self.limits.check_epochs(self.num_batches)
         self.ema = EMA(self.model, self.config.ema) if self.config.ema else None
         self.tally = Tally()
-        self.asks_itself = asks_itself(self.optimizer)
         self.begun: Begun | None = None  # the last update, until it is known whether it was done
-        loss = with_penalties(self.loss, self.model)
-        self.objective = self.ranks.objective(self.model, loss)
-        if self.config.compile:
-            compile_layers(self.model)
-        self.recorder = Recorder(self.passes, cuda_graphs()) if self.records() else None
-
-    def records(self) -> bool:
-        """Whether passes are recorded as CUDA graphs, for which batches are padded further."""
-        alone_on_gpu = self.device.type == "cuda" and self.ranks.size == 1
-        return self.config.cuda_graphs and alone_on_gpu and not self.model.reads_padding
 
     def resume(self, last: Checkpoint) -> None:
         """Stand where a checkpoint stood."""
@@ -173,52 +141,35 @@ class Trainer:
 
         It is made while the device is busy with the updates before it.
         """
-        return ahead(self.updates(), AHEAD)
-
-    def updates(self) -> Iterator[Work]:
-        """Cut the epochs into updates; the last of one may have fewer batches than the others."""
-        start = self.position.batch
-        last = self.config.max_epochs or sys.maxsize  # what comes after it is not made ahead
-        for epoch in range(self.position.epoch, last):
-            batches: list[Batch] = []
-            for number, batch in enumerate(self.loader.epoch(epoch, start), start + 1):
-                batches.append(batch.pinned() if self.device.type == "cuda" else batch)
-                if self.loader.ends(epoch, number):
-                    yield Work(batches, epoch + 1, 0, self.loader.state(epoch + 1, 0))
-                elif len(batches) == self.config.accumulate * self.ranks.size:
-                    yield Work(batches, epoch, number, self.loader.state(epoch, number))
-                    batches = []
-            start = 0
+        start, size = self.position.batch, self.config.accumulate * self.ranks.size
+        those = range(self.position.epoch, self.config.max_epochs or sys.maxsize)
+        on_gpu = self.gradients.device.type == "cuda"
+        return ahead(updates(self.loader, those, start, size, pinned=on_gpu), AHEAD)
 
     def train_step(self, work: Work) -> None:
         """Give the device one update of the model to do.
 
-        The gradient is that of the loss summed over all target pieces of the update and divided by
-        their number, however they are spread over batches and processes. Where it is not finite the
-        update is left out. Whether it was is asked in :meth:`settle`, when the next one's gradient
-        is being computed, so that the device always has something to do.
+        First its gradient; then, while the device computes that, whether the update before was done
+        is asked and taken in; then the change of the weights. So the device always has something to
+        do, and the host waits for nothing but an answer that is already on its way.
         """
         with self.timed_updates():
-            position = self.position
-            step = position.step + 1
+            position, step = self.position, self.position.step + 1
             progress = self.limits.progress(position, self.num_batches)
-            rates = [rate * self.schedule(step, progress) for rate in self.base_rates]
-            self.ranks.draw(step)
-            tokens = sum(batch.num_pieces for batch in work.batches)
-            loss = total(self.gradients(self.share(work.batches), tokens))
-            loss = loss.each(self.ranks.summed)
-            limit = self.config.clip_norm or float("inf")
-            norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+            factor = self.schedule(step, progress)
+            update = self.gradients(work.batches, step)
 
             self.settle()
+
             position.step, position.dev = step, {}
-            position.pieces += tokens
+            position.pieces += update.tokens
             position.epoch, position.batch, position.data = work.epoch, work.batch, work.place
-            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
-            self.tally.rate = rates[0]
-            self.begun = Begun(work, Update(loss, tokens, norm), self.step_if_finite(loss, norm))
-            self.forget_gradients()
+            for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+                group["lr"] = rate * factor
+            self.tally.rate = self.base_rates[0] * factor
+            finite = update.loss.objective.isfinite() & update.grad_norm.isfinite()
+            self.begun = Begun(work, update, step_if(finite, self.optimizer))
+            self.gradients.forget()
 
     @contextmanager
     def timed_updates(self) -> Iterator[None]:
@@ -229,22 +180,8 @@ class Trainer:
         self.position.update_seconds += seconds
         self.tally.seconds += seconds
 
-    def step_if_finite(self, loss: Loss, norm: Tensor) -> Later:
-        """Change the weights where loss and gradient are finite; return whether they are.
-
-        A fused optimizer of torch asks the device itself, as it does under
-        :class:`torch.amp.GradScaler`; with any other the host waits for the answer.
-        """
-        finite = loss.objective.isfinite() & norm.isfinite()
-        later = Later(finite)
-        if self.asks_itself:
-            self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
-        if self.asks_itself or later:
-            self.optimizer.step()
-        return later
-
     def settle(self) -> None:
-        """Take in the last update, or where it was left out count that."""
+        """Take in the last update, or where it was left out count that; once only."""
         begun, self.begun = self.begun, None
         if not begun:
             return
@@ -257,52 +194,6 @@ class Trainer:
         position.skipped_in_row = 0
         position.tokens += begun.update.tokens
         self.tally.add(begun.update)
-
-    def share(self, batches: list[Batch]) -> list[Batch]:
-        """Return this process's batches of an update: as many as each other's, if need be blank."""
-        mine = self.ranks.share(batches)
-        number = -(-len(batches) // self.ranks.size)
-        return mine + [batches[0].blank()] * (number - len(mine))
-
-    def gradients(self, batches: list[Batch], tokens: int) -> list[Loss]:
-        """Add up the gradients of batches, halved where the device has too little memory.
-
-        NeedsOtherSettings where they may not be halved, or cannot be.
-        """
-        try:
-            with as_out_of_memory():
-                with self.ranks.apart():
-                    first = [self.gradient(batch, tokens) for batch in batches[:-1]]
-                return [*first, self.gradient(batches[-1], tokens)]
-        except torch.OutOfMemoryError as error:
-            largest = max(batches, key=lambda batch: batch.source.numel() + batch.target.numel())
-            if not self.config.split_batches or len(largest.source) == 1:
-                step, alone = self.position.step + 1, self.ranks.size == 1
-                recorded = self.recorder is not None
-                raise too_large(largest, step, self.config, alone, recorded) from error
-        # Here, where nothing holds the tensors of the failed pass any longer.
-        self.forget_gradients()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return self.gradients([half for batch in batches for half in batch.halves()], tokens)
-
-    def gradient(self, batch: Batch, tokens: int) -> Loss:
-        """Add the gradient of one batch of an update that has so many target pieces."""
-        batch = batch.to(self.device)
-        if self.recorder:
-            return self.recorder(batch, torch.full((), tokens, device=self.device))
-        return self.passes(batch, tokens)
-
-    def passes(self, batch: Batch, tokens: int | Tensor) -> Loss:
-        """Pass forward through a batch and back, which adds its gradient."""
-        with autocast(self.device, self.precision):
-            loss = self.objective(self.model, batch, self.config.label_smoothing)
-        (loss.objective * self.ranks.size / tokens).backward()  # of which ranks take the mean
-        return loss.each(Tensor.detach)
-
-    def forget_gradients(self) -> None:
-        """Have the next gradient be added to nothing; graphs add to the memory that there is."""
-        self.optimizer.zero_grad(set_to_none=not self.records())
 
     def skip(self, work: Work) -> None:
         """Count an update that was left out.
@@ -379,9 +270,3 @@ class Trainer:
         self.logger.flush()
         save(self.run, tensors, self.position)
         prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)
-
-
-def asks_itself(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether an optimizer leaves a step out where its ``found_inf`` on the device is not 0."""
-    divided = any(map(is_divided, optimizer.param_groups[0]["params"]))
-    return getattr(optimizer, "_step_supports_amp_scaling", False) and not divided

@@ -13,6 +13,7 @@ from streams import corpus
 from torch import Tensor
 
 from nmt.batches.batch import Batch
+from nmt.batches.updates import Work
 from nmt.bench.decoding import Forced
 from nmt.bench.training import build_trainer
 from nmt.config.schema import register_schema
@@ -24,7 +25,6 @@ from nmt.hardware.runtime import prepare_process
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.ranks import Ranks
-from nmt.training.trainer import Work
 
 ATTENTIONS = {"mlp": "bahdanau", "general": "luong_general"}
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
