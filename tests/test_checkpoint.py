@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.experiment.experiment import finish
+from nmt.experiment.outcome import finish
 from nmt.runs import checkpoint
 from nmt.runs.checkpoint import (
     Checkpoint,

@@ -19,7 +19,7 @@ from nmt.config.schema import register_schema
 from nmt.config.words import as_choice
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
-from nmt.experiment.build import rehearse
+from nmt.experiment.build import build
 from nmt.runs.folder import read_config
 from nmt.training.ranks import Ranks
 
@@ -56,7 +56,7 @@ def test_every_choice_composes_and_builds(choice):
         pytest.skip(f"{PACKAGES[choice]} is not installed")
     cfg = composed(choice, *NEEDED.get(choice, []), "train.max_steps=1")
 
-    rehearse(cfg, Ranks())
+    build(cfg, Ranks())
 
     assert isinstance(instantiate(cfg.data), Corpus)
 

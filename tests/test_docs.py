@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from nmt.attention.place import CHOICES, Place
 from nmt.config.schema import register_schema
 from nmt.config.words import as_choice
-from nmt.experiment.build import rehearse
+from nmt.experiment.build import build
 from nmt.training.ranks import Ranks
 
 ROOT = Path(__file__).parent.parent
@@ -61,5 +61,5 @@ def test_the_commands_for_places_can_be_typed(words):
     register_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("train", [as_choice(word) for word in words.split()])
-    rehearse(cfg, Ranks())
+    build(cfg, Ranks())
     assert any(cfg[place] for place in Place)

@@ -14,7 +14,7 @@ from torch import nn
 
 from nmt.commands.sweep import finished
 from nmt.comparison.runs import read_run
-from nmt.experiment import ends, experiment
+from nmt.experiment import ends, outcome
 from nmt.runs.checkpoint import save_tensors
 from nmt.runs.folder import read_config, result_step
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_stopped_past_its_end_is_unfinished(run, monkeypatch):
     before = contents(run, names)
     said = nmt("translate", "run=run", stdin=b"eins zwei drei\n").out
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "evaluate", interrupted)
+        patch.setattr(outcome, "evaluate", interrupted)
         answer = nmt("train", "resume=run", "train.max_steps=6", "decode.beam=1")
     assert (answer.code, "Traceback" in answer.err) == (130, False), answer.err
 
@@ -75,7 +75,7 @@ def test_a_run_that_is_stopped_past_its_end_is_unfinished(run, monkeypatch):
 def test_the_best_checkpoint_translates_until_there_is_a_new_model(run, monkeypatch):
     """And what was measured with it says so."""
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "finish", interrupted)
+        patch.setattr(outcome, "finish", interrupted)
         nmt("train", "resume=run", "train.max_steps=6")
     assert not (run / "model.safetensors").exists()
     evaluated = run / "evaluation" / "files-test"

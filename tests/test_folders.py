@@ -14,7 +14,8 @@ from command import files, mistake, nmt
 
 from nmt.commands import again
 from nmt.commands.folders import claimed
-from nmt.experiment import experiment
+from nmt.experiment import outcome
+from nmt.experiment.build import Parts
 from nmt.training.trainer import Trainer
 
 
@@ -81,23 +82,23 @@ def after_step_3(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
 
 
 def before_the_final_test(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
-    real = experiment.test
+    real = outcome.test
 
     def test(*given: Any) -> Any:
         do()
         return real(*given)
 
-    patch.setattr(experiment, "test", test)
+    patch.setattr(outcome, "test", test)
 
 
 def before_the_final_model(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
-    real = experiment.finish
+    real = outcome.finish
 
     def finish(*given: Any) -> Any:
         do()
         return real(*given)
 
-    patch.setattr(experiment, "finish", finish)
+    patch.setattr(outcome, "finish", finish)
 
 
 MOMENTS = [after_step_3, before_the_final_model, before_the_final_test]
@@ -128,12 +129,12 @@ def test_a_folder_that_goes_while_it_trains_ends_training_with_a_message(
 def meanwhile(monkeypatch, do: Callable[[], object]) -> None:
     """Do something while a training reads its data."""
 
-    def build_loader(*given: Any) -> Any:
+    def loader(*given: Any) -> Any:
         do()
         return real(*given)
 
-    real = experiment.build_loader
-    monkeypatch.setattr(experiment, "build_loader", build_loader)
+    real = Parts.loader
+    monkeypatch.setattr(Parts, "loader", loader)
 
 
 def test_a_training_does_not_mix_with_one_that_began_in_its_folder(tiny, tmp_path, monkeypatch):

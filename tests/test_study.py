@@ -16,7 +16,7 @@ from nmt.comparison.influence import corpus_score
 from nmt.config.schema import register_schema
 from nmt.config.study import Study, Tune
 from nmt.errors import UserError
-from nmt.experiment.build import rehearse
+from nmt.experiment.build import build
 from nmt.study.findings import Findings
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
@@ -329,7 +329,7 @@ def test_every_variant_of_every_study_can_be_built(name, tmp_path):
         read.check()
         pins = pinned(read, tmp_path / "pins.yaml")
     for variant in read.variants:
-        rehearse(job_config(cfg, read, pins, Job(variant, None, 1)._replace(value=1e-3)), Ranks())
+        build(job_config(cfg, read, pins, Job(variant, None, 1)._replace(value=1e-3)), Ranks())
 
 
 LEDGERS = sorted((Path(__file__).parents[1] / "docs" / "studies").glob("*.jsonl"))

@@ -11,7 +11,8 @@ from nmt.bench.profile import Operator, operators
 from nmt.config.schema import Bench
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import EOS
-from nmt.decoding.translate import Decode, batches, search
+from nmt.decoding.translate import batches, search
+from nmt.experiment.build import Parts
 from nmt.hardware.runtime import forget_peak_memory, peak_memory
 from nmt.models.seq2seq import Seq2Seq
 from nmt.run import Translator
@@ -58,7 +59,7 @@ class Forced(nn.Module):
 
 
 def measure_decoding(
-    decode: Decode, bench: Bench, corpus: Prepared, translator: Translator
+    parts: Parts, bench: Bench, corpus: Prepared, translator: Translator
 ) -> DecodingSpeed:
     """Translate ``bench.sentences`` sentences in the batches of `nmt translate`.
 
@@ -67,23 +68,24 @@ def measure_decoding(
     """
     sources: list[list[int]] = corpus.train[: bench.sentences]["source_ids"]
     lengths = [len(source) for source in sources]
-    parts = list(batches(lengths, decode.batch_size, decode.batch_tokens))
+    decode = parts.decode
+    cut = list(batches(lengths, decode.batch_size, decode.batch_tokens))
     decode = replace(decode, max_ratio=0.0, max_extra=bench.pieces, n_best=1)
     forced = Forced(translator.model, bench.pieces)
     device = translator.device
     forget_peak_memory(device)
 
-    def translate(parts: list[list[int]]) -> None:
-        for part in parts:
+    def translate(batches: list[list[int]]) -> None:
+        for part in batches:
             search(forced, [sources[i] for i in part], decode, device, record)
 
     with translator.evaluating() as record:
-        translate(parts if record else parts[:1])
+        translate(cut if record else cut[:1])
         start = now(device)
-        translate(parts)
+        translate(cut)
         seconds = now(device) - start
         peak = peak_memory(device)
-        longest = operators(lambda: translate(parts), device, bench.profile)
+        longest = operators(lambda: translate(cut), device, bench.profile)
     return DecodingSpeed(
         sentences=bench.sentences,
         seconds=seconds,

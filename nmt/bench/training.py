@@ -8,9 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec
 
-import hydra.utils
 import torch
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from nmt.batches.batch import Batch
@@ -19,11 +17,11 @@ from nmt.batches.updates import Work
 from nmt.bench.clock import Clock, now
 from nmt.bench.flops import count
 from nmt.bench.profile import Operator, operators
-from nmt.config.schema import Bench, Train
+from nmt.config.schema import Bench
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
 from nmt.errors import UserError
-from nmt.experiment.build import build_loss, build_optimizer
+from nmt.experiment.build import Parts
 from nmt.hardware.runtime import forget_peak_memory, peak_memory
 from nmt.report.logger import Logger
 from nmt.run import Translator
@@ -149,7 +147,7 @@ class TimedTrainer(Trainer):
 
 
 def measure_training(
-    cfg: DictConfig, bench: Bench, corpus: Prepared, translator: Translator
+    parts: Parts, bench: Bench, corpus: Prepared, translator: Translator
 ) -> TrainingSpeed:
     """Train for ``bench.warmup`` updates, then for ``bench.updates`` in each of three passes.
 
@@ -160,7 +158,7 @@ def measure_training(
     device = translator.device
     forget_peak_memory(device)
     with TemporaryDirectory() as folder, Logger(Path(folder)) as logger:
-        trainer = build_trainer(cfg, corpus, translator, logger, Path(folder))
+        trainer = build_trainer(parts, corpus, translator, logger, Path(folder))
         with closing(trainer.work()) as work:
             train(trainer, islice(work, bench.warmup))
             updates, others = trainer.ready(work, bench.updates), trainer.ready(work, bench.updates)
@@ -188,17 +186,16 @@ def measure_training(
 
 
 def build_trainer(
-    cfg: DictConfig, corpus: Prepared, translator: Translator, logger: Logger, folder: Path
+    parts: Parts, corpus: Prepared, translator: Translator, logger: Logger, folder: Path
 ) -> TimedTrainer:
     """Build a trainer as `nmt train` does, for updates alone: it is not asked to evaluate."""
-    config: Train = OmegaConf.to_object(cfg.train)  # type: ignore[assignment]
-    translator.model.train()
-    model, device = translator.model, translator.device
+    model, config = translator.model, parts.train
+    model.train()
     return TimedTrainer(
-        gradients=TimedGradients(model, build_loss(cfg), config, device, translator.precision),
-        optimizer=build_optimizer(cfg.optimizer, model, device),
-        schedule=hydra.utils.instantiate(cfg.schedule),
-        loader=TrainLoader(corpus, config.max_tokens, cfg.seed),
+        gradients=TimedGradients(model, parts.loss, config, parts.device, parts.precision),
+        optimizer=parts.optimizer(model),
+        schedule=parts.schedule,
+        loader=TrainLoader(corpus, config.max_tokens, parts.config.seed),
         evaluate=lambda _: {},
         logger=logger,
         progress=Progress(Console(quiet=True)),

@@ -16,11 +16,10 @@ from nmt.commands.output import require_file
 from nmt.config.schema import Bench, register_schema
 from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
-from nmt.decoding.translate import Decode
 from nmt.errors import UserError
-from nmt.experiment.build import new_translator, num_parameters, rehearse
+from nmt.experiment.build import Parts, build, num_parameters
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
-from nmt.hardware.runtime import pick_device, prepare_process, seed_everything
+from nmt.hardware.runtime import prepare_process, seed_everything
 from nmt.runs.files import write_json
 from nmt.runs.folder import stored
 from nmt.terminal.console import WIDTH, PlainConsole
@@ -39,10 +38,10 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> None:
     """Measure, print a table and write the figures."""
-    rehearse(cfg, Ranks())
+    parts = build(cfg, Ranks())
     refuse(cfg)
     with enough_memory(TO_TRANSLATE):  # for an update, the trainer says it
-        speed = measure(cfg)
+        speed = measure(parts)
     if cfg.output:
         write_json(require_file("output", cfg.output), {**speed.figures(), "config": stored(cfg)})
     console = PlainConsole(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
@@ -66,19 +65,17 @@ def refuse(cfg: DictConfig) -> None:
         raise UserError(f"output={cfg.output}: there is no folder {Path(cfg.output).parent}")
 
 
-def measure(cfg: DictConfig) -> Speed:
+def measure(parts: Parts) -> Speed:
     """Measure what ``bench`` asks for."""
+    cfg, device, precision = parts.config, parts.device, parts.precision
     bench: Bench = OmegaConf.to_object(cfg.bench)  # type: ignore[assignment]
-    decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
-    device = pick_device(cfg.device)
     prepare_process(device)
     seed_everything(cfg.seed, device, cfg.deterministic)
     corpus = random_corpus(
-        bench.vocabulary, bench.length, cfg.train.max_tokens, bench.sentences, cfg.seed
+        bench.vocabulary, bench.length, parts.train.max_tokens, bench.sentences, cfg.seed
     )
-    translator = new_translator(cfg, corpus, device, Ranks())
-    precision = translator.precision
+    translator = parts.translator(corpus, Ranks())
     machine = Machine.of(device, precision, gemm_rate(device, precision))
-    training = measure_training(cfg, bench, corpus, translator) if bench.updates else None
-    decoding = measure_decoding(decode, bench, corpus, translator) if bench.sentences else None
+    training = measure_training(parts, bench, corpus, translator) if bench.updates else None
+    decoding = measure_decoding(parts, bench, corpus, translator) if bench.sentences else None
     return Speed(machine, num_parameters(translator.model), training, decoding)

@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.commands.changes import with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.sweep import attempt
-from nmt.commands.train import train_in
 from nmt.config.settings import settings
 from nmt.config.study import Study
 from nmt.errors import UserError
+from nmt.experiment.experiment import train
 from nmt.experiment.opening import written_config
 from nmt.runs.checkpoint import FOLDER as CHECKPOINTS
 from nmt.runs.folder import FAILURE, RESULT, trained_on
@@ -52,7 +52,7 @@ def run_job(cfg: DictConfig) -> None:
     run = run_folder(cfg, study, job)
     config = job_config(cfg, study, pins, job)
     again = f"nmt study {ledger.study}, with the same arguments"
-    attempt(config, run, lambda: train_in(config, run, written_config(run), again))
+    attempt(config, run, lambda: train(config, run, written_config(run), again))
     if not (run / RESULT).is_file() or (run / FAILURE).exists() or trained_on(run):
         return  # the reason has been told
     measured, arrays = measure(study, run, config)

@@ -23,7 +23,7 @@ from nmt.config.schema import register_schema
 from nmt.config.study import Study
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError, at_least
-from nmt.experiment.build import rehearse
+from nmt.experiment.build import build
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.runs.files import as_typed
 from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
@@ -99,7 +99,7 @@ def refuse(study: Study, configs: dict[str, DictConfig]) -> None:
     """Build every variant and read the test sets: UserError before anything trains."""
     for name, config in configs.items():
         try:
-            rehearse(config, Ranks())
+            build(config, Ranks())
         except UserError as error:
             raise UserError(f"variant {name}: {error}") from error
     first = next(iter(configs.values()))

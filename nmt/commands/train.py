@@ -1,9 +1,6 @@
 """nmt train: a new run, several of them, or one that goes on."""
 
-import errno
 import sys
-from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
 
 import hydra
@@ -23,24 +20,19 @@ from nmt.errors import UserError
 from nmt.experiment.ends import ended
 from nmt.experiment.experiment import train
 from nmt.experiment.opening import written_config
-from nmt.hardware.memory import FOR_THE_MODEL, enough_memory
 from nmt.run import check_checkpoints
 from nmt.runs.files import as_typed
 from nmt.runs.folder import CONFIG, read_config
-from nmt.terminal.console import console, tell
-from nmt.training.advice import NeedsOtherSettings
-from nmt.training.process_group import connected, several
-from nmt.training.ranks import Ranks
-from nmt.training.signals import Signals, Stop
+from nmt.terminal.console import console
+from nmt.training.process_group import several
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
 PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk without room says
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
 
 def main() -> None:
-    """Run `nmt train`."""
+    """Run `nmt train`: a new run, or with ``resume=`` and ``from=`` what another one has left."""
     words = sys.argv[1:]
     resumed, repeats = given(words, "resume="), given(words, "from=")
     others = [word for word in words if not word.startswith(("resume=", "from="))]
@@ -48,15 +40,15 @@ def main() -> None:
         raise UserError("resume= goes on with a run and from= begins one: leave one of them out")
     if resumed:
         go_on(Path(resumed[-1]), others)
-        return
-    if repeats:
-        begin(*repeated(Path(repeats[-1]), others))
-        return
-    words = [as_choice(word) for word in words]
-    sys.argv[1:] = [*words, fixed_keys(words)]
-    register_schema()
-    new_run()
-    conclude()
+    elif repeats:
+        cfg, run = repeated(Path(repeats[-1]), others)
+        train(cfg, run, None, resuming_new(run))
+    else:
+        words = [as_choice(word) for word in words]
+        sys.argv[1:] = [*words, fixed_keys(words)]
+        register_schema()
+        new_run()
+        conclude()
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
@@ -64,24 +56,29 @@ def main() -> None:
 def new_run(cfg: DictConfig) -> float:
     """Train in the folder that Hydra made; return the best dev score, for sweepers."""
     run = Path(HydraConfig.get().runtime.output_dir)
-    before = written_config(run)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        if several():
-            raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")
-        again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
-        return attempt(cfg, run, lambda: train_in(cfg, run, before, again))
-    return begin(cfg, run)
+        return run_of_sweep(cfg, run)
+    return train(cfg, run, None, resuming_new(run))
 
 
-def begin(cfg: DictConfig, run: Path) -> float:
-    """Train in a new folder. UserError where it holds a run."""
+def run_of_sweep(cfg: DictConfig, run: Path) -> float:
+    """Train one run of a sweep, in a folder that may hold it already."""
+    before = written_config(run)
+    if several():
+        raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")
+    again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
+    return attempt(cfg, run, lambda: train(cfg, run, before, again))
+
+
+def resuming_new(run: Path) -> str:
+    """Return the command that resumes a new run. UserError where its folder holds one."""
     again = resuming(run)
     if (run / CONFIG).exists():
         raise UserError(
             f"{run} holds a run already: `{again}` goes on with it, "
             "hydra.run.dir=<folder> begins another elsewhere"
         )
-    return train_in(cfg, run, None, again)
+    return again
 
 
 def resuming(run: Path) -> str:
@@ -107,48 +104,7 @@ def go_on(run: Path, overrides: list[str]) -> None:
             markup=False,
         )
     else:
-        train_in(cfg, run, before, resuming(run))
-
-
-def train_in(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float:
-    """Train in a folder, which does not stay where nothing came of it.
-
-    ``before`` is the config.yaml that was found there, ``again`` what to type to go on after an
-    interrupt.
-    """
-    ranks, own = Ranks(), run
-    try:
-        with connected(cfg.seed, cfg.device, cfg.train.shard) as ranks, Signals() as signals:
-            run = ranks.agreed(run)
-            with enough_memory(FOR_THE_MODEL):
-                return train(cfg, run, before, console(quiet=not ranks.first), signals, ranks)
-    except (Stop, KeyboardInterrupt) as end:
-        stopped = isinstance(end, Stop)
-        if not (run / CONFIG).exists():
-            raise KeyboardInterrupt from end  # nothing to go on with
-        if ranks.first:
-            tell(f"{end if stopped else 'interrupted'}; to resume: {again}")
-        sys.exit(0 if stopped else 130)
-    except NeedsOtherSettings as error:
-        raise UserError(error.with_commands(run)) from error
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise UserError(
-            f"{run}: {error.strerror}. What was written stays; where there is room again: {again}"
-        ) from error
-    finally:
-        remove_empty(run)
-        remove_empty(own)  # of another process than the first, which has a name of its own
-
-
-def remove_empty(run: Path) -> None:
-    """Remove a run folder in which nothing came about, and those above it in the current folder."""
-    here, run = Path.cwd(), run.absolute()
-    above = takewhile(lambda folder: folder != here, run.parents)
-    with suppress(OSError):  # not empty
-        for folder in [run, *(above if run.is_relative_to(here) else ())]:
-            folder.rmdir()
+        train(cfg, run, before, resuming(run))
 
 
 def resumed_config(run: Path, overrides: list[str]) -> DictConfig:

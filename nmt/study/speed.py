@@ -14,7 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.bench.speed import Speed
 from nmt.config.schema import BenchRoot
+from nmt.experiment.build import Parts, build
 from nmt.runs.files import write_json
+from nmt.training.ranks import Ranks
 
 SENTENCES = 128  # to translate
 LENGTH = 15  # pieces of a sentence, in the mean
@@ -28,7 +30,7 @@ def speed_path(ledger: Path) -> Path:
 def measure_speeds(
     configs: dict[str, DictConfig],
     rounds: int,
-    measure: Callable[[DictConfig], Speed],
+    measure: Callable[[Parts], Speed],
     say: Callable[[str], None],
     path: Path,
 ) -> None:
@@ -38,7 +40,7 @@ def measure_speeds(
     machine: dict[str, Any] = {}
     for number in range(1, rounds + 1):
         for name, cfg in configs.items():
-            figures = measure(bench_config(cfg)).figures()
+            figures = measure(build(bench_config(cfg), Ranks())).figures()
             machine = {key: figures["machine"][key] for key in ("device", "threads", "precision")}
             trained[name].append(figures["training"]["tokens_per_s"])
             translated[name].append(figures["decoding"]["sentences_per_s"])

@@ -20,7 +20,7 @@ from nmt.config.schema import register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.tokenizer import PAD
 from nmt.decoding.translate import Decode, search
-from nmt.experiment.build import new_translator
+from nmt.experiment.build import Parts, build
 from nmt.hardware.runtime import prepare_process
 from nmt.report.logger import Logger
 from nmt.run import Translator
@@ -35,7 +35,8 @@ def trainer(setup: Setup[Shape]) -> Update:
     cfg = configuration(setup)
     folder = Path(setup.until.enter_context(TemporaryDirectory()))
     logger = setup.until.enter_context(Logger(folder))
-    trained = build_trainer(cfg, corpus(), translator(cfg), logger, folder)
+    parts = build(cfg, Ranks())
+    trained = build_trainer(parts, corpus(), translator(parts), logger, folder)
 
     def update(batch: Batch) -> object:
         return trained.train_step(Work([batch], epoch=0, batch=0, place={}))
@@ -45,7 +46,7 @@ def trainer(setup: Setup[Shape]) -> Update:
 
 def decoder(setup: Setup[Shape]) -> Search:
     """Build a model that translates."""
-    made = translator(configuration(setup))
+    made = translator(build(configuration(setup), Ranks()))
     forced = Forced(made.model, PIECES)
     decode = Decode(beam=BEAM, max_ratio=0.0, max_extra=PIECES)
     setup.until.enter_context(made.evaluating())
@@ -73,11 +74,10 @@ def training_words(precision: str) -> list[str]:
     ]
 
 
-def translator(cfg: DictConfig) -> Translator:
+def translator(parts: Parts) -> Translator:
     """Build a model as `nmt train` does."""
-    device = torch.device("cpu")
-    prepare_process(device)
-    return new_translator(cfg, corpus(), device, Ranks())
+    prepare_process(parts.device)
+    return parts.translator(corpus(), Ranks())
 
 
 @singledispatch

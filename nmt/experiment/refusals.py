@@ -1,0 +1,93 @@
+"""What a training is refused for before any data is read: UserErrors with the way out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.attention.penalty import penalized
+from nmt.config.check import check
+from nmt.config.schema import CORPORA, target_of
+from nmt.data.tokenizer import TokenizerConfig
+from nmt.errors import UserError
+from nmt.models.attention_maps import inside
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.compiled import check_compiler
+from nmt.training.consistency import RDrop
+from nmt.training.guided import Guided
+from nmt.training.loss import BatchLoss
+from nmt.training.ranks import Ranks
+
+
+def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
+    """Refuse keys that no part takes, parts that are missing, and values without a meaning."""
+    check(cfg)
+    if cfg.train.split_batches and ranks.size > 1:
+        raise UserError(
+            "train.split_batches=true: with several processes a batch cannot be halved, since the "
+            "others do not wait for it; lower train.max_tokens"
+        )
+    for part in ("data", "model", "optimizer", "schedule"):
+        if "_target_" not in (cfg[part] or {}):
+            raise UserError(f"{part} is missing: a training needs one, {part}=…")
+    if not 0 <= cfg.seed < 2**63:
+        raise UserError(f"seed={cfg.seed}: must be from 0 to below 2^63")
+    tokenizer: TokenizerConfig = OmegaConf.to_object(cfg.tokenizer)  # type: ignore[assignment]
+    tokenizer.check()
+    if cfg.guide and cfg.data["_target_"] == target_of(CORPORA["stream"]):
+        raise UserError("guide=… has links for lines that are known, and a stream's are not")
+
+
+def of_compiling(cfg: DictConfig, device: torch.device, ranks: Ranks) -> None:
+    """Refuse torch.compile where it cannot be."""
+    if not cfg.train.compile:
+        return
+    if ranks.size > 1:
+        raise UserError("train.compile=true: one process compiles; leave it out with several")
+    if cfg.guide:
+        raise UserError("train.compile=true: what guide=… learns from cannot be compiled")
+    check_compiler(device)
+
+
+def of_compiled_penalties(cfg: DictConfig, model: Seq2Seq) -> None:
+    """Refuse torch.compile where parts of the model add to the loss."""
+    if cfg.train.compile and penalized(model):
+        raise UserError("train.compile=true: what gate=… adds to the loss cannot be compiled")
+
+
+def of_embeddings(cfg: DictConfig) -> None:
+    """Refuse embeddings for both sides where each has pieces of its own."""
+    if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
+        raise UserError(
+            "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "
+            "side has pieces of its own: add model.share_embeddings=false"
+        )
+
+
+def of_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:
+    """Refuse dropout that nothing would drop, and a loss that lives of dropout without any."""
+    shares = {str(key): value for key, value in cfg.model.items() if str(key).endswith("dropout")}
+    if shares.get("attention_dropout") and not inside(model):
+        raise UserError(
+            f"model.attention_dropout={shares['attention_dropout']} has no meaning with "
+            "attention=none, which has no weights to drop: leave it out"
+        )
+    if isinstance(loss, Guided):
+        loss = loss.loss
+    if isinstance(loss, RDrop) and not any(shares.values()):
+        raise UserError(
+            "consistency=rdrop compares two passes that differ in their dropout, and "
+            f"{'=0, '.join(f'model.{key}' for key in shares)}=0: give one of them a share, or take "
+            "consistency=simcut"
+        )
+
+
+@contextmanager
+def of_optimizer() -> Iterator[None]:
+    """Refuse, in its own words, an optimizer that the block cannot build."""
+    try:
+        yield
+    except (TypeError, ValueError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"optimizer cannot be built: {reason}") from error
