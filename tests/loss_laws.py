@@ -1,12 +1,42 @@
-"""What both losses that compute their own gradients promise."""
+"""The loss of one pass and of two, and what both promise."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
 from nmt.training import loss as losses
+from nmt.training.rows import Rows, rows_in_place, rows_of_two, without_gradient
+
+
+def cross_entropy(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    smoothing: float,
+    padding: bool = False,
+    rows: Rows = rows_in_place,
+) -> tuple[Tensor, ...]:
+    """Smoothed and plain, of features (N,R)."""
+    rows = rows if torch.is_grad_enabled() else without_gradient
+    return losses.SummedLoss.apply(x[None], weight, bias, target, smoothing, padding, rows)[:2]
+
+
+def of_two(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    smoothing: float,
+    shares: tuple[float, float],
+    consistency: float,
+) -> tuple[Tensor, ...]:
+    """The objective of two passes (2,N,R) and its parts, see :func:`rows_of_two`."""
+    rows = partial(rows_of_two, shares=shares, weight=consistency)
+    return losses.SummedLoss.apply(x, weight, bias, target, smoothing, False, rows)
 
 
 def hold_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 import torch
 from command import nmt
-from loss_laws import half_is_for_products, hold_rows
+from loss_laws import cross_entropy, half_is_for_products, hold_rows, of_two
 from safetensors.torch import load_file
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch import Tensor
@@ -17,8 +17,8 @@ from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.models.embedding import Embedding, token_cutoff
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.consistency import ChunkedPair, RDrop, SimCut
-from nmt.training.loss import batch_loss, cross_entropy
+from nmt.training.consistency import RDrop, SimCut
+from nmt.training.loss import batch_loss
 from nmt.training.trainer import Trainer
 
 N, R, V = 11, 5, 13
@@ -55,7 +55,7 @@ def divergence(logits: Tensor, other: Tensor) -> Tensor:
 def test_it_is_the_objective_of_full_logits_with_its_gradients(smoothing, shares):
     x, matrix, bias = leaves()
     target = torch.randint(V, (N,))
-    found = ChunkedPair.apply(x, matrix, bias, target, smoothing, shares, 2.5, False)
+    found = of_two(x, matrix, bias, target, smoothing, shares, 2.5)
 
     logits = F.linear(x, matrix, bias)
     passes = [(0, 1), (1, 0)]
@@ -84,9 +84,7 @@ def test_passes_that_are_the_same_differ_by_nothing(shares):
     x, matrix, bias = leaves()
     target = torch.randint(V, (N,))
     twice = x[:1].expand(2, -1, -1)
-    objective, smoothed, likelihood, apart = ChunkedPair.apply(
-        twice, matrix, bias, target, 0.1, shares, 5.0, False
-    )
+    objective, smoothed, likelihood, apart = of_two(twice, matrix, bias, target, 0.1, shares, 5.0)
     torch.testing.assert_close(apart, torch.zeros_like(apart))
     torch.testing.assert_close(objective, smoothed)
     once = cross_entropy(x[0].float(), matrix.float(), bias.float(), target, 0.1)
@@ -97,7 +95,7 @@ def test_passes_that_are_the_same_differ_by_nothing(shares):
 def test_without_a_weight_it_is_the_mean_cross_entropy(shares):
     x, matrix, bias = leaves(torch.float32)
     target = torch.randint(V, (N,))
-    found = ChunkedPair.apply(x, matrix, bias, target, 0.1, shares, 0.0, False)
+    found = of_two(x, matrix, bias, target, 0.1, shares, 0.0)
     alone = [cross_entropy(one, matrix, bias, target, 0.1)[0] for one in x]
     expected = shares[0] * alone[0] + shares[1] * alone[1]
     torch.testing.assert_close(found[0], expected)
@@ -113,7 +111,7 @@ def test_bfloat16_is_for_the_products_alone():
     target = torch.randint(V, (N,))
 
     def loss(*tensors: Tensor) -> Tensor:
-        return ChunkedPair.apply(*tensors, target, 0.1, (0.5, 0.5), 1.0, False)[0]
+        return of_two(*tensors, target, 0.1, (0.5, 0.5), 1.0)[0]
 
     half_is_for_products(loss, (x, matrix, bias), rtol=0.02, gradient_rtol=0.05, gradient_atol=0.1)
 

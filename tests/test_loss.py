@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from loss_laws import half_is_for_products, hold_rows
+from loss_laws import cross_entropy, half_is_for_products, hold_rows
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.attention.mask import PAD
 from nmt.batches.batch import Batch
-from nmt.training.loss import batch_loss, cross_entropy, rows_in_one_pass, rows_in_place
+from nmt.training.loss import batch_loss
+from nmt.training.rows import rows_in_one_pass, rows_in_place
 
 N, R, V = 11, 5, 13
 CHUNKS = [3, 11, 1024]  # of rows: several and a rest, one that is full, one that is not
@@ -72,7 +73,7 @@ def test_one_pass_over_the_logits_finds_what_several_find(padding, kind):
     found: list[tuple[Tensor, ...]] = []
     for rows in (rows_in_place, rows_in_one_pass):
         given = logits.clone()
-        found.append((*rows(given, bias, labels, 0.1, padding), given))
+        found.append((*rows(given[None], bias, labels, 0.1, padding), given))
     torch.testing.assert_close(found[0][0], found[1][0])
     coarse = {"rtol": 0.01, "atol": 0.02} if kind == torch.bfloat16 else {}
     torch.testing.assert_close(found[0][1], found[1][1], **coarse)

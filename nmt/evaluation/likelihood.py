@@ -58,7 +58,7 @@ def losses_of(translator: Translator, batch: Batch) -> np.ndarray:
 @torch.no_grad()
 def piece_losses(model: Seq2Seq, batch: Batch) -> Tensor:
     """Return the negative log-likelihood of each piece that a batch predicts, (N,), in nats."""
-    x, target = predicted_features(model, batch)
+    (x,), target = predicted_features(model, batch)
     weight, bias = model.output.weight, model.output.bias
     low = product_dtype(x)
     matrix = weight.to(low)

@@ -56,18 +56,18 @@ def product_dtype(x: Tensor) -> torch.dtype:
 
 
 def rounded(x: Tensor, dtype: torch.dtype, multiple: int | None = None) -> Tensor:
-    """Rows (N,I) in this type; where oneDNN multiplies many, with rows of zeros behind them.
+    """Rows (...,N,I) in this type; where oneDNN multiplies many, with rows of zeros behind them.
 
     Then there is a ``multiple`` of these, or one of 16 numbers between two powers of two.
     """
-    num, width = x.shape
+    *leading, num, width = x.shape
     multiple = multiple or 1 << max(0, num.bit_length() - 5)
     more = -num % multiple
     if not more or num < multiple or x.device.type != "cpu" or not is_onednns(dtype):
         return x.to(dtype)
-    found = x.new_empty(num + more, width, dtype=dtype)
-    found[:num] = x
-    found[num:] = 0
+    found = x.new_empty(*leading, num + more, width, dtype=dtype)
+    found[..., :num, :] = x
+    found[..., num:, :] = 0
     return found
 
 

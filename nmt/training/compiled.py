@@ -15,7 +15,8 @@ from torch import nn
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.transformer import Transformer
-from nmt.training.loss import BatchLoss, batch_loss, rows_in_one_pass
+from nmt.training.loss import BatchLoss, batch_loss
+from nmt.training.rows import rows_in_one_pass
 
 
 def check_compiler(device: torch.device) -> None:
