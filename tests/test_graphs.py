@@ -21,9 +21,10 @@ from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding import graphs as of_steps
 from nmt.decoding.graphs import CudaGraph as StepGraph
-from nmt.decoding.graphs import cloned, copy, shapes, tensors
+from nmt.decoding.graphs import cloned, copy, shapes
 from nmt.decoding.search import Beam, Take, Turn, living
 from nmt.decoding.translate import Decode, search
+from nmt.hardware.nested import each, tensors
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training import graphs
 from nmt.training.graphs import PIECES, SENTENCES, Passes, Recorder
@@ -92,7 +93,7 @@ class Replayed:
 
     def __init__(self, passes: Passes, batch: Batch, divisor: Tensor) -> None:
         self.passes = passes
-        self.batch = batch.each(Tensor.clone)._replace(whole=batch.whole)
+        self.batch = each(batch, Tensor.clone)
 
     def __call__(self, batch: Batch, divisor: Tensor) -> Loss:
         for mine, given in zip(self.batch[:2], batch[:2], strict=True):

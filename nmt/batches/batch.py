@@ -1,6 +1,5 @@
 """Sentences of both languages that go through a model together."""
 
-from collections.abc import Callable
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.data.tokenizer import PAD, Tokenizer
+from nmt.hardware.nested import each
 
 
 class Batch(NamedTuple):
@@ -35,14 +35,9 @@ class Batch(NamedTuple):
         keep = (self.target[:, 1:] != PAD).flatten()
         return keep.nonzero_static(size=self.num_pieces).squeeze(1)
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """The same batch with each of its tensors changed."""
-        source, target, guide, *_ = self
-        return Batch(change(source), change(target), None if guide is None else change(guide))
-
     def blank(self) -> "Batch":
         """A batch of one sentence of which nothing is to be predicted."""
-        source, target, guide, *_ = self.each(lambda side: side[:1])
+        source, target, guide, *_ = each(self, lambda side: side[:1])
         target = torch.cat([target[:, :1], torch.full_like(target[:, 1:], PAD)], 1)
         return Batch(source, target, None if guide is None else torch.zeros_like(guide))
 
@@ -66,16 +61,16 @@ class Batch(NamedTuple):
         """The same sentences in two batches; one alone stays one."""
         half = -(-len(self.source) // 2)
         rows = [slice(half), slice(half, None)][: len(self.source)]
-        return [self.each(itemgetter(some)) for some in rows]
+        return [each(self._replace(counted=None), itemgetter(some)) for some in rows]
 
     def pinned(self) -> "Batch":
         """The same batch in memory from which a GPU copies while it computes."""
-        return self.each(Tensor.pin_memory)
+        return each(self, Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
-        there = self.each(lambda side: side.to(device, non_blocking=True))
-        return there._replace(counted=self.num_pieces, whole=self.whole)
+        counted = self._replace(counted=self.num_pieces)
+        return each(counted, lambda side: side.to(device, non_blocking=True))
 
 
 def decoded(batches: list[Batch], source: Tokenizer, target: Tokenizer) -> list[tuple[str, str]]:

@@ -9,17 +9,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from nmt.decoding.search import Beam, Take, Turn, each
+from nmt.decoding.search import Beam, Take, Turn
 from nmt.hardware.cuda_graphs import Pool
+from nmt.hardware.nested import each, tensors
 
 COPIES = 2**32  # bytes of hypotheses and sources that graphs may keep, each its own
-
-
-def tensors(part: Any) -> list[Tensor]:
-    """All tensors of a tensor or of tuples of them."""
-    return [part] if isinstance(part, Tensor) else [one for each in part for one in tensors(each)]
 
 
 def shapes(part: Any) -> tuple[torch.Size, ...]:

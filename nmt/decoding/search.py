@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import candidates
+from nmt.hardware.nested import Nested, each
 
 Part = Tensor | tuple[Tensor, ...]
 Memory = TypeVar("Memory", bound=tuple[Part, ...])
 State = TypeVar("State", bound=tuple[Part, ...])
-Tensors = TypeVar("Tensors", bound=Tensor | tuple[Any, ...])
 
 Step = Callable[[Tensor, State, Memory], tuple[Tensor, State]]
 
@@ -224,7 +224,7 @@ def length_norm(length: Tensor, alpha: float) -> Tensor:
     return ((5 + length) / 6) ** alpha
 
 
-def select(tensors: Tensors, index: Tensor) -> Tensors:
+def select(nested: Nested, index: Tensor) -> Nested:
     """The same tensors with these rows (B',), or of each row these hypotheses (B,K'), alone."""
 
     def chosen(one: Tensor) -> Tensor:
@@ -234,12 +234,4 @@ def select(tensors: Tensors, index: Tensor) -> Tensors:
         place = (row * one.shape[1] + index).flatten()  # (B·K',) among all hypotheses
         return one.flatten(0, 1).index_select(0, place).unflatten(0, index.shape)
 
-    return each(tensors, chosen)
-
-
-def each(tensors: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same with each tensor changed: a tensor, or a tuple or a NamedTuple of what is one."""
-    if isinstance(tensors, Tensor):
-        return change(tensors)
-    parts = (each(part, change) for part in tensors)
-    return type(tensors)(*parts) if hasattr(tensors, "_fields") else tuple(parts)
+    return each(nested, chosen)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from nmt.batches.batch import Batch
 from nmt.config.schema import Train
 from nmt.hardware.memory import as_out_of_memory
+from nmt.hardware.nested import each
 from nmt.hardware.runtime import autocast
 from nmt.models.seq2seq import Seq2Seq
 from nmt.runs.tensors import full_tensor
@@ -75,14 +76,14 @@ class Gradients:
             return self(batches, step)
         limit = self.config.clip_norm or float("inf")
         norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
-        return Update(total(losses).each(self.ranks.summed), tokens, norm)
+        return Update(each(total(losses), self.ranks.summed), tokens, norm)
 
     def passes(self, batch: Batch, divisor: Tensor) -> Loss:
         """Pass forward through a batch and back, which adds its gradient, divided by ()."""
         with autocast(self.device, self.precision):
             loss = self.objective(self.model, batch, self.config.label_smoothing)
         (loss.objective * self.ranks.size / divisor).backward()  # of which ranks take the mean
-        return loss.each(Tensor.detach)
+        return each(loss, Tensor.detach)
 
     def share(self, batches: list[Batch]) -> list[Batch]:
         """Return this process's batches of an update: as many as each other's, if need be blank."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nmt.batches.batch import Batch
 from nmt.hardware.cuda_graphs import Pool
+from nmt.hardware.nested import each
 from nmt.training.loss import Loss
 
 # Batches are padded to multiples of these, so that shapes come again.
@@ -40,7 +41,7 @@ class CudaGraph:
     """
 
     def __init__(self, passes: Passes, batch: Batch, divisor: Tensor, pool: Pool) -> None:
-        self.batch = batch.each(Tensor.clone)._replace(whole=batch.whole)
+        self.batch = each(batch, Tensor.clone)
         self.divisor = divisor.clone()
         with pool.recording() as self.graph:
             self.loss = passes(self.batch, self.divisor)
@@ -53,7 +54,7 @@ class CudaGraph:
             self.batch.guide.copy_(batch.guide)
         self.divisor.copy_(divisor)
         self.graph.replay()
-        return self.loss.each(Tensor.clone)
+        return each(self.loss, Tensor.clone)
 
 
 Record = Callable[[Passes, Batch, Tensor], Passes]

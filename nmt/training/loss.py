@@ -32,12 +32,6 @@ class Loss(NamedTuple):
     guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
     penalty: Tensor | None = None  # () what parts of the model add, in nats
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Loss":
-        """The same loss with each of its sums changed."""
-        objective, smoothed, likelihood, *others = self
-        found = (None if other is None else change(other) for other in others)
-        return Loss(change(objective), change(smoothed), change(likelihood), *found)
-
 
 BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
 
