@@ -8,13 +8,13 @@ from test_search import BOS, EOS, PAD, UNK, A, B, C, random_memory
 from torch import Tensor
 
 from nmt.decoding import candidates as candidates_module
-from nmt.decoding.candidates import candidates
+from nmt.decoding.candidates import MostProbable
 
 Found = tuple[Tensor, Tensor, Tensor]
 
 
 def best(logits: Tensor, log_p: Tensor, at_limit: Tensor, num: int) -> Found:
-    return candidates(logits, log_p, at_limit, num=num, pad=PAD, bos=BOS, eos=EOS)
+    return MostProbable(num, PAD, BOS, EOS)(logits, log_p, at_limit)
 
 
 def sorted_all(logits: Tensor, log_p: Tensor, at_limit: Tensor, num: int) -> Found:

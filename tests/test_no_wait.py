@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from nmt.batches.batch import Batch
+from nmt.decoding.candidates import MostProbable
 from nmt.decoding.search import Beam, Search, turn
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.later import Later
@@ -59,7 +60,7 @@ def test_no_step_of_a_search_waits(model, choice):
     one = torch.empty(3, dtype=torch.long)
     state = made.start(memory, room=4)
     now = Beam(ids, ids.float(), state, one, one, one.bool(), one, ids.float())
-    found = turn(made.step, Search(4, 1.0, pad=0, bos=2, eos=3), now, memory)
+    found = turn(made.step, Search(4, 1.0, 3, MostProbable(8, pad=0, bos=2, eos=3)), now, memory)
     assert found.next.tokens.shape == (3, 4)
     assert found.told.shape == (3, 21)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.decoding.candidates import MostProbable
 from nmt.decoding.search import Hypothesis, beam_search, length_norm, select
 
 PAD, UNK, BOS, EOS, A, B, C = range(7)
@@ -50,7 +51,10 @@ def random_memory(num: int, vocabulary: int = 7, seed: int = 0) -> Matrix:
 
 def search(step, memory, **options) -> list[list[Hypothesis]]:
     given = {"beam": 5, "max_length": 4, "length_penalty": 0.0, "n_best": 1} | options
-    found = beam_search(step, memory, start(len(memory[0])), **given, pad=PAD, bos=BOS, eos=EOS)
+    choose = MostProbable(2 * given["beam"], PAD, BOS, EOS)
+    found = beam_search(
+        step, memory, start(len(memory[0])), **given, bos=BOS, eos=EOS, choose=choose
+    )
     return [hypotheses[: given["n_best"]] for hypotheses in found]
 
 

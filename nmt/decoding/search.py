@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.decoding.candidates import candidates
+from nmt.decoding.candidates import Candidates, Choose
 from nmt.hardware.nested import Nested, each
 
 Part = Tensor | tuple[Tensor, ...]
@@ -78,13 +78,12 @@ Record = Callable[[Take, Any], Take]
 
 
 class Search(NamedTuple):
-    """How candidates are chosen, and the ids that mean something to it."""
+    """How the hypotheses that live on are chosen."""
 
     beam: int
     length_penalty: float
-    pad: int
-    bos: int
     eos: int
+    choose: Choose
 
 
 def beam_search(
@@ -96,9 +95,9 @@ def beam_search(
     max_length: Tensor | int,
     length_penalty: float,
     n_best: int,
-    pad: int,
     bos: int,
     eos: int,
+    choose: Choose,
     record: Record | None = None,
 ) -> list[list[Hypothesis]]:
     """The hypotheses found for each of B sentences, best first, all different.
@@ -116,12 +115,12 @@ def beam_search(
     A hypothesis has at most `max_length` (B,) tokens before its eos; there eos is the only choice
     left. Its score is log P(Y|X) / lp(Y), with eos counted in both (see `length_norm`).
 
-    At each step the candidates are all continuations of the K live hypotheses. Those among the
-    best K that end in eos are finished; the K best of the others live on. A sentence is done when
+    At each step `choose` gives candidates, continuations of the K live hypotheses, best first:
+    `MostProbable`, of twice as many, is beam search. Those among the first K that end in eos are
+    finished; the first K of the others live on. A sentence is done when
     K hypotheses have finished and no live one is better now than the best of them. It is done
     earlier when no live one can still become one of the `n_best`: log P only falls, and lp grows at
-    most to that of `max_length`. With a beam of one this is the greedy loop. Equal candidates are
-    ordered by parent, then by token id.
+    most to that of `max_length`. With a beam of one this is the greedy loop.
 
     `record(take, how)` may give back what does the same as `take`, all that a step does with the
     device alone; `how` is what it depends on beside its arguments.
@@ -132,7 +131,7 @@ def beam_search(
     assert isinstance(first, Tensor)
     num_sentences, device = len(first), first.device
     finished: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
-    how = Search(beam, length_penalty, pad, bos, eos)
+    how = Search(beam, length_penalty, eos, choose)
     take: Take = partial(turn, step, how)
     take = record(take, how) if record else take
 
@@ -171,33 +170,37 @@ def beam_search(
 
 def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
     """Read one more token of each hypothesis and find what becomes of it."""
-    beam, alpha, pad, bos, eos = how
     length = now.length + 1  # (B,) of the hypotheses that end now, eos included
-    logits, state = step(now.tokens, now.state, memory)  # (B,K,V)
     at_limit = now.limit < length  # (B,)
-    log_p, parents, tokens = candidates(
-        logits, now.log_p, at_limit, num=2 * beam, pad=pad, bos=bos, eos=eos
-    )  # (B,C) each
+    logits, state = step(now.tokens, now.state, memory)  # (B,K,V)
+    found = how.choose(logits, now.log_p, at_limit)  # (B,C)
 
-    scores = log_p[:, :beam] / length_norm(length, alpha).unsqueeze(1)  # (B,K)
-    ends = (tokens == eos) & log_p.isfinite() & ~now.done.unsqueeze(1)  # (B,C)
-    ends, ended = ends[:, :beam], parents[:, :beam]  # (B,K)
-    num_finished = now.num_finished + ends.sum(1)
-    num_best = now.best.size(1)
-    best = torch.cat([now.best, scores.masked_fill(~ends, -torch.inf)], 1).topk(num_best).values
+    first = Candidates(*(one[:, : how.beam] for one in found))  # (B,K)
+    ends = (first.tokens == how.eos) & first.log_p.isfinite() & ~now.done.unsqueeze(1)  # (B,K)
+    scores = first.log_p / length_norm(length, how.length_penalty).unsqueeze(1)  # (B,K)
+    finished = scores.masked_fill(~ends, -torch.inf)  # (B,K)
+    best = torch.cat([now.best, finished], 1).topk(now.best.size(1)).values  # (B,N)
+    num_finished = now.num_finished + ends.sum(1)  # (B,)
 
-    log_p, live = log_p.masked_fill(tokens == eos, -torch.inf).sort(descending=True, stable=True)
-    log_p, live = log_p[:, :beam], live[:, :beam]  # (B,K)
-    tokens, parents = tokens.gather(1, live), parents.gather(1, live)  # (B,K)
-    reachable = log_p[:, 0] / length_norm(now.limit + 1, alpha)  # (B,)
-    highest_now = log_p[:, 0] / length_norm(length, alpha)  # (B,)
-    full = (num_finished >= beam) & (best[:, 0] >= highest_now)  # (B,)
-    done = now.done | full | (best[:, -1] >= reachable) | at_limit
-    state = select(state, parents)
+    live = going_on(found, how)  # (B,K)
+    highest = live.log_p[:, 0]  # (B,)
+    score_now = highest / length_norm(length, how.length_penalty)
+    score_at_most = highest / length_norm(now.limit + 1, how.length_penalty)
+    beaten_now = (num_finished >= how.beam) & (best[:, 0] >= score_now)
+    done = now.done | beaten_now | (best[:, -1] >= score_at_most) | at_limit  # (B,)
+    state = select(state, live.parents)
     return Turn(
-        Beam(tokens, log_p, state, length, now.limit, done, num_finished, best),
-        together(Told(tokens, parents, ends, ended, scores, done)),
+        Beam(live.tokens, live.log_p, state, length, now.limit, done, num_finished, best),
+        together(Told(live.tokens, live.parents, ends, first.parents, scores, done)),
     )
+
+
+def going_on(found: Candidates, how: Search) -> Candidates:
+    """The first K candidates (B,K) that do not end, with log P = -inf where there are fewer."""
+    going = found.log_p.masked_fill(found.tokens == how.eos, -torch.inf)  # (B,C)
+    log_p, place = going.sort(descending=True, stable=True)
+    log_p, place = log_p[:, : how.beam], place[:, : how.beam]  # (B,K)
+    return Candidates(log_p, found.parents.gather(1, place), found.tokens.gather(1, place))
 
 
 def living(done: Tensor, device: torch.device) -> Tensor:
@@ -230,8 +233,8 @@ def select(nested: Nested, index: Tensor) -> Nested:
     def chosen(one: Tensor) -> Tensor:
         if index.dim() == 1:
             return one.index_select(0, index)
-        row = torch.arange(len(index), device=index.device).unsqueeze(1)  # (B,1)
-        place = (row * one.shape[1] + index).flatten()  # (B·K',) among all hypotheses
+        first = torch.arange(len(index), device=index.device).unsqueeze(1) * one.shape[1]  # (B,1)
+        place = (first + index).flatten()  # (B·K',) among the hypotheses of all sentences
         return one.flatten(0, 1).index_select(0, place).unflatten(0, index.shape)
 
     return each(nested, chosen)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
+from nmt.decoding.candidates import MostProbable
 from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import Hypothesis, Record, beam_search, wants_shapes_again
 from nmt.errors import UserError, at_least, at_most
@@ -189,9 +190,9 @@ def search(
         max_length=max_length.to(device),
         length_penalty=decode.length_penalty,
         n_best=1 if decode.n_best == 1 else decode.beam,
-        pad=PAD,
         bos=BOS,
         eos=EOS,
+        choose=MostProbable(2 * decode.beam, PAD, BOS, EOS),
         record=record,
     )
 
