@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from nmt.data.tokenizer import Tokenizer
-from nmt.decoding.graphs import Recorder, cuda_graphs
+from nmt.decoding.graphs import StepRecorder, cuda_graphs
 from nmt.decoding.long_lines import LongLines
-from nmt.decoding.search import Record
+from nmt.decoding.search import RecordSteps
 from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import autocast, pick_device, pick_precision, prepare_process
@@ -56,7 +56,7 @@ class Translator:
         """
         self.long.number = 0
         with enough_memory(TO_TRANSLATE), self.evaluating() as record:
-            found = self.translated(self.ranks.share(lines), decode, record, self.long)
+            found = self.translated(self.ranks.mine(lines), decode, record, self.long)
         return self.ranks.merged(found)
 
     def stream(
@@ -75,7 +75,7 @@ class Translator:
             yield from found
 
     def translated(
-        self, lines: list[str], decode: Decode, record: Record | None, long: LongLines
+        self, lines: list[str], decode: Decode, record: RecordSteps | None, long: LongLines
     ) -> list[list[Translation]]:
         """Translate lines in this process; see :func:`translate`."""
         tokenizers = self.source_tokenizer, self.target_tokenizer
@@ -87,7 +87,7 @@ class Translator:
             return attention_maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
-    def evaluating(self, record: Record | None = None) -> Iterator[Record | None]:
+    def evaluating(self, record: RecordSteps | None = None) -> Iterator[RecordSteps | None]:
         """Compute as in :meth:`inferring`, with what pays where many passes follow.
 
         On a CPU weights are laid out. It gives what records the steps of searches: ``record``, or a
@@ -96,9 +96,9 @@ class Translator:
         with self.inferring(), packed(self.model, self.precision):
             yield record or self.recorder()
 
-    def recorder(self) -> Record | None:
+    def recorder(self) -> RecordSteps | None:
         """Return what records the steps of searches on a GPU, as long as the weights stay there."""
-        return Recorder(cuda_graphs()) if self.device.type == "cuda" else None
+        return StepRecorder(cuda_graphs()) if self.device.type == "cuda" else None
 
     @contextmanager
     def inferring(self) -> Iterator[None]:

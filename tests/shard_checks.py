@@ -61,7 +61,7 @@ def divide() -> None:
         assert not any(one.numel() for one in model.parameters())
         assert trained.output.weight is trained.target_embedding.weight
 
-        shared = ranks.share(batches(4))
+        shared = ranks.mine(batches(4))
         loss = with_penalties(batch_loss, trained)
         objective = ranks.objective(trained, loss)
         found = updated(trained, objective, shared, ranks.size)

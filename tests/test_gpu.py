@@ -14,7 +14,7 @@ from nmt.attention.additive import additive, side
 from nmt.batches.batch import Batch
 from nmt.batches.updates import Work
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.graphs import Recorder as StepRecorder
+from nmt.decoding.graphs import StepRecorder
 from nmt.decoding.graphs import cuda_graphs as step_graphs
 from nmt.decoding.translate import Decode, search
 from nmt.hardware.runtime import autocast, prepare_process
@@ -22,7 +22,7 @@ from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.compiled import compile_layers, compiled_loss
 from nmt.training.consistency import RDrop, SimCut
-from nmt.training.graphs import CudaGraph, Recorder
+from nmt.training.graphs import CudaGraph, PassRecorder
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.muon import Muon
 from nmt.training.trainer import Trainer
@@ -96,7 +96,7 @@ def test_recorded_updates_are_those_that_were_recorded(name, loss, tmp_path):
     recorded, plain = (trainer(tmp_path, MODELS[name], loss) for _ in range(2))
     assert recorded.gradients.recorder
     passes = plain.gradients.passes
-    plain.gradients.through = Recorder(passes, lambda passes, *_: passes)
+    plain.gradients.through = PassRecorder(passes, lambda passes, *_: passes)
     for found, expected in zip(trained(recorded), trained(plain), strict=True):
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
     graphs = recorded.gradients.recorder.recorded.values()
@@ -108,7 +108,7 @@ def test_recorded_updates_are_those_that_were_recorded(name, loss, tmp_path):
 def test_muon_trains_with_recorded_passes(name, tmp_path):
     recorded, plain = (trainer(tmp_path, MODELS[name], muon=True) for _ in range(2))
     passes = plain.gradients.passes
-    plain.gradients.through = Recorder(passes, lambda passes, *_: passes)
+    plain.gradients.through = PassRecorder(passes, lambda passes, *_: passes)
     for found, expected in zip(trained(recorded), trained(plain), strict=True):
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
 

@@ -27,7 +27,7 @@ from nmt.decoding.translate import Decode, search
 from nmt.hardware.nested import each, tensors
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training import graphs
-from nmt.training.graphs import PIECES, SENTENCES, Passes, Recorder
+from nmt.training.graphs import PIECES, SENTENCES, Passes, PassRecorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.trainer import Trainer
 
@@ -114,7 +114,7 @@ def test_a_shape_is_recorded_when_it_comes_again(monkeypatch):
         recorded.append(batch.source.shape)
         return lambda batch, divisor: Loss(-divisor, divisor, divisor)
 
-    recorder = Recorder(passes, record)
+    recorder = PassRecorder(passes, record)
     one = torch.ones(())
     given = [(5, 7), (9, 7), (6, 8), (9, 7), (3, 4), (8, 5), (4, 3), (5, 7)]
     signs = [int(recorder(a_batch(*size)._replace(guide=None), one).objective) for size in given]
@@ -138,7 +138,7 @@ def test_recorded_updates_are_the_plain_ones(make, tmp_path):
         gradients = trainer.gradients
         assert gradients.recorder is None, "there is no GPU"
         if recorded:
-            gradients.through = gradients.recorder = Recorder(gradients.passes, Replayed)
+            gradients.through = gradients.recorder = PassRecorder(gradients.passes, Replayed)
             gradients.records = lambda: True  # type: ignore[method-assign]
         torch.manual_seed(2)
         places: set[int] = set()
@@ -222,7 +222,7 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
         plain = search(model, sources, decode, "cpu")
         for module in ("search", "translate"):
             monkeypatch.setattr(f"nmt.decoding.{module}.wants_shapes_again", lambda _: True)
-        recorder = of_steps.Recorder(replayed)
+        recorder = of_steps.StepRecorder(replayed)
         for _ in range(3):
             found = search(model, sources, decode, "cpu", recorder)
             assert [[one.ids for one in best] for best in found] == [
@@ -255,7 +255,7 @@ def test_as_many_graphs_are_kept_as_there_is_room_for(monkeypatch):
         return Turn(now, memory)
 
     now = Beam(*[torch.zeros(1, 1)] * 8)  # 32 bytes
-    recorder = of_steps.Recorder(record)
+    recorder = of_steps.StepRecorder(record)
     for size in (10, 10, 20, 20, 50, 50, 10, 90, 90, 20, 10, 50, 500, 500, 10):
         recorder(take, "how")(now, torch.zeros(size))
     # 72, 112 and 232 bytes fit, and so do 392 with 72, but not with 112; 2,032 are alone.

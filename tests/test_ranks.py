@@ -40,9 +40,9 @@ def test_shares_are_put_together_again(number):
             self.rank, self.size = rank, 3
 
         def gathered(self, mine: Any) -> list[Any]:
-            return [Part(rank).share(items) for rank in range(3)]
+            return [Part(rank).mine(items) for rank in range(3)]
 
-    shares = [Part(rank).share(items) for rank in range(3)]
+    shares = [Part(rank).mine(items) for rank in range(3)]
     assert sorted(chain.from_iterable(shares)) == items
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
     assert all(Part(rank).merged(shares[rank]) == items for rank in range(3))

@@ -35,7 +35,7 @@ from nmt.runs.checkpoint import average, better_first, checkpoints, optimizer_te
 from nmt.terminal.progress import Progress
 from nmt.training.consistency import RDrop, SimCut
 from nmt.training.gradients import Gradients
-from nmt.training.graphs import Recorder
+from nmt.training.graphs import PassRecorder
 from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.schedule import Constant, Linear, Plateau, Schedule
 from nmt.training.signals import Stop
@@ -444,7 +444,7 @@ def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
     with pytest.raises(UserError, match=rf"step 1: .* {sizes} .*train\.max_tokens=4096"):
         trainer.train_step(Work([whole], 0, 1, {}))
     gradients = trainer.gradients
-    gradients.recorder = Recorder(gradients.passes, lambda passes, *_: passes)
+    gradients.recorder = PassRecorder(gradients.passes, lambda passes, *_: passes)
     with pytest.raises(UserError, match=r"split_batches=true, or give train\.cuda_graphs=false$"):
         trainer.train_step(Work([whole], 0, 1, {}))
 

@@ -70,7 +70,7 @@ def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
     return partial(CudaGraph, pool=Pool())
 
 
-class Recorder:
+class StepRecorder:
     """Steps, recorded when their shapes come again, unless the next step cannot have the same.
 
     The weights must stay where they are as long as this is used. What autocast makes of them is

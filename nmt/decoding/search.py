@@ -74,7 +74,7 @@ def apart(told: Tensor) -> Told:
 
 
 Take = Callable[[Beam, Any], Turn]
-Record = Callable[[Take, Any], Take]
+RecordSteps = Callable[[Take, Any], Take]
 
 
 class Search(NamedTuple):
@@ -98,7 +98,7 @@ def beam_search(
     bos: int,
     eos: int,
     choose: Choose,
-    record: Record | None = None,
+    record: RecordSteps | None = None,
 ) -> list[list[Hypothesis]]:
     """The hypotheses found for each of B sentences, best first, all different.
 
@@ -218,7 +218,7 @@ def living(done: Tensor, device: torch.device) -> Tensor:
 
 
 def wants_shapes_again(device: torch.device) -> bool:
-    """Whether a device does best what has shapes of before, as a GPU does; see `Recorder`."""
+    """Whether a device does best what has shapes of before, as a GPU does; see `StepRecorder`."""
     return device.type == "cuda"
 
 

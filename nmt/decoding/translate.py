@@ -14,7 +14,7 @@ from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
 from nmt.decoding.candidates import MostProbable
 from nmt.decoding.long_lines import LongLines
-from nmt.decoding.search import Hypothesis, Record, beam_search, wants_shapes_again
+from nmt.decoding.search import Hypothesis, RecordSteps, beam_search, wants_shapes_again
 from nmt.errors import UserError, at_least, at_most
 
 SPACES = re.compile(" +")
@@ -65,7 +65,7 @@ class Translation(NamedTuple):
     score: float
 
 
-class Translator(Protocol):
+class TranslationModel(Protocol):
     """What is asked of a model; see `nmt.models.seq2seq`."""
 
     training: bool
@@ -78,13 +78,13 @@ class Translator(Protocol):
 
 
 def translate(
-    model: Translator,
+    model: TranslationModel,
     source_tokenizer: Tokenizer,
     target_tokenizer: Tokenizer,
     lines: list[str],
     decode: Decode,
     device: torch.device | str,
-    record: Record | None = None,
+    record: RecordSteps | None = None,
     long: LongLines | None = None,
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
@@ -163,11 +163,11 @@ def beginning(line: str, most: int) -> str:
 
 
 def search(
-    model: Translator,
+    model: TranslationModel,
     sources: list[list[int]],
     decode: Decode,
     device: torch.device | str,
-    record: Record | None = None,
+    record: RecordSteps | None = None,
 ) -> list[list[Hypothesis]]:
     """The hypotheses of a batch of sources, see `beam_search`.
 
@@ -216,7 +216,7 @@ def batches(lengths: list[int], max_rows: int, max_tokens: int) -> Iterator[list
 
 
 @contextmanager
-def evaluating(model: Translator) -> Iterator[None]:
+def evaluating(model: TranslationModel) -> Iterator[None]:
     """The model in evaluation mode inside the block, and as it was after it."""
     training = model.training
     model.train(False)

@@ -38,7 +38,7 @@ def sentence_losses(translator: Translator, lines: Lines, max_tokens: int) -> np
     batches = list(zip(rows_of(ids, max_tokens), batches_of(ids, max_tokens), strict=True))
     with translator.evaluating():
         mine = [
-            (rows, losses_of(translator, batch)) for rows, batch in translator.ranks.share(batches)
+            (rows, losses_of(translator, batch)) for rows, batch in translator.ranks.mine(batches)
         ]
     found = np.empty((len(ids.lengths()), 2))
     for part in translator.ranks.gathered(mine):
@@ -80,7 +80,7 @@ def mean_loss(translator: Translator, batches: Sequence[Batch]) -> float:
     """
     ranks = translator.ranks
     total, pieces = torch.zeros((), device=translator.device), 0
-    for batch in ranks.share(batches):
+    for batch in ranks.mine(batches):
         loss = batch_loss(translator.model, batch.to(translator.device), smoothing=0.0)
         total += loss.likelihood
         pieces += batch.num_pieces

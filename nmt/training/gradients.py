@@ -12,7 +12,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.runs.tensors import full_tensor
 from nmt.training.advice import too_large
 from nmt.training.compiled import compile_layers
-from nmt.training.graphs import Passes, Recorder, cuda_graphs
+from nmt.training.graphs import Passes, PassRecorder, cuda_graphs
 from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.penalized import with_penalties
 from nmt.training.ranks import Ranks
@@ -48,7 +48,7 @@ class Gradients:
         self.objective = self.ranks.objective(model, with_penalties(loss, model))
         if config.compile:
             compile_layers(model)
-        self.recorder = Recorder(self.passes, cuda_graphs()) if self.records() else None
+        self.recorder = PassRecorder(self.passes, cuda_graphs()) if self.records() else None
         self.through: Passes = self.recorder or self.passes  # what each batch goes through
 
     def __call__(self, batches: list[Batch], step: int) -> Update:
@@ -61,7 +61,7 @@ class Gradients:
         self.ranks.draw(step)
         tokens = sum(batch.num_pieces for batch in batches)
         divisor = torch.full((), tokens, device=self.device)
-        *first, last = self.share(batches)
+        *first, last = self.own(batches)
         try:
             with as_out_of_memory():
                 with self.ranks.apart():
@@ -85,9 +85,9 @@ class Gradients:
         (loss.objective * self.ranks.size / divisor).backward()  # of which ranks take the mean
         return each(loss, Tensor.detach)
 
-    def share(self, batches: list[Batch]) -> list[Batch]:
+    def own(self, batches: list[Batch]) -> list[Batch]:
         """Return this process's batches of an update: as many as each other's, if need be blank."""
-        mine = self.ranks.share(batches)
+        mine = self.ranks.mine(batches)
         number = -(-len(batches) // self.ranks.size)
         return mine + [batches[0].blank()] * (number - len(mine))
 

@@ -57,22 +57,22 @@ class CudaGraph:
         return each(self.loss, Tensor.clone)
 
 
-Record = Callable[[Passes, Batch, Tensor], Passes]
+RecordPasses = Callable[[Passes, Batch, Tensor], Passes]
 
 
-def cuda_graphs() -> Record:
+def cuda_graphs() -> RecordPasses:
     """Return what records graphs that share their memory."""
     return partial(CudaGraph, pool=Pool())
 
 
-class Recorder:
+class PassRecorder:
     """Passes over padded batches, by the graph of their shape where there is one.
 
     A shape goes through ``passes`` itself when it comes first, which also makes ready what kernels
     need, and is recorded when it comes again.
     """
 
-    def __init__(self, passes: Passes, record: Record) -> None:
+    def __init__(self, passes: Passes, record: RecordPasses) -> None:
         self.passes = passes
         self.record = record
         self.seen: set[Shape] = set()

@@ -66,12 +66,12 @@ class Ranks:
     def draw(self, step: int) -> None:
         """Draw an update's random numbers; each process has its own."""
 
-    def share(self, items: Sequence[T]) -> list[T]:
+    def mine(self, items: Sequence[T]) -> list[T]:
         """Return what this process does of items: every ``size``-th from its rank on."""
         return list(items[self.rank :: self.size])
 
     def merged(self, mine: list[T]) -> list[T]:
-        """Return in their order the items of which each process has its :meth:`share`."""
+        """Return in their order the items of which each process has its :meth:`mine`."""
         parts = self.gathered(mine)
         number = sum(map(len, parts))
         return [parts[place % self.size][place // self.size] for place in range(number)]
