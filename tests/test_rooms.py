@@ -118,6 +118,7 @@ def test_no_file_imports_itself_by_way_of_others():
 
 def test_the_design_names_the_rooms_in_this_order():
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    text, _ = text.split("## The way of one batch")
     rows = re.findall(r"^\| `nmt/(\w+)(?:/|\.py)` \|", text, re.MULTILINE)
 
     assert rows == ROOMS
