@@ -48,6 +48,9 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
                                   they come from the Hugging Face hub
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
   tokenizer.size=8000             pieces of the vocabulary
+  tokenizer.run=RUN               the tokenizers of another run, for none of its own
+  init=RUN                        begin with the weights of another run; those that have
+                                  other names or shapes here are new
   clean.max_pieces=60             longer train pairs are left out
   model.encoder_width=256         of each direction; then model.decoder_width=512
                                   where the score multiplies states

@@ -7,7 +7,7 @@ from nmt.terminal.console import tell
 
 LAST = "last"
 RUNS = Path("runs")
-ASKING = ("run", "resume", "from", "reverse")  # keys whose value is a run
+ASKING = ("run", "resume", "from", "reverse", "tokenizer.run", "init")  # keys whose value is a run
 
 
 def named(word: str) -> str:

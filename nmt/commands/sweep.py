@@ -13,6 +13,7 @@ from nmt.commands.errors import in_words
 from nmt.comparison.runs import read_run, run_folders
 from nmt.config.settings import settings
 from nmt.errors import UserError
+from nmt.experiment.inherited import with_tokenizer_settings
 from nmt.metrics.watch import worst
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
@@ -86,7 +87,7 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
         return None
     theirs, ours = (
         settings(OmegaConf.to_container(one, resolve=True))  # type: ignore[arg-type]
-        for one in (read_config(run), cfg)
+        for one in (read_config(run), with_tokenizer_settings(cfg))
     )
     different = sorted(k for k in theirs.keys() | ours.keys() if theirs.get(k) != ours.get(k))
     if different:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.paths import without_quotes
 from nmt.commands.sweep import attempt, conclude, fixed_keys
 from nmt.config.own import words_again
 from nmt.config.schema import register_schema
@@ -19,6 +20,7 @@ from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.experiment.ends import ended
 from nmt.experiment.experiment import train
+from nmt.experiment.inherited import VOCABULARY
 from nmt.experiment.opening import written_config
 from nmt.run import check_checkpoints
 from nmt.runs.files import as_typed
@@ -41,9 +43,11 @@ def main() -> None:
     if resumed:
         go_on(Path(resumed[-1]), others)
     elif repeats:
+        refuse_beside_run(others)
         cfg, run = repeated(Path(repeats[-1]), others)
         train(cfg, run, None, resuming_new(run))
     else:
+        refuse_beside_run(words)
         words = [as_choice(word) for word in words]
         sys.argv[1:] = [*words, fixed_keys(words)]
         register_schema()
@@ -59,6 +63,19 @@ def new_run(cfg: DictConfig) -> float:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return run_of_sweep(cfg, run)
     return train(cfg, run, None, resuming_new(run))
+
+
+def refuse_beside_run(words: list[str]) -> None:
+    """Raise UserError where ``tokenizer.run=`` is typed beside what would make other pieces."""
+    runs = given(list(map(without_quotes, words)), "tokenizer.run=")
+    for word in words if runs and runs[-1] != "null" else ():
+        key = word.lstrip("+").partition("=")[0]
+        part, _, setting = key.partition(".")
+        if key == "tokenizer" or (part == "tokenizer" and setting in VOCABULARY):
+            raise UserError(
+                f"{word} beside tokenizer.run={runs[-1]}: the pieces are those of that run. Leave "
+                "one of them out"
+            )
 
 
 def run_of_sweep(cfg: DictConfig, run: Path) -> float:

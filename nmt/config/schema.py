@@ -120,6 +120,7 @@ class Root:
     device: str = "auto"
     # bf16, fp32 (never TF32), or auto: bf16 where the hardware computes it
     precision: str = "auto"
+    init: str | None = None  # a run folder whose weights a new training begins with; null: new ones
     deterministic: bool = False  # refuse kernels whose result may vary (a GPU's; a CPU has none)
     cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 

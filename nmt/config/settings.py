@@ -17,6 +17,7 @@ Setting = str | int | float | bool
 # What is seen while a run goes on, and where; it has no part in what comes out.
 SHOWN = ("cache", "train.log_every", "train.heatmaps", "train.heatmap_words")
 HIDDEN = ("_target_", "_partial_")
+UNSAID = (*SHOWN, "init")  # where they are null: no parts
 
 
 def settings(config: dict[str, Any]) -> dict[str, Setting]:
@@ -27,7 +28,7 @@ def settings(config: dict[str, Any]) -> dict[str, Setting]:
     """
     found: dict[str, Setting] = {}
     for key, value in config.items():
-        if value is None and key not in SHOWN:
+        if value is None and key not in UNSAID:
             found[str(key)] = "none"
         else:
             found |= below(str(key), value, config)

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +37,12 @@ class Prepared:
 
 
 Say = Callable[[str], None]
+Tokenizers = tuple[Tokenizer, Tokenizer]  # of source and target
+
+
+def made_by(config: TokenizerConfig) -> dict[str, Any]:
+    """What the pieces depend on beside the text, in a form that older versions had too."""
+    return {key: value for key, value in asdict(config).items() if key != "run"}
 
 
 def silently(text: str) -> None:
@@ -42,20 +50,27 @@ def silently(text: str) -> None:
 
 
 def prepare(
-    corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path, say: Say = silently
+    corpus: Corpus,
+    clean: Clean,
+    config: TokenizerConfig,
+    cache: Path,
+    say: Say = silently,
+    given: Tokenizers | None = None,
 ) -> Prepared:
     """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
 
+    Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say.
     What takes a while is told `say` before it begins.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
     after cleaning, or where the tokenizer's size does not fit the text.
     """
     config.check()
     model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
-    name = digest(corpus.key(cache), asdict(clean), asdict(model), sentencepiece.__version__)
+    pieces = [sha256(one.model).hexdigest() for one in given] if given else made_by(model)
+    name = digest(corpus.key(cache), asdict(clean), pieces, sentencepiece.__version__)
     folder = cached(
         cache / "prepared" / name,
-        lambda partial: _build(corpus, clean, model, cache, partial, say),
+        lambda partial: _build(corpus, clean, model, cache, partial, say, given),
     )
     train, dev, test = Splits.load(folder)
     assert train is not None
@@ -71,7 +86,13 @@ def prepare(
 
 
 def _build(
-    corpus: Corpus, clean: Clean, config: TokenizerConfig, cache: Path, folder: Path, say: Say
+    corpus: Corpus,
+    clean: Clean,
+    config: TokenizerConfig,
+    cache: Path,
+    folder: Path,
+    say: Say,
+    given: Tokenizers | None,
 ) -> None:
     say("reading and cleaning the corpus")
     splits = corpus.load(cache)
@@ -82,8 +103,11 @@ def _build(
     judge = Judge.of(clean, held_out(splits.dev, splits.test))
     kept, report = clean_text(judge, in_order(judge, map(texts, tables(train))))
     report.require_some()
-    say(f"training the tokenizer ({config.kind}, {config.size:,} pieces) on {len(kept):,} pairs")
-    source, target = train_tokenizers(train, kept, config, cache)
+    if not given:
+        say(
+            f"training the tokenizer ({config.kind}, {config.size:,} pieces) on {len(kept):,} pairs"
+        )
+    source, target = given or train_tokenizers(train, kept, config, cache)
     say("cutting the corpus into pieces")
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
@@ -123,7 +147,7 @@ def train_tokenizers(
 
 def cached_tokenizer(lines: list[str], config: TokenizerConfig, cache: Path) -> Tokenizer:
     """A tokenizer trained on `lines`, or the one that was before on the same lines."""
-    name = digest(lines, asdict(config), sentencepiece.__version__)
+    name = digest(lines, made_by(config), sentencepiece.__version__)
     folder = cached(
         cache / "tokenizers" / name,
         lambda partial: train_tokenizer(lines, config).save(partial, "lines"),

@@ -45,6 +45,7 @@ class TokenizerConfig:
     # Subword sampling in training, 0: off. unigram: the exponent of the probabilities of the
     # segmentations (Kudo 2018, section 3.2: 0.1 to 0.5); bpe: dropout (Provilkov et al. 2020: 0.1).
     sample: float = 0.0
+    run: str | None = None  # a run folder whose tokenizers are taken; null: they are trained
 
     def check(self) -> None:
         """UserError for a value that means nothing."""

@@ -18,7 +18,7 @@ from nmt.config.schema import Train
 from nmt.data.cache import cache_folder
 from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepare import Prepared, Tokenizers, prepare
 from nmt.data.stream import Stream
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
@@ -55,10 +55,10 @@ class Parts:
         """How dev is translated while training goes on."""
         return replace(self.decode, beam=self.train.dev_beam, n_best=1)
 
-    def prepared(self, say: Callable[[str], None]) -> Prepared:
+    def prepared(self, say: Callable[[str], None], given: Tokenizers | None = None) -> Prepared:
         """Clean, tokenize and encode the corpus, saying what is done, or find it in the cache."""
         cache = cache_folder(self.config.cache)
-        return prepare(self.corpus, self.clean, self.tokenizer, cache, say)
+        return prepare(self.corpus, self.clean, self.tokenizer, cache, say, given)
 
     def loader(self, prepared: Prepared) -> Loader:
         """Build what training takes batches from."""

@@ -7,11 +7,16 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from nmt.data.language import require_known
 from nmt.data.prepare import Prepared
 from nmt.evaluation.dev import DevEvaluation
 from nmt.experiment import ends
 from nmt.experiment.build import Parts, build, num_parameters
+from nmt.experiment.inherited import (
+    given_tokenizers,
+    refuse_new,
+    take_weights,
+    with_tokenizer_settings,
+)
 from nmt.experiment.opening import opened, write_config
 from nmt.experiment.outcome import conclude
 from nmt.experiment.process import process
@@ -44,18 +49,24 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
     """
     with process(cfg, run, again) as (run, ranks, signals):
         show = console(quiet=not ranks.first)
+        new = not (run / CONFIG).exists()
+        cfg = with_tokenizer_settings(cfg) if new else cfg
         parts = build(cfg, ranks)
-        if not (run / CONFIG).exists():  # one that is resumed keeps the codes that it has
-            require_known({f"data.{side}": str(cfg.data[side]) for side in ("source", "target")})
+        if new:
+            refuse_new(cfg)
         prepare_process(parts.device)
         forget_peak_memory(parts.device)
         with ranks.in_turn():
-            prepared = parts.prepared(partial(show.print, markup=False))
+            say = partial(show.print, markup=False)
+            prepared = parts.prepared(say, given_tokenizers(cfg, run))
             loader = parts.loader(prepared)
         seed_everything(cfg.seed, parts.device, cfg.deterministic)
         translator = parts.translator(prepared, ranks)
         if isinstance(parts.loss, Guided):
             parts.loss.check(translator.model)
+        inherits = cfg.init and not checkpoint.checkpoints(run)
+        for line in take_weights(translator, Path(cfg.init)) if inherits else ():
+            say(line)
         model = ranks.shard(translator.model)
         with (
             Progress(show) as progress,
@@ -82,7 +93,8 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
             if found:
                 resume(cfg, trainer, found[-1])
             else:
-                progress.say(f"begins with new weights, seed={cfg.seed}")
+                weights = f"the weights of {cfg.init}" if inherits else "new weights"
+                progress.say(f"begins with {weights}, seed={cfg.seed}")
                 log.config((run / CONFIG).read_text(encoding="utf-8"))
             reached = trainer.fit()
             progress.say(f"{reached} after {clock(trainer.position.seconds)}")

@@ -1,0 +1,108 @@
+"""What a training takes from another run: how it cuts text, and the weights that it begins with."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.data.language import require_known
+from nmt.data.tokenizer import Tokenizer, TokenizerConfig
+from nmt.errors import UserError
+from nmt.run import Translator
+from nmt.runs.checkpoint import MODEL, checkpoints
+from nmt.runs.folder import CONFIG, load_tokenizers, read_config, trained_on
+from nmt.runs.tensors import read_tensors
+
+OWN = ("run", "sample")  # settings of a tokenizer that do not make its pieces
+VOCABULARY = tuple(key.name for key in fields(TokenizerConfig) if key.name not in OWN)
+
+
+def with_tokenizer_settings(cfg: DictConfig) -> DictConfig:
+    """Return a configuration that says of ``tokenizer.run`` how its tokenizers were made.
+
+    UserError for a run that is not there, and for one of other languages.
+    """
+    if not cfg.tokenizer.run:
+        return cfg
+    theirs = read_config(Path(cfg.tokenizer.run))
+    for side in ("source", "target"):
+        if cfg.data and cfg.data[side] != theirs.data[side]:
+            raise UserError(
+                f"tokenizer.run={cfg.tokenizer.run} has pieces for {theirs.data.source} to "
+                f"{theirs.data.target}, and data.{side}={cfg.data[side]}: name a run of the same "
+                "languages, or leave tokenizer.run out"
+            )
+    made = {key: theirs.tokenizer[key] for key in VOCABULARY}
+    merged = OmegaConf.merge(cfg, {"tokenizer": made})
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def refuse_new(cfg: DictConfig) -> None:
+    """Raise UserError for languages that nobody knows, and for a run without weights to begin with.
+
+    A run that is resumed keeps the codes that it has, and needs no other run.
+    """
+    require_known({f"data.{side}": str(cfg.data[side]) for side in ("source", "target")})
+    if cfg.init:
+        weights_of(Path(cfg.init))
+
+
+def given_tokenizers(cfg: DictConfig, run: Path) -> tuple[Tokenizer, Tokenizer] | None:
+    """Return the tokenizers that a training is given; None: it makes its own.
+
+    A run that is resumed has them in its folder, wherever they came from.
+    """
+    if not cfg.tokenizer.run:
+        return None
+    return load_tokenizers(run if (run / CONFIG).exists() else Path(cfg.tokenizer.run))
+
+
+def weights_of(run: Path) -> Path:
+    """Return the file of a run's final model, or of its last checkpoint. UserError without any."""
+    read_config(run)
+    found = checkpoints(run)
+    if (run / MODEL).is_file() and not trained_on(run):
+        return run / MODEL
+    if not found:
+        raise UserError(f"init={run}: it has neither {MODEL} nor a checkpoint")
+    return found[-1].weights
+
+
+def take_weights(translator: Translator, run: Path) -> list[str]:
+    """Put the weights of a run into an untrained model by their names; say which.
+
+    Taken is what has the name and the shape of a weight of the model. UserError where the pieces
+    of the run are others, and where nothing can be taken.
+    """
+    refuse_other_pieces(translator, run)
+    path = weights_of(run)
+    stored = read_tensors(path)
+    parameters = dict(translator.model.named_parameters())
+    taken = [
+        name for name, p in parameters.items() if name in stored and stored[name].shape == p.shape
+    ]
+    if not taken:
+        raise UserError(f"init={run}: none of its weights has a name and a shape of this model")
+    with torch.no_grad():
+        for name in taken:
+            parameters[name].copy_(stored[name])
+    told = {
+        f"taken from {path}": taken,
+        "new": [name for name in parameters if name not in taken],
+        "dropped": sorted(name for name in stored if name not in taken),
+    }
+    return [f"weights {what}: {', '.join(names) or 'none'}" for what, names in told.items()]
+
+
+def refuse_other_pieces(translator: Translator, run: Path) -> None:
+    """Raise UserError where a run's tokenizers are not the translator's."""
+    ours = translator.source_tokenizer, translator.target_tokenizer
+    for side, own, other in zip(("source", "target"), ours, load_tokenizers(run), strict=True):
+        if own.model != other.model:
+            raise UserError(
+                f"init={run}: its {len(other):,} {side} pieces are not the {len(own):,} of this "
+                "training, so each of its embeddings would stand for another piece. Take its "
+                f"tokenizers too: tokenizer.run={run}"
+            )
