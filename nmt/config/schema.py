@@ -321,9 +321,9 @@ def swept(overrides: list[str], fixed: list[str], number: int) -> str:
     return name if 0 < len(name.encode()) <= LONGEST_NAME else str(number)
 
 
-def in_folder(name: str) -> str:
+def in_folder(name: str | None) -> str:
     """Write the name of a class, module:Class, as a folder's name has it; Hydra puts a \\ there."""
-    return re.sub(r"\\?:", ".", name)
+    return re.sub(r"\\?:", ".", str(name))
 
 
 def from_schedule(key: str, usual: float, *, _root_: DictConfig) -> float:
