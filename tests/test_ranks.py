@@ -145,7 +145,7 @@ def torchrun(*words: object, folder: Path) -> subprocess.Popen[str]:
 
 def test_torchrun_trains_and_ends_where_a_process_dies(tiny, tmp_path):
     """The other process does not wait for ever for the one that was killed; a run can go on."""
-    endless = [*tiny, "train.max_steps=100000", "train.evaluate_every=20"]
+    endless = [*tiny, "train.max_steps=100000", "train.evaluate_every=2"]
     run = tmp_path / "run"
     launched = torchrun("train", *endless, f"hydra.run.dir={run}", folder=tmp_path)
     found: list[int] = []

@@ -1,6 +1,7 @@
 """Runs that are killed, stopped and out of room: what they end with when they have gone on."""
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -13,10 +14,11 @@ from command import nmt
 from forked import Forked
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-KILLS = 20
+ALL = bool(os.environ.get("NMT_TEST_ALL"))  # make test-all
+KILLS = 20 if ALL else 8
 CLOCK = ("tokens_per_s", "minutes", "sentences_per_s", "peak_memory_mb")  # are not repeated
 COMMON = [
-    *("train.max_steps=40", "train.evaluate_every=4", "train.log_every=3", "train.accumulate=2"),
+    *("train.max_steps=24", "train.evaluate_every=4", "train.log_every=3", "train.accumulate=2"),
     *("train.heatmaps=0", "decode.beam=1"),
     *("train.keep_last=2", "train.keep_best=2", "train.patience=8", "train.ema=0.9"),
     *("model.dropout=0.2", "tokenizer.kind=unigram", "tokenizer.sample=0.2", "schedule=plateau"),
@@ -51,6 +53,12 @@ def whole(request, forked, tiny) -> tuple[list[str], Path, float, float]:
     assert answer.code == 0, answer.err
     trained = (run / "result.json").stat().st_mtime - (run / "tokenizer").stat().st_mtime
     return typed, run, answer.seconds - trained, trained
+
+
+def only_for(model: str, whole: tuple[list[str], Path, float, float]) -> None:
+    """Skip the other model: what is tested is not of a model, and takes many trainings."""
+    if not ALL and whole[1].name != model:
+        pytest.skip(f"with {model}; make test-all takes both")
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
@@ -107,6 +115,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(wh
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
 def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
+    only_for("rnn" if name in ("SIGTERM", "SIGHUP") else "transformer", whole)
     typed, undisturbed, _, trained = whole
     run = undisturbed.with_name(f"{undisturbed.name}-{name}")
     answer = forked.nmt(
@@ -128,6 +137,7 @@ def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
 
 
 def test_a_run_whose_terminal_is_closed_stops_and_then_goes_on(whole, forked):
+    only_for("transformer", whole)
     typed, undisturbed, *_ = whole
     run = undisturbed.with_name(f"{undisturbed.name}-closed")
     first = "forked.at_a_terminal_that_closes"
@@ -140,14 +150,15 @@ def test_a_run_whose_terminal_is_closed_stops_and_then_goes_on(whole, forked):
 
 def test_a_run_that_trains_on_and_is_killed_is_of_one_step_at_every_moment(whole, forked):
     """Each time a rename later among those by which the end is left and the new one written."""
+    only_for("rnn", whole)
     _, undisturbed, *_ = whole
     reference, run = (undisturbed.with_name(f"{undisturbed.name}-{n}") for n in ("on", "on-killed"))
     for folder in (reference, run):
         shutil.copytree(undisturbed, folder)
-    words = ["train.max_steps=44", "train.patience=null"]
+    words = ["train.max_steps=28", "train.patience=null"]
     assert forked.nmt("train", f"resume={reference}", *words).code == 0
     before = json.loads((undisturbed / "result.json").read_text())["steps"]
-    steps = {before: undisturbed, 44: reference}
+    steps = {before: undisturbed, 28: reference}
     codes = []
     for number in range(2, 20):
         first = f"forked.killed_after_renames {number}"
