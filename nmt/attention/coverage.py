@@ -42,8 +42,8 @@ class Coverage(Historic):
         keys, fertility = keys[..., :-1], self.fertility * keys[..., -1:].mT.sigmoid()  # (...,1,S)
         if past is None:
             past = query.new_zeros(*query.shape[:-1], keys.shape[-2])
-        covered = past / fertility  # (...,T,S)
-        return additive_with(self.W(query), keys, covered[..., None] * self.V, self.v)
+        covered = (past / fertility)[..., None]  # (...,T,S,1)
+        return additive_with(self.W(query), keys, covered, self.V[:, None], self.v)
 
     def after(self, past: Tensor, weights: Tensor) -> Tensor:
         return past + weights

@@ -24,9 +24,13 @@ class Historic(Score):
         """Return the history after a position that looked with weights (...,T,S): (...,T,S)."""
 
 
-def additive_with(query: Tensor, keys: Tensor, extra: Tensor, v: Tensor) -> Tensor:
-    """v·tanh(q + k + x): (...,T,W), (...,S,W), x (...,T,S,W), v (W) -> (...,T,S), in float32."""
+def additive_with(query: Tensor, keys: Tensor, features: Tensor, P: Tensor, v: Tensor) -> Tensor:
+    """v·tanh(q + k + P f): (...,T,W), (...,S,W), f (...,T,S,F), P (W,F), v (W) -> (...,T,S).
+
+    In float32 at least. W numbers are kept for each pair on the way back: 0.5 GB for B = 64, T = S =
+    60 and W = 512. To compute them again halves what is held, and takes half as long again.
+    """
     dtype = torch.promote_types(v.dtype, torch.float32)
+    query, keys, features, P, v = (x.to(dtype) for x in (query, keys, features, P, v))
     with torch.autocast(query.device.type, enabled=False):
-        inner = query.to(dtype)[..., :, None, :] + keys.to(dtype)[..., None, :, :]
-        return (inner + extra.to(dtype)).tanh() @ v.to(dtype)
+        return (query[..., :, None, :] + keys[..., None, :, :] + features @ P.mT).tanh() @ v

@@ -34,7 +34,7 @@ class LocationSensitive(Historic):
         self.radius = radius
         self.W = Linear(query_width, width, bias=False)
         self.U = Linear(key_width, width, bias=False)
-        self.P = nn.Linear(filters, width)
+        self.P = nn.Linear(filters, width)  # with b
         reach = 2 * radius + 1
         self.F = nn.Parameter(torch.empty(filters, 1, reach).uniform_(-(reach**-0.5), reach**-0.5))
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
@@ -48,7 +48,8 @@ class LocationSensitive(Historic):
         rows = past.to(self.F.dtype).flatten(0, -2).unsqueeze(1)  # (N,1,S)
         f = F.conv1d(rows, self.F, padding=self.radius)  # (N,filters,S)
         features = f.mT.unflatten(0, past.shape[:-1])  # (...,T,S,filters)
-        return additive_with(self.W(query), keys, self.P(features), self.v)
+        asked = self.W(query) + self.P.bias
+        return additive_with(asked, keys, features, self.P.weight, self.v)
 
     def after(self, past: Tensor, weights: Tensor) -> Tensor:
         return weights

@@ -106,6 +106,8 @@ class Decoder(nn.Module, ABC):
 
     def loop(self, x: Tensor, memory: RecurrentMemory) -> Tensor:
         """Advance through whole targets (B,T,E) by positions: all that is found, (B,T,·)."""
+        keys, values = memory.keys.contiguous(), memory.values.contiguous()  # or products copy
+        memory = memory._replace(keys=keys, values=values)
         state = self.start(memory)
         found: list[Tensor] = []
         for gates in self.cells[0].gates(x).split(1, dim=1):
