@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 from choices import choose
-from small_model import small_rnn, small_transformer
+from model_laws import decode
+from small_model import read, small_rnn, small_transformer
 from torch import Tensor, nn
 
 from nmt.attention.attention import Attention, distance, record_attention
@@ -90,15 +91,17 @@ def test_shaw_adds_a_vector_to_the_key(score):
 def test_gaussian_is_a_gaussian_around_a_place_beside_the_querys():
     """You et al. 2020: head h looks around i + o_h, and weights of one head sum to 1."""
     torch.manual_seed(4)
-    model = small_transformer({"attention.sigma": 0.8}, attention="gaussian", heads=4).eval()
-    assert all(part.W_Q is part.W_K is None for part in model.modules() if hasattr(part, "W_Q"))
+    own = {"attention.sigma": 0.8, "cross.attention": read("attention", "scaled_dot")}
+    model = small_transformer(own, attention="gaussian", heads=4).eval()
+    assert (
+        sum(part.W_Q is part.W_K is None for part in model.modules() if hasattr(part, "W_Q")) == 5
+    )
     source, target = torch.randint(4, 20, (1, 6)), torch.randint(4, 20, (1, 5))
     with record_attention(model) as recorded:
         model(source, target)
     for name, causal, rows, keys in (
         ("encoder.0.self_attention.attention", False, 6, 6),
         ("decoder.1.self_attention.attention", True, 5, 5),
-        ("decoder.1.cross_attention.attention", False, 5, 6),
     ):
         (weights,) = recorded[name]
         for h, offset in enumerate([-1, 0, 1, -1]):
@@ -107,6 +110,7 @@ def test_gaussian_is_a_gaussian_around_a_place_beside_the_querys():
                 found = [math.exp(-((j - i - offset) ** 2) / (2 * 0.8**2)) for j in range(seen)]
                 expected = torch.tensor(found) / sum(found)
                 torch.testing.assert_close(weights[0, h, i, :seen], expected)
+    torch.testing.assert_close(decode(model, source, target), model(source, target))
 
 
 @pytest.mark.parametrize("trains", [False, True])
@@ -153,6 +157,8 @@ def test_what_has_no_meaning_is_refused():
         small_transformer({"positions.max_distance": 16}, positions="t5")
     with pytest.raises(UserError, match=r"Gaussian is made of places, .*: choose positions=none"):
         small_transformer(positions="alibi", attention="gaussian")
+    with pytest.raises(UserError, match=r"Gaussian reads no query, .* cross\.attention="):
+        small_transformer(attention="gaussian")
     with pytest.raises(UserError, match=r"attention\.offsets=\[\]"):
         small_rnn({"attention.offsets": []}, attention="gaussian")
 

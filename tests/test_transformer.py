@@ -35,7 +35,7 @@ from nmt.models.positions import Learned, Rope, Sinusoidal
 from nmt.models.seq2seq import Kind
 from nmt.models.transformer import Transformer
 
-SCORES = [name for name in names("attention") if name not in ("none", *HISTORIC)]
+SCORES = [name for name in names("attention") if name not in ("none", "gaussian", *HISTORIC)]
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
-from nmt.attention.bias import Bias, MakeBias
+from nmt.attention.bias import Bias
 from nmt.attention.fixed import Fixed
 from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
@@ -15,6 +15,7 @@ from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.place import Place
+from nmt.attention.position_bias import MakeBias
 from nmt.attention.score import Score
 from nmt.attention.sink import NoSink, Sink
 from nmt.attention.window import Full, Window
@@ -93,6 +94,8 @@ def build_attention(
         attend = attention(query_width, key_width, value_width)
         if not _makes(gate, NoGate):
             attend = Gated(attend, told(gate)(1, query_width, value_width))
+    if project and place == Place.CROSS:
+        _refuse_unread(attend)
     _refuse_without_scale(attend)
     if attend.has_history:
         _refuse_history(score, place, in_turn, hops)
@@ -154,6 +157,16 @@ def _refuse_hops(attend: Attend, hops: int) -> None:
             raise UserError(
                 f"model.hops={hops} has no meaning with {type(part.score).__name__}, for which it "
                 "does not matter what was found before: leave it out, or choose another attention="
+            )
+
+
+def _refuse_unread(attend: Attend) -> None:
+    for part in attend.modules():
+        if isinstance(part, Attention) and not part.reads_query:
+            raise UserError(
+                f"{type(part.score).__name__} reads no query, so that what is translated would not "
+                "depend on what was written: give source-target attention another score, "
+                "cross.attention="
             )
 
 

@@ -12,8 +12,8 @@ class Gaussian(Score):
     """-(j - i - o_h)² / 2σ²: with the softmax a Gaussian around the place i + o_h.
 
     You, Sun and Iyyer 2020 (Hard-coded Gaussian attention, arXiv 2005.00742), section 3: σ = 1, and
-    heads take the ``offsets`` in turns. It reads neither query nor key. In source-target attention
-    the target's place t looks at the source's place t + o, which the authors found too little.
+    heads take the ``offsets`` in turns. It reads neither query nor key. In source-target attention,
+    which an RNN alone may have, the target's place t looks at the source's place t + o.
     """
 
     reads_keys = False
@@ -47,7 +47,7 @@ class GaussianBias(Bias):
     learns = False
 
     def __init__(self, heads: int, score: Gaussian) -> None:
-        super().__init__(heads, score)
+        super().__init__()
         self.sigma = score.sigma
         offsets = [score.offsets[head % len(score.offsets)] for head in range(heads)]
         self.register_buffer("offsets", torch.tensor(offsets)[:, None, None], persistent=False)

@@ -27,8 +27,8 @@ class Historic(Score):
 def additive_with(query: Tensor, keys: Tensor, features: Tensor, P: Tensor, v: Tensor) -> Tensor:
     """v·tanh(q + k + P f): (...,T,W), (...,S,W), f (...,T,S,F), P (W,F), v (W) -> (...,T,S).
 
-    In float32 at least. W numbers are kept for each pair on the way back: 0.5 GB for B = 64, T = S =
-    60 and W = 512. To compute them again halves what is held, and takes half as long again.
+    In float32 at least. W numbers are kept for each pair on the way back, which is 0.5 GB for
+    B = 64, T = S = 60 and W = 512. To compute them again takes half as long again.
     """
     dtype = torch.promote_types(v.dtype, torch.float32)
     query, keys, features, P, v = (x.to(dtype) for x in (query, keys, features, P, v))

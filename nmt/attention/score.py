@@ -1,14 +1,11 @@
 """The two shapes that a score can have: any function of query and key, or an inner product."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from nmt.attention.bias import Bias
 from nmt.errors import UserError
-
-if TYPE_CHECKING:
-    from nmt.attention.bias import Bias
 
 
 class Score(nn.Module, ABC):
@@ -31,7 +28,7 @@ class Score(nn.Module, ABC):
         """What depends on the keys alone, computed once a sentence: (...,S,Dk) -> (...,S,any)."""
         return keys
 
-    def bias(self, heads: int) -> "Bias | None":
+    def bias(self, heads: int) -> Bias | None:
         """Return what it adds for the places of query and key; None: nothing."""
         return None
 

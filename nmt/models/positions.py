@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nmt.attention.bias import BucketBias, LinearBias, MakeBias, ShawBias
+from nmt.attention.position_bias import BucketBias, LinearBias, MakeBias, ShawBias
 from nmt.attention.sizes import check_widths
 from nmt.errors import UserError, at_least
 
