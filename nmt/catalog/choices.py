@@ -144,6 +144,6 @@ def facts_of_scores(kind: type[Score]) -> list[str]:
         found.append("It reads no keys, only how many there are.")
     if not kind.reads_query:
         found.append("It reads no query.")
-    if kind.keeps_angle:
+    if kind.keeps_angle and kind.reads_query:
         found.append("It goes with positions=rope, which turns queries and keys.")
     return found
