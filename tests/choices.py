@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,14 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
+ALL = bool(os.environ.get("NMT_TEST_ALL"))  # make test-all
+
+
+def in_turns(values: Iterable[Any], others: Iterable[Any]) -> list[tuple]:
+    """Each value once, with one of the others in turns; `make test-all` takes the product."""
+    return list(product(values, others) if ALL else zip(values, cycle(others), strict=False))
+
+
 def pairs(*axes: Iterable[Any], valid: Callable[..., bool] = lambda *_: True) -> list[tuple]:
     """Few cases in which each value meets each value of every other axis, where `valid` lets it.
 
@@ -28,7 +36,7 @@ def pairs(*axes: Iterable[Any], valid: Callable[..., bool] = lambda *_: True) ->
     product. The case that brings most new pairs is taken next, so the order is always the same.
     """
     kept = [case for case in product(*axes) if valid(*case)]
-    if os.environ.get("NMT_TEST_ALL"):
+    if ALL:
         return kept
     bits: dict[tuple, int] = defaultdict(lambda: 1 << len(bits))
     met = [sum(bits[two] for two in combinations(enumerate(map(repr, case)), 2)) for case in kept]

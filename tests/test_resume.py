@@ -1,7 +1,6 @@
 """Runs that are killed, stopped and out of room: what they end with when they have gone on."""
 
 import json
-import os
 import random
 import resource
 import shutil
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from choices import ALL
 from command import nmt
 from forked import Forked
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-ALL = bool(os.environ.get("NMT_TEST_ALL"))  # make test-all
 KILLS = 20 if ALL else 8
 CLOCK = ("tokens_per_s", "minutes", "sentences_per_s", "peak_memory_mb")  # are not repeated
 COMMON = [

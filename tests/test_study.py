@@ -1,13 +1,12 @@
 """Studies: which runs are missing, what is pinned, what a ledger keeps and refuses."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from choices import CONFIGS, names
+from choices import ALL, CONFIGS, names
 from command import mistake, nmt
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -329,7 +328,7 @@ def test_the_variants_of_every_study_can_be_built(name, tmp_path):
         cfg = compose("study", overrides=[f"study={name}"])
         read: Study = OmegaConf.to_object(cfg.study)
         read.check()
-        step = 1 if os.environ.get("NMT_TEST_ALL") else 5
+        step = 1 if ALL else 5
         some = {read.baseline, *list(read.variants)[::-step]}
         read.variants = {one: typed for one, typed in read.variants.items() if one in some}
         pins = pinned(read, tmp_path / "pins.yaml")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from choices import HISTORIC, names, pairs
+from choices import HISTORIC, in_turns, names, pairs
 from model_laws import (
     BOS,
     EOS,
@@ -47,7 +47,7 @@ def build(**parts) -> Transformer:
 
 ATTENTIONS = [
     {"attention": score, "normalize": normalize, "window": window}
-    for (score, normalize), window in pairs(
+    for (score, normalize), window in in_turns(
         dict.fromkeys(
             [(score, "softmax") for score in SCORES]
             + [("scaled_dot", normalize) for normalize in names("normalize")]
