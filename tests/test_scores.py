@@ -18,6 +18,7 @@ import nmt.attention
 from nmt.attention import additive as additive_module
 from nmt.attention.additive import additive, side
 from nmt.attention.score import Score
+from nmt.errors import UserError
 
 B, T, S, D = 2, 3, 5, 7
 
@@ -315,3 +316,10 @@ def test_the_two_files_of_the_guide_are_one_score(monkeypatch):
     torch.testing.assert_close(
         simple(query, simple.prepare(keys)), quick(query, quick.prepare(keys))
     )
+
+
+@pytest.mark.parametrize("score", ["bahdanau", "luong_concat"])
+@pytest.mark.parametrize("width", [0, 65_537])
+def test_a_hidden_layer_has_a_width(score, width):
+    with pytest.raises(UserError, match=rf"attention\.width={width}"):
+        choose("attention", score, width=width)(6, 6)
