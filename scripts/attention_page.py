@@ -1,4 +1,4 @@
-"""Write docs/attentions.md, all choices of an attention, out of their yamls and classes.
+"""Write docs/attentions.md, all choices of an attention, from their yamls and classes.
 
 python scripts/attention_page.py
 """
@@ -13,16 +13,26 @@ PAGE = ROOT / "docs" / "attentions.md"
 TITLE = """\
 # All attentions
 
-Attention(query, keys, values) = Normalize(F(query, keys)) · values, and one word chooses each part
-of it. This page lists them all, with formula and paper. `python scripts/attention_page.py` writes
-it out of the code; `nmt show GROUP=CHOICE` prints the same, with the parameters in a model and what
-does not go together. A choice can be that of one place or one layer ([places](places.md)):
-`nmt train cross.normalize=sparsemax`.
+    Attention(query, keys, values) = Normalize(F(query, keys)) · values
+
+One word on the command line chooses each part of this formula. This page lists all choices, each
+with its formula, its paper and its settings with their defaults.
+
+- `nmt show GROUP=CHOICE` prints the same for one choice. It also counts the choice's parameters in
+  a model, and names the choices that it cannot be combined with.
+- A choice can hold for one place or one layer alone, as in `nmt train cross.normalize=sparsemax`
+  ([places](places.md)).
+- `python scripts/attention_page.py` writes this page from the code.
+
+In the formulas, q is a query and k a key. z are the scores of one query, z_i that of key i.
+σ(x) is 1 / (1 + exp(-x)); the σ of the Gaussian is its standard deviation. Pieces are the subwords
+that the tokenizer makes. `UserError` is a refusal: the command ends with a message before anything
+is trained.
 """
 PICTURE = """\
-The scores of one query over eight keys, and the weights that each normalizer makes of them. An
-empty cell is exactly 0. Stick breaking goes through the keys from left to right; the others do not
-see their order.
+The picture has the scores of one query over eight keys, and the weights that each normalizer makes
+of them. An empty cell is exactly 0. Stick-breaking takes the keys from left to right; for the
+others their order does not matter.
 
 ![Eight scores under each normalizer](images/normalizers.png)
 
@@ -34,8 +44,8 @@ GROUPS = {
     "normalize": "Normalize: from scores to weights",
     "window": "Window: which keys a query sees",
     "sink": "Sink: a place beside the keys, for a query that finds nothing",
-    "gate": "Gate: what stands behind each head, before W_O",
-    "positions": "Positions: how a Transformer knows the order of pieces",
+    "gate": "Gate: what happens to the output of each head, before W_O",
+    "positions": "Positions: how a Transformer knows the order of the pieces",
 }
 
 

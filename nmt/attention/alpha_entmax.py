@@ -1,4 +1,4 @@
-"""Between softmax and sparsemax, as far as each head likes."""
+"""Between softmax and sparsemax, at a point that each head learns."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ STEPS = {torch.float64: 50}  # of the bisection; 30, to 1e-9, in other precision
 
 
 class AlphaEntmax(Normalizer):
-    """argmax over p of p·z + H_α(p), H_α the Tsallis entropy; p by bisection.
+    """argmax over p of p·z + H_α(p), H_α the Tsallis entropy; computed by bisection.
 
-    Peters et al. 2019. Without ``alpha`` each head learns its own between 1 (softmax) and 2
-    (sparsemax), α = 1 + σ(a), from 1.5 on: Correia et al. 2019 (Adaptively sparse Transformers,
+    Peters et al. 2019. Without ``alpha`` each head learns its own α = 1 + σ(a), between 1 (softmax)
+    and 2 (sparsemax), which starts at 1.5: Correia et al. 2019 (Adaptively sparse Transformers,
     eq. 10). UserError for an ``alpha`` of 1 or less.
     """
 

@@ -10,9 +10,10 @@ from nmt.hardware.products import Linear
 
 
 class Bahdanau(Score):
-    """v·tanh(W q + U k). Bahdanau et al. 2015, appendix A.1.2. `width`: of the hidden layer.
+    """v·tanh(W q + U k). Bahdanau et al. 2015, appendix A.1.2.
 
-    `bias`: v·tanh(W q + U k + b), as some texts write it. The paper has no b; it starts at 0.
+    `width` is that of the hidden layer. With `bias` the score is v·tanh(W q + U k + b), as some
+    texts write it; the paper has no b. b starts at 0.
     """
 
     def __init__(

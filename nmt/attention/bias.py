@@ -1,6 +1,6 @@
-"""What a score gets on top for the distance between query and key.
+"""A bias on the score, for the distance between query and key.
 
-Keys stand at the places 0, 1, … S-1, so a bias needs to be told the places of the queries alone.
+Keys are at positions 0, 1, … S-1, so a bias needs only the positions of the queries.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Bias(nn.Module, ABC):
     """The kinds of biases of a self-attention.
 
-    A kind is made for the number of heads, H, and the score of the attention.
+    A bias is made for the number of heads, H, and the score of the attention.
     """
 
     learns: bool = True  # whether it has a gradient, with which a CPU's fused kernel has no mask
@@ -21,5 +21,5 @@ class Bias(nn.Module, ABC):
         """Return what is added to the scores: broadcastable to (...,H,T,S).
 
         query:    (...,H,T,K), as the attention is given it
-        distance: int, broadcastable to (...,1,T,S): the place of each key less that of the query
+        distance: int, broadcastable to (...,1,T,S): position of the key minus that of the query
         """

@@ -11,8 +11,9 @@ from nmt.errors import above_zero
 class Cosine(InnerProduct):
     """g · q·k/(‖q‖‖k‖). Graves et al. 2014 (NTM), eq. 5 and 6; Henry et al. 2020 (QKNorm).
 
-    A cosine lies in [-1, 1], too flat for a softmax: the learned g (one over the temperature)
-    starts at `scale`. UserError where q and k differ in width.
+    A cosine lies in [-1, 1], and the softmax of such numbers is almost flat. So it is multiplied
+    by a learned g, one over the temperature, which starts at `scale`. UserError where q and k
+    differ in width.
     """
 
     keeps_angle = True

@@ -1,4 +1,4 @@
-"""Heads whose weights are written down: the piece before, the piece itself, all to the left, …"""
+"""Heads with fixed weights: the piece before, the piece itself, all to the left, …"""
 
 import torch
 from torch import Tensor
@@ -11,15 +11,23 @@ PATTERNS = 7
 
 
 class Fixed(Window):
-    """Heads 1 to 7 have fixed patterns, the others their scores; the last always has.
+    """Heads 1 to 7 have fixed patterns; the other heads, and always the last, use their scores.
 
     Raganato, Scherrer and Tiedemann 2020 (Fixed encoder self-attention patterns, arXiv 2002.10260),
-    section 3: the piece itself; the one before; the one behind; the pieces farther to the left, by
-    (j+1)³; farther to the right, mirrored; all pieces, most the last; all, most the first. Where
-    a pattern has no key in sight it is the piece itself. The paper has them in the encoder. In
-    source-target attention a target piece stands at the source's place of its number, or the last.
+    section 3. Each head looks at:
 
-    patterns: how many of the seven
+    1. the piece itself
+    2. the piece before
+    3. the next piece
+    4. the pieces farther to the left, with weights proportional to (j+1)³
+    5. the pieces farther to the right, mirrored
+    6. all pieces, most at the last
+    7. all pieces, most at the first
+
+    j counts from 0. If a pattern has no visible key, the head looks at the piece itself. The paper
+    has the patterns in the encoder. In source-target attention, target piece t counts as source
+    piece t, or as the last one if the source is shorter. ``patterns`` is how many of the seven are
+    used.
     """
 
     def __init__(self, query_width: int, patterns: int = PATTERNS) -> None:

@@ -1,7 +1,7 @@
-"""What stands behind the weighed values of each head, before W_O mixes the heads.
+"""What happens to the output of each head before W_O mixes the heads.
 
-A head always finds something, as its weights sum to 1, and always in the scale of its values. A
-gate can close it, in part or as a whole, or bring what it has found to one scale.
+Weights sum to 1, so a head always returns something, as large as its values. A gate can close a
+head, in part or as a whole, or rescale its output.
 """
 
 from abc import ABC, abstractmethod
@@ -33,17 +33,17 @@ class Gate(nn.Module, ABC):
 
 
 class NoGate(Gate):
-    """What a head has found, as it is."""
+    """No gate: the output of each head stays as it is."""
 
     def forward(self, found: Tensor, query: Tensor) -> Tensor:
         return found
 
 
 class SigmoidGate(Gate):
-    """Y ⊙ σ(X W_g), Y what the heads found, X the queries: each query opens each number itself.
+    """Y ⊙ σ(X W_g), Y the outputs of the heads, X the queries: each query gates each number of Y.
 
     Qiu et al. 2025 (Gated attention for large language models, arXiv 2505.06708), eq. 5 at the
-    place G1. It starts half open.
+    place G1, before W_O. It starts about half open.
     """
 
     def __init__(self, heads: int, query_width: int, width: int) -> None:
@@ -58,11 +58,11 @@ class SigmoidGate(Gate):
 
 
 class RMSGate(Gate):
-    """y / RMS(y) ⊙ g, and with ``gated`` ⊙ σ(w ⊙ y): each head in one scale of its own.
+    """y / RMS(y) ⊙ g ⊙ σ(w ⊙ y), y the output of a head; without ``gated``: y / RMS(y) ⊙ g.
 
     Zhang, Titov and Sennrich 2021 (Sparse attention with linear units, arXiv 2104.07012), section
-    3, for ``normalize=relu``, whose weights have no scale; here for each head by itself. What is 0
-    stays 0, so a head may stay off.
+    3, for ``normalize=relu``, whose weights may have any size. Here each head is rescaled
+    by itself. An output of 0 stays 0, so a head may be off.
     """
 
     rescales = True

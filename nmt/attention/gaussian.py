@@ -1,4 +1,4 @@
-"""Attention that nobody learns: each head looks at one side of its own place."""
+"""Attention without learning: each head looks near its own position."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,12 @@ from nmt.errors import UserError, above_zero
 
 
 class Gaussian(Score):
-    """-(j - i - o_h)² / 2σ²: with the softmax a Gaussian around the place i + o_h.
+    """-(j - i - o_h)² / 2σ²: with the softmax, a Gaussian around position i + o_h.
 
-    You, Sun and Iyyer 2020 (Hard-coded Gaussian attention, arXiv 2005.00742), section 3: σ = 1, and
-    heads take the ``offsets`` in turns. It reads neither query nor key. In source-target attention,
-    which an RNN alone may have, the target's place t looks at the source's place t + o.
+    You, Sun and Iyyer 2020 (Hard-coded Gaussian attention, arXiv 2005.00742), section 3, with
+    σ = 1. i is the position of the query, j that of the key, o_h the offset of head h; heads take
+    the ``offsets`` in turn. The score reads neither query nor key. In an RNN it may also be the
+    score of source-target attention: then target position t looks at source position t + o_h.
     """
 
     reads_keys = False
@@ -32,7 +33,7 @@ class Gaussian(Score):
         self.sigma = sigma
         self.offsets = [-1, 0, 1] if offsets is None else list(offsets)
         if not self.offsets:
-            raise UserError("attention.offsets=[]: give one place at least, as [-1,0,1]")
+            raise UserError("attention.offsets=[]: give at least one, such as [-1,0,1]")
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         return query.new_zeros(*query.shape[:-1], keys.shape[-2])
@@ -42,7 +43,7 @@ class Gaussian(Score):
 
 
 class GaussianBias(Bias):
-    """The Gaussian's logarithm, without what is the same for all keys."""
+    """The logarithm of the Gaussian, without its constant, which is the same for all keys."""
 
     learns = False
 

@@ -1,4 +1,4 @@
-"""A gate that closes whole heads while it trains, so that one sees which of them matter."""
+"""A gate that closes whole heads during training, which shows which of them matter."""
 
 import math
 
@@ -15,12 +15,13 @@ START = 2.0  # log α, at which a head is open with probability 0.97
 
 
 class L0Gate(Gate, Penalized):
-    """g_h · head_h, g_h from the hard concrete distribution, and λ · Σ_h P(g_h ≠ 0) in the loss.
+    """g_h · head_h, g_h hard concrete; λ · Σ_h P(g_h ≠ 0) is added to the loss.
 
-    Voita et al. 2019 (Analyzing multi-head self-attention, section 6.1); Louizos et al. 2018, eq.
-    10 to 13. A forward pass in training draws one g for each head; where a decoder goes from
-    position to position each position draws. In evaluation g is what eq. 13 says, exactly 0 for a
-    head that is closed. ``weight`` is λ: the nats per target piece that a head has to be worth.
+    Voita et al. 2019 (Analyzing multi-head self-attention, section 6.1), with the hard concrete
+    distribution of Louizos et al. 2018, eq. 10 to 13. In training, each forward pass draws
+    one g for each head; a decoder that loops over positions draws one at every position. In
+    evaluation, g is that of eq. 13, exactly 0 for a closed head. ``weight`` is λ, in nats per target
+    piece: a head that is worth less closes.
     """
 
     def __init__(self, heads: int, query_width: int, width: int, weight: float = 0.01) -> None:

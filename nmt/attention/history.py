@@ -11,8 +11,8 @@ from nmt.attention.score import Score
 class Historic(Score):
     """A score with a history: a number for each key, from the weights of the positions before.
 
-    It needs to be asked one position after the other, see :meth:`Attend.look_on`. Asked without a
-    history it is that of a first position.
+    Positions have to be computed one after the other, see :meth:`Attend.look_on`. Without a history
+    it is the score of the first position.
     """
 
     @abstractmethod

@@ -11,11 +11,11 @@ from nmt.hardware.products import Linear
 
 
 class LocationSensitive(Historic):
-    """v·tanh(W q + U k + P f_j + b), f = F ∗ α of the position before.
+    """v·tanh(W q + U k + P f_j + b), f = F ∗ α, with the weights α of the position before.
 
-    Chorowski et al. 2015 (Attention-based models for speech recognition), eq. 8 and 9. F are
-    ``filters`` that read the weights of ``radius`` keys to each side. ``width``: of the hidden
-    layer.
+    Chorowski et al. 2015 (Attention-based models for speech recognition), eq. 8 and 9. F ∗ α is a
+    convolution over the keys: there are ``filters`` filters, and each reaches ``radius`` keys to
+    either side. ``width`` is that of the hidden layer.
     """
 
     def __init__(

@@ -10,12 +10,14 @@ from nmt.attention.sizes import check_widths
 
 
 class LuongConcat(Score):
-    """v·tanh(W [q; k]). Luong et al. 2015, section 3.1, concat. `width`: the rows of W.
+    """v·tanh(W [q; k]). Luong et al. 2015, section 3.1, concat.
 
-    W [q; k] is W's left half times q plus its right half times k, so that the keys' share is
-    computed once a sentence. It can express what Bahdanau's score can; W starts otherwise.
+    W [q; k] is W's left part times q plus its right part times k; the part of the keys is computed
+    once per sentence. So it can express the same functions as Bahdanau's score. Only the initial
+    weights differ.
 
-    `bias`: v·tanh(W [q; k] + b), as some texts write it. The paper has no b; it starts at 0.
+    `width` is the number of rows of W. With `bias` the score is v·tanh(W [q; k] + b), as some texts
+    write it; the paper has no b. b starts at 0.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Luong's location score: the decoder says from its own state alone where it wants to look."""
+"""Luong's location score: the query alone decides at which position to look."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,13 +8,10 @@ from nmt.attention.sizes import check_widths
 
 
 class LuongLocation(Score):
-    """W q, one row of W a source position. Luong et al. 2015, eq. 8, location.
+    """W q, one row of W per source position. Luong et al. 2015, eq. 8, location.
 
-    W has `max_positions` rows; source positions beyond have the score -inf and are
-    never looked at.
-
-    Every other score sees one key at a time, and permuting the keys permutes the scores. This one
-    sees no key but its place: whatever stands there, row s of W scores place s.
+    Row s of W scores position s, whichever key is there. W has `max_positions` rows. Later
+    source positions have the score -inf and are never looked at.
     """
 
     reads_keys = False

@@ -9,7 +9,7 @@ class FixedContext(Attend):
     """The same context at every step. Cho et al. 2014, section 2.2.
 
     Its memory has a single slot, the encoder's summary of the source (`one_slot`). There is nothing
-    to choose from, hence no weights: `record_attention` has no entry for it.
+    to choose from, so there are no weights, and `record_attention` has no entry for it.
     """
 
     one_slot = True

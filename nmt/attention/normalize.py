@@ -14,10 +14,10 @@ from torch.nn import functional as F
 class Normalizer(nn.Module, ABC):
     """From scores (...,T,S) to weights over the last axis, one object for each attention.
 
-    What is drawn and measured follows its facts: whether the weights of a query sum to 1, whether
+    Pictures, measures and tests follow its facts: whether the weights of a query sum to 1, whether
     visible keys may have a weight of exactly 0, whether a weight may be negative, whether none is
-    above 1, and whether the order of the keys counts. The last one is whether what it computes
-    backward is the derivative of what it computes forward.
+    above 1, whether the order of the keys counts, and whether the backward pass computes the
+    derivative of the forward pass.
 
     heads: of the attention; where there are several the scores are (...,H,T,S), so that a
            parameter (H,1,1) is one for each head.
@@ -53,7 +53,7 @@ class Softmax(Normalizer):
 class Sparsemax(Normalizer):
     """argmin over p of ‖p - z‖², p a distribution. Martins & Astudillo 2016, eq. 2.
 
-    Weak keys get exactly 0: often a handful remains.
+    Keys with low scores get exactly 0; often only a few keep a weight.
     """
 
     exact_zeros = True
@@ -75,10 +75,10 @@ class Entmax15(Normalizer):
 
 
 class Hard(Normalizer):
-    """The best key alone. Forward: argmax as one-hot; backward: as if it had been the softmax.
+    """The best key alone. Forward: the argmax as one-hot; backward: the gradient of the softmax.
 
-    The straight-through estimator of Bengio et al. 2013. Unlike the other normalizers, what it
-    computes backward is not the derivative of what it computes forward (that is 0).
+    The straight-through estimator of Bengio et al. 2013. The true gradient of an argmax is 0. So
+    this is the only normalizer here whose backward pass is not the derivative of its forward pass.
     """
 
     exact_zeros = True

@@ -17,7 +17,7 @@ MakeBias = Callable[[int, Score], Bias]
 class LinearBias(Bias):
     """-m_h · |j - i|, m_h falling from 2^(-8/H) to 2^-8 over the heads. Press et al. 2022 (ALiBi).
 
-    For H that is no power of two the slopes are those of the power below, and of every other one
+    If H is not a power of two, the slopes are those of the power of two below, and every second one
     of the power above, as in the authors' code.
     """
 
@@ -42,9 +42,10 @@ def slopes(heads: int) -> list[float]:
 class BucketBias(Bias):
     """A learned number for each head and bucket of distances. Raffel et al. 2020 (T5), section 2.1.
 
-    Half of the buckets hold one distance each, the others grow with its logarithm up to
-    ``max_distance``, and the last holds all that is farther. ``both_ways`` has a half for keys
-    behind the query. It starts at 0. In T5 all layers share one table; here each has its own.
+    Half of the buckets hold one distance each. The others grow logarithmically up to
+    ``max_distance``, and the last one holds all larger distances. With ``both_ways``, half of the
+    buckets are for keys after the query. Biases start at 0. In T5 all layers share one table; here
+    each layer has its own.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class BucketBias(Bias):
 
 
 def buckets(number: int, max_distance: int) -> list[int]:
-    """Return the bucket of each distance from 0 to ``max_distance``, of so many."""
+    """Return the bucket of each distance from 0 to ``max_distance``, for a number of buckets."""
     exact = number // 2
     growth = (number - exact) / math.log(max_distance / exact)
     return [
@@ -78,8 +79,8 @@ def buckets(number: int, max_distance: int) -> list[int]:
 class ShawBias(Bias):
     """f(q)·a_clip(j-i), clipped at ±``max_distance``: with f(q)·k it is f(q)·(k + a).
 
-    Shaw et al. 2018, eq. 4 and 5, all heads sharing one table, without the term of eq. 3 at the
-    values, which by their table 3 adds nothing. UserError for a score that is no inner product.
+    Shaw et al. 2018, eq. 4 and 5; all heads share one table. The term of eq. 3 at the values is
+    left out: by their table 3 it adds nothing. UserError for a score that is not an inner product.
     """
 
     def __init__(self, heads: int, score: Score, max_distance: int) -> None:

@@ -6,10 +6,10 @@ from nmt.attention.normalize import Normalizer
 
 
 class ReLU(Normalizer):
-    """max(0, z): nothing is divided, so heads learn to be off where nothing fits.
+    """max(0, z), not divided by a sum: a head can learn to be off where no key fits.
 
-    Zhang, Titov and Sennrich 2021 (ReLA, arXiv 2104.07012), eq. 4. The weights have no scale, so
-    that of what a head finds has to be made behind it: with ``gate=rms`` alone.
+    Zhang, Titov and Sennrich 2021 (ReLA, arXiv 2104.07012), eq. 4. The weights may have any size,
+    so the output of a head has to be rescaled: it needs ``gate=rms``.
     """
 
     sums_to_one = False

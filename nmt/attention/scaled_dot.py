@@ -1,4 +1,4 @@
-"""The Transformer's score: the dot product, kept from growing with the width."""
+"""The Transformer's score: the dot product, scaled so that it does not grow with the width."""
 
 from torch import Tensor
 
@@ -8,8 +8,8 @@ from nmt.attention.score import InnerProduct, need_equal_widths
 class ScaledDot(InnerProduct):
     """q·k/√d. Vaswani et al. 2017, eq. 1. UserError where q and k differ in width.
 
-    Of d products with variance 1 the sum has variance d; divided by √d it has variance 1 again, and
-    the softmax over it keeps a gradient (section 3.2.1, footnote 4).
+    A sum of d products with variance 1 has variance d. Divided by √d it has variance 1 again, and
+    the gradient of the softmax does not vanish (section 3.2.1, footnote 4).
     """
 
     keeps_angle = True

@@ -12,7 +12,8 @@ class Score(nn.Module, ABC):
     """How well each query matches each key: (...,T,Dq), (...,S,Dk) -> (...,T,S).
 
     It sees one key at a time and does not know how many there are: permuting the keys permutes the
-    scores, and one more key changes no other score. (`luong_location` sees places, not keys.)
+    scores, and one more key changes no other score. (`luong_location` and `gaussian` see positions,
+    not keys; a score with a history also sees the weights of earlier positions.)
     """
 
     reads_keys: bool = True  # False: of the keys, only their number counts

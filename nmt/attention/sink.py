@@ -37,7 +37,7 @@ class Sink(nn.Module, ABC):
 
 
 class NoSink(Sink):
-    """Keys alone."""
+    """No sink: the weights of a query go to the keys alone."""
 
     def scores(self, score: Score, query: Tensor) -> None:
         return None
@@ -56,7 +56,8 @@ class ZeroSink(Sink):
 class LogitSink(Sink):
     """A learned score for each head, and the value 0.
 
-    OpenAI 2025 (gpt-oss model card, section 2.2). It starts at 0, as :class:`ZeroSink`.
+    OpenAI 2025 (gpt-oss model card, section 2.2). The score starts at 0, as that of
+    ``sink=zero``.
     """
 
     def __init__(self, heads: int, score: Score, value_width: int) -> None:
@@ -68,7 +69,7 @@ class LogitSink(Sink):
 
 
 class KeySink(Sink):
-    """A learned key and a learned value: whether to look there depends on the query.
+    """A learned key and a learned value: how much weight they get depends on the query.
 
     Chen et al. 2021 (Mask-Align, section 3.3, "leaky attention"). The value starts at 0.
     UserError for a score that reads no keys.

@@ -8,8 +8,8 @@ from nmt.attention.normalize import Normalizer
 class Softpick(Normalizer):
     """relu(exp(z_i) - 1) / Σ_j |exp(z_j) - 1|.
 
-    Zuhri et al. 2025 (arXiv 2504.20966). Keys with scores below 0 get exactly 0 and take
-    weight from the others; where all are below 0 the query looks at nothing.
+    Zuhri et al. 2025 (arXiv 2504.20966). A key with a score below 0 gets exactly 0, and
+    still takes weight from the others. If all scores are below 0, the query looks at nothing.
     """
 
     sums_to_one = False

@@ -1,4 +1,4 @@
-"""A softmax that stays as sharp however many keys there are."""
+"""A softmax that stays equally sharp for any number of keys."""
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,9 @@ from nmt.errors import above_zero
 class SSMax(Normalizer):
     """softmax(s · ln n · z), n the number of visible keys, s learned for each head.
 
-    Nakanishi 2025 (Scalable-Softmax, arXiv 2501.19399). The more keys a softmax has, the less it
-    can give to one of them; here the largest weight no longer falls with n. ``scale`` is where s
-    starts: with 0.43 this is the softmax itself for about ten keys.
+    Nakanishi 2025 (Scalable-Softmax, arXiv 2501.19399). The more keys a softmax has, the smaller
+    is its largest weight; here that weight does not fall with n. s starts at ``scale``. With s =
+    0.43 and ten keys, s · ln n is about 1, and this is the softmax itself.
     """
 
     def __init__(self, heads: int = 1, scale: float = 0.43) -> None:

@@ -1,4 +1,4 @@
-"""Keys one after the other: each takes its share of what those before it have left."""
+"""Keys one after the other: each takes a share of the weight that those before it left."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,13 @@ from nmt.attention.place import Place
 
 
 class StickBreaking(Normalizer):
-    """w_j = σ(z_j) · Π (1 - σ(z_k)) over the keys k before j; what is left goes to nothing.
+    """w_j = σ(z_j) · Π (1 - σ(z_k)) over the keys k before j; the rest goes to no key.
 
-    Tan et al. 2024 (Scaling stick-breaking attention, arXiv 2410.17980), section 3, by logarithms.
-    In self-attention the nearest key comes first: from the query to the left in a decoder, as in
-    the paper, and to both sides in turn in an encoder, the left one first. In source-target
-    attention keys come from left to right: a soft form of Raffel et al. 2017 (monotonic attention).
+    Tan et al. 2024 (Scaling stick-breaking attention, arXiv 2410.17980), section 3, computed with
+    logarithms. The order of the keys depends on the place. In a decoder the key nearest to the
+    query comes first, then those to its left, as in the paper. In an encoder the nearest comes
+    first too, and of two at the same distance the left one. In source-target attention keys come
+    from left to right: a soft form of Raffel et al. 2017 (monotonic attention).
     """
 
     sums_to_one = False

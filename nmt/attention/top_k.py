@@ -9,8 +9,8 @@ from nmt.errors import at_least
 class TopK(Normalizer):
     """softmax over the ``k`` largest scores; the other keys get exactly 0.
 
-    Zhao et al. 2019 (Explicit sparse Transformer, eq. 4 to 6). Keys that share the k-th score all
-    stay.
+    Zhao et al. 2019 (Explicit sparse Transformer, eq. 4 to 6). If several keys have the k-th
+    largest score, all of them stay.
     """
 
     exact_zeros = True

@@ -1,4 +1,4 @@
-"""Which part of the source a query looks at: all of it, or the keys near one place.
+"""Which keys a query looks at: all of them, or those near one position.
 
 A window surrounds the normalizer: keys outside are gone before it, so that the weights of those
 inside sum to 1 (Luong et al. 2015, section 3.2).
@@ -73,10 +73,10 @@ class Local(Window):
 
 
 class LocalM(Local):
-    """Monotonic alignment, p_t = t: the source goes along with the target.
+    """Monotonic alignment, p_t = t: target position t looks around source position t.
 
-    Luong et al. 2015, section 3.2, local-m: the keys s with |s - p_t| <= D, the radius. Past the
-    end of the source, p_t stays at its last key.
+    Luong et al. 2015, section 3.2, local-m: the keys s with |s - p_t| <= D, the radius. Beyond the
+    end of the source, p_t is its last position.
     """
 
     def forward(
@@ -93,9 +93,10 @@ class LocalM(Local):
 class LocalP(Local):
     """Predictive alignment, p_t = S·sigmoid(v·tanh(W q)).
 
-    Luong et al. 2015, section 3.2, local-p, eq. 9 and 10: the keys s with |s - p_t| <= D. A
-    Gaussian around p_t, of standard deviation D/2, multiplies the weights after the normalizer:
-    they sum to less than 1, and p_t learns. S is the number of keys that the query may look at.
+    Luong et al. 2015, section 3.2, local-p, eq. 9 and 10: the keys s with |s - p_t| <= D. S is the
+    number of keys that the query may look at. After the normalizer, the weights are multiplied by a
+    Gaussian around p_t with standard deviation D/2. So they sum to less than 1, and p_t has a
+    gradient.
     """
 
     reads_query = True

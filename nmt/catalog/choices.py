@@ -122,9 +122,9 @@ def facts_of_weights(kind: type[Normalizer]) -> list[str]:
         "The weights of a query sum to 1."
         if kind.sums_to_one
         else "The weights of a query need not sum to 1.",
-        "A key in sight may have a weight of exactly 0."
+        "A visible key may have a weight of exactly 0."
         if kind.exact_zeros
-        else "Every key in sight has some weight.",
+        else "Every visible key has some weight.",
     ]
     if kind.negative:
         found.append("A weight may be negative.")
@@ -139,11 +139,11 @@ def facts_of_scores(kind: type[Score]) -> list[str]:
     """Say what a score reads and what it can be used for."""
     found = []
     if issubclass(kind, InnerProduct):
-        found.append("It is an inner product: with softmax, torch has one kernel for all of it.")
+        found.append("It is an inner product: with the softmax, torch can take its fused kernel.")
     if not kind.reads_keys:
-        found.append("It reads no keys, only how many there are.")
+        found.append("It does not read the keys, only their number.")
     if not kind.reads_query:
-        found.append("It reads no query.")
+        found.append("It does not read the query.")
     if kind.keeps_angle and kind.reads_query:
-        found.append("It goes with positions=rope, which turns queries and keys.")
+        found.append("It works with positions=rope, which rotates queries and keys.")
     return found

@@ -1,8 +1,8 @@
 """What tells a Transformer the order of words: attention itself sees its memory as a set.
 
-Each kind does one of three things, or none: it adds a vector to the embedding of each piece, it
-turns the queries and keys of self-attention, or it adds a bias to the scores of self-attention. In
-source-target attention distances mean nothing, so nothing is turned or added there.
+Each kind does one of three things, or nothing: it adds a vector to the embedding of each piece, it
+rotates the queries and keys of self-attention, or it adds a bias to the scores of self-attention.
+In source-target attention distances have no meaning, so nothing is rotated or added there.
 """
 
 import math
@@ -45,13 +45,13 @@ class Positions(nn.Module, ABC):
 
 
 class NoPositions(Positions):
-    """Nothing: the encoder reads a bag of words, the decoder knows only how much came before."""
+    """No positions: the encoder reads a bag of words, the decoder has only its causal mask."""
 
 
 class Sinusoidal(Positions):
-    """PE(p, 2i) = sin(p / 10000^(2i/d)), PE(p, 2i+1) = cos of the same.
+    """PE(p, 2i) = sin(p / 10000^(2i/d)), PE(p, 2i+1) = cos(p / 10000^(2i/d)).
 
-    Vaswani et al. 2017, section 3.5.
+    Vaswani et al. 2017, section 3.5: added to the embedding of the piece at position p.
     """
 
     def __init__(self, width: int, head_width: int) -> None:
@@ -66,9 +66,9 @@ class Sinusoidal(Positions):
 
 
 class Learned(Positions):
-    """A vector of its own for each of `max_positions` places (Gehring et al. 2017, section 3.1).
+    """A learned vector for each of `max_positions` positions, added to the embedding.
 
-    Places beyond share the last one's vector.
+    Gehring et al. 2017, section 3.1. Positions beyond share the last vector.
     """
 
     def __init__(self, width: int, head_width: int, max_positions: int = 1024) -> None:
@@ -82,11 +82,11 @@ class Learned(Positions):
 
 
 class Rope(Positions):
-    """Rotary positions: each pair of numbers is turned by an angle that grows with the position.
+    """Rotary positions: each pair of numbers is rotated by an angle that grows with the position.
 
-    Su et al. 2021 (RoFormer), eq. 34, here with number i paired with number i + K/2: the inner
-    product of a turned query and a turned key depends on their contents and on their distance.
-    UserError where the heads are not of even width.
+    Su et al. 2021 (RoFormer), eq. 34; here number i is paired with number i + K/2. The inner
+    product of a rotated query and a rotated key depends on their contents and on their distance.
+    UserError where the width of a head is odd.
     """
 
     turns = True
@@ -95,8 +95,8 @@ class Rope(Positions):
         super().__init__(width, head_width)
         if head_width % 2:
             raise UserError(
-                f"positions=rope turns pairs of numbers, and a head is {head_width} wide: choose "
-                "model.heads= or model.head_width= so that a head has an even width"
+                f"positions=rope rotates pairs of numbers, but a head has width {head_width}: "
+                "choose model.heads= or model.head_width= so that this width is even"
             )
         self.register_buffer("rates", rates(head_width), persistent=False)
         self.rates: Tensor
@@ -109,9 +109,10 @@ class Rope(Positions):
 
 
 class Alibi(Positions):
-    """Keys count the less the farther they are, in each head to another degree.
+    """A bias of -m_h · |j - i|: scores fall with the distance, in each head with its own slope.
 
-    Press et al. 2022; in the encoder to both sides alike. See :class:`LinearBias`.
+    Press et al. 2022. m_h falls from 2^(-8/H) to 2^-8 over the heads and is not learned. In the
+    encoder the bias is the same on both sides. See :class:`LinearBias`.
     """
 
     def bias(self, causal: bool) -> MakeBias:
@@ -119,9 +120,10 @@ class Alibi(Positions):
 
 
 class T5(Positions):
-    """A learned bias for each head and bucket of distances, see :class:`BucketBias`.
+    """A learned bias for each head and each bucket of distances.
 
-    Raffel et al. 2020. UserError for sizes that leave no bucket for a distance.
+    Raffel et al. 2020. Small distances have a bucket each, larger ones share buckets; see
+    :class:`BucketBias`. UserError for sizes that leave no bucket for a distance.
     """
 
     def __init__(
@@ -133,7 +135,7 @@ class T5(Positions):
         if max_distance <= num_buckets // 2:
             raise UserError(
                 f"positions.max_distance={max_distance}: must be above half of "
-                f"positions.num_buckets={num_buckets}, each of which holds one distance"
+                f"positions.num_buckets={num_buckets}, as that many buckets hold one distance each"
             )
         self.num_buckets = num_buckets
         self.max_distance = max_distance
@@ -146,7 +148,7 @@ class T5(Positions):
 class Shaw(Positions):
     """A learned vector for each distance up to ``max_distance``, added to the keys.
 
-    Shaw et al. 2018. See :class:`ShawBias`.
+    Shaw et al. 2018, eq. 4 and 5. All heads share these vectors. See :class:`ShawBias`.
     """
 
     def __init__(self, width: int, head_width: int, max_distance: int = 16) -> None:
