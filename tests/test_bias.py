@@ -155,7 +155,9 @@ def test_what_has_no_meaning_is_refused():
         small_transformer(positions="shaw", attention="bahdanau")
     with pytest.raises(UserError, match=r"max_distance=16: must be above half of .*=32"):
         small_transformer({"positions.max_distance": 16}, positions="t5")
-    with pytest.raises(UserError, match=r"Gaussian is made of places, .*: choose positions=none"):
+    with pytest.raises(
+        UserError, match=r"Gaussian is itself a position bias, .*: choose positions=none"
+    ):
         small_transformer(positions="alibi", attention="gaussian")
     with pytest.raises(UserError, match=r"Gaussian reads no query, .* cross\.attention="):
         small_transformer(attention="gaussian")

@@ -280,7 +280,7 @@ def test_a_run_on_a_stream_goes_on_as_if_nothing_had_happened(
             ["schedule=cosine", "train.max_epochs=2"],
             "train.max_epochs=2: the learning rate cannot fall with the epochs of a stream",
         ),
-        (["guide=file", "guide.path=links"], "guide=… has links for lines that are known"),
+        (["guide=file", "guide.path=links"], "guide=… needs links for every line"),
     ],
 )
 def test_what_cannot_be_done_with_a_stream_is_told(

@@ -48,11 +48,11 @@ def build_attention(
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
     `normalize` makes a normalizer for a number of heads, `sink` a sink and `gate` a gate. One head
-    is attention itself, without projections, unless `project` says otherwise. `head_width`, `turn`
-    and `tie_keys_values` as MultiHead takes them; `bias` makes what is added to the scores for
-    places, for a number of heads and the score. A part whose constructor has a parameter `place`
-    or `layer` is told where it is. `in_turn`: it is asked one position after the other, so that it
-    may have a history. UserError where the choices have no meaning together.
+    is attention itself, without projections, unless `project` is true. `head_width`, `turn` and
+    `tie_keys_values` are those of MultiHead; `bias` makes the position bias, for a number of heads
+    and the score. A part whose constructor has a parameter `place` or `layer` is told where it is.
+    `in_turn`: positions are computed one after the other, so it may have a history. UserError where
+    the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -108,18 +108,18 @@ def build_attention(
 
 
 def _told(make: Callable[..., Any], **where: str | int) -> Callable[..., Any]:
-    """Tell a part where it is, as far as it asks."""
+    """Tell a part where it is, if its constructor has parameters for that."""
     asked = inspect.signature(make).parameters
     return partial(make, **{name: value for name, value in where.items() if name in asked})
 
 
 def _bias(given: MakeBias | None, heads: int, score: Score) -> Bias | None:
-    """Make what is added for places: the score's own, or what positions give."""
+    """Make the position bias: the score's own, or that of `positions=`."""
     own = score.bias(heads)
     if own and given:
         raise UserError(
-            f"{type(score).__name__} is made of places, to which a bias of positions would be added"
-            ": choose positions=none or sinusoidal, or another attention="
+            f"{type(score).__name__} is itself a position bias, and positions= would add another "
+            "one: choose positions=none or sinusoidal, or another attention="
         )
     return given(heads, score) if given else own
 
@@ -131,13 +131,13 @@ def _makes(factory: Callable[..., object], kind: type) -> bool:
 def _refuse_without_heads(heads: int, sink: Callable[..., Sink]) -> None:
     if heads < 2:
         raise UserError(
-            "window=fixed has heads with fixed patterns, and one that learns: choose model.heads=2 "
-            "or more, or another window="
+            "window=fixed needs a head that learns beside those with fixed patterns: choose "
+            "model.heads=2 or more, or another window="
         )
     if not _makes(sink, NoSink):
         raise UserError(
-            "window=fixed: heads with fixed patterns never look at a sink: leave sink= out, or "
-            "choose another window="
+            "sink= other than none has no meaning with window=fixed, whose fixed patterns give a "
+            "sink no weight: leave sink= out, or choose another window="
         )
 
 
@@ -146,8 +146,8 @@ def _refuse_without_scale(attend: Attend) -> None:
     gates = [part for part in attend.modules() if isinstance(part, Gate)]
     if not all(one.bounded for one in normalizers) and not any(one.rescales for one in gates):
         raise UserError(
-            "normalize=relu has weights of any size, so what a head finds has to be brought to one "
-            "scale: add gate=rms, or choose another normalize="
+            "normalize=relu has weights of any size, so the output of a head has to be rescaled: "
+            "add gate=rms, or choose another normalize="
         )
 
 
@@ -155,8 +155,9 @@ def _refuse_hops(attend: Attend, hops: int) -> None:
     for part in attend.modules():
         if isinstance(part, Attention) and not part.reads_query:
             raise UserError(
-                f"model.hops={hops} has no meaning with {type(part.score).__name__}, for which it "
-                "does not matter what was found before: leave it out, or choose another attention="
+                f"model.hops={hops} has no meaning with {type(part.score).__name__}, which "
+                "does not read the query, and so would look at the same keys in each hop: leave it "
+                "out, or choose another attention="
             )
 
 
@@ -164,9 +165,8 @@ def _refuse_unread(attend: Attend) -> None:
     for part in attend.modules():
         if isinstance(part, Attention) and not part.reads_query:
             raise UserError(
-                f"{type(part.score).__name__} reads no query, so that what is translated would not "
-                "depend on what was written: give source-target attention another score, "
-                "cross.attention="
+                f"{type(part.score).__name__} reads no query, so source-target attention would not "
+                "depend on the target: choose another score for it, with cross.attention="
             )
 
 
@@ -174,14 +174,14 @@ def _refuse_history(score: Callable[..., Any], place: Place, in_turn: bool, hops
     name = getattr(score, "func", score).__name__
     if not in_turn:
         raise UserError(
-            f"{name} reads where it has looked before, and the positions of {place} attention are "
-            "computed at once: it is for the source-target attention of model=rnn. Give other "
-            f"places one of their own, {place}.attention="
+            f"{name} needs the weights of earlier positions, but {place} attention computes all "
+            "positions at once here. It is for the source-target attention of model=rnn: choose "
+            f"another score for this place, with {place}.attention="
         )
     if hops > 1:
         raise UserError(
-            f"model.hops={hops} has no meaning with {name}, for which each position looks once: "
-            "leave it out, or choose another attention="
+            f"model.hops={hops} has no meaning with {name}, with which each position looks "
+            "only once: leave it out, or choose another attention="
         )
 
 
@@ -189,8 +189,8 @@ def _refuse_sink_in_order(attend: Attend) -> None:
     for part in attend.modules():
         if isinstance(part, Normalizer) and part.ordered:
             raise UserError(
-                "sink= other than none has no meaning with normalize=stick_breaking, where keys "
-                "come one after the other and what they leave goes to nothing: leave sink= out"
+                "sink= other than none has no meaning with normalize=stick_breaking, where a query "
+                "that finds nothing already gives its weight to no key: leave sink= out"
             )
 
 

@@ -15,11 +15,11 @@ NOTHING: Own = {}
 class Choices:
     """The choices of a model for its attentions.
 
-    Those of a layer (``encoder.2.window=``) go before those of its place (``encoder.window=``), and
-    these before those of the model (``window=``).
+    Those of a layer (``encoder.2.window=``) override those of its place (``encoder.window=``), and
+    these override those of the model (``window=``).
 
-    shared: what the model has in every place
-    own:    what single places have in its stead
+    shared: the choices of the model, for every place
+    own:    the choices for single places and layers
     """
 
     def __init__(self, shared: Mapping[str, Any], own: Mapping[Place, Own]) -> None:
@@ -46,12 +46,12 @@ class Choices:
         for key in self.own[place]:
             if key not in CHOICES and not (key.isdecimal() and 1 <= int(key) <= number):
                 there = f"layers 1 to {number}" if number > 1 else "layer 1 alone"
-                raise UserError(f"{place}.{key}: the model has {there} in that place")
+                raise UserError(f"{place}.{key}: in this place, the model has {there}")
 
     def build(self, place: Place, layer: int, *widths: int, **options: Any) -> Attend:
         """Build an attention for widths of query, key and value, see :func:`build_attention`.
 
-        ``options`` go before what the model has in every place.
+        ``options`` override the choices of the model, but not those of places and layers.
         """
         own = self.own_at(place, layer)
         chosen = {**self.shared, **options, **own}

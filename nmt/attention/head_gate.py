@@ -20,8 +20,8 @@ class L0Gate(Gate, Penalized):
     Voita et al. 2019 (Analyzing multi-head self-attention, section 6.1), with the hard concrete
     distribution of Louizos et al. 2018, eq. 10 to 13. In training, each forward pass draws
     one g for each head; a decoder that loops over positions draws one at every position. In
-    evaluation, g is that of eq. 13, exactly 0 for a closed head. ``weight`` is λ, in nats per target
-    piece: a head that is worth less closes.
+    evaluation, g is that of eq. 13, exactly 0 for a closed head. ``weight`` is λ, in nats per
+    target piece: a head that is worth less closes.
     """
 
     def __init__(self, heads: int, query_width: int, width: int, weight: float = 0.01) -> None:

@@ -56,7 +56,7 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
         bases = " or ".join(MADE_LATER[one][0].rpartition(".")[2] for one in USUAL)
         raise UserError(
             f"{target} is not a subclass of {bases} of nmt. There is "
-            f"{', '.join(there) or 'none'} in {module}"
+            f"{', '.join(there) or 'no such class'} in {module}"
         )
     node = node_of(part, f"{module}.{name}")
     cfg = OmegaConf.create({part: {**node, **dict(map(parsed, settings))}})

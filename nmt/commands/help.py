@@ -19,8 +19,8 @@ Commands:
   nmt compare     say which of several trained variants is better, and how surely
   nmt bench       how fast a configuration trains and translates on this machine
   nmt study       many runs that answer one question, and a ledger of what came out
-  nmt check-part  whether an attention of your own keeps the laws that others keep
-  nmt show        what a choice is: formula, paper, settings, what it goes with
+  nmt check-part  test a part of your own, such as a score
+  nmt show        explain a choice: formula, paper, settings, parameters
 
 To begin:
   nmt train experiment=smoke              everything once, in seconds
@@ -48,18 +48,18 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
                                   they come from the Hugging Face hub
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
   tokenizer.size=8000             pieces of the vocabulary
-  tokenizer.run=RUN               the tokenizers of another run, for none of its own
-  init=RUN                        begin with the weights of another run; those that have
-                                  other names or shapes here are new
+  tokenizer.run=RUN               use the tokenizers of another run
+  init=RUN                        start with the weights of another run, as far as names
+                                  and shapes are the same
   clean.max_pieces=60             longer train pairs are left out
   model.encoder_width=256         of each direction; then model.decoder_width=512
                                   where the score multiplies states
   model.width=128                 of a Transformer
   model.dropout=0.3               the share of numbers that training drops
   model.heads=4 model.hops=2      of the attention
-  encoder.window=local_m          attention, normalize, window, sink, heads, hops of one
-  cross.2.sink=zero               place, or of a layer of it: encoder and decoder (their
-                                  self-attention), cross (source-target)
+  encoder.window=local_m          a choice for one place or one layer of it: encoder and
+  cross.2.sink=zero               decoder (self-attention), cross (source-target); for
+                                  attention, normalize, window, sink, gate, heads, hops
   optimizer.lr=1e-3               the highest learning rate; the factor of schedule=noam
   train.max_steps=5000            updates; or train.max_minutes=15, or
                                   train.max_epochs=20, or train.max_pieces=3500000
@@ -72,12 +72,12 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   seed=2                          of all that is drawn at random
   device=cpu precision=fp32       where and how it is computed; else auto
 
-  attention=my_attention:MyScore  a class of your own, of my_attention.py in this folder or
-                                  of a package; nmt check-part tries it first
+  attention=my_attention:MyScore  a class of your own, in my_attention.py in this folder or
+                                  in a package; test it first with nmt check-part
 
 Options:
-  parts=my_attention     where a run has such a class, and is resumed or used: load it,
-                         which no run folder can ask for; likewise in other commands
+  parts=my_attention     load the module of such a class, to resume or use a run that
+                         has one; needed in other commands, too
   resume=RUN             resume an interrupted run, or with a higher limit
                          (train.max_steps=) one that has ended; RUN is its folder,
                          or `last`: the newest below runs/
@@ -281,11 +281,12 @@ Examples:
 CHECK_PART = """\
 nmt check-part MODULE:CLASS [KEY=VALUE ...]
 
-Tries a part of your own in every law that the parts of nmt keep: a score, a
-normalizer, a window or a sink, in MODULE.py in this folder or in a package.
-A line per law, passed or failed, with a number; exit code 1 where one fails.
+Tests a part of your own: a score, a normalizer, a window, a sink or a gate, in
+MODULE.py in this folder or in a package. It is tried in every law that all parts
+of nmt fulfil. Prints one line per law: passed or failed, and the largest
+difference that was seen. Exit code 1 if one fails.
 
-KEY=VALUE are arguments of its constructor.
+KEY=VALUE sets an argument of its constructor.
 
 Examples:
   nmt check-part my_attention:MyScore
@@ -296,18 +297,19 @@ Examples:
 SHOW = """\
 nmt show [GROUP | GROUP=CHOICE [KEY=VALUE ...]]
 
-Shows what there is to choose. GROUP=CHOICE prints the formula of a choice with its
-paper, the shapes that go in and come out, its settings, how many parameters it has
-in a model, and what it does not go with.
+Explains the choices of nmt train. Without arguments it lists all groups and
+choices, for a GROUP each choice in one line. For GROUP=CHOICE it prints:
+formula and paper, shapes of inputs and outputs, settings with their defaults,
+number of parameters in a model, and the choices that it cannot be combined with.
 
 Keys:
-  model=transformer_base      the model to try it in; else rnn_small and
+  model=transformer_base      the model to try it in; by default rnn_small and
                               transformer_small
   model.heads=8 ...           settings of that model
 
 Examples:
-  nmt show                    the groups and their choices
-  nmt show normalize          a line for each choice
+  nmt show
+  nmt show normalize
   nmt show normalize=ssmax
   nmt show gate=l0 model=transformer_base"""
 

@@ -92,8 +92,8 @@ def resuming_new(run: Path) -> str:
     again = resuming(run)
     if (run / CONFIG).exists():
         raise UserError(
-            f"{run} holds a run already: `{again}` goes on with it, "
-            "hydra.run.dir=<folder> begins another elsewhere"
+            f"{run} holds a run already: `{again}` resumes it, hydra.run.dir=<folder> starts "
+            "another one elsewhere"
         )
     return again
 

@@ -134,7 +134,8 @@ def check_places(cfg: DictConfig) -> None:
             continue
         if not isinstance(node, DictConfig):
             raise UserError(
-                f"{place}={node}: {place} has {', '.join(taken)}, and numbers of layers"
+                f"{place}={node}: the keys of {place} are {', '.join(taken)} and the numbers of "
+                f"layers, as in {place}.heads=2"
             )
         check_choices(place, node, taken)
 
@@ -155,12 +156,12 @@ def check_choices(
             raise no_such_key(f"{path}.{key}", node, taken)
         elif of_layer and key not in OF_LAYERS:
             raise UserError(
-                f"{path}.{key}: the layers of a place all have the same {key}: give "
+                f"{path}.{key}: all layers of a place have the same {key}: type "
                 f"{path.rpartition('.')[0]}.{key}={value}"
             )
         elif isinstance(value, DictConfig):
             if "_target_" not in value:
-                raise UserError(f"{path}.{key} is chosen as a whole: {path}.{key}=…")
+                raise UserError(f"{path}.{key} has settings, but is not chosen: add {path}.{key}=…")
         elif value is not None and not fits(value, taken[str(key)].annotation):
             asked = in_words(f"{path}.{key}", taken[str(key)].annotation)
             raise UserError(f"{path}.{key}={value}: must be {asked}")

@@ -76,7 +76,7 @@ def class_for(part: str, name: str) -> type:
     except pydoc.ErrorDuringImport as error:
         raise UserError(str(error)) from error
     if not isinstance(target, type) or inspect.isabstract(target) or not is_kind(part, target):
-        raise UserError(f"it is no class of nmt or torch.optim for {part}")
+        raise UserError(f"it is not a class of nmt or torch.optim for {part}")
     return target
 
 

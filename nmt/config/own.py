@@ -80,8 +80,8 @@ def load(module: str) -> ModuleType:
     """
     if not any(f"{module}.".startswith(f"{one}.") for one in Named().modules):
         raise UserError(
-            f"{module} is not of nmt, and is code that nobody has named here. If you trust it, add "
-            f"{PARTS}{module}"
+            f"{module} is code from outside nmt, and this command does not name it. If you trust "
+            f"it, add {PARTS}{module}"
         )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last, so that no file here hides a package

@@ -1,4 +1,4 @@
-"""What a training takes from another run: how it cuts text, and the weights that it begins with."""
+"""What a training takes from another run: its tokenizers, and the weights to start with."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -66,7 +66,7 @@ def weights_of(run: Path) -> Path:
     if (run / MODEL).is_file() and not trained_on(run):
         return run / MODEL
     if not found:
-        raise UserError(f"init={run}: it has neither {MODEL} nor a checkpoint")
+        raise UserError(f"init={run}: this run has neither {MODEL} nor a checkpoint")
     return found[-1].weights
 
 
@@ -84,7 +84,7 @@ def take_weights(translator: Translator, run: Path) -> list[str]:
         name for name, p in parameters.items() if name in stored and stored[name].shape == p.shape
     ]
     if not taken:
-        raise UserError(f"init={run}: none of its weights has a name and a shape of this model")
+        raise UserError(f"init={run}: none of its weights has the name and the shape of one here")
     with torch.no_grad():
         for name in taken:
             parameters[name].copy_(stored[name])
@@ -103,6 +103,6 @@ def refuse_other_pieces(translator: Translator, run: Path) -> None:
         if own.model != other.model:
             raise UserError(
                 f"init={run}: its {len(other):,} {side} pieces are not the {len(own):,} of this "
-                "training, so each of its embeddings would stand for another piece. Take its "
-                f"tokenizers too: tokenizer.run={run}"
+                "training, so each of its embeddings would stand for another piece. Use its "
+                f"tokenizers, too: tokenizer.run={run}"
             )

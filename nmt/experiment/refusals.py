@@ -36,7 +36,9 @@ def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
     tokenizer: TokenizerConfig = OmegaConf.to_object(cfg.tokenizer)  # type: ignore[assignment]
     tokenizer.check()
     if cfg.guide and cfg.data["_target_"] == target_of(CORPORA["stream"]):
-        raise UserError("guide=… has links for lines that are known, and a stream's are not")
+        raise UserError(
+            "guide=… needs links for every line, and a stream has none: leave guide= out"
+        )
 
 
 def of_compiling(cfg: DictConfig, device: torch.device, ranks: Ranks) -> None:
@@ -44,7 +46,7 @@ def of_compiling(cfg: DictConfig, device: torch.device, ranks: Ranks) -> None:
     if not cfg.train.compile:
         return
     if ranks.size > 1:
-        raise UserError("train.compile=true: one process compiles; leave it out with several")
+        raise UserError("train.compile=true works in one process alone: leave it out with several")
     if cfg.guide:
         raise UserError("train.compile=true: what guide=… learns from cannot be compiled")
     check_compiler(device)

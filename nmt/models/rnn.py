@@ -226,7 +226,7 @@ def check_places(choices: Choices, self_attention: Mapping[Place, bool]) -> None
             raise UserError(
                 f"{place}.{next(iter(choices.own[place]))} is for the self-attention of the "
                 f"{place}, which this RNN does not have: add model.{place}_self_attention=true, or "
-                "choose for cross, which is its source-target attention"
+                "use cross., which is for its source-target attention"
             )
     for place in Place:
         choices.check_layers(place, 1)

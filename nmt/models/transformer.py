@@ -215,9 +215,10 @@ class Transformer(Seq2Seq):
         found = head_width or self.width // max(heads, 1)
         if found != self.positions.head_width:
             raise UserError(
-                f"{place}.{layer}: heads are {found} wide, and positions=rope turns those of "
-                f"{self.positions.head_width}, as model.heads= and model.head_width= say. Give "
-                f"{place}.head_width={self.positions.head_width} too, or other positions="
+                f"{place}.{layer}: its heads have width {found}, but positions=rope rotates heads "
+                f"of width {self.positions.head_width}, which follows from model.heads= and "
+                f"model.head_width=. Add {place}.head_width={self.positions.head_width}, or choose "
+                "other positions="
             )
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
