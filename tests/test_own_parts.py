@@ -180,10 +180,13 @@ class Three(Score):
 @pytest.mark.parametrize(
     ("name", "broken"),
     [
-        ("Crowd", {"a sentence alone is as in a padded batch": "numbers differ, by"}),
+        ("Crowd", {"padding changes nothing": "numbers differ, by"}),
         ("Leaky", {"facts are as declared": "sums_to_one is True, and sums are"}),
         ("Leaky", {"weights are as declared": "padding has weight"}),
-        ("Three", {"both roads are one": r"two heads, two hops: RuntimeError: .*own_broken.py, "}),
+        (
+            "Three",
+            {"fused and plain agree": r"two heads, two hops: RuntimeError: .*own_broken.py, "},
+        ),
     ],
 )
 def test_check_part_names_the_law_that_is_broken(here, name, broken):
@@ -197,13 +200,13 @@ def test_check_part_names_the_law_that_is_broken(here, name, broken):
 @pytest.mark.parametrize(
     ("part", "tried"),
     [
-        ("nmt.attention.sink:KeySink", {"both roads are one": 6, "of models: ": 4}),
-        ("nmt.attention.gate:SigmoidGate", {"both roads are one": 6, "of models: ": 4}),
-        ("nmt.attention.relu:ReLU", {"both roads are one": 5, "of models: ": 4}),
-        ("nmt.attention.coverage:Coverage", {"both roads are one": 5, "of models: ": 2}),
-        ("nmt.attention.fixed:Fixed", {"both roads are one": 1, "of models: ": 1}),
-        ("own_broken:Alone", {"both roads are one": 5, "of models: ": 3, "facts are as": 1}),
-        ("own_broken:Several", {"both roads are one": 1, "of models: ": 1, "facts are as": 1}),
+        ("nmt.attention.sink:KeySink", {"fused and plain agree": 6, "of models: ": 4}),
+        ("nmt.attention.gate:SigmoidGate", {"fused and plain agree": 6, "of models: ": 4}),
+        ("nmt.attention.relu:ReLU", {"fused and plain agree": 5, "of models: ": 4}),
+        ("nmt.attention.coverage:Coverage", {"fused and plain agree": 5, "of models: ": 2}),
+        ("nmt.attention.fixed:Fixed", {"fused and plain agree": 1, "of models: ": 1}),
+        ("own_broken:Alone", {"fused and plain agree": 5, "of models: ": 3, "facts are as": 1}),
+        ("own_broken:Several", {"fused and plain agree": 1, "of models: ": 1, "facts are as": 1}),
     ],
 )
 def test_check_part_leaves_out_what_has_no_meaning(here, part, tried):

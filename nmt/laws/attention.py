@@ -27,18 +27,18 @@ def weights_are_as_declared(case: Case) -> None:
         require(normalize.negative or (one >= 0).all(), f"a weight is {one.min():.1e}")
         if normalize.sums_to_one:
             require((total <= 1 + 1e-6).all(), f"weights sum to {total.max():.6f}")
-            require((total > 0).all() or not alone, "a query has no weights but 0")
+            require((total > 0).all() or not alone, "all weights of a query are 0")
 
 
-def contexts_are_the_values_weighed(case: Case) -> float | None:
+def contexts_are_weighted_sums_of_values(case: Case) -> float | None:
     """Of one head that looks once, without a value of its own."""
     if not isinstance(case.attend, Attention) or case.inner.sink.value is not None:
         return None
     return same(case(), case.weights()[0] @ case.values)
 
 
-def both_roads_are_one(case: Case) -> float:
-    """With the kernel that has no weights, and without it."""
+def fused_and_plain_agree(case: Case) -> float:
+    """The fused kernel, which has no weights to record, and the plain formula are the same."""
     fast = case()
     with record_attention(case.attend):
         plain = case()
@@ -46,7 +46,7 @@ def both_roads_are_one(case: Case) -> float:
     return same(fast, plain)
 
 
-def a_sentence_alone_is_as_in_a_padded_batch(case: Case) -> float:
+def padding_changes_nothing(case: Case) -> float:
     """Padding is invisible, whatever stands there."""
     case.keys[~case.mask[:, 0]] *= 100
     together = case()
@@ -60,8 +60,8 @@ def a_sentence_alone_is_as_in_a_padded_batch(case: Case) -> float:
     return max(differences)
 
 
-def queries_one_by_one_are_all_at_once(case: Case) -> float:
-    """So decoding, step by step, is what was trained."""
+def queries_one_by_one_equal_all_at_once(case: Case) -> float:
+    """So decoding step by step computes what training computed."""
     at_once = case()
     memory = case.attend.remember(case.keys, case.values)
     return max(
@@ -73,7 +73,7 @@ def queries_one_by_one_are_all_at_once(case: Case) -> float:
     )
 
 
-def keys_one_by_one_are_all_at_once(case: Case) -> float:
+def keys_one_by_one_equal_all_at_once(case: Case) -> float:
     """A cache grows by what is remembered of each new piece."""
     at_once = case.attend.remember(case.keys, case.values)
     steps = [
@@ -116,20 +116,20 @@ def gradients_reach_every_parameter(case: Case) -> None:
     for name, parameter in case.attend.named_parameters():
         history = case.attend.has_history  # which is 0 before the first position
         there = parameter.grad is not None and (history or parameter.grad.any())
-        require(there, f"none reaches {name}")
+        require(there, f"no gradient reaches {name}")
         assert parameter.grad is not None
-        require(parameter.grad.isfinite().all(), f"that of {name} is not finite")
+        require(parameter.grad.isfinite().all(), f"the gradient of {name} is not finite")
     hidden = ~case.mask[:, 0]
     for name, x in {"query": case.query, "keys": case.keys, "values": case.values}.items():
         if x.grad is None:
             score = case.inner.score
             unread = {"keys": not score.reads_keys, "query": not score.reads_query}
-            require(unread.get(name, False), f"none reaches the {name}")
+            require(unread.get(name, False), f"no gradient reaches the {name}")
             continue
-        require(x.grad.isfinite().all(), f"that of the {name} is not finite")
-        require(name == "query" or not x.grad[hidden].any(), f"one reaches {name} of padding")
+        require(x.grad.isfinite().all(), f"the gradient of the {name} is not finite")
+        require(name == "query" or not x.grad[hidden].any(), f"{name} of padding get a gradient")
     assert case.values.grad is not None
-    require(case.values.grad.any(), "none reaches the values")
+    require(case.values.grad.any(), "no gradient reaches the values")
 
 
 def autocast_has_weights_in_float32(case: Case) -> None:
@@ -160,11 +160,11 @@ def bfloat16_gives_bfloat16(case: Case) -> None:
 
 LAWS = (
     weights_are_as_declared,
-    contexts_are_the_values_weighed,
-    both_roads_are_one,
-    a_sentence_alone_is_as_in_a_padded_batch,
-    queries_one_by_one_are_all_at_once,
-    keys_one_by_one_are_all_at_once,
+    contexts_are_weighted_sums_of_values,
+    fused_and_plain_agree,
+    padding_changes_nothing,
+    queries_one_by_one_equal_all_at_once,
+    keys_one_by_one_equal_all_at_once,
     memory_can_be_reordered,
     the_future_is_invisible,
     gradients_reach_every_parameter,

@@ -55,20 +55,20 @@ class Case:
         self.source, self.target = sources(), targets()
 
 
-def steps_are_the_whole_target_at_once(case: Case) -> float:
+def step_by_step_equals_all_at_once(case: Case) -> float:
     """A model translates as it was trained."""
     at_once = case.model(case.source, case.target)
     require(at_once.shape == (B, T, TARGET_VOCABULARY), f"logits are {tuple(at_once.shape)}")
     return same(decode(case.model, case.source, case.target), at_once)
 
 
-def room_to_read_into_changes_nothing(case: Case) -> float:
+def a_state_with_room_changes_nothing(case: Case) -> float:
     """A state that does not grow, as recorded passes on a GPU need it."""
     without = decode(case.model, case.source, case.target)
     return same(decode(case.model, case.source, case.target, T + 3), without)
 
 
-def hypotheses_beside_each_other_are_each_alone(case: Case) -> float:
+def hypotheses_do_not_change_each_other(case: Case) -> float:
     """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
     model, memory = case.model, case.model.encode(case.source)
     several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
@@ -88,7 +88,7 @@ def hypotheses_beside_each_other_are_each_alone(case: Case) -> float:
     return max(same(logits[:, k], one) for k, one in enumerate(alone))
 
 
-def a_sentence_alone_is_the_sentence_in_a_padded_batch(case: Case) -> float:
+def padding_changes_nothing(case: Case) -> float:
     """Padding is invisible."""
     together = case.model(case.source, case.target)
     return max(
@@ -102,14 +102,14 @@ def the_future_is_invisible(case: Case) -> float:
     before = case.model(case.source, case.target)
     case.target[:, 3:] = 4 + (case.target[:, 3:] - 3) % (TARGET_VOCABULARY - 4)  # all others
     after = case.model(case.source, case.target)
-    require((after[:, 3] != before[:, 3]).any(-1).all(), "nor is what has been read")
+    require((after[:, 3] != before[:, 3]).any(-1).all(), "what was read changes nothing")
     return same(after[:, :3], before[:, :3])
 
 
 LAWS = (
-    steps_are_the_whole_target_at_once,
-    room_to_read_into_changes_nothing,
-    hypotheses_beside_each_other_are_each_alone,
-    a_sentence_alone_is_the_sentence_in_a_padded_batch,
+    step_by_step_equals_all_at_once,
+    a_state_with_room_changes_nothing,
+    hypotheses_do_not_change_each_other,
+    padding_changes_nothing,
     the_future_is_invisible,
 )

@@ -59,8 +59,8 @@ def hidden_keys_have_no_weight_and_no_gradient(normalize: Normalizer) -> None:
     require((scores.grad[hidden] == 0).all(), "a gradient reaches a hidden score")
 
 
-def large_scores_are_no_trouble(normalize: Normalizer) -> None:
-    """In float32, as of a model that has gone astray."""
+def large_scores_have_finite_weights(normalize: Normalizer) -> None:
+    """In float32, as in a model whose training diverges."""
     weights = weighed(normalize.float(), torch.tensor([[[1e4, -1e4, 1e4 - 100.0]]]))
     normalize.double()
     require(weights.isfinite().all(), f"weights {weights.flatten().tolist()}")
@@ -77,6 +77,6 @@ def gradients_are_those_of_finite_differences(normalize: Normalizer) -> None:
 LAWS = (
     facts_are_as_declared,
     hidden_keys_have_no_weight_and_no_gradient,
-    large_scores_are_no_trouble,
+    large_scores_have_finite_weights,
     gradients_are_those_of_finite_differences,
 )

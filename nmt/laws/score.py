@@ -30,7 +30,7 @@ def scores_have_their_shape(score: Score) -> None:
 
 
 def permuted_keys_have_permuted_scores(score: Score) -> float | None:
-    """It sees one key at a time. Not of scores with ``reads_keys = False``, which see places."""
+    """It sees one key at a time. Scores with ``reads_keys = False`` see positions, not keys."""
     if not score.reads_keys:
         return None
     query, keys = some(score)
@@ -38,7 +38,7 @@ def permuted_keys_have_permuted_scores(score: Score) -> float | None:
     return same(scored(score, query, keys[:, order]), scored(score, query, keys)[..., order])
 
 
-def turned_alike_scores_stay_where_it_is_declared(score: Score) -> None:
+def keeps_angle_is_as_declared(score: Score) -> None:
     """``keeps_angle``: of query and key only their angle and lengths count."""
     if score.query_width != score.key_width:
         return
@@ -67,6 +67,6 @@ def gradients_are_those_of_finite_differences(score: Score) -> None:
 LAWS = (
     scores_have_their_shape,
     permuted_keys_have_permuted_scores,
-    turned_alike_scores_stay_where_it_is_declared,
+    keeps_angle_is_as_declared,
     gradients_are_those_of_finite_differences,
 )
