@@ -29,7 +29,7 @@ class Gate(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, found: Tensor, query: Tensor) -> Tensor:
-        """Return what each head gives: found (...,H,T,K), by queries (...,T,Dq) -> (...,H,T,K)."""
+        """Return the gated outputs: outputs (...,H,T,K), queries (...,T,Dq) -> (...,H,T,K)."""
 
 
 class NoGate(Gate):

@@ -17,7 +17,7 @@ class Historic(Score):
 
     @abstractmethod
     def forward(self, query: Tensor, keys: Tensor, past: Tensor | None = None) -> Tensor:
-        """(...,T,Dq), keys as `prepare` gave them, history (...,T,S) or none -> (...,T,S)."""
+        """(...,T,Dq), keys as `prepare` returned them, history (...,T,S) or None -> (...,T,S)."""
 
     @abstractmethod
     def after(self, past: Tensor, weights: Tensor) -> Tensor:

@@ -38,8 +38,8 @@ class Normalizer(nn.Module, ABC):
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         """Return the weights (...,T,S).
 
-        scores: (...,T,S), -inf where a query may not look; so the number of keys can be counted
-        query:  (...,T,Dq), for those that read it
+        scores: (...,T,S), -inf at hidden keys, so that the visible ones can be counted
+        query:  (...,T,Dq), for normalizers that read it
         """
 
 

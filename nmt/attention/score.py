@@ -35,7 +35,7 @@ class Score(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """(...,T,Dq), keys as `prepare` gave them -> (...,T,S), -inf = out of reach."""
+        """(...,T,Dq), keys as `prepare` returned them -> (...,T,S), -inf = out of reach."""
 
 
 class InnerProduct(Score):

@@ -33,8 +33,9 @@ def say(text: str) -> None:
 def list_group(group: str) -> None:
     """Print the choices of a group, a line for each."""
     names = groups().get(group) or [find(group, "").name]  # which says what groups there are
+    width = len(group) + max(map(len, names)) + 3
     for name in names:
-        say(f"{f'{group}={name}':<26}{find(group, name).first_line()}")
+        say(f"{f'{group}={name}':<{width}}{find(group, name).first_line()}")
     say(f"\nnext:\nnmt show {group}={names[0]}")
 
 
