@@ -52,7 +52,11 @@ def gradient(model: Seq2Seq, loss: Loss) -> tuple[Tensor, ...]:
 
 
 def padding_adds_nothing(model: Seq2Seq, loss: BatchLoss, batch: Batch) -> None:
-    plain, padded = (loss(model, one, 0.1) for one in (batch, batch.padded(SENTENCES, PIECES)))
+    found = []
+    for one in (batch, batch.padded(SENTENCES, PIECES)):
+        torch.manual_seed(5)  # of a gate that draws
+        found.append(loss(model, one, 0.1))
+    plain, padded = found
     for one, other in zip(padded, plain, strict=True):
         torch.testing.assert_close(one, other)
     torch.testing.assert_close(gradient(model, padded), gradient(model, plain))

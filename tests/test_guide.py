@@ -17,7 +17,7 @@ from nmt.batches.guide import Guide
 from nmt.data.tokenizer import TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
 from nmt.links.bitext import Side
-from nmt.models.attention_maps import attention_maps
+from nmt.models.attention_maps import attention_maps, inside
 from nmt.models.seq2seq import Kind
 from nmt.training.consistency import RDrop
 from nmt.training.guided import Guided
@@ -127,16 +127,17 @@ def test_a_link_teaches_however_little_weight_it_has(normalize):
     dense.load_state_dict(model.state_dict(), strict=False)  # but for the normalizer's own
     batch = make_batch()
     assert batch.guide is not None
+    weights = [inside(one.attend)[0].score.W.weight for one in (model, dense)]
     for factor in (1, 4000):  # undecided, and looking at one piece with all its weight
-        for one in (model, dense):
-            one.attend.score.W.weight.data.mul_(factor)
+        for weight in weights:
+            weight.data.mul_(factor)
         for link in batch.guide.nonzero().tolist():
             guide = torch.zeros_like(batch.guide)
             guide[tuple(link)] = 1.0
             taught = []
-            for one in (model, dense):
+            for one, weight in zip((model, dense), weights, strict=True):
                 loss = Guided(batch_loss, 1.0, None, 1)(one, Batch(*batch[:2], guide), 0.0)
-                taught.append(torch.autograd.grad(loss.guided, one.attend.score.W.weight)[0])
+                taught.append(torch.autograd.grad(loss.guided, weight)[0])
             assert loss.guided is not None
             assert taught[0].any() or loss.guided < 1e-6, link
             torch.testing.assert_close(*taught)
