@@ -9,7 +9,7 @@ import pytest
 import torch
 from choices import names
 from command import mistake, nmt
-from small_model import small_rnn, small_transformer
+from small_model import NEEDS, small_rnn, small_transformer
 
 from nmt.alignment.guide import piece_links, pieces_of_words
 from nmt.batches.batch import Batch
@@ -123,7 +123,8 @@ def test_the_chosen_attention_learns_to_look_there(name):
 @pytest.mark.parametrize("normalize", names("normalize"))
 def test_a_link_teaches_however_little_weight_it_has(normalize):
     """As much as under the softmax, also where its weight is 0 and has no gradient."""
-    model, dense = (small_rnn(normalize=one).eval() for one in (normalize, "softmax"))
+    needed = NEEDS.get(("normalize", normalize), {})  # the softmax has the same gate
+    model, dense = (small_rnn(normalize=one, **needed).eval() for one in (normalize, "softmax"))
     dense.load_state_dict(model.state_dict(), strict=False)  # but for the normalizer's own
     batch = make_batch()
     assert batch.guide is not None
