@@ -45,7 +45,7 @@ def test_hydra_parses_where_argparse_checks_help_texts(monkeypatch):
         argparse.ArgumentParser().add_argument("--share", help="100%")
 
 
-def test_a_configuration_is_composed_once(monkeypatch):
+def test_a_configuration_is_composed_once(monkeypatch, tmp_path):
     assert not any("hydra.mode" in path.read_text() for path in CONFIGS.rglob("*.yaml"))
     composed = []
     real = ConfigLoaderImpl.load_configuration
@@ -55,7 +55,14 @@ def test_a_configuration_is_composed_once(monkeypatch):
         return real(self, *args, **kwargs)
 
     monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", load)
-    for words, times in (((), 1), (("hydra.mode=RUN",), 2)):
+    cases = (
+        ((), 1),
+        (("hydra.mode=RUN",), 2),
+        (("hydra={mode:RUN}",), 2),
+        ((f"hydra.searchpath=[{tmp_path}]",), 2),
+        (("--config-d", tmp_path), 2),  # as argparse has it, cut short
+    )
+    for words, times in cases:
         composed.clear()
         assert "run=<folder>" in nmt("translate", *words).err
         assert len(composed) == times

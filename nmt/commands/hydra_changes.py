@@ -1,13 +1,14 @@
 """What is changed in Hydra 1.3, in this process alone."""
 
 import argparse
-import sys
 from typing import Any
 
 from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
 
 CHECK = "_check_help"  # since Python 3.14
-OTHER_YAMLS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+# What sets hydra.mode, or brings yamls that may set it; or may do either, a dict.
+MODE = ("hydra.mode", "hydra.searchpath", "hydra=")
 
 
 def accept_lazy_help() -> None:
@@ -36,10 +37,16 @@ def compose_once() -> None:
     look_up = Hydra.get_mode
 
     def get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
-        may_be_set = any("hydra.mode" in word for word in overrides)
-        if may_be_set or any(word.startswith(OTHER_YAMLS) for word in sys.argv):
+        may_be_set = any(word.lstrip("+").startswith(MODE) for word in overrides)
+        if may_be_set or brings_yamls():
             return look_up(self, config_name, overrides)
         return None  # what --multirun says, else RUN
 
     if look_up.__module__ != __name__:  # once
         Hydra.get_mode = get_mode
+
+
+def brings_yamls() -> bool:
+    """Tell whether an option of the command names other yamls, in full or cut short."""
+    args, _ = get_args_parser().parse_known_args()
+    return any((args.config_dir, args.config_name, args.config_path))
