@@ -72,6 +72,12 @@ def test_mistakes_are_told(words, told):
     assert "Traceback" not in answer.err
 
 
+def test_a_choice_is_tried_beside_that_of_a_place():
+    answer = nmt("show", "normalize=relu", "model=rnn_tiny", "cross.gate=sigmoid")
+    assert answer.code == 0, answer.err
+    assert "alone it is refused" in answer.out
+
+
 def test_a_setting_that_the_model_lacks_is_told():
     answer = nmt("show", "gate=sigmoid", "model=rnn_tiny", "model.nope=2")
     assert answer.code == 1

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.catalog.choices import OF_ATTENTION, Choice, groups
 from nmt.config.check import check
 from nmt.config.schema import register_schema
+from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
@@ -23,7 +24,7 @@ def composed(words: list[str]) -> DictConfig:
     """Return the configuration of `nmt train` with these words; errors as Hydra has them."""
     register_schema()
     with initialize_config_dir(str(Path(config_folder()).resolve()), version_base="1.3"):
-        return hydra.compose("train", words)
+        return hydra.compose("train", [as_choice(word) for word in words])
 
 
 def build(cfg: DictConfig) -> Seq2Seq:

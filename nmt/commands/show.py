@@ -103,7 +103,9 @@ def try_in(model: str, choice: Choice, settings: list[str]) -> list[str]:
         say(f"  alone it is refused: {reason}")
         needed = [f"{group}={name}" for group, name, why in partners(cfg, choice) if not why]
         say("".join(f"  it works with {one}\n" for one in needed).rstrip() or "  nothing helps")
-        return [*words, *needed[:1]] if needed else []
+        groups_needed = tuple(f"{one.partition('=')[0]}=" for one in needed[:1])
+        kept = [word for word in words if not word.startswith(groups_needed)]
+        return [*kept, *needed[:1]] if needed else []
     assert choice.kind
     number, total = num_parameters(built, choice.kind), num_parameters(built, type(built))
     say(f"  {number:,} of {total:,} parameters")
