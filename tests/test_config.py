@@ -170,6 +170,11 @@ def test_compare_composes():
         ("--config-dir nowhere", ["nowhere", "not found"]),
         ("--run --multirun", ["Only one of"]),
         ("hydra.run.dir=/proc/nowhere", ["/proc/nowhere"]),
+        ("cross.01.window=full", ["cross.01.window", "01 is not a layer", "cross.1.window"]),
+        ("cross.-1.heads=2", ["cross.-1.heads", "-1 is not a layer"]),
+        ("cross.window=full cross.window=local_m", ["cross.window is chosen twice"]),
+        ("-m cross.window=null,local_m", ["cross.window=null,local_m", "name what the model has"]),
+        ("attention=mine.Near", ["attention=mine.Near", "MODULE:CLASS"]),
     ],
 )
 def test_a_mistake_is_told_in_one_message_and_leaves_nothing(words, told, tmp_path, monkeypatch):
@@ -274,6 +279,9 @@ def test_a_yaml_names_a_layer_in_quotes(tmp_path):
         "encoder:\n  '2':\n    head_width: 8"
     )
     assert job(*words)["model"]["encoder"]["2"].keys() == {"window", "head_width"}
+    assert "window@encoder.2.window=…" in mistake(nmt("train", *words, "encoder.2.window=full"))
+    cfg = job(*words, "window@encoder.2.window=full")
+    assert cfg["encoder"]["2"]["window"]["_target_"].endswith("Full")
 
 
 EACH = [f"schedule={name}" for name in names("schedule")] + [

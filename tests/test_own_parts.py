@@ -102,6 +102,17 @@ def test_a_package_is_named_for_all_that_is_in_it(here):
             assert class_for("attention", "own_package.inner.L2")
 
 
+@pytest.mark.parametrize("typed", ["one,two.inner", "one:A,two.inner:B", "[one:A,two.inner]"])
+def test_several_modules_are_named_with_or_without_classes(typed):
+    name_modules([f"parts={typed}"])
+    assert Named().modules == ["one", "two.inner"]
+
+
+def test_a_sweep_may_have_a_space_before_a_class(here):
+    message = mistake(nmt("train", "-m", "attention=cosine, my_attention:L3"))
+    assert "no class L3" in message
+
+
 def test_a_colon_alone_names_no_class(here):
     answer = nmt("train", "hydra.run.dir=a:b", "data.dir=c:d", "data=multi30k", "--cfg=job")
     assert answer.code == 0, answer.err

@@ -227,6 +227,8 @@ def explain(error: Exception) -> str:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         known = [*error.options, *offered_for(group)]
         meant = did_you_mean(similar(choice, known))
+        if group in CHOICES and re.search(r"[.:/-]", choice):
+            meant = f" A class of yours is MODULE:CLASS, such as {group}=my_module:MyClass."
         return f"{group}={choice}: no such choice.{meant} There are {', '.join(known)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: {unreadable(error)}"
@@ -235,6 +237,12 @@ def explain(error: Exception) -> str:
         if file and inner.full_key == file[1].partition("/")[0]:
             return f"{file[1]}.yaml: its first line must be: # @package _global_"
         return f"{file[1]}.yaml: {explain(inner)}" if file else explain(inner)
+    twice = re.match(r"Multiple values for (\w+@([\w.]+))\.", str(error))
+    if isinstance(error, ConfigCompositionException) and twice:
+        return (
+            f"{twice[2]} is chosen twice. Leave one word out; to change what a yaml chooses, type "
+            f"{twice[1]}=…"
+        )
     if isinstance(error, (ConfigKeyError, ConfigAttributeError)) and error.full_key:
         node = error.parent_node
         if not node:  # where null stood

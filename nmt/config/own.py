@@ -35,7 +35,7 @@ def name_modules(words: list[str]) -> list[str]:
     Named().modules = modules = list[str]()
     for word in words:
         if word.startswith(PARTS):
-            modules += re.findall(r"[\w.]+", word.removeprefix(PARTS).partition(":")[0])
+            modules += re.findall(r"([\w.]+)(?::\w*)?", word.removeprefix(PARTS))
         else:
             modules += [target.partition(":")[0] for target in own_choices(word).values()]
     modules[:] = [one for one in dict.fromkeys(modules) if not one.startswith("nmt.")]
@@ -53,7 +53,8 @@ def own_choices(word: str) -> dict[str, str]:
     part = part_of(key)
     if not part or not (config_folder() / part).is_dir():
         return {}
-    found = {one: offered().get(f"{part}.{one}", one) for one in value.split(",")}
+    typed = map(str.strip, value.split(","))
+    found = {one: offered().get(f"{part}.{one}", one) for one in typed}
     return {one: target for one, target in found.items() if CLASS.fullmatch(target)}
 
 

@@ -1,6 +1,7 @@
 """What is typed, in Hydra's own words."""
 
 import inspect
+import re
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -28,7 +29,19 @@ def as_choice(word: str) -> str:
         return word
     name = key.rpartition(".")[2]
     chosen = name in CHOICES and (config_folder() / name).is_dir() and value[:1] != "{"
+    check_layer(key)
+    if chosen and "," in value and "null" in value.split(","):
+        raise UserError(f"{word}: a sweep has no null for a part: name what the model has")
     return f"+{name}@{word}" if chosen and value != "null" else f"++{word}"
+
+
+def check_layer(key: str) -> None:
+    """Raise UserError for what stands in the place of a layer's number and is not one."""
+    place, layer, *rest = key.split(".")
+    if rest and not layer.isidentifier() and not re.fullmatch("0|[1-9][0-9]*", layer):
+        raise UserError(
+            f"{key}: {layer} is not a layer. Layers count from 1, the lowest: {place}.1.{rest[0]}"
+        )
 
 
 def offer(part: str, name: str, target: str) -> None:
