@@ -151,11 +151,17 @@ def test_a_link_teaches_however_little_weight_it_has(normalize):
         (small_transformer(), 4, 1, "guide.layer=4: the model's decoder has 3"),
         (small_transformer(), 3, 4, "guide.head=4: the attention has 3"),
         (small_rnn(), 1, 2, "guide.head=2: the attention has 1"),
+        (small_rnn(attention="gaussian"), None, 1, "nothing to teach: the weights of Gaussian"),
+        (small_transformer(window="fixed"), 1, 1, "guide.head=1 has a fixed .* guide.head=2"),
     ],
 )
-def test_an_attention_that_is_not_there_is_refused(model, layer, head, reason):
+def test_an_attention_that_is_not_there_or_does_not_learn_is_refused(model, layer, head, reason):
     with pytest.raises(UserError, match=reason):
         Guided(batch_loss, 1.0, layer, head).check(model)
+
+
+def test_the_head_that_learns_beside_fixed_ones_is_taught():
+    Guided(batch_loss, 1.0, None, 2).check(small_transformer(window="fixed"))
 
 
 def guided(run: Path) -> list[float]:

@@ -36,6 +36,10 @@ class Fixed(Window):
         at_most(PATTERNS, {"window.patterns": patterns})
         self.patterns = patterns
 
+    def number(self, heads: int) -> int:
+        """Return how many of the heads have a pattern, the first ones."""
+        return min(self.patterns, heads - 1)
+
     def forward(
         self,
         normalize: Normalize,
@@ -43,7 +47,7 @@ class Fixed(Window):
         query: Tensor,
         position: Tensor,
     ) -> Tensor:
-        number = min(self.patterns, scores.shape[-3] - 1)
+        number = self.number(scores.shape[-3])
         fixed = patterns_over(scores[..., :1, :, :], position)[..., :number, :, :]
         return torch.cat([fixed, normalize(scores)[..., number:, :, :]], -3)
 

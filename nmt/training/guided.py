@@ -9,6 +9,8 @@ from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import record_attention
+from nmt.attention.fixed import Fixed
+from nmt.attention.heads import MultiHead
 from nmt.attention.normalize import Softmax
 from nmt.attention.window import Normalize
 from nmt.batches.batch import Batch
@@ -85,15 +87,33 @@ class Guided:
         return heads[:, self.head - 1]
 
     def check(self, model: Seq2Seq) -> None:
-        """Raise UserError for a layer or a head that the model does not have."""
+        """Raise UserError for a layer or a head that the model does not have, or cannot teach."""
         device = next(model.parameters()).device
         source, target = torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]])
         batch = Batch(source, target, torch.ones(1, 1, 1)).to(device)
         with torch.no_grad():
             self(model, batch, 0.0)
+        refuse_fixed(self.attend(model), self.head)
 
 
 def dense(attend: Attend) -> Normalize | None:
     """Return what has a gradient at every key; None: the attention's own normalizer has."""
     (attention,) = inside(attend)
     return None if isinstance(attention.normalize, Softmax) else Softmax()
+
+
+def refuse_fixed(attend: Attend, head: int | None) -> None:
+    """Raise UserError for weights that are written down, so that links teach them nothing."""
+    (attention,) = inside(attend)
+    if not attention.reads_query and not any(True for _ in attention.score.parameters()):
+        raise UserError(
+            f"guide=… has nothing to teach: the weights of {type(attention.score).__name__} are "
+            "fixed. Choose another attention=, or leave guide out"
+        )
+    heads = next((one.heads for one in attend.modules() if isinstance(one, MultiHead)), 1)
+    number = attention.window.number(heads) if isinstance(attention.window, Fixed) else 0
+    if head and head <= number:
+        raise UserError(
+            f"guide.head={head} has a fixed pattern (window=fixed) and learns nothing: give "
+            f"guide.head={number + 1}, or choose cross.window=full"
+        )
