@@ -60,7 +60,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
     ("key", "value", "told"),
     [
         ("model._target_", "os.system", "os.system"),
-        ("model._target_", "nmt.models.seq2seq.Seq2Seq", "no class"),  # abstract
+        ("model._target_", "nmt.models.seq2seq.Seq2Seq", "not a class"),  # abstract
         ("model._target_", "nmt.report.logger.Logger", "Logger"),
         ("model._target_", "nmt.commands.sweep.Ended", "Ended"),
         ("model._target_", "nmt.run.Path", "Path"),

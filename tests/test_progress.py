@@ -112,7 +112,8 @@ def test_a_training_says_what_it_does_and_that_its_text_is_ready_the_second_time
     ]
     for name, told in (("first", [*prepares, *trains]), ("second", trains)):
         run = f"hydra.run.dir={tmp_path / name}"
-        lines = nmt("train", *tiny, f"cache={tmp_path / 'cache'}", run).err.splitlines()
+        words = [*tiny, "train.heatmaps=1", f"cache={tmp_path / 'cache'}", run]
+        lines = nmt("train", *words).err.splitlines()
         stages = [line for line in lines if line.startswith((*prepares, *trains))]
         assert all(line.startswith(stage) for line, stage in zip(stages, told, strict=True))
 

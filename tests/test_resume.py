@@ -93,6 +93,7 @@ def assert_equal(run: Path, other: Path) -> None:
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(whole, forked):
+    only_for("transformer", whole)
     typed, undisturbed, start, trained = whole
     run = undisturbed.with_name(undisturbed.name + "-killed")
     moment = random.Random(7)

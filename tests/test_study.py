@@ -215,7 +215,7 @@ def test_a_limit_holds_for_launchers_that_take_many_runs_at_once(typed, tmp_path
 
 
 def test_a_study_has_to_be_named():
-    assert "which study? nmt study NAME; there are golden, " in mistake(nmt("study"))
+    assert "which study? nmt study NAME; there are family_rnn, " in mistake(nmt("study"))
     assert "one study at a time" in mistake(nmt("study", "golden", "mine"))
     assert "no such choice" in mistake(nmt("study", "goldn"))
 

@@ -351,7 +351,7 @@ def test_self_and_source_target_attention_can_differ():
         ({"heads": 5}, r"model\.heads=5.*12"),
         ({"heads": 0}, r"model\.heads=0"),
         ({"head_width": 0}, r"model\.head_width=0"),
-        ({"positions": "rope", "head_width": 5}, "a head is 5 wide"),
+        ({"positions": "rope", "head_width": 5}, "a head has width 5"),
         ({"positions": "rope", "attention": "bahdanau"}, "positions=rope.*Bahdanau"),
         ({"encoder_layers": 0}, r"model\.encoder_layers=0"),
         ({"feed_forward_width": -1}, r"model\.feed_forward_width=-1"),
