@@ -13,7 +13,7 @@ class Work(NamedTuple):
     batches: list[Batch]
     epoch: int
     batch: int
-    place: dict[str, float]  # what the loader needs to go on from there, see `Loader.state`
+    place: dict[str, float]  # what the loader needs to resume there, see `Loader.state`
 
 
 def updates(

@@ -38,7 +38,7 @@ def main() -> None:
 def made(target: str, settings: list[str]) -> tuple[str, Any]:
     """Return what a class, module:Class, is for, and what makes it with KEY=VALUE settings.
 
-    UserError for what is no part of an attention, and for settings that it does not have.
+    UserError for what is not a part of an attention, and for settings that it does not have.
     """
     match = CLASS.fullmatch(target)
     if not match:

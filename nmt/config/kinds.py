@@ -81,7 +81,7 @@ def class_for(part: str, name: str) -> type:
 
 
 def own_class(part: str, name: str) -> type:
-    """Return a class of the user's own, by module.Class. UserError where it is no such part."""
+    """Return a class of the user's own, by module.Class. UserError where it is not such a part."""
     module, _, last = name.rpartition(".")
     loaded = load(module)
     target = getattr(loaded, last, None)

@@ -1,4 +1,4 @@
-"""What may follow the hypotheses of a sentence: candidates, of which a search goes on with some."""
+"""What may follow the hypotheses of a sentence: candidates, of which a search keeps some."""
 
 from collections.abc import Callable
 from typing import NamedTuple
