@@ -8,13 +8,14 @@ import torch
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from nmt.catalog.choices import OF_ATTENTION, Choice, groups
+from nmt.catalog.choices import OF_ATTENTION, Choice, groups, path_of
 from nmt.config.check import check
 from nmt.config.schema import register_schema
 from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
+from nmt.run import build_model
 
 MODELS = ("rnn_small", "transformer_small")
 PIECES = 4000  # of each vocabulary
@@ -31,9 +32,7 @@ def build(cfg: DictConfig) -> Seq2Seq:
     """Build the model of a configuration without memory. UserError where it cannot be."""
     check(cfg)
     with torch.device("meta"):
-        return hydra.utils.instantiate(cfg.model)(
-            source_vocabulary=PIECES, target_vocabulary=PIECES
-        )
+        return build_model(cfg, range(PIECES), range(PIECES))
 
 
 def num_parameters(model: Seq2Seq, kind: type) -> int:
@@ -46,11 +45,10 @@ def refusal(cfg: DictConfig, **choices: str) -> str | None:
     """Return why a model cannot be built with other choices; None: it can."""
     changed = cfg.copy()
     for group, name in choices.items():
-        part = OmegaConf.load(config_folder() / group / f"{name}.yaml")
-        OmegaConf.update(changed, group, part, merge=False)
+        OmegaConf.update(changed, group, OmegaConf.load(path_of(group, name)), merge=False)
     try:
         with torch.device("meta"):
-            hydra.utils.instantiate(changed.model)(source_vocabulary=9, target_vocabulary=9)
+            build_model(changed, range(PIECES), range(PIECES))
     except Exception as error:
         reason = error if isinstance(error, UserError) else error.__cause__
         if isinstance(reason, UserError):

@@ -3,7 +3,7 @@
 import sys
 from itertools import groupby
 
-from nmt.catalog.choices import Choice, find, groups
+from nmt.catalog.choices import OF_ATTENTION, Choice, find, groups
 from nmt.catalog.models import MODELS, build, composed, num_parameters, partners
 from nmt.commands.errors import in_words, reporting_mistakes
 from nmt.errors import UserError
@@ -63,8 +63,8 @@ def show(choice: Choice, settings: list[str]) -> None:
 
 # Groups whose choices are parts of a model.
 PARTS = (
-    *("attention", "normalize", "window", "sink", "gate", "positions", "order"),
-    *("cell", "bridge", "feed_forward", "residual", "norm"),
+    *OF_ATTENTION,
+    *("positions", "order", "cell", "bridge", "feed_forward", "residual", "norm"),
 )
 
 

@@ -52,7 +52,7 @@ class Parts:
 
     @property
     def dev_decode(self) -> Decode:
-        """How dev is translated while training goes on."""
+        """How dev is translated during training."""
         return replace(self.decode, beam=self.train.dev_beam, n_best=1)
 
     def prepared(self, say: Callable[[str], None], given: Tokenizers | None = None) -> Prepared:

@@ -37,7 +37,7 @@ def process(cfg: DictConfig, run: Path, again: str) -> Iterator[tuple[Path, Rank
     except (Stop, KeyboardInterrupt) as end:
         stopped = isinstance(end, Stop)
         if not (run / CONFIG).exists():
-            raise KeyboardInterrupt from end  # nothing to go on with
+            raise KeyboardInterrupt from end  # nothing to resume
         if ranks.first:
             tell(f"{end if stopped else 'interrupted'}; to resume: {again}")
         sys.exit(0 if stopped else 130)

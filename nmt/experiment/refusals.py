@@ -21,7 +21,7 @@ from nmt.training.ranks import Ranks
 
 
 def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
-    """Refuse keys that no part takes, parts that are missing, and values without a meaning."""
+    """Refuse keys that no part takes, missing parts, and values that mean nothing."""
     check(cfg)
     if cfg.train.split_batches and ranks.size > 1:
         raise UserError(

@@ -9,7 +9,7 @@ Nested = TypeVar("Nested")  # a tensor, or a tuple or NamedTuple of such and of 
 
 
 def each(nested: Nested, change: Callable[[Tensor], Tensor]) -> Nested:
-    """The same with each tensor changed, in their order; what is no tensor stays."""
+    """The same with each tensor changed, in their order; anything else stays."""
     found: Any = nested
     if isinstance(found, Tensor):
         return change(found)  # type: ignore[return-value]
