@@ -3,6 +3,7 @@
 import pytest
 import torch
 from small_model import small_rnn, small_transformer
+from small_translator import translator_of
 from toy_text import text
 
 from nmt.alignment.attention import (
@@ -23,7 +24,6 @@ from nmt.links.links import sure_only
 from nmt.links.words import NOWHERE, members, merge, split_words, word_of_characters, words_of
 from nmt.models.attention_maps import attention_maps
 from nmt.models.seq2seq import Kind
-from nmt.run import Translator
 
 OUT = NOWHERE
 
@@ -43,13 +43,6 @@ def lines() -> tuple[list[str], list[str]]:
     source[2], target[4] = "", ""
     source[5] = "kato 犬 mine,  shu-to"
     return source, target
-
-
-def translator_of(tokenizer: Tokenizer, make=small_transformer, **changes) -> Translator:
-    torch.manual_seed(3)
-    sizes = {"source_vocabulary": len(tokenizer), "target_vocabulary": len(tokenizer)}
-    model = make(**sizes, **changes)
-    return Translator(model, tokenizer, tokenizer, "de", "en", torch.device("cpu"), torch.float32)
 
 
 # words of a text

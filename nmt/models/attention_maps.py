@@ -29,6 +29,13 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
     """
     with record_attention(model) as recorded:
         model.features(source, target[:, :-1])
+    return maps_of(model, recorded, source.size(1), target.size(1) - 1)
+
+
+def maps_of(
+    model: Seq2Seq, recorded: dict[str, list[Tensor]], num_source: int, num_target: int
+) -> list[AttentionMap]:
+    """Sort what :func:`record_attention` kept of one forced pass: S source and T target pieces."""
     names = {module: name for name, module in model.named_modules()}
     maps: list[AttentionMap] = []
     for kind, attends in model.attentions().items():
@@ -39,7 +46,7 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
         ]
         if not layers:
             continue
-        queries = source.size(1) if kind == Kind.ENCODER else target.size(1) - 1
+        queries = num_source if kind == Kind.ENCODER else num_target
         hops = [split(layer, queries) for layer in layers]  # (B,H,T,S), by layer and hop
         weights = torch.stack([hop for layer in hops for hop in layer], 1)
         maps.append(AttentionMap(kind, row_names(len(layers), len(hops[0])), weights))

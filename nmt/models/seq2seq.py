@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
+from nmt.attention.place import Place
 
 
 class Kind(StrEnum):
@@ -15,6 +16,18 @@ class Kind(StrEnum):
     SOURCE_TARGET = "source-target"  # from the target at the source
     ENCODER = "encoder self"  # from the source at the source
     DECODER = "decoder self"  # from the target at what was read of the target
+
+    @property
+    def place(self) -> Place:
+        """The word that is typed for it."""
+        return PLACES[self]
+
+
+PLACES = {
+    Kind.SOURCE_TARGET: Place.CROSS,
+    Kind.ENCODER: Place.ENCODER,
+    Kind.DECODER: Place.DECODER,
+}
 
 
 class Seq2Seq(nn.Module, ABC):
