@@ -115,6 +115,7 @@ def rows(translator) -> list[Weights]:
 def same(one: Weights, other: Weights) -> None:
     assert one[:6] == other[:6]
     assert one.log_p.tolist() == other.log_p.tolist()
+    assert one[8:] == other[8:] == ("de", "en")
     assert one.weights.keys() == other.weights.keys()
     for place, array in one.weights.items():
         assert array == pytest.approx(other.weights[place], abs=5e-4)
@@ -146,7 +147,8 @@ def test_an_npz_has_one_sentence(rows, tmp_path):
     with writing(path) as write:
         write(rows[1:2])
 
-    (row,) = load_weights(path)
+    row = load_weights(path)
+    assert isinstance(row, Weights)
     same(row, rows[1])
     for some, told in ((rows, "more"), ([], "none")):
         with pytest.raises(UserError, match=f"{told}.*arrow"), writing(tmp_path / "x.npz") as write:

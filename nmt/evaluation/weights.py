@@ -109,8 +109,10 @@ def of_sentence(
         one.score,
         log_p,
         {},
+        translator.source_language,
+        translator.target_language,
     )
     for place, array in padded.items():
         queries, keys = found.sizes(place)
-        found.weights[place] = array[:, :, :queries, :keys]
+        found.weights[place] = array[:, :, :queries, :keys].copy()
     return found

@@ -25,6 +25,8 @@ FIELDS = {
     "target_pieces": pa.list_(pa.string()),
     "score": pa.float64(),
     "log_p": pa.list_(pa.float64()),
+    "source_language": pa.string(),
+    "target_language": pa.string(),
 }
 FLOAT16S, SHAPE = pa.large_list(pa.float16()), pa.list_(pa.int32())
 COLUMNS = [(place, FLOAT16S) for place in PLACES] + [(f"{place}_shape", SHAPE) for place in PLACES]
@@ -56,6 +58,8 @@ class Weights(NamedTuple):
     score: float | None  # log P / lp(Y), which the search gave; None: the target was given
     log_p: np.ndarray  # (T,) ln P of each target piece, when the model is forced to write them
     weights: dict[str, np.ndarray]
+    source_language: str = ""  # codes, which say what a word is; "": not known
+    target_language: str = ""
 
     def sizes(self, place: str) -> tuple[int, int]:
         """Return the numbers of queries and of keys in a place."""
@@ -78,15 +82,18 @@ def writing(path: Path) -> Iterator[Write]:
 
     UserError, where its name ends in .npz, for any number of sentences but one.
     """
-    opened = npz_file if path.suffix == ".npz" else arrow_file
-    with replacing(path) as partial, opened(partial) as write:
+    with npz_file(path) if path.suffix == ".npz" else arrow_file(path) as write:
         yield write
 
 
 @contextmanager
 def arrow_file(path: Path) -> Iterator[Write]:
     """Write rows into an Arrow file, few of them held at a time."""
-    with path.open("wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+    with (
+        replacing(path) as partial,
+        partial.open("wb") as file,
+        pa.ipc.new_file(file, SCHEMA) as writer,
+    ):
 
         def write(rows: Iterable[Weights]) -> None:
             held: list[Weights] = []
@@ -133,11 +140,17 @@ def npz_file(path: Path) -> Iterator[Write]:
     yield write
     if not found:
         raise not_one("none")
-    fields = found[0]._asdict()
+    save_npz(found[0], path)
+
+
+def save_npz(row: Weights, path: Path) -> Path:
+    """Write one sentence into a file of numpy's; return its path."""
+    fields = row._asdict()
     weights = {place: array.astype(np.float16) for place, array in fields.pop("weights").items()}
-    score = nan if fields["score"] is None else fields["score"]
-    with path.open("wb") as file:
+    score = nan if row.score is None else row.score
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, **(fields | {"score": score} | weights))
+    return path
 
 
 def not_one(number: str) -> UserError:
@@ -148,8 +161,8 @@ def not_one(number: str) -> UserError:
     )
 
 
-def load_weights(path: Path) -> Sequence[Weights]:
-    """Open a file of weights, in either format; its arrays become float32.
+def load_weights(path: Path) -> "Weights | ArrowWeights":
+    """Open a file of weights: of an npz the one sentence, else all; arrays become float32.
 
     A row of an Arrow file is read when it is asked for. UserError for a file that is missing or is
     none of weights, and, when it is read, for a row whose arrays do not fit its pieces.
@@ -160,7 +173,7 @@ def load_weights(path: Path) -> Sequence[Weights]:
         if start == ARROW:
             return ArrowWeights(path)
         if start.startswith(ZIP):
-            return [read_npz(path)]
+            return read_npz(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
