@@ -75,4 +75,4 @@ def test_no_lines_have_no_scores(translator):
 @pytest.mark.parametrize("long", ["kato mine " * 4, "kato mine " * 400])
 def test_a_side_that_is_too_long_is_refused_with_its_line(translator, long):
     with pytest.raises(UserError, match=r"line 8: the target has .* at most 7 .*max_pieces"):
-        score(translator, ["kato", "mine"], ["kato", long], first=7, max_pieces=7)
+        score(translator, ["kato", "mine"], ["kato", long], lines=[3, 8], max_pieces=7)

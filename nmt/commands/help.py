@@ -15,6 +15,7 @@ Commands:
   nmt train       train a model on a corpus, evaluate it, draw where it looks
   nmt translate   translate text with a trained model
   nmt evaluate    score a trained model on a test set
+  nmt score       how probable a trained model finds given translations
   nmt align       word alignments out of a trained model's attention
   nmt compare     say which of several trained variants is better, and how surely
   nmt bench       how fast a configuration trains and translates on this machine
@@ -150,6 +151,39 @@ Examples:
   nmt evaluate run=last split=dev decode.beam=1
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
   nmt evaluate run=RUN data=files data.test=[a.de,a.en]"""
+
+SCORE = """\
+nmt score run=RUN source=FILE target=FILE [KEY=VALUE ...]
+
+Forces the model of a run folder to write given translations. For each line it
+prints log P (natural logarithm), log P per piece, perplexity and the number of
+pieces, between tabs. </s> counts as a piece. The values are those of training's
+loss without label smoothing. At the end: loss and perplexity of all lines.
+Without source= and target= it reads lines of source, tab, target from standard
+input.
+
+Keys:
+  run=RUN                     the run folder of a training; last: the newest
+  source=FILE target=FILE     line n of both belong together; also .gz, .xz, .zst
+  candidates=FILE             with source=FILE: an n-best list, as written by
+                              nmt translate n_best=5, or by Moses, Marian or
+                              Sockeye (number ||| text ||| ...). Each list is
+                              sorted anew, and printed as nmt translate does
+  length_penalty=1.0          of these scores; else as in the training
+  contrast=FILE               a contrastive test set: source, right target, and
+                              wrong targets, between tabs. Prints 1 where the
+                              right target is the most probable, else 0, and log P
+                              of each target; at the end, the accuracy
+  format=jsonl                an object per line, with the pieces and log P of each
+  output=FILE                 for standard output
+  max_pieces=1024             a line with more pieces on a side is refused
+  device=cpu precision=fp32   where and how it is computed; else auto
+
+Examples:
+  nmt score run=last source=test.de target=test.en
+  paste test.de test.en | nmt score run=last format=jsonl
+  nmt score run=RUN source=test.de candidates=nbest.txt output=sorted.txt
+  nmt score run=RUN contrast=negation.tsv"""
 
 ALIGN = """\
 nmt align run=RUN [data=CORPUS] [KEY=VALUE ...]
@@ -317,6 +351,7 @@ COMMANDS = {
     "train": TRAIN,
     "translate": TRANSLATE,
     "evaluate": EVALUATE,
+    "score": SCORE,
     "align": ALIGN,
     "compare": COMPARE,
     "bench": BENCH,

@@ -11,6 +11,7 @@ SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt a
 PATHS = frozenset(
     {
         *("run", "reverse", "input", "output", "heatmap", "cache", "scores"),
+        *("weights", "links", "candidates", "contrast"),
         *("ledger", "runs", "merge"),  # of nmt study
         *SIDES,
         *(f"dev.{side}" for side in SIDES),

@@ -133,12 +133,18 @@ DecodeChanges = make_dataclass(
 
 
 @dataclass
-class Use:
-    """What every command that uses a trained model has."""
+class Opened:
+    """What every command that opens a trained model has."""
 
     run: str = MISSING  # the run folder
     device: str = "auto"
     precision: str = "auto"
+
+
+@dataclass
+class Use(Opened):
+    """What every command that translates with a trained model has."""
+
     decode: Any = field(default_factory=DecodeChanges)  # null: as in the run
 
 
@@ -163,6 +169,48 @@ class Translate(Use):
     n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
     heatmap_words: bool = False
+
+
+@dataclass
+class Score(Opened):
+    """`nmt score`."""
+
+    source: str | None = None  # files: one sentence per line, also .gz, .xz, .zst, .bz2
+    target: str | None = None  # null for both: standard input, source and target between tabs
+    candidates: str | None = None  # an n-best list for each line of source, to sort anew
+    contrast: str | None = None  # lines of source, right target, wrong targets, between tabs
+    output: str | None = None  # a file; null: standard output
+    format: str = "text"  # or jsonl, with pieces
+    length_penalty: float | None = None  # of candidates; null: decode.length_penalty of the run
+    max_pieces: int = 1024  # of a side; a longer one is refused
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what means nothing."""
+        one_of(("text", "jsonl"), {"format": self.format})
+        at_least(1, {"max_pieces": self.max_pieces})
+        at_least(0, {"length_penalty": self.length_penalty})
+        if self.contrast:
+            self._alone("contrast", "source", "target", "candidates")
+        if self.candidates:
+            self._alone("candidates", "target")
+        elif self.length_penalty is not None:
+            raise UserError(
+                f"length_penalty={self.length_penalty} is for an n-best list: give candidates=FILE "
+                "too, or leave it out"
+            )
+        other = {"source": "candidates" if self.candidates else "target", "target": "source"}
+        for key, needed in other.items():
+            if getattr(self, key) and not getattr(self, needed):
+                raise UserError(f"{key}={getattr(self, key)} needs {needed}=FILE")
+        if self.candidates and not self.source:
+            raise UserError(f"candidates={self.candidates} needs source=FILE")
+
+    def _alone(self, given: str, *others: str) -> None:
+        for key in others:
+            if getattr(self, key):
+                raise UserError(
+                    f"{given}=FILE has the targets already: leave out {key}={getattr(self, key)}"
+                )
 
 
 @dataclass
@@ -296,6 +344,7 @@ def register_schema() -> None:
         "root": Root,
         "evaluate": Evaluate,
         "translate": Translate,
+        "score": Score,
         "align": Align,
         "compare": Compare,
         "bench": BenchRoot,

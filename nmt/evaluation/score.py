@@ -1,6 +1,6 @@
 """How probable a model finds given translations, piece by piece."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import exp
 from typing import NamedTuple
 
@@ -10,11 +10,13 @@ from nmt.batches.ids import Ids
 from nmt.batches.ragged import Ragged
 from nmt.data.tokenizer import BOS, EOS, PIECE_CHARACTERS, Tokenizer
 from nmt.errors import UserError
+from nmt.evaluation.groups import Group, blocks
 from nmt.evaluation.likelihood import LARGEST, batches_of, piece_losses, rows_of
 from nmt.run import Translator
 
 MAX_PIECES = 1024  # of a side; `nmt translate` cuts a source there, see `Decode.max_source`
 MAX_TOKENS = 4096  # of a batch, a side, padding included
+BLOCK = 1024  # targets that are held and sorted by length
 
 
 class Score(NamedTuple):
@@ -47,20 +49,39 @@ def score(
     sources: Sequence[str],
     targets: Sequence[str],
     *,
-    first: int = 1,
+    lines: Sequence[int] | None = None,
     max_pieces: int = MAX_PIECES,
     max_tokens: int = MAX_TOKENS,
 ) -> list[Score]:
     """Force the model to write each target for its source, and return how probable it found them.
 
-    The values are those of training's forced pass, without label smoothing. ``first`` is the number
-    of the first line, for messages. UserError for a side of more than ``max_pieces`` pieces.
+    The values are those of training's forced pass, without label smoothing. ``lines`` are the
+    numbers of the lines, for messages; None: 1, 2, … UserError for a side of more than
+    ``max_pieces`` pieces.
     """
-    source = encoded(translator.source_tokenizer, sources, "source", first, max_pieces)
-    target = encoded(translator.target_tokenizer, targets, "target", first, max_pieces)
+    lines = range(1, len(sources) + 1) if lines is None else lines
+    source = encoded(translator.source_tokenizer, sources, "source", lines, max_pieces)
+    target = encoded(translator.target_tokenizer, targets, "target", lines, max_pieces)
     found = score_ids(translator, source, target, max_tokens)
     pieces = translator.target_tokenizer.pieces
     return [Score(pieces([*ids, EOS]), one) for ids, one in zip(target, found, strict=True)]
+
+
+def score_groups(
+    translator: Translator,
+    groups: Iterable[Group],
+    max_pieces: int = MAX_PIECES,
+    block: int = BLOCK,
+) -> Iterator[tuple[Group, list[Score]]]:
+    """Yield each group with the scores of its targets, in order and in constant memory.
+
+    ``block`` targets are read at a time; UserError as in :func:`score`.
+    """
+    for some in blocks(groups, block):
+        rows = [(group.line, group.source, one) for group in some for one in group.targets]
+        lines, sources, targets = zip(*rows, strict=True)
+        scores = iter(score(translator, sources, targets, lines=lines, max_pieces=max_pieces))
+        yield from ((group, [next(scores) for _ in group.targets]) for group in some)
 
 
 def score_ids(
@@ -92,14 +113,14 @@ def score_ids(
 
 
 def encoded(
-    tokenizer: Tokenizer, lines: Sequence[str], side: str, first: int, most: int
+    tokenizer: Tokenizer, texts: Sequence[str], side: str, lines: Sequence[int], most: int
 ) -> list[list[int]]:
-    """Cut lines into ids. UserError, with the number of the line, for one of too many pieces."""
+    """Cut texts into ids. UserError, with the number of its line, for one of too many pieces."""
     most_characters = most * PIECE_CHARACTERS
-    found = tokenizer.encode([line[: most_characters + 1] for line in lines])
-    for number, (line, ids) in enumerate(zip(lines, found, strict=True), first):
-        if len(ids) > most or len(line) > most_characters:
-            pieces = f"more than {most:,}" if len(line) > most_characters else f"{len(ids):,}"
+    found = tokenizer.encode([text[: most_characters + 1] for text in texts])
+    for number, text, ids in zip(lines, texts, found, strict=True):
+        if len(ids) > most or len(text) > most_characters:
+            pieces = f"more than {most:,}" if len(text) > most_characters else f"{len(ids):,}"
             raise UserError(
                 f"line {number:,}: the {side} has {pieces} pieces, and at most {most:,} are read "
                 "(max_pieces): give one sentence per line, or a higher max_pieces"

@@ -39,8 +39,8 @@ def given(
     """Return sentences with given targets. UserError for more than ``max_pieces`` on a side."""
     lines = range(first, first + len(sources))
     ids = (
-        encoded(translator.source_tokenizer, sources, "source", first, max_pieces),
-        encoded(translator.target_tokenizer, targets, "target", first, max_pieces),
+        encoded(translator.source_tokenizer, sources, "source", lines, max_pieces),
+        encoded(translator.target_tokenizer, targets, "target", lines, max_pieces),
     )
     return [Forced(*one) for one in zip(lines, sources, targets, *ids, strict=True)]
 

@@ -1,0 +1,191 @@
+"""nmt score: how probable a trained model finds given translations."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from nmt.commands.errors import reporting_mistakes
+from nmt.commands.evaluate import given_run, run_decode
+from nmt.commands.output import require_file
+from nmt.commands.paths import for_shell
+from nmt.commands.translate import output
+from nmt.config import schema
+from nmt.config.check import check
+from nmt.config.yamls import config_folder
+from nmt.decoding.search import length_norm
+from nmt.evaluation.contrast import accuracy, is_right, read_contrast
+from nmt.evaluation.groups import Group, read_candidates, read_pairs, read_tabs
+from nmt.evaluation.likelihood import with_perplexity
+from nmt.evaluation.score import Score, score_groups
+from nmt.report.next_steps import nmt_command, show_next
+from nmt.run import open_run
+from nmt.runs.files import finite
+from nmt.runs.folder import read_config
+from nmt.terminal.console import console
+
+
+def main() -> None:
+    """Run `nmt score`."""
+    schema.register_schema()
+    run()
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="score")
+@reporting_mistakes
+def run(cfg: DictConfig) -> None:
+    """Score pairs, lists of candidates or a contrastive test set; print what they say in all."""
+    folder = given_run(cfg)
+    check(cfg)
+    asked: schema.Score = OmegaConf.to_object(cfg)  # type: ignore[assignment]
+    trained = read_config(folder)
+    read = (asked.source, asked.target, asked.candidates, asked.contrast)
+    place = require_file("output", asked.output, read) if asked.output else None
+    groups, report = what_is_scored(asked, run_decode(trained).length_penalty)
+    with output(place) as file:
+        translator = open_run(folder, asked.device, asked.precision)
+        with console().status("") as status:
+            for group, scores in score_groups(translator, groups, asked.max_pieces):
+                for row in report(group, scores):
+                    text = row.json() if asked.format == "jsonl" else row.text()
+                    file.write(f"{text}\n")
+                status.update(f"{group.line:,} lines")
+    console().print(report.summary())
+    if asked.format == "text":
+        show_next(console(), [nmt_command("score", *for_shell(sys.argv[1:]), "format=jsonl")])
+
+
+class Row(NamedTuple):
+    """A line of the output: its columns, and what a line of JSON says."""
+
+    columns: Iterable[str]
+    content: dict[str, Any]
+
+    def text(self) -> str:
+        """Return the columns between tabs."""
+        return "\t".join(self.columns)
+
+    def json(self) -> str:
+        """Return an object of JSON, on a line."""
+        return json.dumps(finite(self.content), ensure_ascii=False, allow_nan=False)
+
+
+class Report(Protocol):
+    """What is written of each group, and what is said of all at the end."""
+
+    def __call__(self, group: Group, scores: list[Score]) -> Iterator[Row]: ...
+
+    def summary(self) -> str: ...
+
+
+def what_is_scored(asked: schema.Score, length_penalty: float) -> tuple[Iterable[Group], Report]:
+    """Return the targets to score, and what to write of them."""
+    if asked.contrast:
+        return read_contrast(asked.contrast), Contrast()
+    if asked.candidates:
+        assert asked.source
+        alpha = length_penalty if asked.length_penalty is None else asked.length_penalty
+        return read_candidates(asked.source, asked.candidates), Candidates(alpha)
+    if asked.source and asked.target:
+        return read_pairs(asked.source, asked.target), Pairs()
+    if sys.stdin.isatty():
+        console().print("a source, a tab and its target per line; Ctrl-D to end", markup=False)
+    return read_tabs(None), Pairs()
+
+
+def described(one: Score) -> dict[str, Any]:
+    """Return all that is known of a target, for JSON."""
+    return {
+        "log_p": one.log_p,
+        "log_p_per_piece": one.per_piece,
+        "perplexity": one.perplexity,
+        "num_pieces": len(one.pieces),
+        "pieces": one.pieces,
+        "log_p_of_pieces": one.log_ps.tolist(),
+    }
+
+
+class Pairs:
+    """Writes a line for each line."""
+
+    def __init__(self) -> None:
+        self.lines = self.pieces = 0
+        self.log_p = 0.0
+
+    def __call__(self, group: Group, scores: list[Score]) -> Iterator[Row]:
+        """Return log P, log P per piece, perplexity and the number of pieces."""
+        (one,) = scores
+        self.lines += 1
+        self.pieces += len(one.pieces)
+        self.log_p += one.log_p
+        numbers = f"{one.log_p:.4f}", f"{one.per_piece:.4f}", f"{one.perplexity:.6g}"
+        yield Row([*numbers, str(len(one.pieces))], {"line": group.line, **described(one)})
+
+    def summary(self) -> str:
+        """Return the loss of all lines."""
+        found = with_perplexity(-self.log_p / self.pieces)
+        return (
+            f"{self.lines:,} lines, {self.pieces:,} pieces: loss {found['loss']:.4f} nats per "
+            f"piece, perplexity {found['perplexity']:,.2f}"
+        )
+
+
+class Candidates:
+    """Sorts the candidates of each line anew, and writes them as `nmt translate n_best=` does.
+
+    A score is log P / lp(Y) with this length penalty, as that of a search.
+    """
+
+    def __init__(self, length_penalty: float) -> None:
+        self.length_penalty = length_penalty
+        self.lists = self.changed = 0
+
+    def __call__(self, group: Group, scores: list[Score]) -> Iterator[Row]:
+        """Return number, rank, score and text of each candidate, the best first."""
+        values = [self.score(one) for one in scores]
+        order = sorted(range(len(values)), key=lambda place: -values[place])
+        self.lists += 1
+        self.changed += order[0] != 0
+        for rank, place in enumerate(order, start=1):
+            text, value = group.targets[place], values[place]
+            content = {"line": group.line, "rank": rank, "score": value, "text": text}
+            columns = str(group.line), str(rank), f"{value:.4f}", text
+            yield Row(columns, content | described(scores[place]))
+
+    def score(self, one: Score) -> float:
+        """Return log P / lp(Y), see `nmt.decoding.search.length_norm`."""
+        length = torch.tensor(len(one.pieces))
+        return one.log_p / float(length_norm(length, self.length_penalty))
+
+    def summary(self) -> str:
+        """Return how many lists have another first candidate now."""
+        return f"{self.lists:,} lists, {self.changed:,} of them with another first candidate"
+
+
+class Contrast:
+    """Writes of each line whether the right target is the most probable."""
+
+    def __init__(self) -> None:
+        self.lines = self.right = 0
+
+    def __call__(self, group: Group, scores: list[Score]) -> Iterator[Row]:
+        """Return 1 or 0, then log P of the right target and of each wrong one."""
+        right = is_right(scores)
+        self.lines += 1
+        self.right += right
+        columns = [str(int(right)), *(f"{one.log_p:.4f}" for one in scores)]
+        both = zip(group.targets, scores, strict=True)
+        targets = [{"text": text, **described(one)} for text, one in both]
+        yield Row(columns, {"line": group.line, "right": right, "targets": targets})
+
+    def summary(self) -> str:
+        """Return the accuracy with its interval."""
+        share, low, high = accuracy(self.right, self.lines)
+        return (
+            f"accuracy {share:.2%} ({self.right:,} of {self.lines:,}; 95 % interval {low:.2%} to "
+            f"{high:.2%})"
+        )
