@@ -245,6 +245,7 @@ def test_a_run_does_not_go_on_from_what_nobody_wrote(name, content, run):
 OPENING = {
     "translate": ["translate", "run="],
     "evaluate": ["evaluate", "run="],
+    "score": ["score", "run="],
     "align": ["align", "run="],
     "resume": ["train", "resume="],
     "from": ["train", "from="],

@@ -29,6 +29,7 @@ def test_what_a_training_leaves_is_its_own(trained):
         ["translate", "output=link/result.json"],
         ["translate", "output={run}/heatmaps/new.txt"],
         ["translate", "output={run}/ends"],
+        ["translate", "weights={run}/weights.arrow", "links={run}/metrics.jsonl"],
         ["translate", "heatmap={run}"],
         ["translate", "heatmap={run}/heatmaps"],
         ["compare", "{run}", "output={run}"],
@@ -73,6 +74,8 @@ def test_the_text_that_is_read_is_not_written_over(trained, numbers, tmp_path, m
     for words in (
         ["translate", run, "input=source.txt", "output=./source.txt"],
         ["align", run, "source=source.txt", "target=target.txt", "output=."],
+        ["translate", run, "input=source.txt", "links=source.txt"],
+        ["score", run, "source=source.txt", "target=target.txt", "output=target.txt"],
         ["evaluate", run, *data, "data.test=[sources.txt,targets.txt]", "output=."],
         ["evaluate", run, *data, "data.test=[source.txt,losses.txt]", "output=."],
     ):

@@ -13,6 +13,7 @@ from nmt.alignment.attention import LinkRule, argmax_links, threshold_links
 from nmt.alignment.choice import Asked
 from nmt.alignment.directions import Direction, FromModels, from_models, from_statistics
 from nmt.alignment.load import load, load_dev, load_source, translated
+from nmt.commands.beside import weights_place
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import (
     check_languages,
@@ -29,12 +30,15 @@ from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
+from nmt.evaluation.weights import given as given_texts
+from nmt.evaluation.weights import weights_of
 from nmt.links.bitext import Bitext
 from nmt.links.links import written
 from nmt.links.result import LINKS, SCORED, Found, row, scores
 from nmt.links.statistical import require_eflomal
 from nmt.report.gold import draw_alignments
 from nmt.report.next_steps import nmt_command, show_next
+from nmt.report.weights import writing
 from nmt.run import Translator, open_run
 from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, read_config
@@ -64,9 +68,15 @@ def run(cfg: DictConfig) -> float | None:
         require_eflomal()
     check_reverse(asked, folder, trained)
     given = given_output(asked)
+    weights = weights_place(asked.weights, files_of(asked))
     material = read_material(cfg, asked, folder, trained)
     text = material.text
     models = align(asked, folder, material)
+    if weights:
+        sides = text.source.lines, text.target.lines
+        forced = given_texts(material.translator, *sides, max_pieces=None)
+        with writing(weights) as write:
+            write(weights_of(material.translator, forced))
     console().print("\n".join(models.readings), markup=False)
     found = models.found
     if asked.statistical:
@@ -205,7 +215,7 @@ def files_of(asked: Align) -> list[str | None]:
 def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) -> dict[str, Any]:
     """Return what was asked for, for result.json; runs are named as they lie from there."""
     asked: Any = OmegaConf.to_container(cfg)
-    for key in ("run", "data", "device", "precision", "output", "cache", "heatmaps"):
+    for key in ("run", "data", "device", "precision", "output", "cache", "heatmaps", "weights"):
         del asked[key]
     data = OmegaConf.to_container(material.data)
     sentences = {"sentences": len(material.text.source.lines)}

@@ -10,6 +10,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.commands.beside import require_attention, weights_place
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.commands.paths import for_shell
@@ -59,9 +60,11 @@ def run(cfg: DictConfig) -> float:
     )
     written = (RESULT, HYPOTHESES, SOURCES, REFERENCES, LOSSES)
     require_unread(output, written, corpus.paths())
+    weights = weights_place(cfg.weights, corpus.paths())
     translator = open_run(folder, cfg.device, cfg.precision)
+    require_attention(translator, cfg.run, weights=cfg.weights)
     output.mkdir(parents=True, exist_ok=True)
-    result = evaluate(translator, lines, decode, output)
+    result = evaluate(translator, lines, decode, output, weights)
     settings = {
         "run": os.path.relpath(folder, output),  # both may move, together
         "weights": translator.weights,

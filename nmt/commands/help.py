@@ -117,6 +117,13 @@ Keys:
                               decode.n_best=3
   heatmap=FOLDER              draw each line's attention there
   heatmap_words=true          with pieces merged to words
+  weights=FILE.arrow          all attention weights, pieces and scores, a row per
+                              line, for pandas, polars or nmt.load_attention;
+                              FILE.npz for a single line
+  links=FILE                  word links of each translation, i-j in Pharaoh format
+                              (words count from 0), from the attention that aligns
+                              best: taught by guide=, or found by nmt align
+  layer=2 head=3 shift=true   or from this one; see nmt align --help
   decode.beam=1               how to search, else as in the training; also
                               decode.length_penalty=, decode.max_ratio=, ...
   device=cpu precision=fp32   where and how it is computed; else auto
@@ -124,7 +131,8 @@ Keys:
 Examples:
   nmt translate run=last
   echo "Am Anfang war das Wort." | nmt translate run=last heatmap=pictures
-  nmt translate run=RUN input=news.de output=news.en decode.beam=5"""
+  nmt translate run=RUN input=news.de output=news.en decode.beam=5
+  nmt translate run=RUN input=news.de output=news.en links=news.align weights=news.arrow"""
 
 EVALUATE = """\
 nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
@@ -144,6 +152,8 @@ Keys:
   output=FOLDER               where to write
   heatmaps=4                  sentences whose attention is drawn
   heatmap_words=true          with pieces merged to words
+  weights=FILE.arrow          all attention weights over the translations, a row
+                              per line; see nmt translate --help
   decode.beam=5               how to search, else as in the training
   device=cpu precision=fp32   where and how it is computed; else auto
 
@@ -219,6 +229,8 @@ Keys:
   statistical=true            eflomal on the same text beside it
   hypothesis=true             align the model's own translations (decode.beam=5)
   heatmaps=4                  first sentences, drawn with gold links as boxes
+  weights=FILE.arrow          all attention weights over the references, a row per
+                              line; see nmt translate --help
   output=FOLDER               where to write
   device=cpu precision=fp32   where and how it is computed; else auto
 

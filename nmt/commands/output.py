@@ -1,10 +1,14 @@
 """Where a command writes: over nothing of a run, over no text it reads, over no other results."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from nmt.errors import UserError
+from nmt.runs.files import replacing
 from nmt.runs.folder import CONFIG, RESULT
 from nmt.terminal.console import tell
 
@@ -31,6 +35,22 @@ def require_file(key: str, path: str, read: Iterable[str | None] = ()) -> Path:
         raise UserError(f"{key}={path} is read, and would be lost: name another file")
     special = place.exists() and not place.is_file()  # a device or a pipe: /dev/stdout, /dev/null
     return place.resolve() if place.is_symlink() and not special else place
+
+
+@contextmanager
+def text_file(key: str, place: Path | None) -> Iterator[TextIO]:
+    """Open the file that a key names, which appears when it is whole; None: standard output."""
+    if place is None:
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+        yield sys.stdout
+        return
+    with replacing(place) as partial:
+        try:
+            file = partial.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise UserError(f"{key}={place} cannot be written: {error.strerror}") from error
+        with file:
+            yield file
 
 
 def require_folder(key: str, path: str | Path) -> Path:

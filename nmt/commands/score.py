@@ -11,9 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
-from nmt.commands.output import require_file
+from nmt.commands.output import require_file, text_file
 from nmt.commands.paths import for_shell
-from nmt.commands.translate import output
 from nmt.config import schema
 from nmt.config.check import check
 from nmt.config.yamls import config_folder
@@ -46,7 +45,7 @@ def run(cfg: DictConfig) -> None:
     read = (asked.source, asked.target, asked.candidates, asked.contrast)
     place = require_file("output", asked.output, read) if asked.output else None
     groups, report = what_is_scored(asked, run_decode(trained).length_penalty)
-    with output(place) as file:
+    with text_file("output", place) as file:
         translator = open_run(folder, asked.device, asked.precision)
         with console().status("") as status:
             for group, scores in score_groups(translator, groups, asked.max_pieces):

@@ -2,29 +2,28 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 import hydra
 from omegaconf import DictConfig
 
+from nmt.commands.beside import Translated, beside, check_beside
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
-from nmt.commands.output import require_file, require_folder
+from nmt.commands.output import require_file, text_file
 from nmt.config.check import check
 from nmt.config.schema import changed, register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.translate import Decode, Translation
 from nmt.errors import UserError
-from nmt.models.attention_maps import attends
-from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.run import Translator, open_run
-from nmt.runs.files import replacing
 from nmt.runs.folder import read_config
 from nmt.terminal.console import console, tell
+
+CHUNK = 1024  # lines that are read, translated and written at a time
 
 
 def main() -> None:
@@ -39,29 +38,26 @@ def run(cfg: DictConfig) -> None:
     """Translate standard input or a file to standard output or a file."""
     folder = given_run(cfg)
     check(cfg)
-    decode = changed(run_decode(read_config(folder)), cfg.decode)
+    trained = read_config(folder)
+    decode = changed(run_decode(trained), cfg.decode)
     decode = replace(decode, n_best=num_best(cfg))
     place = require_file("output", cfg.output, read=[cfg.input]) if cfg.output else None
-    if cfg.heatmap:
-        require_folder("heatmap", cfg.heatmap)
+    places = check_beside(cfg, read=[cfg.input, cfg.output])
     interactive = cfg.input is None and sys.stdin.isatty()
     lines = Repaired(input_lines(cfg.input))
-    with output(place) as file:
+    with text_file("output", place) as file:
         translator = open_run(folder, cfg.device, cfg.precision)
-        if cfg.heatmap and not attends(translator.model):
-            raise UserError(f"heatmap={cfg.heatmap}: {folder} has attention=none, nothing to draw")
-        if cfg.heatmap:
-            Path(cfg.heatmap).mkdir(parents=True, exist_ok=True)
-        if interactive:
-            languages = f"{translator.source_language} → {translator.target_language}"
-            console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
-        pairs = with_translations(translator, decode, lines, chunk=1 if interactive else 1024)
-        for number, (line, translations) in enumerate(pairs, start=1):
-            file.write(written(number, translations, decode.n_best))
+        with beside(cfg, places, translator, trained, decode) as write_beside:
             if interactive:
-                file.flush()
-            if cfg.heatmap:
-                draw(cfg, translator, decode, Drawn(number, line), translations[0])
+                languages = f"{translator.source_language} → {translator.target_language}"
+                console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
+            chunk = 1 if interactive else CHUNK
+            for block in in_blocks(with_translations(translator, decode, lines, chunk), chunk):
+                for number, _, translations in block:
+                    file.write(written(number, translations, decode.n_best))
+                if interactive:
+                    file.flush()
+                write_beside(block)
     if lines.num_broken:
         tell(repaired(lines))
 
@@ -95,6 +91,15 @@ def with_translations(
         yield held.pop(0), translations
 
 
+def in_blocks(
+    pairs: Iterable[tuple[str, list[Translation]]], most: int
+) -> Iterator[list[Translated]]:
+    """Yield lines with their numbers, some of them at a time."""
+    numbered = (Translated(number, *pair) for number, pair in enumerate(pairs, start=1))
+    while block := list(islice(numbered, most)):
+        yield block
+
+
 def input_lines(path: str | None) -> Iterable[bytes]:
     """Return the lines of a file, read as they are asked for; None: of standard input."""
     if path is None:
@@ -112,22 +117,6 @@ def repaired(lines: Repaired) -> str:
     )
 
 
-@contextmanager
-def output(path: Path | None) -> Iterator[TextIO]:
-    """Open the file to write, which appears when it is whole; None: standard output."""
-    if path is None:
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-        yield sys.stdout
-        return
-    with replacing(path) as partial:
-        try:
-            file = partial.open("w", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise UserError(f"output={path} cannot be written: {error.strerror}") from error
-        with file:
-            yield file
-
-
 def written(number: int, translations: list[Translation], n_best: int) -> str:
     """Return the best translation on a line, or, where more are asked for, each with its score."""
     if n_best == 1:
@@ -136,11 +125,3 @@ def written(number: int, translations: list[Translation], n_best: int) -> str:
         f"{number}\t{rank}\t{translation.score:.4f}\t{translation.text}\n"
         for rank, translation in enumerate(translations, start=1)
     )
-
-
-def draw(
-    cfg: DictConfig, translator: Translator, decode: Decode, line: Drawn, best: Translation
-) -> None:
-    """Draw the attention of one sentence into the folder ``heatmap``."""
-    gallery = Gallery(translator, decode, [line], Path(cfg.heatmap), cfg.heatmap_words)
-    gallery.draw(line, best.ids, [line.source, best.text], Occasion())

@@ -157,6 +157,7 @@ class Evaluate(Use):
     output: str | None = None  # folder; null: evaluation/<corpus>-<split>… in the run folder
     heatmaps: int = 4  # sentences whose attention is drawn
     heatmap_words: bool = False
+    weights: str | None = None  # a file, .arrow or .npz: all attention weights
     cache: str | None = None
 
 
@@ -169,6 +170,11 @@ class Translate(Use):
     n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
     heatmap_words: bool = False
+    weights: str | None = None  # a file, .arrow or .npz: all attention weights
+    links: str | None = None  # a file: word links of each translation, Pharaoh format
+    layer: Any = None  # of the links, a number from 1; null for all three: what aligns best
+    head: Any = None
+    shift: Any = None
 
 
 @dataclass
@@ -229,6 +235,7 @@ class Align(BitextFiles, Use):
     symmetrize: str = "grow-diag-final-and"  # of two directions, in alignments.txt
     statistical: bool = False  # a statistical aligner beside it
     heatmaps: int = 4  # first sentences, drawn
+    weights: str | None = None  # a file, .arrow or .npz: all attention weights
     output: str | None = None  # folder; null: alignment/<corpus>-<split>… in the run folder
     cache: str | None = None
 

@@ -13,8 +13,10 @@ from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.evaluation.likelihood import likelihood, sentence_losses
+from nmt.evaluation.weights import found, weights_of
 from nmt.metrics.bleu import Scores, score
 from nmt.metrics.doubts import warn_of_doubts
+from nmt.report.weights import writing
 from nmt.run import Translator
 from nmt.runs.files import lines_of, write
 from nmt.runs.versions import commit, versions
@@ -25,23 +27,38 @@ LOSSES = "losses.txt"
 PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
 
 
-def evaluate(translator: Translator, lines: Lines, decode: Decode, folder: Path) -> dict[str, Any]:
+def evaluate(
+    translator: Translator,
+    lines: Lines,
+    decode: Decode,
+    folder: Path,
+    weights: Path | None = None,
+) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
 
     ``loss`` is in nats per target piece and without label smoothing, see :func:`sentence_losses`.
     Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt``, ``references.txt`` and
-    ``losses.txt``: line n of each is of sentence n.
+    ``losses.txt``: line n of each is of sentence n. Into the file ``weights`` go all attention
+    weights over the sources and their translations.
     """
     started = time.monotonic()
-    found = translator(lines.source, decode)
+    best = [translations[0] for translations in translator(lines.source, decode)]
     seconds = time.monotonic() - started
-    hypotheses = [translations[0].text for translations in found]
+    hypotheses = [translation.text for translation in best]
     write_lines(folder / HYPOTHESES, hypotheses)
     write_lines(folder / SOURCES, lines.source)
     write_lines(folder / REFERENCES, lines.target)
     warn_of_doubts(hypotheses, lines.target, translator.target_language)
     losses = sentence_losses(translator, lines, decode.batch_tokens)
     write_losses(folder / LOSSES, losses)
+    if weights:
+        rows = zip(lines.source, best, strict=True)
+        forced = (
+            found(translator, number, *row, decode.max_source)
+            for number, row in enumerate(rows, start=1)
+        )
+        with writing(weights) as write:
+            write(weights_of(translator, forced))
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     return {
         **scores,

@@ -113,9 +113,11 @@ def score_ids(
 
 
 def encoded(
-    tokenizer: Tokenizer, texts: Sequence[str], side: str, lines: Sequence[int], most: int
+    tokenizer: Tokenizer, texts: Sequence[str], side: str, lines: Sequence[int], most: int | None
 ) -> list[list[int]]:
     """Cut texts into ids. UserError, with the number of its line, for one of too many pieces."""
+    if most is None:
+        return tokenizer.encode(texts)
     most_characters = most * PIECE_CHARACTERS
     found = tokenizer.encode([text[: most_characters + 1] for text in texts])
     for number, text, ids in zip(lines, texts, found, strict=True):

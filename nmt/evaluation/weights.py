@@ -34,9 +34,12 @@ def given(
     sources: Sequence[str],
     targets: Sequence[str],
     first: int = 1,
-    max_pieces: int = MAX_PIECES,
+    max_pieces: int | None = MAX_PIECES,
 ) -> list[Forced]:
-    """Return sentences with given targets. UserError for more than ``max_pieces`` on a side."""
+    """Return sentences with given targets.
+
+    UserError for more than ``max_pieces`` on a side; None: any number is taken.
+    """
     lines = range(first, first + len(sources))
     ids = (
         encoded(translator.source_tokenizer, sources, "source", lines, max_pieces),
