@@ -16,7 +16,7 @@ from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import RecordSteps
 from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
-from nmt.hardware.runtime import autocast, pick_device, pick_precision, prepare_process
+from nmt.hardware.runtime import autocast, kernels, pick_device, pick_precision
 from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
@@ -106,7 +106,11 @@ class Translator:
         training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode(), autocast(self.device, self.precision):
+            with (
+                kernels(self.device),
+                torch.inference_mode(),
+                autocast(self.device, self.precision),
+            ):
                 yield
         finally:
             self.model.train(training)
@@ -143,7 +147,6 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
     """Load a run's final model, or its best checkpoint while training has not ended."""
     cfg = read_config(run)
     device = pick_device(device_name)
-    prepare_process(device)
     path = run / MODEL
     if not path.is_file() or trained_on(run):
         path = best_checkpoint(run, cfg.train.watch).weights

@@ -17,7 +17,7 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.graphs import StepRecorder
 from nmt.decoding.graphs import cuda_graphs as step_graphs
 from nmt.decoding.translate import Decode, search
-from nmt.hardware.runtime import autocast, prepare_process
+from nmt.hardware.runtime import autocast, kernels
 from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm_cell
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.compiled import compile_layers, compiled_loss
@@ -48,8 +48,9 @@ LOSSES = {
 
 
 @pytest.fixture(autouse=True)
-def ready() -> None:
-    prepare_process(GPU)
+def ready() -> Iterator[None]:
+    with kernels(GPU):
+        yield
 
 
 def batches(num: int) -> Iterator[Batch]:

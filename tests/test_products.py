@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from nmt.batches.batch import Batch
 from nmt.hardware import products
-from nmt.hardware.products import Linear, allow_onednn, by_onednn, exact, leaves_mkl_slow
-from nmt.hardware.runtime import prepare_process
+from nmt.hardware.products import Linear, by_onednn, exact, leaves_mkl_slow, onednn_allowed
+from nmt.hardware.runtime import kernels
 from nmt.training.consistency import RDrop
 from nmt.training.loss import batch_loss
 
@@ -47,17 +47,20 @@ def test_onednn_is_not_asked_where_it_need_not_or_must_not_be(slow, rounds, monk
     before = torch.backends.mkldnn.matmul.fp32_precision
     monkeypatch.setattr(products, "leaves_mkl_slow", lambda: slow)
     monkeypatch.setattr(products, "exact", lambda: not rounds)
-    allow_onednn()
-    assert not by_onednn()
+    products.exact_by_onednn.cache_clear()
+    with onednn_allowed():
+        assert not by_onednn()
+    products.exact_by_onednn.cache_clear()
     assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 @pytest.mark.skipif(not leaves_mkl_slow(), reason="MKL is as fast on this processor")
 def test_a_process_is_prepared_for_float32_on_a_cpu():
-    prepare_process(torch.device("cuda"))
+    with kernels(torch.device("cuda")):
+        assert not by_onednn()
+    with kernels(torch.device("cpu")):
+        assert by_onednn()
     assert not by_onednn()
-    prepare_process(torch.device("cpu"))
-    assert by_onednn()
 
 
 @pytest.mark.skipif(not leaves_mkl_slow(), reason="MKL is as fast on this processor")
@@ -71,9 +74,9 @@ def test_losses_and_gradients_are_those_of_mkl(build):
         return [loss, *torch.autograd.grad(loss, list(model.parameters()))]
 
     by_mkl = computed()
-    allow_onednn()
-    assert by_onednn()
-    torch.testing.assert_close(computed(), by_mkl, rtol=1e-4, atol=1e-6)
+    with onednn_allowed():
+        assert by_onednn()
+        torch.testing.assert_close(computed(), by_mkl, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture

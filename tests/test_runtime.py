@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -12,10 +13,10 @@ from nmt.hardware import runtime
 from nmt.hardware.runtime import (
     autocast,
     forget_peak_memory,
+    kernels,
     peak_memory,
     pick_device,
     pick_precision,
-    prepare_process,
     seed_everything,
 )
 
@@ -99,22 +100,24 @@ def test_kernels_whose_result_varies_can_be_refused(monkeypatch):
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def test_a_gpu_is_made_ready(monkeypatch):
+def test_a_gpu_has_other_kernels_as_long_as_a_model_computes(monkeypatch):
     chosen: list[torch.device] = []
-    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    kernels = torch.backends.cuda
-    before = kernels.cudnn_sdp_enabled(), kernels.flash_sdp_enabled()
-    try:
-        prepare_process(torch.device("cuda"))
-        assert not kernels.cudnn_sdp_enabled()
-        assert not kernels.flash_sdp_enabled()
-        assert kernels.mem_efficient_sdp_enabled()
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(chosen.append(device)))
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+
+    def state() -> list[bool]:
+        flags = cuda.cudnn_sdp_enabled(), cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled()
+        return [*flags, cuda.matmul.allow_tf32, cudnn.allow_tf32]
+
+    before = state()
+    assert before == [True, True, True, False, True], "torch's defaults"
+    with kernels(torch.device("cuda")):
+        assert state() == [False, False, True, False, False]
         assert not chosen
-        prepare_process(torch.device("cuda:1"))
-        assert chosen == [torch.device("cuda:1")]
-    finally:
-        kernels.enable_cudnn_sdp(before[0])
-        kernels.enable_flash_sdp(before[1])
+        with kernels(torch.device("cuda:1")):
+            assert chosen == [torch.device("cuda:1")]
+        assert state() == [False, False, True, False, False]
+    assert state() == before
 
 
 def test_float32_on_a_gpu_is_float32_in_training_and_in_translation():
@@ -124,12 +127,12 @@ def test_float32_on_a_gpu_is_float32_in_training_and_in_translation():
     try:
         for backend in backends:
             backend.allow_tf32 = True
-        prepare_process(gpu)  # all that a translation calls
-        seed_everything(1, gpu, deterministic=False)  # and a training
-        assert [backend.allow_tf32 for backend in backends] == [False, False]
-        assert torch.backends.cuda.matmul.fp32_precision == "ieee"
-        assert torch.backends.cudnn.rnn.fp32_precision != "tf32"
-        assert torch.get_float32_matmul_precision() == "highest", "what torch.compile asks"
+        with kernels(gpu):  # all that a translation calls
+            seed_everything(1, gpu, deterministic=False)  # and a training
+            assert [backend.allow_tf32 for backend in backends] == [False, False]
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+            assert torch.backends.cudnn.rnn.fp32_precision != "tf32"
+            assert torch.get_float32_matmul_precision() == "highest", "what torch.compile asks"
     finally:
         for backend, was in zip(backends, (False, True), strict=True):  # torch's defaults
             backend.allow_tf32 = was
@@ -137,7 +140,7 @@ def test_float32_on_a_gpu_is_float32_in_training_and_in_translation():
 
 SHAPES = """
 import ctypes, torch
-from nmt.hardware.runtime import bound_kernels
+from nmt.hardware.process import set_environment
 
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]
@@ -166,7 +169,7 @@ def test_memory_does_not_grow_with_the_number_of_shapes():
     unbound = memory_for_300_more_shapes("")
     if unbound < 2**24:
         pytest.skip("this processor's kernels keep no memory")
-    assert memory_for_300_more_shapes("bound_kernels()") < unbound / 10
+    assert memory_for_300_more_shapes("set_environment()") < unbound / 10
 
 
 @pytest.mark.skipif(

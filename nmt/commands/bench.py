@@ -19,7 +19,7 @@ from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.experiment.build import Parts, build, num_parameters
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
-from nmt.hardware.runtime import prepare_process, seed_everything
+from nmt.hardware.runtime import kernels, seed_everything
 from nmt.runs.files import write_json
 from nmt.runs.folder import stored
 from nmt.terminal.console import WIDTH, PlainConsole
@@ -72,13 +72,13 @@ def measure(parts: Parts) -> Speed:
     """Measure what ``bench`` asks for."""
     cfg, device, precision = parts.config, parts.device, parts.precision
     bench: Bench = OmegaConf.to_object(cfg.bench)  # type: ignore[assignment]
-    prepare_process(device)
     seed_everything(cfg.seed, device, cfg.deterministic)
     corpus = random_corpus(
         bench.vocabulary, bench.length, parts.train.max_tokens, bench.sentences, cfg.seed
     )
     translator = parts.translator(corpus, Ranks())
-    machine = Machine.of(device, precision, gemm_rate(device, precision))
-    training = measure_training(parts, bench, corpus, translator) if bench.updates else None
-    decoding = measure_decoding(parts, bench, corpus, translator) if bench.sentences else None
+    with kernels(device):
+        machine = Machine.of(device, precision, gemm_rate(device, precision))
+        training = measure_training(parts, bench, corpus, translator) if bench.updates else None
+        decoding = measure_decoding(parts, bench, corpus, translator) if bench.sentences else None
     return Speed(machine, num_parameters(translator.model), training, decoding)

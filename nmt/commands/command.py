@@ -14,6 +14,7 @@ from nmt.commands.hydra_changes import accept_lazy_help, compose_once
 from nmt.commands.paths import for_hydra
 from nmt.config.own import name_modules
 from nmt.config.suggestion import did_you_mean, similar
+from nmt.hardware.process import prepare_process
 from nmt.runs.versions import version_of
 from nmt.terminal.console import clean_warnings, tell
 
@@ -22,6 +23,7 @@ from nmt.terminal.console import clean_warnings, tell
 def main() -> None:
     """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
     open_closed_streams()
+    prepare_process()
     accept_lazy_help()
     compose_once()
     write_what_can_be_encoded()

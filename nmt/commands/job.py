@@ -18,6 +18,7 @@ from nmt.config.study import Study
 from nmt.errors import UserError
 from nmt.experiment.experiment import train
 from nmt.experiment.opening import written_config
+from nmt.hardware.process import prepare_process
 from nmt.runs.checkpoint import FOLDER as CHECKPOINTS
 from nmt.runs.folder import FAILURE, RESULT, trained_on
 from nmt.study.jobs import Job
@@ -43,6 +44,7 @@ def study_name() -> str:
 @reporting_mistakes
 def run_job(cfg: DictConfig) -> None:
     """Train one run and add it to the ledger, in a process that Hydra's launcher chose."""
+    prepare_process()  # where a launcher has made a process of its own
     os.setpriority(os.PRIO_PROCESS, 0, max(cfg.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     torch.set_num_threads(cfg.threads)
     study, ledger, pins = study_of(cfg)

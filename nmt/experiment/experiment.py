@@ -20,7 +20,7 @@ from nmt.experiment.inherited import (
 from nmt.experiment.opening import opened, write_config
 from nmt.experiment.outcome import conclude
 from nmt.experiment.process import process
-from nmt.hardware.runtime import forget_peak_memory, prepare_process, seed_everything
+from nmt.hardware.runtime import forget_peak_memory, kernels, seed_everything
 from nmt.metrics.watch import worst
 from nmt.report.gallery import Gallery, spread
 from nmt.report.logger import Logger
@@ -54,7 +54,6 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         parts = build(cfg, ranks)
         if new:
             refuse_new(cfg)
-        prepare_process(parts.device)
         forget_peak_memory(parts.device)
         with ranks.in_turn():
             say = partial(show.print, markup=False)
@@ -69,6 +68,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
             say(line)
         model = ranks.shard(translator.model)
         with (
+            kernels(parts.device),
             Progress(show) as progress,
             opened(cfg, run, before, prepared, progress, ranks) as (log, found),
         ):

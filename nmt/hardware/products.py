@@ -9,6 +9,9 @@ used last. Batches of sentences hardly ever have as many places as one before, s
 kernels in every update; rounded up they have.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -97,19 +100,34 @@ class _Rounded(torch.autograd.Function):
         return grad_x, grad_w, grad_b
 
 
-def allow_onednn() -> None:
-    """Let oneDNN multiply float32 matrices where that is faster and as exact.
+@contextmanager
+def onednn_allowed() -> Iterator[None]:
+    """Let oneDNN multiply float32 matrices inside the block where that is faster and as exact.
 
     What torch calls that permission is fp32_precision = "bf16": the product may be rounded on its
     way. oneDNN rounds where the processor has AMX, so it is given there to none; and elsewhere only
     after it was seen not to round.
     """
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    if by_onednn() or not torch.backends.mkldnn.is_available() or not leaves_mkl_slow():
-        return
+    before = matmul.fp32_precision
+    try:
+        if torch.backends.mkldnn.is_available() and leaves_mkl_slow():
+            matmul.fp32_precision = "bf16" if exact_by_onednn() else before
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
+@cache
+def exact_by_onednn() -> bool:
+    """Whether oneDNN's products are float32's on this processor."""
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     matmul.fp32_precision = "bf16"
-    if not exact():
+    try:
+        with torch.autocast("cpu", enabled=False):
+            return exact()
+    finally:
         matmul.fp32_precision = before
 
 

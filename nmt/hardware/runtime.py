@@ -5,14 +5,16 @@ import gc
 import os
 import resource
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nmt.errors import UserError
 from nmt.hardware.processor import cpu_flags
-from nmt.hardware.products import allow_onednn
+from nmt.hardware.products import onednn_allowed
 
 
 def pick_device(name: str) -> torch.device:
@@ -36,7 +38,7 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
     ``auto`` is bf16 where the hardware computes it, a CPU with AVX512-BF16 or AMX included.
     Weights, optimizer, sums, softmax and loss are float32 in either case. A GPU rounds none of it
-    to TF32, neither in training nor in translation, see :func:`prepare_process`.
+    to TF32, neither in training nor in translation, see :func:`kernels`.
     """
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if name == "bf16" and device.type == "cpu" and not computes_bf16(device):
@@ -66,53 +68,36 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
 
 
-def prepare_process(device: torch.device) -> None:
-    """Set up memory and kernels for a model on this device; to be called before the first product.
+@contextmanager
+def kernels(device: torch.device) -> Iterator[None]:
+    """Choose the kernels that compute on this device inside the block.
 
-    None of it changes what is computed, but for the order of sums.
+    The choice changes only the order of sums. It holds for the whole process, so afterwards
+    everything is as it was before.
     """
-    keep_heap()
-    bound_kernels()
-    if device.type == "cpu":
-        allow_onednn()
-    if device.type == "cuda":
-        if device.index is not None:  # graphs are recorded on the current one
-            torch.cuda.set_device(device)
-        # Of the attention kernels, cuDNN plans its own for each shape of a batch: 20 ms, and 18 in
-        # an update. Flash attention is for long sequences: of 30 pieces its gradient takes three
-        # times as long as that of the kernel that is left.
-        torch.backends.cuda.enable_cudnn_sdp(False)
-        torch.backends.cuda.enable_flash_sdp(False)
-        # TF32 has the 10 bits of fp16, and torch rounds to it in cuDNN's LSTM and GRU by default.
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-
-
-def keep_heap() -> None:
-    """Keep freed memory in the process: training asks for the same large tensors at each step.
-
-    By default glibc gives blocks of more than 32 MB back at once, and the kernel clears each page
-    again when it is asked for anew. Measured effect: docs/performance.md.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-        mallopt(mmap_threshold, 2**30)
-        mallopt(trim_threshold, 2**31 - 1)
-
-
-def bound_kernels() -> None:
-    """Let oneDNN keep 256 kernels and torch 128, not 1,024 each.
-
-    A kernel is made for each shape of its operands and kept, with a workspace of megabytes, until
-    that shape comes again; but of sentences, batches of a shape are rare. A few updates of a model
-    need fewer than these, see :func:`nmt.hardware.products.rounded`. Measured effect:
-    docs/results.md.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
-    os.environ.setdefault("LRU_CACHE_CAPACITY", "128")
+    with ExitStack() as until:
+        if device.type == "cpu":
+            until.enter_context(onednn_allowed())
+        if device.type == "cuda":
+            cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+            if device.index is not None:  # graphs are recorded on the current one
+                until.enter_context(torch.cuda.device(device))
+            # Of the attention kernels, cuDNN plans its own for each shape of a batch: 20 ms, and 18
+            # in an update. Flash attention is for long sequences: of 30 pieces its gradient takes
+            # three times as long as that of the kernel that is left.
+            for enabled, enable in (
+                (cuda.cudnn_sdp_enabled, cuda.enable_cudnn_sdp),
+                (cuda.flash_sdp_enabled, cuda.enable_flash_sdp),
+            ):
+                until.callback(enable, enabled())
+                enable(False)
+            # TF32 has the 10 bits of fp16, and torch rounds to it in cuDNN's LSTM and GRU by
+            # default.
+            backends: tuple[Any, Any] = cuda.matmul, cudnn
+            for backend in backends:
+                until.callback(setattr, backend, "allow_tf32", backend.allow_tf32)
+                backend.allow_tf32 = False
+        yield
 
 
 def seed_everything(seed: int, device: torch.device, deterministic: bool) -> None:

@@ -21,7 +21,8 @@ from nmt.config.yamls import config_folder
 from nmt.data.tokenizer import PAD
 from nmt.decoding.translate import Decode, search
 from nmt.experiment.build import Parts, build
-from nmt.hardware.runtime import prepare_process
+from nmt.hardware.process import prepare_process
+from nmt.hardware.runtime import kernels
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.training.ranks import Ranks
@@ -36,6 +37,7 @@ def trainer(setup: Setup[Shape]) -> Update:
     folder = Path(setup.until.enter_context(TemporaryDirectory()))
     logger = setup.until.enter_context(Logger(folder))
     parts = build(cfg, Ranks())
+    setup.until.enter_context(kernels(parts.device))
     trained = build_trainer(parts, corpus(), translator(parts), logger, folder)
 
     def update(batch: Batch) -> object:
@@ -76,7 +78,7 @@ def training_words(precision: str) -> list[str]:
 
 def translator(parts: Parts) -> Translator:
     """Build a model as `nmt train` does."""
-    prepare_process(parts.device)
+    prepare_process()
     return parts.translator(corpus(), Ranks())
 
 
