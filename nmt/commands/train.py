@@ -22,6 +22,7 @@ from nmt.experiment.ends import ended
 from nmt.experiment.experiment import train
 from nmt.experiment.inherited import VOCABULARY
 from nmt.experiment.opening import written_config
+from nmt.hardware.process import prepare_process
 from nmt.run import check_checkpoints
 from nmt.runs.files import as_typed
 from nmt.runs.folder import CONFIG, read_config
@@ -36,23 +37,36 @@ FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, th
 def main() -> None:
     """Run `nmt train`: a new run, or with ``resume=`` and ``from=`` what another one has left."""
     words = sys.argv[1:]
+    if not train_again(words):
+        words = choices(words)
+        sys.argv[1:] = [*words, fixed_keys(words)]
+        register_schema()
+        new_run()
+        conclude()
+
+
+def train_again(words: list[str]) -> Path | None:
+    """Train what ``resume=`` or ``from=`` names; return the run folder. None: neither is there."""
     resumed, repeats = given(words, "resume="), given(words, "from=")
     others = [word for word in words if not word.startswith(("resume=", "from="))]
     if resumed and repeats:
         raise UserError("resume= goes on with a run and from= begins one: leave one of them out")
     if resumed:
-        go_on(Path(resumed[-1]), others)
-    elif repeats:
+        run = Path(resumed[-1])
+        go_on(run, others)
+        return run
+    if repeats:
         refuse_beside_run(others)
         cfg, run = repeated(Path(repeats[-1]), others)
         train(cfg, run, None, resuming_new(run))
-    else:
-        refuse_beside_run(words)
-        words = [as_choice(word) for word in words]
-        sys.argv[1:] = [*words, fixed_keys(words)]
-        register_schema()
-        new_run()
-        conclude()
+        return run
+    return None
+
+
+def choices(words: list[str]) -> list[str]:
+    """Return the words of a new run as Hydra reads them. UserError for those that contradict."""
+    refuse_beside_run(words)
+    return [as_choice(word) for word in words]
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
@@ -80,6 +94,7 @@ def refuse_beside_run(words: list[str]) -> None:
 
 def run_of_sweep(cfg: DictConfig, run: Path) -> float:
     """Train one run of a sweep, in a folder that may hold it already."""
+    prepare_process()  # where a launcher has made a process of its own
     before = written_config(run)
     if several():
         raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")

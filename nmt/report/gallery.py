@@ -13,7 +13,7 @@ from nmt.data.tokenizer import BOS, EOS, Tokenizer
 from nmt.decoding.translate import Decode, Translation, source_ids
 from nmt.models.attention_maps import AttentionMap
 from nmt.models.seq2seq import Kind
-from nmt.report.heatmap import heatmap, pixels
+from nmt.report.heatmap import heatmap, pixels, with_mean
 from nmt.report.logger import Logger
 from nmt.report.words import merge_words
 from nmt.terminal.table import SAMPLES, markdown, sample_rows
@@ -188,12 +188,3 @@ class Gallery:
         Image.fromarray(image).save(path)
         if self.logger:
             self.logger.image(occasion.step, f"{occasion.tag}/{name}", image)
-
-
-def with_mean(weights: Tensor) -> tuple[Tensor, list[str]]:
-    """Heads (L,H,T,S), and their mean where they are several, with their names: (L,C,T,S)."""
-    heads = weights.size(1)
-    if heads == 1:
-        return weights, [""]
-    names = [f"head {head + 1}" for head in range(heads)]
-    return torch.cat([weights, weights.mean(1, keepdim=True)], 1), [*names, "mean of heads"]

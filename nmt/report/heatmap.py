@@ -6,6 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from rich.text import Text as RichText
 from torch import Tensor
 
 from nmt.data.text import shortened
+from nmt.models.attention_maps import row_names
 from nmt.report.fonts import drawable, families
 from nmt.terminal.table import SHOWN
 
@@ -84,6 +86,36 @@ def heatmap(
         middle = cell * ((len(target) + SPACE) * number + len(target) / 2)
         name.set_position((GAP * across, (2 * GAP + grid_height - middle) * up))
     return figure
+
+
+def weights_figure(
+    weights: np.ndarray,
+    keys: Sequence[str],
+    queries: Sequence[str],
+    heading: str,
+    lines: Sequence[str],
+) -> Figure:
+    """A figure of weights (L,H,T,S): a row per layer, a column per head, then their mean."""
+    shown, columns = with_mean(torch.from_numpy(np.ascontiguousarray(weights)))
+    rows = row_names(len(weights), 1)
+    return heatmap(shown, keys, queries, heading, lines, rows, columns)
+
+
+def panel(axes: Axes, weights: np.ndarray, keys: Sequence[str], queries: Sequence[str]) -> Axes:
+    """Draw weights (T,S) into axes of the caller: keys above, queries on the left."""
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    draw_labels(axes, keys, queries, 9)
+    draw_lines(axes, (1, 1, *weights.shape))
+    return axes
+
+
+def with_mean(weights: Tensor) -> tuple[Tensor, list[str]]:
+    """Heads (L,H,T,S), and their mean where they are several, with their names: (L,C,T,S)."""
+    heads = weights.size(1)
+    if heads == 1:
+        return weights, [""]
+    names = [f"head {head + 1}" for head in range(heads)]
+    return torch.cat([weights, weights.mean(1, keepdim=True)], 1), [*names, "mean of heads"]
 
 
 class Names(NamedTuple):

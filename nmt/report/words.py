@@ -3,10 +3,13 @@
 import re
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.attention.place import Place
 from nmt.data.language import spaceless
+from nmt.report.weights import Weights
 
 MARK = "▁"  # SentencePiece's space
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
@@ -31,6 +34,34 @@ def merge_words(
         member = member / member.sum(0)
         weights = member.T.to(weights) @ weights  # (W,S)
     return weights, source, target
+
+
+def in_words(sentence: Weights) -> Weights:
+    """Merge the pieces of a sentence and its target to words, in all places; see `merge_words`.
+
+    A word's log-probability is the sum of its pieces'.
+    """
+    source, target = sentence.source_pieces, sentence.target_pieces
+    languages = sentence.source_language, sentence.target_language
+    read = ["<s>", *target[:-1]]
+    axes = {
+        Place.CROSS: (source, target, languages),
+        Place.ENCODER: (source, source, (languages[0],) * 2),
+        Place.DECODER: (read, read, (languages[1],) * 2),
+    }
+    weights = {}
+    for place, array in sentence.weights.items():
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        weights[place] = merge_words(tensor, *axes[Place(place)])[0].numpy()
+    log_p = sentence.log_p
+    if not spaceless(languages[0]):
+        source, _ = words(source)
+    if not spaceless(languages[1]):
+        target, member = words(target)
+        log_p = log_p @ member.numpy().astype(log_p.dtype)
+    return sentence._replace(
+        source_pieces=source, target_pieces=target, log_p=log_p, weights=weights
+    )
 
 
 def words(pieces: list[str]) -> tuple[list[str], Tensor]:

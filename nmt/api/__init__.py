@@ -1,0 +1,1 @@
+"""What Python programs use: `import nmt`. See docs/python.md."""

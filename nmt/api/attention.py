@@ -1,0 +1,301 @@
+"""Attention weights of one sentence, as arrays, as a picture and as text."""
+
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from nmt.attention.place import Place
+from nmt.errors import UserError
+from nmt.report.weights import Weights, load_weights, save_npz
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHADES = " ·░▒▓█"  # from 0 to 1
+MIDDLE = len(SHADES) - 2
+LONGEST_LABEL = 14  # characters of a label in the text form
+COLOUR = "31, 119, 180"  # of weight 1 in the HTML form
+CELL = 22  # pixels, HTML form
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Attention:
+    """Where a model looked, in one sentence pair.
+
+    ``weights`` is a numpy array (L,H,T,S) of float32: L layers (each hop counts as a layer), H
+    heads, T queries, S keys. A row over the keys sums to 1 at most. ``queries`` and ``keys`` are
+    the labels of the last two axes.
+
+    There is one array for each ``place``: ``"cross"`` (the target looks at the source),
+    ``"encoder"`` and ``"decoder"`` (self-attention). An object shows one of them; :meth:`of`
+    returns another one. All methods that select or merge return a new object.
+
+    >>> attention = model.attention("kato akvo")
+    >>> layers, heads, num_target, num_source = attention.weights.shape
+    >>> attention.words().mean().links()  # doctest: +SKIP
+    [(0, 0), (1, 1)]
+    """
+
+    sentence: Weights
+    place: str = Place.CROSS.value
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights of this place: (L,H,T,S)."""
+        return self.sentence.weights[self.place]
+
+    @property
+    def places(self) -> list[str]:
+        """The places where the model attends."""
+        return list(self.sentence.weights)
+
+    @property
+    def source(self) -> list[str]:
+        """The pieces of the source; ``</s>`` is the last."""
+        return self.sentence.source_pieces
+
+    @property
+    def target(self) -> list[str]:
+        """The pieces of the target as they are predicted; ``</s>`` is the last."""
+        return self.sentence.target_pieces
+
+    @property
+    def queries(self) -> list[str]:
+        """T labels: what looks. In ``decoder`` the pieces that were read, so ``<s>`` is first."""
+        return {Place.CROSS: self.target, Place.ENCODER: self.source}.get(
+            Place(self.place), self._read
+        )
+
+    @property
+    def keys(self) -> list[str]:
+        """S labels: what is looked at."""
+        return self._read if self.place == Place.DECODER else self.source
+
+    @property
+    def _read(self) -> list[str]:
+        return ["<s>", *self.target[:-1]]
+
+    def of(self, place: str) -> "Attention":
+        """Return the attention of another place. UserError where the model has none there."""
+        if place not in self.places:
+            raise UserError(f"place={place}: this model attends in {', '.join(self.places)}")
+        return replace(self, place=place)
+
+    def __getitem__(self, index: Any) -> "Attention":
+        """Return some layers, or ``[layer, head]``: numbers from 0, negative ones, or slices.
+
+        The array keeps its four axes. UserError for a layer or head that does not exist.
+        """
+        places = index if isinstance(index, tuple) else (index,)
+        if len(places) > 2:
+            raise UserError(f"attention[{index}]: give a layer, or a layer and a head")
+        weights = self.weights
+        for axis, (name, one) in enumerate(zip(("layer", "head"), places, strict=False)):
+            number = weights.shape[axis]
+            if isinstance(one, slice):
+                weights = weights[(slice(None),) * axis + (one,)]
+            elif isinstance(one, int | np.integer) and -number <= one < number:
+                weights = weights.take([one], axis)
+            else:
+                raise UserError(f"{name} {one}: there are {number}, counted from 0")
+        return self._with(weights)
+
+    def mean(self) -> "Attention":
+        """Return the mean over all layers and heads: (1,1,T,S)."""
+        return self._with(self.weights.mean((0, 1), keepdims=True))
+
+    def words(self) -> "Attention":
+        """Merge pieces to words, in all places.
+
+        A key has the sum of what its pieces got, a query the mean of what its pieces gave. A
+        language that is written without spaces, such as Japanese, keeps its pieces.
+        """
+        from nmt.report.words import in_words
+
+        return replace(self, sentence=in_words(self.sentence))
+
+    def links(self, threshold: float | None = None) -> list[tuple[int, int]]:
+        """Return links (source, target) between pieces, numbered from 0, ordered by target.
+
+        Each target piece but ``</s>`` is linked to the source piece with the largest weight, in the
+        mean over layers and heads; with a ``threshold`` to all that have at least this weight.
+        ``</s>`` of the source is never linked. Only for ``place="cross"``.
+        """
+        if self.place != Place.CROSS:
+            raise UserError(f"links are between source and target: .of('cross'), not {self.place}")
+        matrix = self.weights.mean((0, 1))[:-1, :-1]  # (T-1,S-1)
+        if not matrix.size:
+            return []
+        if threshold is not None:
+            return [(int(s), int(t)) for t, s in np.argwhere(matrix >= threshold)]
+        best = matrix.argmax(1)
+        return [(int(s), t) for t, s in enumerate(best) if matrix[t, s] > 0]
+
+    def entropy(self) -> np.ndarray:
+        """Return -Σ w ln w of each query in nats: (L,H,T). 0: one key has all the weight."""
+        weights = np.maximum(self.weights, 0)
+        return -(weights * np.log(np.where(weights > 0, weights, 1))).sum(-1)
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure | Axes":
+        """Draw a heatmap.
+
+        With ``ax``, a matplotlib Axes, the mean over layers and heads is drawn into it, and it is
+        returned. Without, a new Figure is returned that shows every layer and head, and the mean of
+        the heads.
+        """
+        from nmt.report.heatmap import panel, weights_figure
+
+        if ax is not None:
+            return panel(ax, self.weights.mean((0, 1)), self.keys, self.queries)
+        lines = [self.sentence.source, self.sentence.target]
+        heading = "" if self.place == Place.CROSS else f"{self.place} self-attention"
+        return weights_figure(self.weights, self.keys, self.queries, heading, lines)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write all places into an ``.npz`` file, which :func:`nmt.load_attention` reads."""
+        return save_npz(self.sentence, Path(path))
+
+    def __str__(self) -> str:
+        """Show the mean over layers and heads as a grid of shades: queries left, keys above."""
+        return text_grid(self.weights.mean((0, 1)), self.keys, self.queries)
+
+    def __repr__(self) -> str:
+        layers, heads, queries, keys = self.weights.shape
+        return (
+            f"<Attention {self.place}: {layers} layers, {heads} heads, {queries} queries, "
+            f"{keys} keys>"
+        )
+
+    def html(self) -> str:
+        """Return a page of HTML with the mean over layers and heads; each cell has its number."""
+        return page(self.weights.mean((0, 1)), self.keys, self.queries, repr(self)[1:-1])
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame, so that its styles stay inside."""
+        longest = max(map(len, self.keys), default=0)
+        height = CELL * (len(self.queries) + 2) + 9 * min(longest, LONGEST_LABEL) + 40
+        return (
+            f'<iframe srcdoc="{html.escape(self.html())}" '
+            f'style="width:100%;height:{height}px;border:0"></iframe>'
+        )
+
+    def _with(self, weights: np.ndarray) -> "Attention":
+        return replace(self, sentence=self.sentence._replace(weights={self.place: weights}))
+
+
+class Attentions(Sequence[Attention]):
+    """The sentences of an Arrow file, which stay on the disk until they are asked for."""
+
+    def __init__(self, rows: Sequence[Weights]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Attention: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Attention]: ...
+    def __getitem__(self, index: int | slice) -> Attention | list[Attention]:
+        """Read a sentence, from 0 on, or several."""
+        found = self.rows[index]
+        return of_weights(found) if isinstance(found, Weights) else [of_weights(w) for w in found]
+
+
+def load_attention(path: str | os.PathLike[str]) -> Attention | Attentions:
+    """Read what :meth:`Attention.save` or ``nmt translate … weights=FILE.arrow`` wrote.
+
+    An ``.npz`` file has one sentence. An ``.arrow`` file is a sequence of them, of any length, that
+    stays on the disk. UserError for a file of another format.
+
+    >>> path = model.attention("kato akvo").save(folder / "one.npz")
+    >>> nmt.load_attention(path)
+    <Attention cross: 1 layers, 1 heads, ... queries, ... keys>
+    """
+    found = load_weights(Path(path))
+    return of_weights(found) if isinstance(found, Weights) else Attentions(found)
+
+
+def of_weights(sentence: Weights) -> Attention:
+    """Make an Attention of the weights of a sentence. UserError where there are none."""
+    if not sentence.weights:
+        raise UserError("the model has attention=none: there are no weights to look at")
+    place = Place.CROSS.value
+    return Attention(sentence, place if place in sentence.weights else min(sentence.weights))
+
+
+def text_grid(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str]) -> str:
+    """Draw a matrix (T,S) with characters: keys above, written downwards; two columns per key."""
+    labels = [shown(one) for one in queries]
+    width = max(map(columns, labels), default=0)
+    names = [shown(one) for one in keys]
+    height = max(map(len, names), default=0)
+    head = [
+        " " * (width + 1) + "".join(two_columns(name.rjust(height)[row]) for name in names)
+        for row in range(height)
+    ]
+    body = [
+        " " * (width - columns(label)) + label + " " + "".join(2 * shade(w) for w in row)
+        for label, row in zip(labels, matrix, strict=True)
+    ]
+    return "\n".join(line.rstrip() for line in [*head, *body])
+
+
+def shade(weight: float) -> str:
+    """Return the character for a weight; only 0 is blank."""
+    return SHADES[0] if weight <= 0 else SHADES[1 + min(int(weight * (MIDDLE + 1)), MIDDLE)]
+
+
+def shown(label: str) -> str:
+    """Return a label as the text form has it: printable, and not too long."""
+    from nmt.terminal.console import printable
+
+    label = printable(label)
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+
+
+def columns(text: str) -> int:
+    """Count the columns of text in a terminal."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def two_columns(character: str) -> str:
+    """Fill two columns of a terminal."""
+    return character + " " * (2 - columns(character))
+
+
+def page(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str], title: str) -> str:
+    """Return a matrix (T,S) as a page of HTML without scripts; labels are escaped."""
+    above = "".join(f"<th class=key><span>{html.escape(one)}</span></th>" for one in keys)
+    rows = [
+        f"<tr><th>{html.escape(query)}</th>"
+        + "".join(cell(weight, query, key) for key, weight in zip(keys, row, strict=True))
+        + "</tr>"
+        for query, row in zip(queries, matrix, strict=True)
+    ]
+    return (
+        "<!doctype html><meta charset=utf-8><style>"
+        "body{margin:8px;font:13px system-ui,sans-serif;background:#fff;color:#222}"
+        f"td{{width:{CELL}px;height:{CELL}px;min-width:{CELL}px;border:1px solid #eee}}"
+        "table{border-collapse:collapse}th{font-weight:normal;text-align:right;padding:0 6px}"
+        ".key{vertical-align:bottom;text-align:left;padding:4px 0}"
+        ".key span{writing-mode:vertical-rl;transform:rotate(180deg)}"
+        f"caption{{text-align:left;color:#666;padding-bottom:4px}}</style><table><caption>"
+        f"{html.escape(title)}; mean over layers and heads</caption>"
+        f"<tr><th></th>{above}</tr>{''.join(rows)}</table>"
+    )
+
+
+def cell(weight: float, query: str, key: str) -> str:
+    """Return one cell, which shows its number when it is pointed at."""
+    title = html.escape(f"{query} → {key}: {weight:.3f}")
+    opacity = min(max(float(weight), 0.0), 1.0)
+    return f'<td title="{title}" style="background:rgba({COLOUR},{opacity:.3f})"></td>'

@@ -1,0 +1,267 @@
+"""A trained model in Python: translate, score, look at its attention."""
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, overload
+
+from nmt.api.attention import Attention, of_weights
+from nmt.api.undisturbed import undisturbed
+from nmt.commands.evaluate import run_decode
+from nmt.commands.last import is_last, newest
+from nmt.comparison.runs import run_folders
+from nmt.config.own import PARTS, name_modules
+from nmt.config.suggestion import did_you_mean, similar
+from nmt.decoding.translate import Decode
+from nmt.decoding.translate import Translation as Found
+from nmt.errors import UserError
+from nmt.evaluation import weights
+from nmt.evaluation.score import Score, score
+from nmt.run import Translator, open_run
+from nmt.runs.folder import read_config, stored_config
+
+Place = str | os.PathLike[str]
+Texts = list[str] | tuple[str, ...]
+SETTINGS = [one.name for one in fields(Decode)]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A translation of one sentence. ``str(translation)`` is its text.
+
+    ``pieces`` are those that the search found, ``score`` is log P(Y|X) / lp(Y), see Wu et al. 2016,
+    eq. 14; ``alternatives`` are the other translations, the best one first.
+    """
+
+    text: str
+    pieces: list[str]
+    score: float
+    source: str
+    alternatives: list["Translation"] = field(default_factory=list, repr=False)
+    _ids: list[int] = field(default_factory=list, repr=False)
+    _model: "Model | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def attention(self) -> Attention:
+        """Where the model looked when it wrote this; computed each time it is asked for.
+
+        UserError for a model without attention.
+        """
+        assert self._model
+        return self._model._attention_of(self)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Model:
+    """A trained model with its tokenizers; see :func:`nmt.load`.
+
+    Attributes:
+        path: the run folder.
+        translator: what the commands use, a :class:`nmt.run.Translator`; ``translator.model`` is
+            the torch module.
+        decode: how it searches, unless a call says otherwise.
+    """
+
+    def __init__(self, path: Path, translator: Translator, decode: Decode) -> None:
+        self.path = path
+        self.translator = translator
+        self.decode = decode
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder."""
+        return self.path.resolve().name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The whole configuration of the run."""
+        return stored_config(self.path)
+
+    def __repr__(self) -> str:
+        source, target = self.translator.source_language, self.translator.target_language
+        return f"<nmt.Model {source} → {target}, {self.path}>"
+
+    @overload
+    def translate(self, text: str, **settings: Any) -> str: ...
+    @overload
+    def translate(self, text: Texts, **settings: Any) -> list[str]: ...
+    def translate(self, text: str | Texts, **settings: Any) -> str | list[str]:
+        """Translate a sentence or a list of sentences; the result has the same form.
+
+        Args:
+            text: one sentence per string.
+            settings: of the search, such as ``beam=1``, by the names of :class:`Decode`. For
+                several translations per sentence call the model: ``model(text, n_best=5)``.
+
+        Raises:
+            UserError: for a setting that does not exist, and for other things than strings.
+
+        >>> model.translate("kato akvo") == model.translate(["kato akvo"])[0]
+        True
+        """
+        lines, single = as_lines(text)
+        found = self._search(lines, {**settings, "n_best": settings.get("n_best", 1)})
+        texts = [one[0].text for one in found]
+        return texts[0] if single else texts
+
+    @overload
+    def __call__(self, text: str, **settings: Any) -> Translation: ...
+    @overload
+    def __call__(self, text: Texts, **settings: Any) -> list[Translation]: ...
+    def __call__(self, text: str | Texts, **settings: Any) -> Translation | list[Translation]:
+        """Translate as :meth:`translate`, and return all that is known of each translation.
+
+        With ``n_best`` each has its ``alternatives``: fewer where the beam found the same text
+        several times.
+
+        >>> translation = model("kato akvo", beam=4, n_best=3)
+        >>> translation.score >= translation.alternatives[0].score
+        True
+        """
+        lines, single = as_lines(text)
+        found = self._search(lines, settings)
+        made = [self._translation(*one) for one in zip(lines, found, strict=True)]
+        return made[0] if single else made
+
+    @overload
+    def score(self, source: str, target: str) -> Score: ...
+    @overload
+    def score(self, source: Texts, target: Texts) -> list[Score]: ...
+    def score(self, source: str | Texts, target: str | Texts) -> Score | list[Score]:
+        """Return how probable the model finds a target, given its source; see :class:`nmt.Score`.
+
+        UserError where the numbers of sources and targets differ, and for a sentence that is too
+        long.
+
+        >>> found = model.score("kato akvo", "the cat")
+        >>> round(found.log_p, 3) == round(float(found.log_ps.sum()), 3)
+        True
+        """
+        sources, targets, single = as_pairs(source, target)
+        with undisturbed():
+            found = score(self.translator, sources, targets)
+        return found[0] if single else found
+
+    @overload
+    def attention(self, source: str, target: str | None = None) -> Attention: ...
+    @overload
+    def attention(self, source: Texts, target: Texts | None = None) -> list[Attention]: ...
+    def attention(
+        self, source: str | Texts, target: str | Texts | None = None
+    ) -> Attention | list[Attention]:
+        """Return where the model looks when it writes a target; None: its own translation.
+
+        UserError for a model without attention, and for a sentence that is too long.
+
+        >>> model.attention("kato akvo", "the cat").target[-1]
+        '</s>'
+        """
+        if target is None:
+            lines, single = as_lines(source)
+            made = zip(lines, self._search(lines, {}), strict=True)
+            found = [self._attention_of(self._translation(*one)) for one in made]
+        else:
+            sources, targets, single = as_pairs(source, target)
+            with undisturbed():
+                forced = weights.given(self.translator, sources, targets)
+                found = [of_weights(one) for one in weights.weights_of(self.translator, forced)]
+        return found[0] if single else found
+
+    def _search(self, lines: list[str], settings: dict[str, Any]) -> list[list[Found]]:
+        for key in settings:
+            if key not in SETTINGS:
+                meant = did_you_mean(similar(key, SETTINGS))
+                raise UserError(f"{key}: no such setting.{meant} There are {', '.join(SETTINGS)}")
+        decode = replace(self.decode, **settings)
+        with undisturbed():
+            return self.translator(lines, decode)
+
+    def _translation(self, line: str, found: list[Found]) -> Translation:
+        pieces = self.translator.target_tokenizer.pieces
+        best, *others = [
+            Translation(one.text, pieces(one.ids), one.score, line, [], one.ids, self)
+            for one in found
+        ]
+        return replace(best, alternatives=others)
+
+    def _attention_of(self, made: Translation) -> Attention:
+        found = Found(made.text, made._ids, made.score)
+        with undisturbed():
+            forced = weights.found(self.translator, 1, made.source, found, self.decode.max_source)
+            (held,) = weights.weights_of(self.translator, [forced])
+        return of_weights(held)
+
+
+def load(
+    run: Place, *, device: str = "auto", precision: str = "auto", parts: Sequence[str] = ()
+) -> Model:
+    """Load the final model of a run, or its best checkpoint while training has not ended.
+
+    Args:
+        run: a run folder, an :class:`nmt.Run`, or ``"last"``: the newest below ``runs/``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        precision: ``"auto"``, ``"fp32"`` or ``"bf16"``: what products are computed in.
+        parts: modules of your own that the model is made of, which are imported.
+
+    Raises:
+        UserError: for a folder that is not a run, and for one that is damaged.
+
+    >>> model = nmt.load("runs/my-run")  # doctest: +SKIP
+    """
+    with undisturbed():
+        name_modules([PARTS + ",".join(parts)] if parts else [])
+        word = os.fspath(run)
+        path = newest(f'nmt.load("{word}")') if is_last(str(word)) else Path(word)
+        translator = open_run(path, device, precision)
+        return Model(path, translator, run_decode(read_config(path)))
+
+
+def load_all(folder: Place, **settings: Any) -> list[Model]:
+    """Load every run in and below a folder, in the order of names with numbers in them.
+
+    ``settings`` are those of :func:`load`. A run that cannot be loaded is left out with a warning.
+    UserError where there is none at all.
+    """
+    with undisturbed():
+        places = run_folders(Path(folder))
+    if not places:
+        raise UserError(f"{folder}: there is no run in it. nmt.train(…) makes one")
+    found: list[Model] = []
+    for place in places:
+        try:
+            found.append(load(place, **settings))
+        except UserError as error:
+            warnings.warn(f"{place} is left out: {error}", stacklevel=2)
+    if not found:
+        raise UserError(f"{folder}: none of its {len(places)} runs can be loaded")
+    return found
+
+
+def as_lines(text: str | Texts, name: str = "text") -> tuple[list[str], bool]:
+    """Return sentences, and whether there was a single one. UserError for what are no strings."""
+    if isinstance(text, str):
+        return [text], True
+    lines: list[Any] = list(text) if isinstance(text, Iterable) else [text]
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line, str):
+            raise UserError(
+                f"{name} {number} is a {type(line).__name__}: give a string, or a list of strings"
+            )
+    return lines, False
+
+
+def as_pairs(source: str | Texts, target: str | Texts) -> tuple[list[str], list[str], bool]:
+    """Return sources and targets, and whether there was a single pair."""
+    sources, single = as_lines(source, "source")
+    targets, single_target = as_lines(target, "target")
+    if single != single_target:
+        raise UserError("source and target: give two strings, or two lists, not one of each")
+    if len(sources) != len(targets):
+        raise UserError(
+            f"{len(sources)} sources and {len(targets)} targets: both lists need the same length"
+        )
+    return sources, targets, single
