@@ -4,12 +4,16 @@ import argparse
 from typing import Any
 
 import pytest
+import yaml
 from choices import CONFIGS
 from command import nmt
+from hydra import compose, initialize_config_dir
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf, base
 
-from nmt.commands.hydra_changes import accept_lazy_help
+from nmt.commands.hydra_changes import accept_lazy_help, compose_fast
 
 Arguments = argparse._ActionsContainer
 
@@ -66,3 +70,28 @@ def test_a_configuration_is_composed_once(monkeypatch, tmp_path):
         composed.clear()
         assert "run=<folder>" in nmt("translate", *words).err
         assert len(composed) == times
+
+
+def test_what_is_composed_fast_is_what_hydra_composes(monkeypatch, tmp_path):
+    """Also where a defaults list has a choice that follows another, and one of them is typed."""
+    for name in ("plain", "one", "other"):
+        (tmp_path / "part").mkdir(exist_ok=True)
+        (tmp_path / "part" / f"{name}.yaml").write_text(f"name: {name}\nsame: ${{part.name}}")
+    (tmp_path / "like").mkdir()
+    (tmp_path / "like" / "one.yaml").write_text("a: 1")
+    (tmp_path / "like" / "other.yaml").write_text("a: 2")
+    defaults = ["_self_", {"part": "one"}, {"like": "${part}"}]
+    (tmp_path / "top.yaml").write_text(yaml.safe_dump({"defaults": defaults, "b": "${like.a}"}))
+    words = ([], ["part=other"], ["part=other", "like=one"], ["+c=${b}"])
+
+    def found() -> list[Any]:
+        with initialize_config_dir(str(tmp_path), version_base="1.3"):
+            return [OmegaConf.to_container(compose("top", some), resolve=True) for some in words]
+
+    compose_fast()
+    fast = found()
+    for module, name in ((defaults_list, "_create_interpolation_map"), (base, "parse")):
+        monkeypatch.setattr(module, name, getattr(module, name).__wrapped__)
+
+    assert fast == found()
+    assert [one["b"] for one in fast] == [1, 2, 1, 1]

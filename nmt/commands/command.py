@@ -10,7 +10,7 @@ from hydra._internal.utils import get_args_parser
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
-from nmt.commands.hydra_changes import accept_lazy_help, compose_once
+from nmt.commands.hydra_changes import accept_lazy_help, compose_fast, compose_once
 from nmt.commands.paths import for_hydra
 from nmt.config.own import name_modules
 from nmt.config.suggestion import did_you_mean, similar
@@ -26,6 +26,7 @@ def main() -> None:
     prepare_process()
     accept_lazy_help()
     compose_once()
+    compose_fast()
     write_what_can_be_encoded()
     clean_warnings()
     command, *words = sys.argv[1:] or [""]

@@ -1,10 +1,14 @@
 """What is changed in Hydra 1.3, in this process alone."""
 
 import argparse
+from functools import lru_cache, wraps
 from typing import Any
 
+import omegaconf.base
+from hydra._internal import defaults_list
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
 
 CHECK = "_check_help"  # since Python 3.14
 # What sets hydra.mode, or brings yamls that may set it; or may do either, a dict.
@@ -44,6 +48,26 @@ def compose_once() -> None:
 
     if look_up.__module__ != __name__:  # once
         Hydra.get_mode = get_mode
+
+
+def compose_fast() -> None:
+    """Have a configuration composed in two thirds of the time.
+
+    Two things are done only as often as needed. Hydra makes a map of all choices for each yaml with
+    a defaults list, which only ``${...}`` in such a list reads. And OmegaConf parses the text of a
+    ``${...}`` again at each look.
+    """
+    make, parse = defaults_list._create_interpolation_map, omegaconf.base.parse
+
+    @wraps(make)
+    def make_if_read(overrides: Any, defaults: list[Any], self_added: bool) -> DictConfig:
+        if any(one.is_interpolation() for one in defaults if not one.is_self()):
+            return make(overrides, defaults, self_added)
+        return DictConfig({})
+
+    if not hasattr(make, "__wrapped__"):  # once
+        defaults_list._create_interpolation_map = make_if_read
+        omegaconf.base.parse = lru_cache(maxsize=1024)(parse)
 
 
 def brings_yamls() -> bool:
