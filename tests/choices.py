@@ -4,7 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from itertools import combinations, cycle, product
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,21 @@ def pairs(*axes: Iterable[Any], valid: Callable[..., bool] = lambda *_: True) ->
 
 
 loaded = cache(OmegaConf.load)
+FACTORIES: dict[str, partial] = {}  # that were made; hundreds of tests ask for each
 
 
 def choose(group: str, name: str, **values: Any) -> Any:
     """What the yaml builds, with other values for those of its keys that are named here."""
+    asked = f"{group}/{name} {values}"
+    if asked in FACTORIES:
+        return FACTORIES[asked]
     config = deepcopy(loaded(CONFIGS / group / f"{name}.yaml"))
     for key in values.keys() & config.keys():
         config[key] = values[key]
-    return instantiate(config)
+    made = instantiate(config)
+    if isinstance(made, partial):
+        FACTORIES[asked] = made
+    return made
 
 
 # Scores that count where they have looked: for what goes from position to position.

@@ -1,12 +1,12 @@
 """Models of the yamls of configs/, so small that hundreds of them are tested in seconds."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
 
-from choices import CONFIGS
-from hydra.utils import instantiate
+from choices import CONFIGS, choose
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.attention.place import Place
@@ -68,6 +68,19 @@ def read(group: str, name: str) -> DictConfig:
     return config
 
 
+@cache
+def numbers(model: str) -> dict[str, Any]:
+    """What the yaml of a model says but for its parts."""
+    content = OmegaConf.to_container(read("model", model))
+    assert isinstance(content, dict)
+    left_out = ("defaults", "_partial_")
+    return {
+        str(key): value
+        for key, value in content.items()
+        if key not in left_out and not str(value).startswith("${")
+    }
+
+
 def small_rnn(
     settings: Mapping[str, Any] = MappingProxyType({}),
     *,
@@ -103,15 +116,23 @@ def built(
     sizes: Mapping[str, Any],
     changes: dict[str, Any],
 ) -> Any:
-    """What builds a model for two vocabularies."""
+    """What builds a model for two vocabularies, from the yamls as Hydra would."""
     for choice in list(changes.items()):
         changes = NEEDS.get(choice, {}) | changes if choice[0] in choices else changes
-    parts = {group: read(group, changes.pop(group, name)) for group, name in choices.items()}
-    places = {place: {} for place in Place}
-    config = OmegaConf.create({**parts, **places, "model": read("model", model)})
+    places = OmegaConf.create({place: {} for place in Place})
+    values: dict[str, dict[str, Any]] = {group: {} for group in choices}
+    parts: dict[str, Any] = {}
     for key, value in settings.items():
-        OmegaConf.update(config, key, value, force_add=True)
-    for key, value in {**sizes, **changes}.items():
-        OmegaConf.update(config, f"model.{key}", value)
-    config.model.pop("defaults", None)  # Hydra's own
-    return instantiate(config.model)
+        part, _, rest = key.partition(".")
+        if part in choices and rest:
+            values[part][rest] = value
+        elif part in choices:
+            parts[part] = instantiate(value)
+        else:
+            OmegaConf.update(places, key, value, force_add=True)
+    for group, usual in choices.items():
+        made = choose(group, changes.pop(group, usual), **values[group])
+        parts.setdefault(group, made)
+    own = instantiate(places) if settings else places
+    given = {**numbers(model), **parts, **own, **sizes, **changes}
+    return partial(get_class(given.pop("_target_")), **given)
