@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from choices import in_turns
 from command import nmt
 from loss_laws import cross_entropy, half_is_for_products, hold_rows, of_two
 from safetensors.torch import load_file
@@ -265,8 +266,9 @@ def transformer(words: list[str]) -> list[str]:
     return [*others, "model=transformer", *(f"model.{size}" for size in sizes)]
 
 
-@pytest.mark.parametrize("of_model", [rnn, transformer])
-@pytest.mark.parametrize("choice", ["rdrop", "simcut"])
+@pytest.mark.parametrize(
+    ("choice", "of_model"), in_turns(["rdrop", "simcut"], [rnn, transformer])
+)
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(
     choice, of_model, tiny, tmp_path, monkeypatch
 ):
