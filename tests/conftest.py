@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 from command import nmt
+from matplotlib.figure import Figure
 from number_language import corpus_words, write_numbers
+
+from nmt.commands.hydra_changes import compose_fast
 
 PRECISION = torch.backends.mkldnn.matmul.fp32_precision
 
 pytest.register_assert_rewrite("loss_laws", "model_laws")
+compose_fast()
 
 
 def pytest_collectstart() -> None:
@@ -42,6 +46,12 @@ def draw_anew() -> None:
 def same_products():
     """Have who multiplies in a test not depend on the tests before it."""
     torch.backends.mkldnn.matmul.fp32_precision = PRECISION
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Have the pictures of weights be there and be blank: to draw one takes 0.15 s."""
+    monkeypatch.setattr("nmt.report.gallery.heatmap", lambda *_: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -46,6 +46,7 @@ SMALL = {
 }
 
 
+@pytest.mark.usefixtures("blank_pictures")
 @pytest.mark.parametrize("model", SMALL)
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(model, numbers, tmp_path, monkeypatch):
     """Trained, cut off between two checkpoints and resumed, then translating and drawing."""
@@ -53,12 +54,12 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(model, numbers, tmp_pat
     words = [
         *corpus_words(numbers),
         *SMALL[model],
-        *("schedule=linear", "train.max_tokens=128", "train.max_steps=8", "train.evaluate_every=4"),
-        *("train.log_every=2", "train.heatmaps=1", "decode.beam=2", "decode.max_ratio=1"),
+        *("schedule=linear", "train.max_tokens=128", "train.max_steps=4", "train.evaluate_every=2"),
+        *("train.log_every=1", "train.heatmaps=1", "decode.beam=2", "decode.max_ratio=1"),
     ]
     assert nmt("train", *words, "hydra.run.dir=whole").code == 0
     with monkeypatch.context() as patch:
-        interrupt_after(patch, 6)  # the last checkpoint is of step 4
+        interrupt_after(patch, 3)  # the last checkpoint is of step 2
         answer = nmt("train", *words, "hydra.run.dir=cut")
     assert answer.code == 130
     assert answer.err.endswith("nmt: interrupted; to resume: nmt train resume=cut\n")
@@ -67,7 +68,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_interrupted(model, numbers, tmp_pat
     answer = nmt("train", "resume=cut")
 
     assert answer.code == 0, answer.err
-    assert "goes on at step 4" in answer.err
+    assert "goes on at step 2" in answer.err
     assert metrics(Path("cut")) == metrics(Path("whole"))
     whole, resumed = (load_file(Path(run) / "model.safetensors") for run in ("whole", "cut"))
     assert whole.keys() == resumed.keys()
@@ -168,6 +169,7 @@ def test_a_model_has_to_be_named(command):
     assert "run=<folder>" in mistake(nmt(command))
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["attention=none,luong_dot", "-m", "model.decoder_width=16,12", "train.heatmaps=1"]
@@ -259,6 +261,7 @@ def test_decode_n_best_is_n_best(trained):
     assert long == short
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_translate_draws_each_sentence(trained, tmp_path):
     folder = tmp_path / "pictures"
 
@@ -304,6 +307,7 @@ def test_a_translation_without_memory_is_told(command, trained, monkeypatch):
     assert "lower decode.batch_size or decode.batch_tokens" in message
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_evaluate_scores_any_test_set_and_says_of_what(trained, numbers, tmp_path):
     words = [f"data.test=[{numbers}/dev.de,{numbers}/dev.en]", "data.source=de", "data.target=en"]
 

@@ -2,6 +2,7 @@
 
 import re
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,40 @@ def composed(*words: str, config: str = "train"):
         return compose(config, overrides=list(words))
 
 
-@pytest.mark.parametrize("choice", [f"{group}={name}" for group in GROUPS for name in names(group)])
-def test_every_choice_composes_and_builds(choice):
-    if choice in PACKAGES and find_spec(PACKAGES[choice]) is None:
-        pytest.skip(f"{PACKAGES[choice]} is not installed")
-    cfg = composed(choice, *NEEDED.get(choice, []), "train.max_steps=1")
+# Groups whose choices have nothing to do with each other.
+APART = [
+    ("data", "tokenizer", "schedule", "optimizer", "decode", "consistency"),
+    ("attention", "cell", "bridge", "order"),
+    ("normalize", "positions", "feed_forward", "residual", "norm"),
+]
+ALONE = set(GROUPS) - {group for together in APART for group in together}
+
+
+def rows(*groups: str) -> list[list[str]]:
+    """Each choice of each group, in as few configurations as the largest group has choices."""
+    columns = [cycle(names(group)) for group in groups]
+    number = max(len(names(group)) for group in groups)
+    return [
+        [f"{group}={next(column)}" for group, column in zip(groups, columns, strict=True)]
+        for _ in range(number)
+    ]
+
+
+EVERY = [row for groups in [*APART, *((group,) for group in sorted(ALONE))] for row in rows(*groups)]
+
+
+def test_every_choice_is_tried():
+    tried = {choice for row in EVERY for choice in row}
+    assert tried == {f"{group}={name}" for group in GROUPS for name in names(group)}
+
+
+@pytest.mark.parametrize("choices", EVERY, ids=" ".join)
+def test_every_choice_composes_and_builds(choices):
+    for choice in choices:
+        if choice in PACKAGES and find_spec(PACKAGES[choice]) is None:
+            pytest.skip(f"{PACKAGES[choice]} is not installed")
+    needed = dict.fromkeys(word for choice in choices for word in NEEDED.get(choice, []))
+    cfg = composed(*choices, *needed, "train.max_steps=1")
 
     build(cfg, Ranks())
 
