@@ -7,7 +7,9 @@ from model_laws import Case, ModelLaws, T, gradients_reach_every_parameter, sour
 from small_model import read, small_rnn, small_transformer
 from torch import Tensor
 
+from nmt.attention import additive as blocks_of
 from nmt.attention.attention import Attention
+from nmt.attention.history import additive_with
 from nmt.errors import UserError
 from nmt.models.attention_maps import attention_maps
 from nmt.models.rnn import RNN
@@ -74,6 +76,18 @@ def test_scores_are_those_of_the_paper_position_after_position(name, formula):
             weights = torch.stack(scores).flatten().softmax(0)
             torch.testing.assert_close(found[b, k], weights @ seen)
             before.append(weights)
+
+
+def test_blocks_of_pairs_are_the_formula_in_one_piece(monkeypatch):
+    """Scores and all five gradients, where a block is smaller than a sentence."""
+    monkeypatch.setattr(blocks_of, "CPU_BLOCK", 3 * S * D)
+    torch.manual_seed(5)
+    shapes = (2, N, 4, D), (2, N, S, D), (2, N, 4, S, 3), (D, 3), (D,)
+    given = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    query, keys, features, P, v = given
+    plain = (query[..., :, None, :] + keys[..., None, :, :] + features @ P.mT).tanh() @ v
+    torch.testing.assert_close(additive_with(*given), plain)
+    assert torch.autograd.gradcheck(additive_with, given)
 
 
 def build(name: str, setting: str) -> RNN:

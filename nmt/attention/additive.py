@@ -73,7 +73,7 @@ class _Additive(torch.autograd.Function):
         ctx.save_for_backward(query, keys, v)
         scores = query.new_empty(*query.shape[:2], keys.shape[1])  # (B,T,S)
         with torch.autocast(query.device.type, enabled=False):
-            for b, t in _blocks(query, keys):
+            for b, t in blocks(query, keys):
                 scores[b, t] = _r(query[b, t], keys[b]) @ v
         return v.sum() - 2 * scores
 
@@ -86,7 +86,7 @@ class _Additive(torch.autograd.Function):
         query, keys, v = ctx.saved_tensors
         d_query, d_keys, d_v = (torch.zeros_like(x) for x in (query, keys, v))
         with torch.autocast(query.device.type, enabled=False):
-            for b, t in _blocks(query, keys):
+            for b, t in blocks(query, keys):
                 r = _r(query[b, t], keys[b])  # (b,t,S,W)
                 g = grad[b, t]  # (b,t,S)
                 d_v += g.flatten() @ r.flatten(0, 2)
@@ -109,7 +109,7 @@ def _r(query: Tensor, keys: Tensor) -> Tensor:
     return (query + keys).sigmoid_()
 
 
-def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
+def blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
     """Sentences and queries, sliced so that a block of them with all keys has a bounded size."""
     block = GPU_BLOCK if query.is_cuda else CPU_BLOCK
     num_sentences, num_queries = query.shape[:2]
