@@ -1,0 +1,67 @@
+"""What an attention of a usual size needs at its peak, counted on tensors without numbers."""
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from choices import choose, names
+from small_model import NEEDS
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nmt.attention.build import build_attention
+
+B, H, K, T, S = 64, 8, 64, 60, 60
+GROUPS = ("attention", "normalize", "window", "sink", "gate")
+CHOICES = [(group, name) for group in GROUPS for name in names(group) if name != "none"]
+
+
+class Peak(TorchDispatchMode):
+    """Counts the bytes of all storages that live at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: weakref.WeakSet = weakref.WeakSet()
+        self.now = self.most = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for one in tree_leaves(found):
+            if isinstance(one, torch.Tensor) and one.untyped_storage() not in self.seen:
+                storage = one.untyped_storage()
+                self.seen.add(storage)
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self.free, storage.nbytes())
+        return found
+
+    def free(self, num_bytes: int) -> None:
+        self.now -= num_bytes
+
+
+def peak(**choice: str) -> int:
+    """Bytes of an attention, forward and backward, in training."""
+    choice = NEEDS.get(next(iter(choice.items())), {}) | choice
+    usual = {"attention": "scaled_dot", "normalize": "softmax", "window": "full"} | choice
+    parts = {group: choose(group, name) for group, name in usual.items() if group in GROUPS}
+    with FakeTensorMode(), Peak() as counted:
+        score, width = parts.pop("attention"), H * K
+        attend = build_attention(
+            *(width, width, width), score=score, heads=H, in_turn=True, **parts
+        )
+        x = torch.empty(B, S, width, requires_grad=True)
+        memory = attend.train().remember(x, x)
+        mask = torch.empty(B, 1, S, dtype=torch.bool)
+        attend(x, *memory, mask, torch.arange(T)).sum().backward()
+    return counted.most
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids="=".join)
+def test_an_attention_of_a_usual_size_takes_less_than_a_gigabyte(choice, monkeypatch):
+    monkeypatch.setattr("nmt.attention.additive.by_exponentials", lambda _: False)  # asks numbers
+    monkeypatch.setattr("nmt.attention.additive.CPU_BLOCK", 1 << 22)  # few blocks, soon counted
+    most = peak(**dict([choice]))
+    assert 20e6 < most < 1e9, "less than its memory of keys and values would be a wrong count"
+
