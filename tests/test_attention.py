@@ -1,11 +1,12 @@
 """Laws that hold for every score, normalizer, window, number of heads and of hops."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
 from choices import HISTORIC, choose, names, pairs
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
@@ -47,37 +48,38 @@ def build(
 class Case(laws.Case):
     """One combination, and a padded batch for it."""
 
-    def __init__(self, score, normalize, window, heads, hops):
+    def __init__(self, score, normalize, window, heads, hops, key_heads=None):
         key_width = QUERY if score in ALIKE and heads == 1 else KEY
 
         def make(*widths: int) -> Attend:
-            return build(score, normalize, window, heads, hops, widths)
+            return build(score, normalize, window, heads, hops, widths, key_heads=key_heads)
 
         super().__init__(make, key_width)
 
 
+HEADS = [(1, 1, None), (2, 2, 1), (2, 1, None), (6, 1, 2)]  # heads, hops, heads of keys
 # Every score with the softmax, and every normalizer with a score of each shape.
 KINDS = [(score, "softmax") for score in SCORES]
 KINDS += [(score, one) for score in ("luong_dot", "bahdanau") for one in names("normalize")]
 
 
-def goes_together(kind: tuple[str, str], window: str, times: tuple[int, int]) -> bool:
+def goes_together(kind: tuple[str, str], window: str, times: tuple) -> bool:
     """Fixed patterns want several heads; a history, and places alone, one look."""
-    heads, hops = times
+    heads, hops, _ = times
     once = kind[0] in (*HISTORIC, "gaussian")
     return (window != "fixed" or heads > 1) and (hops == 1 or not once)
 
 
 @pytest.fixture(
     params=pairs(
-        *(dict.fromkeys(KINDS), names("window"), ((1, 1), (2, 2), (2, 1))),
+        *(dict.fromkeys(KINDS), names("window"), HEADS),
         valid=goes_together,
     ),
     ids=lambda choice: "{}-{}-{}".format("-".join(choice[0]), *choice[1:]),
 )
 def case(request) -> Case:
-    (score, normalize), window, (heads, hops) = request.param
-    return Case(score, normalize, window, heads, hops)
+    (score, normalize), window, times = request.param
+    return Case(score, normalize, window, *times)
 
 
 # The laws
@@ -176,6 +178,40 @@ def test_tied_keys_and_values_are_two_matrices_of_the_same_numbers(score):
         found = case()
         case.attend = apart
         torch.testing.assert_close(found, case())
+
+
+@pytest.mark.parametrize("key_heads", [1, 2, 6])
+@pytest.mark.parametrize("score", SCORES)
+def test_heads_that_share_keys_are_those_whose_matrices_are_alike(score, key_heads):
+    """Shazeer 2019, and Ainslie et al. 2023: neighbours share; and their memory is as small."""
+    case = Case(score, "softmax", "full", 6, 1, key_heads)
+    grouped, found, weights = case.attend, case(), case.weights()[0]
+    assert all(part.shape[1] == key_heads for part in grouped.remember(case.keys, case.values))
+    state = grouped.state_dict()
+    for name in {"W_K.weight", "W_V.weight"} & state.keys():  # (G·K,D), K = 1
+        state[name] = state[name].repeat_interleave(6 // key_heads, 0)
+    case.attend = build(score, heads=6, widths=(QUERY, KEY, VALUE))
+    case.attend.load_state_dict(state)
+    torch.testing.assert_close(found, case())
+    torch.testing.assert_close(weights, case.weights()[0])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("trains", [False, True])
+def test_heads_that_share_keys_take_the_kernel_that_knows_it(trains, causal, monkeypatch):
+    taken: list[dict] = []
+    kernel = F.scaled_dot_product_attention
+
+    def spy(*args: Any, **named: Any) -> Tensor:
+        taken.append(named)
+        return kernel(*args, **named)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    case = Case("scaled_dot", "softmax", "full", 6, 1, 2)
+    memory = case.attend.remember(case.keys[:, :T], case.values[:, :T])
+    with torch.set_grad_enabled(trains):
+        case.attend(case.query, *memory, None, case.position, causal)
+    assert [one["enable_gqa"] for one in taken] == [True]
 
 
 def test_hops_are_the_recurrence_written_out():
@@ -277,6 +313,13 @@ def test_scores_that_multiply_query_and_key_refuse_unequal_widths(score):
         ({"score": "none", "heads": 2}, r"model\.heads=2 .* attention=none"),
         ({"score": "none", "hops": 2}, r"model\.hops=2 .* attention=none"),
         ({"score": "none", "tie_keys_values": True}, r"tie_keys_values=true .* attention=none"),
+        ({"score": "none", "key_heads": 1}, r"key_heads=1 .* attention=none"),
+        ({"score": "bahdanau", "key_heads": 1}, r"key_heads=1 has no meaning with model\.heads=1"),
+        (
+            {"score": "bahdanau", "heads": 6, "key_heads": 4},
+            r"key_heads=4 does not divide model\.heads=6, .* Choose one of 1, 2, 3, 6",
+        ),
+        ({"score": "bahdanau", "heads": 2, "key_heads": 0}, r"key_heads=0 does not divide"),
         ({"score": "gaussian", "hops": 2}, r"hops=2 has no meaning with Gaussian"),
         ({"score": "none", "soft_cap": 1.0}, r"soft_cap=1.0 .* attention=none"),
         ({"score": "bahdanau", "soft_cap": 0.0}, r"soft_cap=0.0: must be above 0"),

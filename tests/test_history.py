@@ -18,6 +18,7 @@ B, K, S, D, N = 2, 3, 5, 4, 3  # N positions one after the other
 LENGTHS = (5, 3)
 SETTINGS = {
     "heads": {"heads": 2},
+    "shared keys": {"heads": 2, "key_heads": 1},
     "gate": {"gate": "rms"},
     "both": {"heads": 2, "gate": "sigmoid", "window": "local_p", "sink": "zero"},
     "self": {"decoder_self_attention": True},

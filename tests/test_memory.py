@@ -64,4 +64,3 @@ def test_an_attention_of_a_usual_size_takes_less_than_a_gigabyte(choice, monkeyp
     monkeypatch.setattr("nmt.attention.additive.CPU_BLOCK", 1 << 22)  # few blocks, soon counted
     most = peak(**dict([choice]))
     assert 20e6 < most < 1e9, "less than its memory of keys and values would be a wrong count"
-

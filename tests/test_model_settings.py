@@ -20,7 +20,14 @@ from nmt.models.seq2seq import Seq2Seq
 MODELS: dict[str, Callable[..., Seq2Seq]] = {"rnn": small_rnn, "transformer": small_transformer}
 # Other values of settings for which adding 1, negating or 0.3 would not do.
 OTHERS = {"encoder_width": 6, "decoder_width": 12, "readout_width": None, "width": 15}
-OTHERS |= {"encoder_layers": 4, "decoder_layers": 4, "heads": 2, "head_width": 6, "soft_cap": 0.5}
+OTHERS |= {
+    "encoder_layers": 4,
+    "decoder_layers": 4,
+    "heads": 2,
+    "head_width": 6,
+    "key_heads": 1,
+    "soft_cap": 0.5,
+}
 # Of both sides together: what they do is tested with the embeddings.
 EMBEDDINGS = {"tie_output", "share_embeddings"}
 DROPOUTS = {"dropout": 0.1, "word_dropout": 0.2, "attention_dropout": 0.3}
@@ -75,9 +82,9 @@ def test_every_setting_changes_what_is_computed_or_is_refused(model, attention):
             continue
         if after.shape == before.shape and torch.equal(after, before):
             idle.add(key)
-    needs_weights = {"heads", "hops", "soft_cap"}
+    needs_weights = {"heads", "hops", "soft_cap", "key_heads"}
     needs_weights |= {"encoder_self_attention", "decoder_self_attention"}
-    one_head = {"tie_keys_values"} if model == "rnn" else set()  # nothing is projected
+    one_head = {"tie_keys_values", "key_heads"} if model == "rnn" else set()  # nothing is projected
     assert refused == one_head | (needs_weights if attention == "none" else set())
     assert idle == ({"attention_dropout"} if attention == "none" else set())
 

@@ -63,10 +63,16 @@ PARTS = [
 ]
 SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": False}]
 SIZES += [{"soft_cap": 0.5}, {"soft_cap": 0.5, "attention": "luong_location", "sink": "logit"}]
+SIZES += [
+    {"heads": 6, "key_heads": 2, "positions": "shaw"},
+    {"key_heads": 1, "positions": "rope", "sink": "key", "gate": "rms", "attention": "cosine"},
+    {"key_heads": 1, "positions": "t5", "window": "local_p", "attention": "luong_concat"},
+]
 TIED = [
     {"tie_keys_values": True, "attention": "luong_dot"},  # whose prepared keys are the values
     {"tie_keys_values": True, "attention": "bahdanau"},
     {"tie_keys_values": True, "positions": "rope", "heads": 1},
+    {"tie_keys_values": True, "heads": 6, "key_heads": 3},
 ]
 
 

@@ -40,6 +40,7 @@ class Attention(Attend):
     sink:      makes a place beside the keys, for this score and this width of values
     dropout:   share of the weights that is dropped in training
     bias:      makes what is added to the scores for places, for this score; None: nothing
+    shared:    R, how many heads share each key and value: keys and values are (...,H/R,S,·)
     soft_cap:  c, no score is beyond ±c: c·tanh(z/c) (Gemma Team 2024, Gemma 2, section 2); None: z
     """
 
@@ -54,6 +55,7 @@ class Attention(Attend):
         sink: Callable[[Score, int], Sink] = NO_SINK,
         dropout: float = 0.0,
         bias: Callable[[Score], Bias | None] | None = None,
+        shared: int = 1,
         soft_cap: float | None = None,
     ) -> None:
         super().__init__()
@@ -63,6 +65,7 @@ class Attention(Attend):
         self.window = window(query_width)
         self.sink = sink(self.score, value_width)
         self.bias = bias(self.score) if bias else None
+        self.shared = shared
         self.soft_cap = soft_cap
         self.has_history = isinstance(self.score, Historic)
         self.reads_query = self.score.reads_query or self.window.reads_query
@@ -85,7 +88,9 @@ class Attention(Attend):
     ) -> Tensor:
         if self.record is None and self._is_fused(query):
             return self._fused(query, keys, values, mask, position, causal)
-        scores = self._scores(self.score(query, keys), query, keys, mask, position, causal)
+        scores = self._scores(
+            self._folded(self.score, query, keys), query, keys, mask, position, causal
+        )
         return self._weighed(scores, query, values, position)[0]
 
     def no_history(self, mask: Tensor) -> Tensor:
@@ -103,7 +108,7 @@ class Attention(Attend):
     ) -> tuple[Tensor, Tensor]:
         if not isinstance(self.score, Historic):
             return self(query, keys, values, mask, position), past
-        scores = self.score(query, keys, past)  # (...,T,S)
+        scores = self._folded(self.score, query, keys, past)  # (...,T,S)
         scores = self._scores(scores, query, keys, mask, position, causal=False)
         context, weights = self._weighed(scores, query, values, position)
         return context, self.score.after(past, weights)
@@ -121,7 +126,7 @@ class Attention(Attend):
             kept = weights if other is None else self.window(other, scores, query, position)
             self.record.weights.append(kept.detach() if self.record.detached else kept)
         dropped = dropout(weights, self.dropout, self.training)
-        context = dropped.to(values.dtype) @ values  # (...,T,Dv)
+        context = self._folded(torch.matmul, dropped.to(values.dtype), values)  # (...,T,Dv)
         if beside and self.sink.value is not None:
             assert beside.weight is not None
             context = context + beside.weight.to(values.dtype) * self.sink.value
@@ -142,6 +147,22 @@ class Attention(Attend):
         if self.bias is not None:
             scores = scores + self.bias(query, distance(keys, position))
         return hide(scores, mask, causal)
+
+    def _folded(
+        self, function: Callable[..., Tensor], rows: Tensor, memory: Tensor, *more: Tensor
+    ) -> Tensor:
+        """What a function makes of rows (...,H,T,·) and a memory (...,H/R,S,·): (...,H,T,·).
+
+        Heads that share a memory are as many more rows over it, so that nothing is copied.
+        """
+        if self.shared == 1:
+            return function(rows, memory, *more)
+        num_rows, groups = rows.shape[-2], memory.shape[-3]
+        rows, *more = (
+            x.unflatten(-3, (groups, self.shared)).flatten(-3, -2) for x in (rows, *more)
+        )
+        found = function(rows, memory, *more)  # (...,H/R,R·T,·)
+        return found.unflatten(-2, (self.shared, num_rows)).flatten(-4, -3)
 
     def _capped(self, scores: Tensor) -> Tensor:
         if self.soft_cap is None:
@@ -195,7 +216,10 @@ class Attention(Attend):
             mask = None if mask is None else mask.unsqueeze(-3)
         dropout = self.dropout if self.training else 0.0
         context = F.scaled_dot_product_attention(
-            query, keys, values, mask, dropout, is_causal=causal, scale=1.0
+            *(query, keys, values, mask, dropout),
+            is_causal=causal,
+            scale=1.0,
+            enable_gqa=self.shared > 1,
         )
         return context.squeeze(-3) if one_head else context
 

@@ -38,6 +38,7 @@ def build_attention(
     head_width: int | None = None,
     turn: Turn | None = None,
     tie_keys_values: bool = False,
+    key_heads: int | None = None,
     bias: MakeBias | None = None,
     soft_cap: float | None = None,
     in_turn: bool = False,
@@ -47,12 +48,12 @@ def build_attention(
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
-    `normalize` makes a normalizer for a number of heads, `sink` a sink and `gate` a gate. One head
-    is attention itself, without projections, unless `project` is true. `head_width`, `turn` and
-    `tie_keys_values` are those of MultiHead; `bias` makes the position bias, for a number of heads
-    and the score. A part whose constructor has a parameter `place` or `layer` is told where it is.
-    `in_turn`: positions are computed one after the other, so it may have a history. UserError where
-    the choices have no meaning together.
+    `normalize` makes a normalizer for a number of heads, `sink` a sink and `gate` a gate. One
+    head is attention itself, without projections, unless `project` is true. `head_width`,
+    `turn`, `tie_keys_values` and `key_heads` are those of MultiHead; `bias` makes the position
+    bias, for a number of heads and the score. A part whose constructor has a parameter `place`
+    or `layer` is told where it is. `in_turn`: positions are computed one after the other, so it
+    may have a history. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -68,9 +69,11 @@ def build_attention(
         )
     if _makes(score, FixedContext):
         _refuse_without_attention(
-            *(normalize, window, sink, gate, heads, hops, tie_keys_values, soft_cap)
+            *(normalize, window, sink, gate, heads, hops, tie_keys_values, key_heads, soft_cap)
         )
         return FixedContext(value_width)
+    if key_heads is not None:
+        _refuse_key_heads(key_heads, heads, project)
     told = partial(_told, place=place, layer=layer)
     if _makes(window, Fixed):
         _refuse_without_heads(heads, sink)
@@ -82,13 +85,14 @@ def build_attention(
         sink=partial(told(sink), heads),
         dropout=dropout,
         bias=partial(_bias, bias, heads),
+        shared=heads // (key_heads or heads),
         soft_cap=soft_cap,
     )
     attend: Attend
     if heads > 1 or project:
         attend = MultiHead(
             *(query_width, key_width, value_width, heads, attention),
-            *(head_width, turn, tie_keys_values, told(gate)),
+            *(head_width, turn, tie_keys_values, told(gate), key_heads),
         )
     else:
         attend = attention(query_width, key_width, value_width)
@@ -138,6 +142,21 @@ def _refuse_without_heads(heads: int, sink: Callable[..., Sink]) -> None:
         raise UserError(
             "sink= other than none has no meaning with window=fixed, whose fixed patterns give a "
             "sink no weight: leave sink= out, or choose another window="
+        )
+
+
+def _refuse_key_heads(key_heads: int, heads: int, project: bool) -> None:
+    if heads == 1 and not project:
+        raise UserError(
+            f"model.key_heads={key_heads} has no meaning with model.heads=1, which projects "
+            "nothing, so there are no keys and values to share: leave it out, or choose "
+            "model.heads=2 or more"
+        )
+    if key_heads < 1 or heads % key_heads:
+        fitting = [str(one) for one in range(1, heads + 1) if heads % one == 0]
+        raise UserError(
+            f"model.key_heads={key_heads} does not divide model.heads={heads}, so heads cannot "
+            f"share keys and values evenly. Choose one of {', '.join(fitting)}"
         )
 
 
@@ -202,12 +221,14 @@ def _refuse_without_attention(
     heads: int,
     hops: int,
     tie_keys_values: bool,
+    key_heads: int | None,
     soft_cap: float | None,
 ) -> None:
     refused = {
         f"model.heads={heads}": heads > 1,
         f"model.hops={hops}": hops > 1,
         "model.tie_keys_values=true": tie_keys_values,
+        f"model.key_heads={key_heads}": key_heads is not None,
         f"model.soft_cap={soft_cap}": soft_cap is not None,
         "normalize= other than softmax": not _makes(normalize, Softmax),
         "window= other than full": not _makes(window, Full),

@@ -27,6 +27,9 @@ class MultiHead(Attend):
                 of one memory. Keys and values became two with Miller et al. 2016 and Daniluk et
                 al. 2017; Kitaev et al. 2020 tie queries and keys in the same way. UserError for a
                 score that reads no keys, which has no W_K.
+    key_heads:  how many keys and values there are, each for heads / key_heads heads; None: heads.
+                1 is multi-query attention (Shazeer 2019), others are grouped-query attention
+                (Ainslie et al. 2023). `attention` has to know how many heads share them.
     gate:       makes what stands behind head_1 … head_H, for H and the widths of query and head
     """
 
@@ -41,6 +44,7 @@ class MultiHead(Attend):
         turn: Turn | None = None,
         tie_keys_values: bool = False,
         gate: Callable[[int, int, int], Gate] = NoGate,
+        key_heads: int | None = None,
     ) -> None:
         super().__init__()
         if head_width is None and query_width % heads:
@@ -52,6 +56,8 @@ class MultiHead(Attend):
         inner_width = heads * head_width
         self.width = query_width
         self.heads = heads
+        self.key_heads = key_heads or heads
+        shared_width = self.key_heads * head_width
         self.turn = turn
         self.attention = attention(head_width, head_width, head_width)
         score = self.attention.score
@@ -72,16 +78,16 @@ class MultiHead(Attend):
         self.W_Q = None
         if self.attention.reads_query:
             self.W_Q = Linear(query_width, inner_width, bias=False)
-        self.W_V = None if tie_keys_values else Linear(value_width, inner_width, bias=False)
+        self.W_V = None if tie_keys_values else Linear(value_width, shared_width, bias=False)
         self.W_O = Linear(inner_width, query_width, bias=False)
         self.W_K = None
         if self.attention.score.reads_keys:
-            self.W_K = Linear(key_width, inner_width, bias=False)
+            self.W_K = Linear(key_width, shared_width, bias=False)
 
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        keys, values = self._project(keys, values)  # (...,H,S,K)
+        keys, values = self._project(keys, values)  # (...,G,S,K)
         if self.turn is not None:
             if position is None:
                 position = torch.arange(keys.shape[-2], device=keys.device)
@@ -129,7 +135,7 @@ class MultiHead(Attend):
         mask = None if mask is None else mask.unsqueeze(-3)
         if self.W_Q is None:  # nobody reads the queries
             return query.unsqueeze(-3).expand(*query.shape[:-2], self.heads, -1, -1), mask, position
-        projected = self._split(self.W_Q(query))
+        projected = split(self.W_Q(query), self.heads)
         return self.turn(projected, position) if self.turn else projected, mask, position
 
     def _merge(self, found: Tensor, query: Tensor) -> Tensor:
@@ -140,10 +146,12 @@ class MultiHead(Attend):
     def _project(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         W_V = self.W_V or self.W_K
         assert W_V is not None
-        projected = self._split(W_V(values))
+        projected = split(W_V(values), self.key_heads)
         if self.W_K is None or (self.W_V is None and keys is values):
             return projected, projected  # nobody reads the keys, or K = V
-        return self._split(self.W_K(keys)), projected
+        return split(self.W_K(keys), self.key_heads), projected
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (...,T,H·K) -> (...,H,T,K)
+
+def split(x: Tensor, heads: int) -> Tensor:
+    """(...,T,H·K) -> (...,H,T,K)."""
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)

@@ -11,6 +11,7 @@ OF_LAYERS = (
     "gate",
     "head_width",
     "tie_keys_values",
+    "key_heads",
     "soft_cap",
 )
 CHOICES = (*OF_LAYERS, "heads", "hops")  # what may differ from place to place

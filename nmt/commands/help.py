@@ -58,6 +58,7 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   model.width=128                 of a Transformer
   model.dropout=0.3               the share of numbers that training drops
   model.heads=4 model.hops=2      of the attention
+  model.key_heads=1               heads of keys and values, shared by groups of heads
   encoder.window=local_m          a choice for one place or one layer of it: encoder and
   cross.2.sink=zero               decoder (self-attention), cross (source-target); for
                                   attention, normalize, window, sink, gate, heads, hops

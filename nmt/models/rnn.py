@@ -48,6 +48,7 @@ class RNN(Seq2Seq):
         heads: of every attention; hops: how often the source-target attention looks (hopping).
         tie_keys_values: where keys and values are projected, by one matrix for both: K = V. One
             head of source-target attention has no projections, and K = V as it is.
+        key_heads: of keys and values, each for a group of heads; null: as many as heads.
         encoder_self_attention: the encoder's states attend to each other, see :class:`Encoder`.
         decoder_self_attention: the decoder attends to its own states so far, see :class:`Decoder`.
         cell: a layer: ``LSTM`` or ``GRU``.
@@ -79,6 +80,7 @@ class RNN(Seq2Seq):
         heads: int,
         hops: int,
         tie_keys_values: bool = False,
+        key_heads: int | None = None,
         soft_cap: float | None = None,
         encoder_self_attention: bool,
         decoder_self_attention: bool,
@@ -133,6 +135,7 @@ class RNN(Seq2Seq):
             "heads": heads,
             "hops": hops,
             "tie_keys_values": tie_keys_values,
+            "key_heads": key_heads,
             "soft_cap": soft_cap,
         }
         own = {Place.ENCODER: encoder, Place.DECODER: decoder, Place.CROSS: cross}

@@ -39,16 +39,16 @@ class TransformerMemory(NamedTuple):
     """What stays while a sentence is decoded: the source, as each decoder layer remembers it."""
 
     mask: Tensor  # (B,S) True = a source piece
-    keys: tuple[Tensor, ...]  # (B,H,S,K) of each layer, as its attention prepared them
-    values: tuple[Tensor, ...]  # (B,H,S,K) of each layer
+    keys: tuple[Tensor, ...]  # (B,G,S,K) of each layer, as its attention prepared them
+    values: tuple[Tensor, ...]  # (B,G,S,K) of each layer, G = H or key_heads
 
 
 class TransformerState(NamedTuple):
     """What changes at each target position, for each of the K hypotheses: all that was read."""
 
     position: Tensor  # (B,K) how many target pieces have been read
-    keys: tuple[Tensor, ...]  # (B,K,H,t,K) of each layer's masked self-attention, as it wants them
-    values: tuple[Tensor, ...]  # (B,K,H,t,K) of each layer
+    keys: tuple[Tensor, ...]  # (B,K,G,t,K) of each layer's masked self-attention, as it wants them
+    values: tuple[Tensor, ...]  # (B,K,G,t,K) of each layer
 
 
 class Roomy(TransformerState):
@@ -69,6 +69,7 @@ class Transformer(Seq2Seq):
         heads, head_width: of every attention; null: width / heads.
         hops: how often every attention looks (hopping).
         tie_keys_values: keys and values of an attention have one matrix, W_V = W_K: K = V.
+        key_heads: of keys and values, each for a group of heads; null: as many as heads.
         soft_cap: c, where scores become c·tanh(z/c); null: they stay.
         dropout: on embeddings and on what each sublayer gives.
         word_dropout: share of the pieces that are dropped whole.
@@ -99,6 +100,7 @@ class Transformer(Seq2Seq):
         head_width: int | None,
         hops: int,
         tie_keys_values: bool = False,
+        key_heads: int | None = None,
         soft_cap: float | None = None,
         dropout: float,
         word_dropout: float,
@@ -160,6 +162,7 @@ class Transformer(Seq2Seq):
             "head_width": head_width,
             "hops": hops,
             "tie_keys_values": tie_keys_values,
+            "key_heads": key_heads,
             "soft_cap": soft_cap,
         }
         own = {Place.ENCODER: encoder, Place.DECODER: decoder, Place.CROSS: cross}

@@ -9,7 +9,7 @@ from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
 NO_GATE = "nmt.attention.gate.NoGate"
-FORMAT = 6  # that is written; 0: before formats had numbers
+FORMAT = 7  # that is written; 0: before formats had numbers
 
 # Switches of format 4, by what has them; before, it was as with false.
 SINCE_4 = {
@@ -39,6 +39,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
             node.setdefault("gate", {"_target_": NO_GATE, "_partial_": True})
         for node in parts(config, "model"):
             node.setdefault("soft_cap", None)
+    if number < 7:
+        for node in parts(config, "model"):
+            node.setdefault("key_heads", None)
     return config
 
 
