@@ -19,7 +19,10 @@ from nmt.runs.checkpoint import save_tensors
 from nmt.runs.folder import read_config, result_step
 
 OLD = "step-0000004"
-TEXTS = ("hypotheses.txt", "sources.txt", "references.txt", "losses.txt")
+TEXTS = (
+    *("hypotheses.txt", "sources.txt", "references.txt", "losses.txt"),
+    *("dropped.tsv", "frequencies.tsv"),
+)
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 
 def test_what_lies_in_a_run_folder(smoke):
     assert sorted(path.name for path in smoke.iterdir()) == [
-        *("checkpoints", "config.yaml", "heatmaps", "hypotheses.txt", "lock"),
+        *("checkpoints", "config.yaml", "dropped.tsv", "frequencies.tsv"),
+        *("heatmaps", "hypotheses.txt", "lock"),
         *("losses.txt", "metrics.jsonl", "model.safetensors", "references.txt", "result.json"),
-        *("sources.txt", "tensorboard", "tokenizer"),
+        *("sources.txt", "tensorboard", "tokenizer", "words"),
     ]
     assert files(smoke / "tokenizer") == ["source.model", "target.model"]
     steps = [name for name in files(smoke / "checkpoints") if "/" not in name]

@@ -22,7 +22,8 @@ from nmt.data.corpus import Corpus, Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least
-from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES, evaluate, show
+from nmt.evaluation.evaluate import REFERENCES, SOURCES, TEXTS, evaluate, show
+from nmt.evaluation.training_words import read_training_words
 from nmt.models.attention_maps import attends
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.report.next_steps import nmt_command, show_next
@@ -31,6 +32,10 @@ from nmt.runs.files import write_json
 from nmt.runs.folder import RESULT, read_config
 from nmt.terminal.console import console
 
+NOT_MEASURED = (
+    "not measured: DROP, and F1 by frequency. An older nmt trained this run, and kept no words of "
+    "its training text"
+)
 LONGEST = 100  # characters of a file's name, in that of a folder
 
 
@@ -58,13 +63,13 @@ def run(cfg: DictConfig) -> float:
     output = given or folder_of_text(
         folder / "evaluation", split_names(data, cfg.split), as_kept(lines)
     )
-    written = (RESULT, HYPOTHESES, SOURCES, REFERENCES, LOSSES)
-    require_unread(output, written, corpus.paths())
+    require_unread(output, (RESULT, *TEXTS), corpus.paths())
     weights = weights_place(cfg.weights, corpus.paths())
+    known = read_training_words(folder)
     translator = open_run(folder, cfg.device, cfg.precision)
     require_attention(translator, cfg.run, weights=cfg.weights)
     output.mkdir(parents=True, exist_ok=True)
-    result = evaluate(translator, lines, decode, output, weights)
+    result = evaluate(translator, lines, decode, output, known, weights)
     settings = {
         "run": os.path.relpath(folder, output),  # both may move, together
         "weights": translator.weights,
@@ -77,6 +82,8 @@ def run(cfg: DictConfig) -> float:
     gallery = Gallery(translator, decode, sentences, output / "heatmaps", cfg.heatmap_words)
     gallery.draw_hypotheses(Occasion())
     show(console(), result, lines, output, num=4)
+    if known is None:
+        console().print(NOT_MEASURED, markup=False)
     console().print(f"\n{output}", markup=False)
     if attends(translator.model):
         show_next(console(), [nmt_command("align", *for_shell(words_of_the_text(sys.argv[1:])))])

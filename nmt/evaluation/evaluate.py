@@ -13,9 +13,12 @@ from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.evaluation.likelihood import likelihood, sentence_losses
+from nmt.evaluation.training_words import FREQUENCIES, TrainingWords
 from nmt.evaluation.weights import found, weights_of
+from nmt.evaluation.words import DROPPED_WORDS, measure_words
 from nmt.metrics.bleu import Scores, score
 from nmt.metrics.doubts import warn_of_doubts
+from nmt.metrics.words import HEADINGS
 from nmt.report.weights import writing
 from nmt.run import Translator
 from nmt.runs.files import lines_of, write
@@ -24,6 +27,7 @@ from nmt.terminal.table import SAMPLES, SCORES, sample_rows, score_rows, table
 
 HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
 LOSSES = "losses.txt"
+TEXTS = (HYPOTHESES, SOURCES, REFERENCES, LOSSES, DROPPED_WORDS, FREQUENCIES)  # of a test
 PACKAGES = ("nmt", "torch", "sentencepiece", "datasets", "sacrebleu", "sacremoses", "hydra-core")
 
 
@@ -32,14 +36,16 @@ def evaluate(
     lines: Lines,
     decode: Decode,
     folder: Path,
+    known: TrainingWords | None = None,
     weights: Path | None = None,
 ) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
 
     ``loss`` is in nats per target piece and without label smoothing, see :func:`sentence_losses`.
     Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt``, ``references.txt`` and
-    ``losses.txt``: line n of each is of sentence n. Into the file ``weights`` go all attention
-    weights over the sources and their translations.
+    ``losses.txt``: line n of each is of sentence n. With the words of the training text also what
+    :mod:`nmt.evaluation.words` keeps; without them ``drop`` and ``f1_…`` are not measured.
+    All attention weights over the sources and their translations go into the file ``weights``.
     """
     started = time.monotonic()
     best = [translations[0] for translations in translator(lines.source, decode)]
@@ -60,9 +66,11 @@ def evaluate(
         with writing(weights) as write:
             write(weights_of(translator, forced))
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
+    languages = translator.source_language, translator.target_language
     return {
         **scores,
         **likelihood(losses),
+        **measure_words(known, lines, hypotheses, languages, folder),
         "sentences": len(hypotheses),
         "decode_seconds": round(seconds, 3),
         "sentences_per_s": round(len(hypotheses) / seconds, 2),
@@ -90,6 +98,8 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
     console.print(
         f"loss {result['loss']:.3f} nats per target piece, perplexity {result['perplexity']:,.2f}"
     )
+    found = [f"{heading} {result[one]:.2f}" for one, heading in HEADINGS.items() if one in result]
+    console.print(f"words: {', '.join(found)}", markup=False)
 
 
 def write_lines(path: Path, lines: list[str]) -> None:

@@ -14,7 +14,9 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES
+from nmt.evaluation.evaluate import TEXTS
+from nmt.evaluation.training_words import FILES
+from nmt.evaluation.training_words import FOLDER as WORDS
 from nmt.experiment.build import limits
 from nmt.report.logger import METRICS
 from nmt.runs.checkpoint import MODEL, checkpoints
@@ -25,10 +27,12 @@ from nmt.training.trainer import NOT_FINITE
 
 FOLDER = "ends"
 UNFINISHED = ".partial"  # behind the name of an end that is being set aside
-TEXTS = (HYPOTHESES, SOURCES, REFERENCES, LOSSES)
 # What is of one step, in the order in which it goes.
 PARTS = (RESULT, MODEL, *TEXTS, "heatmaps/reference", "evaluation", "alignment", NOT_FINITE)
-ABOUT = (CONFIG, METRICS, f"{TOKENIZERS}/source.model", f"{TOKENIZERS}/target.model")
+ABOUT = (
+    *(CONFIG, METRICS, f"{TOKENIZERS}/source.model", f"{TOKENIZERS}/target.model"),
+    *(f"{WORDS}/{name}" for name in FILES),
+)
 
 
 class End(NamedTuple):

@@ -10,12 +10,14 @@ from rich.console import Console
 
 from nmt.config.schema import Train
 from nmt.config.settings import settings
+from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
 from nmt.evaluation.likelihood import sentence_losses
+from nmt.evaluation.training_words import keep_training_words, read_training_words
 from nmt.experiment.build import Parts
 from nmt.hardware.runtime import peak_memory
 from nmt.models.open_heads import in_words, open_heads
@@ -41,6 +43,11 @@ def conclude(
         if gallery.sentences:
             progress.stage(f"drawing the attention over {len(gallery.sentences)} references")
         gallery.draw_references(step)
+        if ranks.first:
+            progress.stage("counting the words of the training text")
+            languages = translator.source_language, translator.target_language
+            cache = cache_folder(parts.config.cache)
+            keep_training_words(prepared.train, languages, cache, run)
         progress.stage(f"testing {tested(prepared, parts.decode)}")
         result = test(translator, prepared, replace(parts.decode, n_best=1), run, console)
         progress.stage("measuring the loss of the tested weights on dev")
@@ -75,7 +82,7 @@ def test(
         translator(lines.source, decode)  # its share
         sentence_losses(translator, lines, decode.batch_tokens)
         return {}
-    result = evaluate(translator, lines, decode, run)
+    result = evaluate(translator, lines, decode, run, read_training_words(run))
     show(console, result, lines, run, num=4)
     return {"split": name, **result}
 

@@ -8,6 +8,9 @@ metrics.jsonl         every number that was logged      tensorboard/  the same a
 hypotheses.txt        the test set's translations       result.json   their scores
 sources.txt, references.txt, losses.txt: a line for each line of hypotheses.txt; a loss is that
                       of the reference in nats, and its pieces
+dropped.tsv           source words without a counterpart, see nmt.evaluation.words
+frequencies.tsv       how often the training text has the words of the test
+words/                words of the training text, see nmt.evaluation.training_words
 heatmaps/             PNG
 ends/                 what lay here when training went past an end, see nmt.experiment.ends
 failure.txt           why a run of a sweep failed

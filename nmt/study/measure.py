@@ -21,6 +21,7 @@ from nmt.data.encode import Encoder
 from nmt.evaluation.evaluate import evaluate
 from nmt.evaluation.focus import focus
 from nmt.evaluation.likelihood import batches_of
+from nmt.evaluation.training_words import read_training_words
 from nmt.metrics.bleu import bleu_and_chrf_of
 from nmt.report.logger import read_metrics
 from nmt.run import Translator, open_run
@@ -88,7 +89,9 @@ def test_sets(
         if not (folder / RESULT).is_file():
             folder.mkdir(parents=True, exist_ok=True)
             lines = test_lines(cfg, value)
-            write_json(folder / RESULT, evaluate(translator, lines, decode_of(cfg), folder))
+            known = read_training_words(run)
+            result = evaluate(translator, lines, decode_of(cfg), folder, known)
+            write_json(folder / RESULT, result)
         scored = Run(folder, {}, read_json(folder / RESULT))
         kept = {key: scored.result[key] for key in SCORED if key in scored.result}
         tests[name] = {"fingerprint": scored.test_set, **kept}

@@ -1,0 +1,137 @@
+"""What a test has to know of the training text: how often it has each word, and what they mean.
+
+A run folder keeps it in ``words/``: frequencies.tsv, and the lexicons of both directions. So a test
+on another machine, without the corpus, measures the same.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from shutil import copyfile
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from datasets import Dataset
+
+from nmt.data.cache import cached
+from nmt.data.corpus import tables, texts
+from nmt.errors import UserError
+from nmt.links.diagonal import Lexicon
+from nmt.metrics.bleu import bleu_tokenizer
+from nmt.metrics.words import RARE, words_of_lines
+from nmt.runs.files import lines_of, replacing
+
+FOLDER, FREQUENCIES = "words", "frequencies.tsv"
+FORWARD, BACKWARD = "forward.npz", "backward.npz"
+FILES = (FREQUENCIES, FORWARD, BACKWARD)
+VERSION = 1  # of what is computed: older entries of the cache are not read
+PAIRS = 200_000  # that the lexicons are learned from, taken evenly
+
+Frequencies = dict[str, int]
+Languages = tuple[str, str]  # of source and target
+
+
+class TrainingWords(NamedTuple):
+    """Words of the training text.
+
+    ``frequency`` is of the words of the target side that are there RARE times or more; the lexicons
+    are of lower-cased words.
+    """
+
+    frequency: Frequencies
+    forward: Lexicon
+    backward: Lexicon
+
+
+def keep_training_words(train: Dataset, languages: Languages, cache: Path, run: Path) -> None:
+    """Put the words of a training text into a run folder: counted once, then from the cache."""
+    name = digest_of(train, languages)
+    found = cached(cache / "words" / name, partial(count, train, languages))
+    (run / FOLDER).mkdir(exist_ok=True)
+    for file in FILES:
+        with replacing(run / FOLDER / file) as partly:
+            copyfile(found / file, partly)
+
+
+def digest_of(train: Dataset, languages: Languages) -> str:
+    """Return what changes when the text or the languages do."""
+    found = hashlib.sha256(f"{VERSION} {' '.join(languages)}\n".encode())
+    for source, target in map(texts, tables(train)):
+        found.update("\n".join([*source, *target, ""]).encode())
+    return found.hexdigest()[:32]
+
+
+def count(train: Dataset, languages: Languages, folder: Path) -> None:
+    """Count the words of a text and learn its lexicons."""
+    _, target_tokenizer = map(bleu_tokenizer, languages)
+    frequency: Counter[str] = Counter()
+    for _, target in map(texts, tables(train)):
+        for line in words_of_lines(target, target_tokenizer):
+            frequency.update(line)
+    often = {word: times for word, times in frequency.items() if times >= RARE}
+    write_frequencies(folder / FREQUENCIES, often)
+    source, target = zip(*lines_evenly(train), strict=True)
+    both = [lower_words(side, code) for side, code in zip((source, target), languages, strict=True)]
+    Lexicon.learn(*both).save(folder / FORWARD)
+    Lexicon.learn(*reversed(both)).save(folder / BACKWARD)
+
+
+def lines_evenly(train: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield the pairs that lexicons are learned from."""
+    every = -(-len(train) // PAIRS)
+    start = 0
+    for table in tables(train):
+        rows = np.arange(-start % every, len(table), every)
+        yield from zip(*texts(table.take(rows)), strict=True)
+        start += len(table)
+
+
+def lower_words(lines: tuple[str, ...] | list[str], language: str) -> list[list[str]]:
+    """Return the words of lines as lexicons have them."""
+    return words_of_lines((line.lower() for line in lines), bleu_tokenizer(language))
+
+
+def read_training_words(run: Path) -> TrainingWords | None:
+    """Read what a run folder keeps; None: an older nmt kept nothing.
+
+    UserError for what cannot be read.
+    """
+    folder = run / FOLDER
+    if not folder.exists():
+        return None
+    frequency = read_frequencies(folder / FREQUENCIES)
+    lexicons: list[Lexicon] = []
+    for name in (FORWARD, BACKWARD):
+        try:
+            lexicons.append(Lexicon.load(folder / name))
+        except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
+            raise UserError(
+                f"{folder / name} cannot be read: {error}. Restore it, or remove {folder}: without "
+                "it DROP and F1 by frequency are not measured"
+            ) from error
+    return TrainingWords(frequency, *lexicons)
+
+
+def write_frequencies(path: Path, frequency: Frequencies) -> None:
+    """Write a word per line, a tab, and how often it is there; the most frequent word first."""
+    ordered = sorted(frequency.items(), key=lambda item: (-item[1], item[0]))
+    with replacing(path) as partly:
+        partly.write_text("".join(f"{word}\t{n}\n" for word, n in ordered), encoding="utf-8")
+
+
+def read_frequencies(path: Path) -> Frequencies:
+    """Read what :func:`write_frequencies` wrote. UserError, with the line, for anything else."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file. Restore it, or remove {path.parent}")
+    found: Frequencies = {}
+    for number, line in enumerate(lines_of(path), 1):
+        word, _, times = line.partition("\t")
+        if not line and number == 1:
+            break  # no word is that frequent
+        if not word or not times.isdecimal():
+            raise UserError(f"{path}, line {number}: is not a word, a tab and a number: {line!r}")
+        found[word] = int(times)
+    return found
