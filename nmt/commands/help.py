@@ -142,7 +142,8 @@ Translates a test set with the model of a run folder and scores it: BLEU, chrF,
 TER, the loss of the references in nats per target piece, and what happens to
 words: REP (repeated), DROP (dropped), F1 of rare and frequent ones. Writes
 result.json, hypotheses.txt, losses.txt (nats and pieces of each reference),
-dropped.tsv (source words without a counterpart) and heatmaps into RUN/evaluation/<corpus>-<split>; another text gets a longer name.
+dropped.tsv (source words without a counterpart) and heatmaps into
+RUN/evaluation/<corpus>-<split>; another text gets a longer name.
 
 Keys:
   run=RUN                     the run folder of a training; last: the newest
