@@ -70,7 +70,9 @@ def rows(*groups: str) -> list[list[str]]:
     ]
 
 
-EVERY = [row for groups in [*APART, *((group,) for group in sorted(ALONE))] for row in rows(*groups)]
+EVERY = [
+    row for groups in [*APART, *((group,) for group in sorted(ALONE))] for row in rows(*groups)
+]
 
 
 def test_every_choice_is_tried():

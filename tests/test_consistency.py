@@ -266,9 +266,7 @@ def transformer(words: list[str]) -> list[str]:
     return [*others, "model=transformer", *(f"model.{size}" for size in sizes)]
 
 
-@pytest.mark.parametrize(
-    ("choice", "of_model"), in_turns(["rdrop", "simcut"], [rnn, transformer])
-)
+@pytest.mark.parametrize(("choice", "of_model"), in_turns(["rdrop", "simcut"], [rnn, transformer]))
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(
     choice, of_model, tiny, tmp_path, monkeypatch
 ):
