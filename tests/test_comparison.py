@@ -236,7 +236,7 @@ def test_every_form_has_every_variant(sweep):
     assert len(to_csv(found).splitlines()) == 1 + 2 + 2
     assert json.loads(json.dumps(to_json(found)))["baseline"] == "attention=bahdanau"
     latex = to_latex(found)
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 5
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 7
     assert r"attention=luong\_dot" in latex
     assert r"34.33 $\pm$ 4.93" in latex
     markdown = to_markdown(found, [("A plot", "figures/a.png")])

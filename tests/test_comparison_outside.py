@@ -82,7 +82,7 @@ def test_several_scores_files_and_ways_to_name_a_run(grid, tmp_path, monkeypatch
 
     found = compare(find_runs([grid]), "none", [], [one, other])
 
-    assert list(found.tests) == ["bleu", "chrf", "loss", "comet", "people", "xcomet"]
+    assert list(found.tests) == ["bleu", "chrf", "loss", "rep", "comet", "people", "xcomet"]
     assert found.tests["xcomet"].differences["attention=bahdanau"].p == pytest.approx(
         found.tests["comet"].differences["attention=bahdanau"].p
     )

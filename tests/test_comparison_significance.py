@@ -10,7 +10,7 @@ import pytest
 from comparison_runs import NONE, RESULT, configured, text, write_run
 from sacrebleu.metrics.bleu import BLEU
 
-from nmt.comparison.comparison import compare, tokenizer_of
+from nmt.comparison.comparison import compare
 from nmt.comparison.files import to_json, to_markdown
 from nmt.comparison.influence import bleu_of_sums, sentence_counts
 from nmt.comparison.lengths import band, buckets, source_lengths
@@ -132,12 +132,12 @@ def test_runs_of_other_test_sets_are_not_tested(tmp_path):
 def test_the_tokenizer_is_that_of_the_signature(tmp_path):
     """An older run of a language whose tokenizer is another one today."""
     write_run(tmp_path / "a", configured(data__target="zho_Hans"), RESULT)
-    assert tokenizer_of(compare(find_runs([tmp_path]), None, []).baseline) == "13a"
+    assert compare(find_runs([tmp_path]), None, []).baseline.runs[0].tokenizer == "13a"
 
     signatures = {"bleu": "nrefs:1|case:mixed|eff:no|tok:ja-mecab-0.996-IPA|smooth:exp"}
     write_run(tmp_path / "b" / "c", configured(), {**RESULT, "signatures": signatures})
     found = compare(find_runs([tmp_path / "b"]), None, [])
-    assert tokenizer_of(found.baseline) == "ja-mecab"
+    assert found.baseline.runs[0].tokenizer == "ja-mecab"
 
 
 def test_summed_counts_give_sacrebleus_score():

@@ -89,7 +89,7 @@ def test_the_tables_say_what_was_found(grid):
     assert quality(found).header[3:] == ["Δ", "95 %", "p", "p Holm"]
     assert quality(found).rows[0][3:5] == [f"{one.delta:+.2f}", f"{low:.2f} to {high:.2f}"]
     assert quality(found).rows[1][3:] == ["baseline", "", "", ""]
-    assert [row[1] for row in differences(found).rows] == ["BLEU", "chrF", "loss"]
+    assert [row[1] for row in differences(found).rows] == ["BLEU", "chrF", "loss", "REP"]
     assert differences(found) not in grids_in_short(found)
     header = others(found).header
     for name in ("Δ chrF", "Δ loss"):

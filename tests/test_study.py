@@ -17,6 +17,7 @@ from nmt.config.schema import register_schema
 from nmt.config.study import Study, Tune
 from nmt.errors import UserError
 from nmt.experiment.build import build
+from nmt.metrics.words import WORD_SCORES
 from nmt.study.findings import Findings
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
@@ -155,7 +156,9 @@ def test_a_ledger_has_every_run_and_all_that_tests_need(ledger, typed):
     assert [row.job for row in rows] == [Job(v, None, s) for v in ("one", "two") for s in (1, 2)]
     for row in rows:
         ((counts, result),) = zip(row.counts.values(), row.tests.values(), strict=True)
-        for score in ("bleu", "chrf"):
+        words = [score for score in WORD_SCORES if score in result]
+        assert {"rep", "drop"} <= set(words)
+        for score in ("bleu", "chrf", *words):
             assert corpus_score(score, counts[score]) == pytest.approx(result[score])
         assert corpus_score("loss", counts["loss"]) == pytest.approx(result["loss"], rel=1e-6)
         assert 400 <= row.content["pieces"] < 600
@@ -276,6 +279,8 @@ def test_the_page_of_a_study_is_made_from_its_ledger_alone(ledger, tmp_path, mon
         assert f"| {row.name} | 1 2 |" in page
     assert "one two" in page, "our own sentence"
     assert "the smallest difference" in page
+    assert "| variant | REP | DROP |" in page
+    assert "## BLEU by length" in page
 
 
 def test_runs_that_do_not_belong_into_one_table_are_refused(ledger, tmp_path):

@@ -1,16 +1,24 @@
 """What a test says of words: repeated, dropped, rare and frequent ones; and the aligner below."""
 
 import json
+import shutil
 from collections import Counter
 from itertools import product
+from pathlib import Path
 from random import Random
-from shutil import copytree, ignore_patterns
+from statistics import mean
 
 import numpy as np
 import pytest
 from command import nmt
+from comparison_runs import DOT, NONE, configured, write_scored
 from scipy.special import digamma
 
+from nmt.comparison.comparison import compare
+from nmt.comparison.influence import influence
+from nmt.comparison.runs import find_runs
+from nmt.comparison.sentences import to_tsv
+from nmt.comparison.tables import lengths, words
 from nmt.data.corpus import Lines
 from nmt.errors import UserError
 from nmt.evaluation.training_words import (
@@ -153,11 +161,11 @@ def test_training_keeps_what_the_test_measures_and_evaluating_again_finds_the_sa
     trained, numbers, tmp_path
 ):
     result = json.loads((trained / "result.json").read_text())
-    words = read_training_words(trained)
-    assert words
+    kept = read_training_words(trained)
+    assert kept
     text = Counter((numbers / "train.en").read_text().split())  # before cleaning
-    assert words.frequency
-    assert all(10 <= number <= text[word] for word, number in words.frequency.items())
+    assert kept.frequency
+    assert all(10 <= number <= text[word] for word, number in kept.frequency.items())
     dropped = read_dropped(trained)
     assert dropped
     shares = sum(len(one.words) for one in dropped), sum(one.aligned for one in dropped)
@@ -173,7 +181,9 @@ def test_training_keeps_what_the_test_measures_and_evaluating_again_finds_the_sa
 
 
 def test_of_an_older_run_it_is_said_what_is_not_measured(trained, tmp_path):
-    run = copytree(trained, tmp_path / "run", ignore=ignore_patterns("words", "heatmaps"))
+    run = shutil.copytree(
+        trained, tmp_path / "run", ignore=shutil.ignore_patterns("words", "heatmaps")
+    )
     output = tmp_path / "evaluation"
     output.mkdir()
     (output / "dropped.tsv").write_text("1\tof another test\n")
@@ -182,3 +192,74 @@ def test_of_an_older_run_it_is_said_what_is_not_measured(trained, tmp_path):
     assert "not measured: DROP" in answer.err
     assert not (output / "dropped.tsv").exists()
     assert "drop" not in json.loads((output / "result.json").read_text())
+
+
+def write_words(run: Path, dropped: list[str]) -> None:
+    """Add to a run written by hand what a test keeps of words."""
+    (run / "dropped.tsv").write_text("".join(f"2\t{words}\n" for words in dropped))
+    write_frequencies(run / "frequencies.tsv", {"dog": 2000, "cat": 150, "house": 20})
+
+
+@pytest.fixture
+def grid(tmp_path) -> Path:
+    """Two variants of two seeds; of the second a run is of an older nmt."""
+    for name, wrong, score in (("none", 0.6, NONE), ("dot", 0.3, DOT)):
+        for seed in (1, 2):
+            config = configured(score, seed=seed)
+            run = write_scored(tmp_path / "runs" / f"{name},seed={seed}", config, wrong)
+            if (name, seed) != ("dot", 2):
+                write_words(run, ["hund"] * 10 * seed + [""] * (40 - 10 * seed))
+    return tmp_path / "runs"
+
+
+def test_a_comparison_tests_scores_of_words_and_says_of_whom_they_are_not_known(grid):
+    runs = find_runs([grid])
+    found = compare(runs, "none", [])
+    measures = {one.name: one for one in found.measures}
+    base = found.base.statistics
+    assert base["drop"].mean == pytest.approx((100 * 10 / 80 + 100 * 20 / 80) / 2)
+    for score in ("rep", "f1_below_10", "f1_10", "f1_100", "f1_1000"):
+        counted = [found.counts[run.folder][run.test_set][score] for run in found.baseline.runs]
+        assert base[score].mean == pytest.approx(mean(percent(one) for one in counted))
+        mean_of_values = mean(influence(score, one).mean() for one in counted)
+        assert mean_of_values == pytest.approx(base[score].mean)
+        assert measures[score].heading in words(found).header
+    assert found.tests["rep"].differences
+    assert "an older nmt" in found.tests["drop"].untested["attention=luong_dot"]
+    assert [row[0] for row in words(found).rows] == ["luong_dot", "none"]
+    shutil.rmtree(grid / "dot,seed=1")
+    found = compare(find_runs([grid]), "none", [])
+    assert "not known of attention=luong_dot" in words(found).notes[1]
+    other = lengths(found)
+    assert len(other.rows[0]) == len(other.header)
+
+
+def test_each_translation_has_a_row_with_what_it_repeats_and_drops(grid):
+    found = compare(find_runs([grid]), None, [])
+    header, *rows = [line.split("\t") for line in to_tsv(found).splitlines()]
+    assert len(rows) == 4 * 40
+    named = [dict(zip(header, row, strict=True)) for row in rows]
+    for run in found.baseline.runs:
+        own = [row for row in named if row["run"] == str(run.folder)]
+        assert [row["line"] for row in own] == [str(n) for n in range(1, 41)]
+        assert [int(row["rep"]) for row in own] == run.words["rep"][:, 0].tolist()
+        assert (
+            sum(row["dropped_words"] == "hund" for row in own) == 10 * run.seed or not run.dropped
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("dropped.tsv", "1\thund\n" * 39, "dropped.tsv has 39 lines"),
+        ("dropped.tsv", "1\tein hund\n" * 40, "dropped.tsv, line 1"),
+        ("frequencies.tsv", "hund\n", "frequencies.tsv, line 1"),
+    ],
+)
+def test_a_run_whose_files_of_words_are_damaged_is_left_out_with_the_reason(
+    grid, name, content, said
+):
+    (grid / "none,seed=1" / name).write_text(content)
+    wrong = [run for run in find_runs([grid]) if run.why]
+    assert len(wrong) == 1
+    assert said in wrong[0].why

@@ -71,6 +71,14 @@ def change(comparison: Comparison, row: Row, measure: Measure) -> str:
     return f"{found.mean - base.mean:+.{measure.digits}f}{f' {STAR}' if p < LEVEL else ''}"
 
 
+def starred(comparison: Comparison, row: Row, measure: Measure) -> str:
+    """Write the mean of a measure, with a star where it differs significantly from the baseline."""
+    found = mean(row, measure)
+    tested = comparison.tests.get(measure.name)
+    p = tested.corrected.get(row.variant.name, 1.0) if tested else 1.0
+    return f"{found}{f' {STAR}' if found and p < LEVEL else ''}"
+
+
 def interval(found: Difference, digits: int) -> str:
     """Write 0.31 to 1.20."""
     low, high = found.interval

@@ -24,7 +24,6 @@ from nmt.comparison.testing import Counted, all_against
 from nmt.comparison.variants import Naming, Variant, choose, group, identify, value_of
 from nmt.config.settings import Setting
 from nmt.errors import UserError
-from nmt.metrics.bleu import TOKENIZERS, bleu_tokenizer
 
 
 @dataclass
@@ -99,7 +98,7 @@ def compare(
     chosen = choose(variants, baseline)
     outside = read_scores(scores, done, [one.name for one in MEASURES])
     measures = (*QUALITY, *measures_outside(outside))
-    counts = counts_of_all(done, tokenizer_of(chosen), outside)
+    counts = counts_of_all(done, chosen.runs[0].tokenizer, outside)
     tests = tests_of(variants, chosen, counts, measures)
     footnotes: list[str] = []
     two_runs = pairs_of_runs(variants, chosen)
@@ -157,7 +156,7 @@ def pairs_of_runs(variants: Sequence[Variant], baseline: Variant) -> dict[str, P
     }
     if not others:
         return {}
-    return p_values(first.hypotheses, others, first.references, tokenizer_of(baseline))
+    return p_values(first.hypotheses, others, first.references, first.tokenizer)
 
 
 def row(
@@ -178,14 +177,6 @@ def row(
     first, base = found["bleu"].mean, [float(run.result["bleu"]) for run in baseline.runs]
     difference = None if variant is baseline else first - sum(base) / len(base)
     return Row(variant, found, difference, two_runs, marks)
-
-
-def tokenizer_of(variant: Variant) -> str:
-    """Name the tokenizer of a variant's BLEU: that of its signature, else of its language."""
-    signature = str(variant.runs[0].result.get("signatures", {}).get("bleu"))
-    known = ("13a", *TOKENIZERS.values())
-    named = (one for one in known if f"tok:{one}" in signature)
-    return next(named, bleu_tokenizer(str(variant.identity.get("data.target", "en"))))
 
 
 def default_output(folders: list[Path]) -> Path:

@@ -38,7 +38,7 @@ def counts_of_all(
 
 def counts_of(run: Run, metrics: Mapping[str, Metric]) -> dict[str, np.ndarray]:
     """Count what a run's own scores are made of, as far as it has kept its texts and losses."""
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, np.ndarray] = dict(run.words)
     if run.hypotheses is not None and run.references is not None:
         found |= sentence_counts(metrics, run.hypotheses, run.references)
     return found if run.losses is None else {**found, "loss": run.losses}

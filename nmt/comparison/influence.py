@@ -17,6 +17,8 @@ import torch
 from sacrebleu.metrics.base import Metric
 from torch import Tensor
 
+from nmt.metrics.words import WORD_SCORES
+
 ORDERS = 4  # of BLEU
 BETA2 = 4  # chrF: β = 2, squared
 
@@ -63,7 +65,7 @@ def totals_of(counts: np.ndarray) -> Tensor:
 
 
 def formula(score: str) -> Callable[[Tensor], Tensor]:
-    """Return what computes a score from sums: BLEU, chrF, or a ratio for every other name."""
+    """Return what computes a score from sums; for a name that is not known, a ratio."""
     return FORMULAS.get(score, ratio)
 
 
@@ -104,4 +106,9 @@ def ratio(totals: Tensor) -> Tensor:
     return totals[0] / totals[1]
 
 
-FORMULAS = {"bleu": bleu, "chrf": chrf}
+def percent(totals: Tensor) -> Tensor:
+    """Return 100 times one sum divided by another; totals: (2,)."""
+    return 100 * ratio(totals)
+
+
+FORMULAS = {"bleu": bleu, "chrf": chrf, **dict.fromkeys(WORD_SCORES, percent)}

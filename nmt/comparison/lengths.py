@@ -49,6 +49,24 @@ def source_lengths(sources: list[str], language: str) -> np.ndarray:
     return np.array([len(line.split()) for line in sources])
 
 
+def lengths_of(variant: Variant) -> list[Bucket] | None:
+    """Sort the sources of a variant by length; None: its run folders have no texts."""
+    run = variant.runs[0]
+    if run.sources is None or run.references is None:
+        return None
+    return buckets(source_lengths(run.sources, language_of(variant)))
+
+
+def unit_of(variant: Variant) -> str:
+    """Name what the length of its sources is measured in."""
+    return "characters" if spaceless(language_of(variant)) else "words"
+
+
+def language_of(variant: Variant) -> str:
+    """Return the language of its sources."""
+    return str(variant.identity.get("data.source", "en"))
+
+
 def buckets(lengths: np.ndarray) -> list[Bucket]:
     """Sort sentences by length: up to 8 buckets of a round width, of 30 sentences at least.
 
@@ -82,13 +100,31 @@ def band(counted: list[np.ndarray]) -> Band:
     return Band(float(np.mean([bleu_of_sums(one.sum(0)) for one in counted])), low, high)
 
 
-def by_length(
+def bleu_by_length(
     variant: Variant, found: list[Bucket], test_set: str, counts: Mapping[Path, RunCounts]
-) -> list[Band]:
-    """Return the score of a variant in each bucket: the mean over its runs. Empty: no texts."""
-    counted = [
+) -> list[float]:
+    """Return the BLEU of a variant in each bucket, as :func:`by_length` without its bands."""
+    counted = bleu_counts(variant, test_set, counts)
+    return [
+        float(np.mean([bleu_of_sums(one[b.places].sum(0)) for one in counted]))
+        for b in (found if counted else ())
+    ]
+
+
+def bleu_counts(
+    variant: Variant, test_set: str, counts: Mapping[Path, RunCounts]
+) -> list[np.ndarray]:
+    """Return what the BLEU of each run on a test set is computed from."""
+    return [
         here["bleu"]
         for run in variant.runs
         if "bleu" in (here := counts[run.folder].get(test_set, {}))
     ]
+
+
+def by_length(
+    variant: Variant, found: list[Bucket], test_set: str, counts: Mapping[Path, RunCounts]
+) -> list[Band]:
+    """Return the score of a variant in each bucket: the mean over its runs. Empty: no texts."""
+    counted = bleu_counts(variant, test_set, counts)
     return [band([one[b.places] for one in counted]) for b in found] if counted else []

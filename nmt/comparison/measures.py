@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from nmt.comparison.outside import Outside
 from nmt.comparison.runs import Run
 from nmt.comparison.variants import Variant
+from nmt.metrics.words import BUCKETS, DROPPED, HEADINGS, REPEATED, WORD_SCORES, percent
 from nmt.report.hparams import number
 
 
@@ -35,6 +36,23 @@ def result(*keys: str, unit: float = 1) -> Callable[[Run], float | None]:
     return lambda run: number(run.result, keys, unit)
 
 
+def of_words(name: str) -> Callable[[Run], float | None]:
+    """Return what reads a score of words."""
+    return lambda run: percent(run.words[name]) if name in run.words else None
+
+
+MEANINGS = {
+    REPEATED: "repeated bigrams that the reference does not repeat, and words that follow "
+    "themselves, per 100 words of the reference (Malaviya et al. 2018); lower is better",
+    DROPPED: "the share of source words with a counterpart in the reference that have none in the "
+    "translation, in percent (Malaviya et al. 2018); lower is better",
+} | {
+    name: f"F1 of words that the training text has {least:,} times or more"
+    if least
+    else "F1 of words that the training text has less than ten times"
+    for least, name in BUCKETS.items()
+}
+WORDS = tuple(Measure(one, HEADINGS[one], 2, of_words(one), MEANINGS[one]) for one in WORD_SCORES)
 QUALITY = (
     Measure("bleu", "BLEU", 2, result("bleu"), "of the test set, by sacreBLEU"),
     Measure("chrf", "chrF", 2, result("chrf"), "of the test set, by sacreBLEU"),
@@ -53,6 +71,7 @@ QUALITY = (
         result("loss"),
         "of the test set, in nats per target piece, without label smoothing; lower is better",
     ),
+    *WORDS,
 )
 DEV = (
     Measure("best_dev_bleu", "dev BLEU", 2, result("best_dev", "bleu"), "the best of training"),
@@ -130,7 +149,7 @@ COST = (
     ),
 )
 MEASURES = (*QUALITY, *DEV, *COST)
-TESTED = ("bleu", "chrf", "loss")  # whose counts are kept for each sentence
+TESTED = ("bleu", "chrf", "loss", *WORD_SCORES)  # whose counts are kept for each sentence
 SMALL = 10.0  # scores from outside below it have four digits
 
 

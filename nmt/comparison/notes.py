@@ -9,6 +9,7 @@ from nmt.comparison.influence import bleu_of_sums
 from nmt.comparison.measures import Measure
 from nmt.comparison.significance import EXACT, TRIALS
 from nmt.comparison.variants import Variant
+from nmt.metrics.words import WORD_SCORES
 
 CLOSE = 0.1  # BLEU, within which texts have the score that result.json says
 NAMED = 3  # runs, where there may be many
@@ -121,6 +122,23 @@ def note_of_others() -> str:
         f"{STAR}: p by Holm is below {LEVEL}. Interval and p of each score are in the table of "
         "differences, which the report has."
     )
+
+
+def note_of_words(tests: Mapping[str, Tested], lacking: Sequence[str]) -> tuple[str, ...]:
+    """Say what the scores of words are, and of which variants some are not known."""
+    found = [
+        "REP: repeated bigrams that the reference does not repeat, per 100 of its words; DROP: "
+        "percent of the source words that the reference translates and the translation does not; "
+        "both are better lower. F1: of words by how often the training text has them."
+    ]
+    if any(tests[name].differences for name in WORD_SCORES if name in tests):
+        found[0] += f" {STAR}: differs from the baseline, p by Holm below {LEVEL}."
+    if lacking:
+        found.append(
+            f"DROP and F1 are not known of {names(lacking)}: an older nmt trained them, and kept "
+            "no words of its training text."
+        )
+    return tuple(found)
 
 
 def note_of_two_runs(baseline: str) -> str:

@@ -11,6 +11,7 @@ from nmt.comparison.atlas import Page, drawn_runs
 from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.plots import Plot
+from nmt.comparison.sentences import sentences
 from nmt.comparison.tables import different, footnotes, grids, legend
 from nmt.data.text import one_line
 
@@ -48,13 +49,15 @@ def texts(comparison: Comparison, page: Page) -> Grid:
     shown = drawn_runs(comparison)
     first = shown[0][1]
     assert first.references
-    rows = [["source", page.source], ["reference", first.references[page.number - 1]]]
-    rows += [
-        [variant.name, run.hypotheses[page.number - 1]]
-        for variant, run in shown
-        if run.hypotheses is not None
-    ]
-    return Grid("", [f"sentence {page.number}", ""], rows, text_columns=2)
+    rows = [["source", page.source, "", ""]]
+    rows += [["reference", first.references[page.number - 1], "", ""]]
+    for variant, run in shown:
+        if run.hypotheses is not None:
+            found = sentences(run)[page.number - 1]
+            text = run.hypotheses[page.number - 1]
+            rows.append([variant.name, text, found.repeated_words, found.dropped_words])
+    header = [f"sentence {page.number}", "", "repeated", "dropped"]
+    return Grid("", header, rows, text_columns=4)
 
 
 def png_uri(page: Page) -> str:

@@ -7,9 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nmt.comparison.comparison import Comparison
-from nmt.comparison.lengths import buckets, by_length, source_lengths
+from nmt.comparison.lengths import by_length, lengths_of, unit_of
 from nmt.comparison.runs import Run
-from nmt.data.language import spaceless
 from nmt.report.fonts import drawable, families
 
 # Okabe and Ito 2008, told apart by the colour-blind too; yellow, faint on white, comes last.
@@ -75,15 +74,11 @@ def plots(comparison: Comparison) -> list[Plot]:
 
 def length_figure(comparison: Comparison) -> Figure | None:
     """Draw BLEU over the length of the source; None: the run folders have no texts."""
-    base = comparison.baseline.runs[0]
-    if base.sources is None or base.references is None:
+    found = lengths_of(comparison.baseline)
+    if found is None:
         return None
-    language = str(comparison.baseline.identity.get("data.source", "en"))
-    (test_set,) = comparison.counts[base.folder]
-    found = buckets(source_lengths(base.sources, language))
-    figure, axes = blank(
-        f"source length in {'characters' if spaceless(language) else 'words'}", "BLEU"
-    )
+    (test_set,) = comparison.counts[comparison.baseline.runs[0].folder]
+    figure, axes = blank(f"source length in {unit_of(comparison.baseline)}", "BLEU")
     centres = [bucket.length for bucket in found]
     for place, variant in enumerate(comparison.variants):
         bands = by_length(variant, found, test_set, comparison.counts)

@@ -9,6 +9,7 @@ from nmt.comparison.comparison import Comparison
 from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.page import to_html
 from nmt.comparison.plots import Plot, plots
+from nmt.comparison.sentences import to_tsv
 from nmt.report.heatmap import pixels
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
@@ -32,6 +33,7 @@ def write_report(comparison: Comparison, pages: list[Page], output: Path) -> Non
     write(output / "comparison.csv", to_csv(comparison))
     write(output / "comparison.tex", to_latex(comparison))
     write_json(output / "comparison.json", to_json(comparison))
+    write(output / "sentences.tsv", to_tsv(comparison))
     write(output / "index.html", to_html(comparison, found, pages))
     write_events(comparison, found, pages, output / EVENTS)
 

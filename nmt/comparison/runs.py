@@ -15,6 +15,15 @@ from nmt.config.settings import Setting, settings
 from nmt.data.text import shortened
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import HYPOTHESES, LOSSES, REFERENCES, SOURCES
+from nmt.evaluation.training_words import Frequencies
+from nmt.evaluation.words import (
+    DROPPED_WORDS,
+    Dropped,
+    counts_of_words,
+    read_dropped,
+    read_frequencies_of,
+)
+from nmt.metrics.bleu import TOKENIZERS, bleu_tokenizer
 from nmt.report.logger import read_metrics
 from nmt.runs.checkpoint import MODEL
 from nmt.runs.files import lines_of
@@ -60,6 +69,32 @@ class Run:
         return kept_losses(self.folder)
 
     @cached_property
+    def dropped(self) -> list[Dropped] | None:
+        """The source words without a counterpart; None: an older nmt trained it."""
+        return read_dropped(self.folder)
+
+    @cached_property
+    def frequency(self) -> Frequencies | None:
+        """How often its training text has the words of the test; None: as before."""
+        return read_frequencies_of(self.folder)
+
+    @property
+    def tokenizer(self) -> str:
+        """The tokenizer of its BLEU: that of its signature, else of its language."""
+        signature = str(self.result.get("signatures", {}).get("bleu"))
+        known = ("13a", *TOKENIZERS.values())
+        named = (one for one in known if f"tok:{one}" in signature)
+        return next(named, bleu_tokenizer(str(self.settings.get("data.target", "en"))))
+
+    @cached_property
+    def words(self) -> dict[str, np.ndarray]:
+        """What is measured of words, (N,2) for each score that is known."""
+        if self.hypotheses is None or self.references is None:
+            return {}
+        known = self.dropped, self.frequency
+        return counts_of_words(self.hypotheses, self.references, *known, self.tokenizer)
+
+    @cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """What was logged while it trained, a step a line."""
         return read_metrics(self.folder)
@@ -94,7 +129,8 @@ class Run:
 
     def read(self) -> None:
         """Read all that is read when it is asked for. UserError for what cannot be read."""
-        for name in ("hypotheses", "references", "sources", "losses", "metrics", "alignment"):
+        texts = ("hypotheses", "references", "sources", "losses", "dropped", "frequency")
+        for name in (*texts, "metrics", "alignment"):
             getattr(self, name)
 
     def _lines(self, name: str) -> list[str] | None:
@@ -189,7 +225,7 @@ def why_not(run: Run) -> str:
         return f"{RESULT} {wrong}"
     run.read()
     texts = {HYPOTHESES: run.hypotheses, REFERENCES: run.references, SOURCES: run.sources}
-    texts |= {LOSSES: run.losses}
+    texts |= {LOSSES: run.losses, DROPPED_WORDS: run.dropped}
     numbers = {name: len(lines) for name, lines in texts.items() if lines is not None}
     if len(set(numbers.values())) < 2:
         return ""

@@ -13,10 +13,18 @@ from nmt.comparison.cells import (
     p_value,
     seeds,
     spread,
+    starred,
 )
 from nmt.comparison.comparison import Comparison
-from nmt.comparison.measures import COST, DEV
-from nmt.comparison.notes import note_of_others, note_of_two_runs, notes_of_tests
+from nmt.comparison.lengths import bleu_by_length, lengths_of, unit_of
+from nmt.comparison.measures import COST, DEV, WORDS
+from nmt.comparison.notes import (
+    note_of_others,
+    note_of_two_runs,
+    note_of_words,
+    notes_of_tests,
+)
+from nmt.metrics.words import DROPPED, WORD_SCORES
 
 
 def grids(comparison: Comparison) -> list[Grid]:
@@ -26,6 +34,8 @@ def grids(comparison: Comparison) -> list[Grid]:
         others(comparison),
         differences(comparison),
         two_runs(comparison),
+        words(comparison),
+        lengths(comparison),
         cost(comparison),
         missing(comparison),
     )
@@ -33,8 +43,9 @@ def grids(comparison: Comparison) -> list[Grid]:
 
 
 def grids_in_short(comparison: Comparison) -> list[Grid]:
-    """Return the tables that fit a terminal: all but the long one of every score's difference."""
-    return [grid for grid in grids(comparison) if grid != differences(comparison)]
+    """Return the tables that fit a terminal: not every score's difference, nor all lengths."""
+    long = differences(comparison), lengths(comparison)
+    return [grid for grid in grids(comparison) if grid not in long]
 
 
 def quality(comparison: Comparison) -> Grid:
@@ -58,7 +69,9 @@ def quality(comparison: Comparison) -> Grid:
 
 def others(comparison: Comparison) -> Grid:
     """The other scores of the test set, and the differences of those that are tested."""
-    shown = [one for one in measured(comparison, comparison.quality) if one.name != "bleu"]
+    elsewhere = ("bleu", *WORD_SCORES)
+    quality = measured(comparison, comparison.quality)
+    shown = [one for one in quality if one.name not in elsewhere]
     header = [comparison.heading]
     columns = [[name(row) for row in comparison.rows]]
     for one in shown:
@@ -115,6 +128,38 @@ def two_runs(comparison: Comparison) -> Grid:
     header = [comparison.heading, "seed", "Δ BLEU", "p boot.", "p rand."]
     notes = (note_of_two_runs(comparison.baseline.name),)
     return Grid("These two runs", header, rows, text_columns=2, notes=notes)
+
+
+def words(comparison: Comparison) -> Grid:
+    """What happens to words: repeated, dropped, rare and frequent ones."""
+    shown = measured(comparison, WORDS)
+    rows = [
+        [name(row), *(starred(comparison, row, one) for one in shown)] for row in comparison.rows
+    ]
+    lacking = [row.variant.name for row in comparison.rows if DROPPED not in row.statistics]
+    notes = note_of_words(comparison.tests, lacking) if shown else ()
+    return Grid(
+        "Words of the test set",
+        [comparison.heading, *headings(shown)],
+        rows if shown else [],
+        notes=notes,
+    )
+
+
+def lengths(comparison: Comparison) -> Grid:
+    """BLEU by the length of the source."""
+    found = lengths_of(comparison.baseline)
+    if found is None:
+        return Grid("BLEU by source length", [], [])
+    (test_set,) = comparison.counts[comparison.baseline.runs[0].folder]
+    rows = []
+    for row in comparison.rows:
+        scores = bleu_by_length(row.variant, found, test_set, comparison.counts)
+        rows += [[name(row), *(f"{score:.2f}" for score in scores)]] if scores else []
+    unit = unit_of(comparison.baseline)
+    header = [f"{one.label} {unit} ({len(one.places):,})" for one in found]
+    note = "In brackets: how many sentences there are. The figure has the spread of each number."
+    return Grid("BLEU by source length", [comparison.heading, *header], rows, notes=(note,))
 
 
 def cost(comparison: Comparison) -> Grid:

@@ -13,10 +13,13 @@ from nmt.comparison.crossed import Tested, against
 from nmt.comparison.influence import Counts
 from nmt.comparison.values import Values, values_of
 from nmt.errors import UserError
+from nmt.metrics.words import BUCKETS, DROPPED
 
 NOT_KEPT = "the score of each sentence was not kept: {}"
 OTHER_PIECES = "a loss per piece can be compared only where the pieces are those of one tokenizer"
-KEEPS = {"loss": "`nmt evaluate run=RUN` keeps it"}
+KEEPS = {"loss": "`nmt evaluate run=RUN` keeps it"} | dict.fromkeys(
+    (DROPPED, *BUCKETS.values()), "an older nmt trained a run, or no such word is in the test set"
+)
 
 
 class Counted(NamedTuple):

@@ -10,6 +10,7 @@ from nmt.comparison.crossed import Tested
 from nmt.comparison.testing import Counted, all_against
 from nmt.config.study import Study
 from nmt.errors import UserError
+from nmt.metrics.words import WORD_SCORES
 from nmt.study.jobs import chosen
 from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
 from nmt.study.pins import Pins
@@ -29,6 +30,10 @@ class Result:
         """Return a score of each run: on one test set, or the mean over all."""
         names = [test] if test else list(self.rows[0].tests)
         return [mean(row.tests[name][score] for name in names) for row in self.rows]
+
+    def has(self, score: str) -> bool:
+        """Tell whether all runs have a score on all test sets: older ones lack those of words."""
+        return all(score in test for row in self.rows for test in row.tests.values())
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class Findings:
             Counted(one.name, one.rows[0].content["model"], [row.counts for row in one.rows])
             for one in self.results
         ]
-        return all_against(counted, self.study.baseline, SCORES)
+        known = [score for score in WORD_SCORES if any(one.has(score) for one in self.results)]
+        return all_against(counted, self.study.baseline, [*SCORES, *known])
 
     @property
     def baseline(self) -> Result | None:

@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from nmt.comparison.influence import Counts
 from nmt.errors import UserError
+from nmt.metrics.words import WORD_SCORES
 from nmt.runs.files import lines_of, replacing, write
 from nmt.runs.foreign import is_number
 from nmt.study.jobs import Job
@@ -72,13 +73,17 @@ class Row:
 
     @cached_property
     def counts(self) -> dict[str, Counts]:
-        """What scores are computed from, by the fingerprint of each test set."""
+        """What scores are computed from, by the fingerprint of each test set.
+
+        Those of words are there where they were measured: the runs of an older nmt have none.
+        """
         found: dict[str, Counts] = {}
         for name, test in self.tests.items():
             keys = {score: f"{name}/{score}" for score in SCORES}
             lacking = [key for key in keys.values() if key not in self.arrays]
             if lacking:
                 raise UserError(f"{self.arrays_path} has no {lacking[0]}: it is of another run")
+            keys |= {s: key for s in WORD_SCORES if (key := f"{name}/{s}") in self.arrays}
             found[test["fingerprint"]] = {
                 score: self.arrays[key].astype(np.float64) for score, key in keys.items()
             }

@@ -23,6 +23,7 @@ from nmt.evaluation.focus import focus
 from nmt.evaluation.likelihood import batches_of
 from nmt.evaluation.training_words import read_training_words
 from nmt.metrics.bleu import bleu_and_chrf_of
+from nmt.metrics.words import WORD_SCORES
 from nmt.report.logger import read_metrics
 from nmt.run import Translator, open_run
 from nmt.runs.files import write_json
@@ -93,7 +94,8 @@ def test_sets(
             result = evaluate(translator, lines, decode_of(cfg), folder, known)
             write_json(folder / RESULT, result)
         scored = Run(folder, {}, read_json(folder / RESULT))
-        kept = {key: scored.result[key] for key in SCORED if key in scored.result}
+        scores = (*SCORED, *WORD_SCORES)
+        kept = {key: scored.result[key] for key in scores if key in scored.result}
         tests[name] = {"fingerprint": scored.test_set, **kept}
         counted = counts_of(scored, bleu_and_chrf_of(cfg.data.target))
         arrays |= {f"{name}/{score}": small(value) for score, value in counted.items()}

@@ -3,8 +3,14 @@
 from collections.abc import Callable, Sequence
 from statistics import mean, stdev
 
+import numpy as np
+
 from nmt.comparison.cells import Grid, interval, p_value
 from nmt.comparison.crossed import LEVEL
+from nmt.comparison.influence import bleu_of_sums
+from nmt.comparison.lengths import buckets
+from nmt.metrics.words import HEADINGS as WORD_HEADINGS
+from nmt.metrics.words import WORD_SCORES
 from nmt.runs.foreign import read_json
 from nmt.study.findings import Findings, Result
 from nmt.study.jobs import Job
@@ -13,11 +19,12 @@ from nmt.study.speed import speed_path
 
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
 HEADINGS = {"bleu": "BLEU", "chrf": "chrF", "loss": "loss"}
+REFERENCE = 1  # the column of BLEU's counts that has the length of the reference
 
 
 def grids(found: Findings) -> list[Grid]:
     """Return the tables of a study that has a result."""
-    tables = [quality(found), others(found), attention(found)]
+    tables = [quality(found), others(found), words(found), lengths(found), attention(found)]
     tables += [speed(found)] if speed_path(found.ledger.path).is_file() else []
     tables += [tuning(found)] if found.study.tune else []
     return [grid for grid in tables if grid.rows]
@@ -66,6 +73,63 @@ def others(found: Findings) -> Grid:
     return Grid(
         "chrF, and loss in nats per target piece (lower is better)", header, rows, 1, tuple(told)
     )
+
+
+def words(found: Findings) -> Grid:
+    """What happens to words, means over the test sets: the scores of words, with a star or none."""
+    known = [score for score in WORD_SCORES if any(one.has(score) for one in found.results)]
+    rows = [
+        [one.name, *(starred(found, one, score) for score in known)]
+        for one in found.results
+        if any(one.has(score) for score in known)
+    ]
+    notes = [
+        "REP: repeated bigrams that the reference does not repeat, per 100 of its words. DROP: "
+        "percent of the source words that the reference translates and the translation does not. "
+        "Both are of Malaviya et al. 2018; lower is better. F1 is of words by how often the "
+        f"training text has them. * differs from {found.study.baseline}: p Holm below {LEVEL}."
+    ]
+    older = [one.name for one in found.results if not any(one.has(score) for score in known)]
+    if older:
+        notes.append(f"Trained by an older nmt, which did not measure them: {', '.join(older)}.")
+    header = ["variant", *(WORD_HEADINGS[score] for score in known)]
+    return Grid("Words", header, rows, 1, tuple(notes))
+
+
+def starred(found: Findings, one: Result, score: str) -> str:
+    """Write the mean of a score of words, with a star where it differs from the baseline's."""
+    if not one.has(score):
+        return ""
+    tested = found.tests.get(score)
+    p = tested.corrected.get(one.name, 1.0) if tested else 1.0
+    return f"{spread(one.scores(score), 2)}{' *' * (p < LEVEL)}"
+
+
+def lengths(found: Findings) -> Grid:
+    """BLEU by the length of the reference, over all test sets together, the mean over seeds."""
+    if not found.results:
+        return Grid("BLEU by length", [], [])
+    first, *_ = found.results[0].rows
+    parts = buckets(bleu_counts(first)[:, REFERENCE].astype(int))
+    rows = []
+    for one in found.results:
+        counted = [bleu_counts(row) for row in one.rows]
+        scores = [
+            mean(float(bleu_of_sums(each[part.places].sum(0))) for each in counted)
+            for part in parts
+        ]
+        rows.append([one.name, *(f"{score:.2f}" for score in scores)])
+    header = ["variant", *(f"{part.label} ({len(part.places):,})" for part in parts)]
+    note = (
+        "The length is that of the reference in words, as BLEU counts them: a ledger keeps counts "
+        "and no text. In brackets: how many sentences there are."
+    )
+    return Grid("BLEU by length", header, rows, 1, (note,))
+
+
+def bleu_counts(row: Row) -> np.ndarray:
+    """Return what the BLEU of each sentence of all test sets is computed from, (N,10)."""
+    return np.concatenate([counts["bleu"] for _, counts in sorted(row.counts.items())])
 
 
 def attention(found: Findings) -> Grid:

@@ -1,0 +1,48 @@
+"""What is measured of each translation: a row per sentence of each run."""
+
+from typing import NamedTuple
+
+from nmt.comparison.comparison import Comparison
+from nmt.comparison.runs import Run
+from nmt.data.text import one_line
+from nmt.metrics.words import repeated, words_of_lines
+
+HEADER = ("run", "line", "rep", "dropped", "aligned", "repeated_words", "dropped_words")
+
+
+class Sentence(NamedTuple):
+    """What is measured of a translation."""
+
+    rep: int  # what it counts in REP
+    dropped: int | None  # source words without a counterpart; None: not known
+    aligned: int | None  # of so many that the reference has one for
+    repeated_words: str  # the bigrams, between commas
+    dropped_words: str
+
+
+def sentences(run: Run) -> list[Sentence]:
+    """Measure each translation of a run; empty: it has kept no texts."""
+    if run.hypotheses is None or run.references is None:
+        return []
+    sides = (words_of_lines(side, run.tokenizer) for side in (run.hypotheses, run.references))
+    rows: list[Sentence] = []
+    for number, both in enumerate(zip(*sides, strict=True)):
+        found = repeated(*both)
+        again = ", ".join(" ".join(bigram) for bigram in found)
+        lost = run.dropped[number] if run.dropped else None
+        counts = (len(lost.words), lost.aligned) if lost else (None, None)
+        rows.append(
+            Sentence(sum(found.values()), *counts, again, " ".join(lost.words) if lost else "")
+        )
+    return rows
+
+
+def to_tsv(comparison: Comparison) -> str:
+    """Return all of them as columns between tabs; ``run`` and ``line`` as files of scores= have."""
+    lines = ["\t".join(HEADER)]
+    for variant in comparison.variants:
+        for run in variant.runs:
+            for number, one in enumerate(sentences(run), 1):
+                cells = ("" if cell is None else one_line(str(cell)) for cell in one)
+                lines.append("\t".join((one_line(str(run.folder)), str(number), *cells)))
+    return "\n".join(lines) + "\n"
