@@ -425,12 +425,11 @@ def test_mistakes_of_evaluate_are_told(words, told, trained):
     assert all(part in message for part in told), message
 
 
-def test_a_reader_that_has_had_enough_ends_the_command_quietly(trained):
-    command = [sys.executable, "-m", "nmt", "translate", f"run={trained}", "decode.beam=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def test_a_reader_that_has_had_enough_ends_the_command_quietly():
+    """In a process of its own, since Python flushes once more when it ends."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
     with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
+        [sys.executable, "-m", "nmt", "--help"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=Path(__file__).parent.parent,
@@ -438,7 +437,7 @@ def test_a_reader_that_has_had_enough_ends_the_command_quietly(trained):
     ) as process:
         assert process.stdout
         process.stdout.close()
-        _, err = process.communicate(b"eins zwei\n" * 3)
+        _, err = process.communicate()
 
     assert err == b""
     assert process.returncode == 141

@@ -1,5 +1,6 @@
 """The report: what it prints, the page of HTML, the figures, the atlas, TensorBoard's events."""
 
+import base64
 import json
 import re
 from math import inf, nan
@@ -210,6 +211,11 @@ def test_from_a_sweep_to_a_report(two):
     measures = found["variants"][0]["measures"]
     assert measures["attention_entropy"]["mean"] > 0
     assert "attention_entropy" not in found["variants"][1]["measures"], "none attends to nothing"
+    with Image.open(report / "figures" / "entropy.png") as image:
+        assert len(np.unique(np.asarray(image)[..., :3].reshape(-1, 3), axis=0)) > 20, "drawn"
+    svg = (report / "figures" / "entropy.svg").read_text()
+    assert "</svg>" in svg
+    assert base64.b64encode(svg.encode()).decode() in (report / "index.html").read_text()
     with Image.open(report / "figures" / "sentence-1.png") as image:
         assert image.width > 1000, "two panels"
     html = (report / "index.html").read_text()

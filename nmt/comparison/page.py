@@ -33,7 +33,12 @@ def to_html(comparison: Comparison, plots: list[Plot], pages: list[Page]) -> str
         different=different(comparison),
         footnotes=footnotes(comparison),
         plots=[
-            {"title": one.title, "caption": one.caption, "image": svg_uri(one)} for one in plots
+            {
+                "title": one.title,
+                "caption": one.caption,
+                "image": data_uri("image/svg+xml", one.svg),
+            }
+            for one in plots
         ],
         pages=[
             {"number": one.number, "image": png_uri(one), "texts": texts(comparison, one)}
@@ -65,13 +70,6 @@ def png_uri(page: Page) -> str:
     data = io.BytesIO()
     Image.fromarray(page.image).convert("RGB").quantize(128).save(data, "PNG", optimize=True)
     return data_uri("image/png", data.getvalue())
-
-
-def svg_uri(plot: Plot) -> str:
-    """Return a plot as a data URI."""
-    data = io.BytesIO()
-    plot.figure.savefig(data, format="svg")
-    return data_uri("image/svg+xml", data.getvalue())
 
 
 def data_uri(kind: str, data: bytes) -> str:

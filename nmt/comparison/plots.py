@@ -1,8 +1,12 @@
 """The plots of a comparison. A variant has the same colour, line and marker in all of them."""
 
+import io
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -10,6 +14,7 @@ from nmt.comparison.comparison import Comparison
 from nmt.comparison.lengths import by_length, lengths_of, unit_of
 from nmt.comparison.runs import Run
 from nmt.report.fonts import drawable, families
+from nmt.report.heatmap import pixels
 
 # Okabe and Ito 2008, told apart by the colour-blind too; yellow, faint on white, comes last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#B8A800")
@@ -20,13 +25,26 @@ MAX_MARKERS = 10  # on a curve
 WIDE = 34  # characters of a name before it is cut
 
 
-class Plot(NamedTuple):
-    """A figure under the name of its files, with what it shows."""
+@dataclass(frozen=True)
+class Plot:
+    """A figure under the name of its files, with what it shows. It is drawn once in each form."""
 
     name: str
     title: str
     caption: str
     figure: Figure
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """The pixels (height, width, 4) of uint8."""
+        return pixels(self.figure)
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The file of SVG."""
+        data = io.BytesIO()
+        self.figure.savefig(data, format="svg")
+        return data.getvalue()
 
 
 def style(place: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nmt.comparison.atlas import Page, save
@@ -10,7 +11,6 @@ from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.page import to_html
 from nmt.comparison.plots import Plot, plots
 from nmt.comparison.sentences import to_tsv
-from nmt.report.heatmap import pixels
 from nmt.report.hparams import write_columns
 from nmt.report.logger import EVENTS
 from nmt.runs.files import write, write_json
@@ -24,8 +24,8 @@ def write_report(comparison: Comparison, pages: list[Page], output: Path) -> Non
     figures.mkdir(parents=True, exist_ok=True)
     found = plots(comparison)
     for plot in found:
-        for kind in ("png", "svg"):
-            plot.figure.savefig(figures / f"{plot.name}.{kind}")
+        Image.fromarray(plot.image).save(figures / f"{plot.name}.png")
+        (figures / f"{plot.name}.svg").write_bytes(plot.svg)
     save(pages, figures)
     listed = [(plot.title, f"{FIGURES}/{plot.name}.png") for plot in found]
     listed += [(f"Sentence {p.number}", f"{FIGURES}/sentence-{p.number}.png") for p in pages]
@@ -46,6 +46,6 @@ def write_events(
     write_columns(folder, runs)
     with SummaryWriter(str(folder)) as writer:
         for plot in found:
-            writer.add_image(f"comparison/{plot.name}", pixels(plot.figure), dataformats="HWC")
+            writer.add_image(f"comparison/{plot.name}", plot.image, dataformats="HWC")
         for one in pages:
             writer.add_image(f"atlas/sentence-{one.number}", one.image, dataformats="HWC")
