@@ -126,7 +126,9 @@ def test_a_training_is_that_of_the_command(tiny, trained, tmp_path, capsys, monk
     assert again.config["seed"] == 3
 
 
-def test_one_call_does_not_disturb_the_program(model, trained):
+def test_one_call_does_not_disturb_the_program(model, trained, monkeypatch):
+    """Not even one that uses Hydra, with a resolver of the same name."""
+    monkeypatch.setattr(BaseContainer, "_resolvers", dict(BaseContainer._resolvers))
     GlobalHydra.instance().clear()
     OmegaConf.register_new_resolver("swept", lambda: "theirs", replace=True)
     with hydra.initialize(version_base="1.3"):
