@@ -18,6 +18,7 @@ from nmt.decoding.translate import Decode, Translation, chunks, translate
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import autocast, kernels, pick_device, pick_precision
 from nmt.models.attention_maps import AttentionMap, attention_maps
+from nmt.models.contributions import Maps
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
 from nmt.runs.checkpoint import MODEL, checkpoints, load_tensors, unless_damaged
@@ -81,10 +82,12 @@ class Translator:
         tokenizers = self.source_tokenizer, self.target_tokenizer
         return translate(self.model, *tokenizers, lines, decode, self.device, record, long)
 
-    def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
+    def attention(
+        self, source: Tensor, target: Tensor, maps: Maps = attention_maps
+    ) -> list[AttentionMap]:
         """Force the model on a batch and return where it looked; see :func:`attention_maps`."""
         with self.inferring():
-            return attention_maps(self.model, source.to(self.device), target.to(self.device))
+            return maps(self.model, source.to(self.device), target.to(self.device))
 
     @contextmanager
     def evaluating(self, record: RecordSteps | None = None) -> Iterator[RecordSteps | None]:

@@ -143,6 +143,25 @@ def test_the_best_attention_on_dev_is_named(runs, numbers, gold, tmp_path):
     assert errors[best["reading"]["shift"]] == best["aer"]
 
 
+def test_weights_norms_and_gradients_stand_in_one_table(runs, gold, tmp_path):
+    words = [f"gold={gold}", "heatmaps=1", f"output={tmp_path}/out"]
+    dev = [f"dev.{word}" for word in (f"gold={gold}", f"source={runs[0]}/sources.txt")]
+    dev += [f"dev.target={runs[0]}/references.txt", "shift=best", "precision=fp32"]
+
+    answer = nmt("align", f"run={runs[0]}", "of=[norms,weights,gradients]", *words, *dev)
+
+    assert answer.code == 0, answer.err
+    result = result_of(tmp_path / "out")
+    names = [f"{name} de → en" for name in ("norms", "attention", "gradients")]
+    assert [row["aligner"] for row in result["table"]] == names
+    assert result["aligner"] == names[0]
+    assert result["reading"]["of"] == "norms"
+    assert all(f"{name}: where a piece is" in answer.err for name in names)
+    alone = nmt("align", f"run={runs[0]}", "of=gradients", *words[:1], f"output={tmp_path}/g", *dev)
+    assert alone.code == 0, alone.err
+    assert result_of(tmp_path / "g")["table"] == result["table"][2:]
+
+
 def test_the_models_own_translation_can_be_aligned(runs, tmp_path):
     words = ["hypothesis=true", "heatmaps=1", f"output={tmp_path}/out"]
 
@@ -162,6 +181,8 @@ def test_the_models_own_translation_can_be_aligned(runs, tmp_path):
         (["head=best", "shift=best"], ["dev.gold=FILE"]),
         (["layer=top"], ["layer=top"]),
         (["threshold=0"], ["threshold=0"]),
+        (["of=heads"], ["of=heads", "weights, norms, gradients"]),
+        (["of=[weights,heads]"], ["of=heads"]),
         (["heatmaps=-1"], ["heatmaps=-1"]),
         (["symmetrize=both"], ["symmetrize=both", "grow-diag-final-and"]),
         (["reverse={run}"], ["reverse=", "de to en", "en to de"]),

@@ -95,6 +95,22 @@ def test_each_of_n_best_has_its_links(trained, here):
         assert {j for _, j in found} <= set(range(len(text.split())))
 
 
+def test_norms_and_gradients_can_be_drawn_written_and_linked(trained, here):
+    outputs = []
+    for of in ("weights", "norms", "gradients"):
+        places = (f"heatmap={of}", f"weights={of}.arrow", f"links={of}.links", "layer=1")
+        answer = nmt("translate", f"run={trained}", f"of={of}", *places, *FP32, stdin=b"eins\n")
+        assert answer.code == 0, answer.err
+        assert f"word links from {of}" in answer.err
+        outputs.append((here / of / "sentence-1.png").read_bytes())
+        (row,) = load_weights(here / f"{of}.arrow")
+        assert row.of == of
+        if of != "weights":
+            assert row.weights["cross"].sum(-1) != pytest.approx(1)
+    assert len(set(outputs)) == 3
+    assert "of=all" in mistake(nmt("translate", f"run={trained}", "of=all"))
+
+
 def test_links_come_from_the_attention_that_align_found_best(trained, numbers, here):
     run = Path(shutil.copytree(trained, here / "run"))
     gold = "".join("1-1 2-2 3-3\n" for _ in lines_of(numbers / "dev.de"))

@@ -246,6 +246,7 @@ OPENING = {
     "translate": ["translate", "run="],
     "evaluate": ["evaluate", "run="],
     "score": ["score", "run="],
+    "heads": ["heads", "run="],
     "align": ["align", "run="],
     "resume": ["train", "resume="],
     "from": ["train", "from="],

@@ -115,7 +115,7 @@ def rows(translator) -> list[Weights]:
 def same(one: Weights, other: Weights) -> None:
     assert one[:6] == other[:6]
     assert one.log_p.tolist() == other.log_p.tolist()
-    assert one[8:] == other[8:] == ("de", "en")
+    assert one[8:] == other[8:] == ("de", "en", "weights")
     assert one.weights.keys() == other.weights.keys()
     for place, array in one.weights.items():
         assert array == pytest.approx(other.weights[place], abs=5e-4)

@@ -171,13 +171,16 @@ def test_threshold_links_all_from_a_weight():
 
 
 def test_a_reading_takes_a_layer_and_a_head_or_their_means():
-    weights = torch.rand(2, 3, 5, 7)  # (L,H,T+1,S)
+    weights = torch.rand(2, 3, 5, 8)  # (L,H,T+1,S+1)
 
-    assert Reading(1, 2)(weights).equal(weights[1, 2, :4])
-    assert Reading(0, 1, shift=True)(weights).equal(weights[0, 1, 1:])
-    torch.testing.assert_close(Reading(None, 2)(weights), weights[:, 2, :4].mean(0))
-    torch.testing.assert_close(Reading(1)(weights), weights[1, :, :4].mean(0))
-    torch.testing.assert_close(Reading()(weights), weights[:, :, :4].mean((0, 1)))
+    assert Reading(1, 2)(weights).equal(weights[1, 2, :4, :7])
+    assert Reading(0, 1, shift=True)(weights).equal(weights[0, 1, 1:, :7])
+    torch.testing.assert_close(Reading(None, 2)(weights), weights[:, 2, :4, :7].mean(0))
+    torch.testing.assert_close(Reading(1)(weights), weights[1, :, :4, :7].mean(0))
+    torch.testing.assert_close(Reading()(weights), weights[:, :, :4, :7].mean((0, 1)))
+    shares = Reading(1)(weights, is_share=False)
+    mean = weights[1].mean(0)
+    torch.testing.assert_close(shares, (mean / mean.sum(1, keepdim=True))[:4, :7])
 
 
 @pytest.mark.parametrize("make", [small_rnn, small_transformer])

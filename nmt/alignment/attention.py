@@ -13,10 +13,13 @@ from nmt.links.bitext import Bitext, Side
 from nmt.links.links import NONE, Links
 from nmt.links.words import members, merge
 from nmt.models.attention_maps import AttentionMap
+from nmt.models.contributions import MEASURES, Measure, as_shares
 from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 
 BATCH_SIZE, BATCH_PIECES = 64, 4096  # of both sides together, padding included
+
+WEIGHTS = MEASURES["weights"]
 
 LinkRule = Callable[[Tensor], Links]
 
@@ -28,15 +31,17 @@ class Reading(NamedTuple):
     head: int | None = None
     shift: bool = False
 
-    def __call__(self, weights: Tensor) -> Tensor:
-        """Weights (L,H,T+1,S) of a target with eos -> (T,S), a row for each piece but eos.
+    def __call__(self, weights: Tensor, is_share: bool = True) -> Tensor:
+        """Weights (L,H,T+1,S+1) of pieces with eos -> (T,S), a row for each piece but eos.
 
         That is the row in which the piece is predicted or, shifted, the one in which it is read:
         in a Transformer the row knows the piece itself only then (Chen et al. 2020, section 3).
+        Of what is no share, a row is divided by its sum.
         """
-        layers = weights.mean(0) if self.layer is None else weights[self.layer]  # (H,T+1,S)
-        rows = layers.mean(0) if self.head is None else layers[self.head]  # (T+1,S)
-        return rows[1:] if self.shift else rows[:-1]
+        layers = weights.mean(0) if self.layer is None else weights[self.layer]  # (H,T+1,S+1)
+        rows = layers.mean(0) if self.head is None else layers[self.head]  # (T+1,S+1)
+        rows = rows if is_share else as_shares(rows)
+        return (rows[1:] if self.shift else rows[:-1])[:, :-1]
 
 
 class Shape(NamedTuple):
@@ -64,23 +69,25 @@ def encode(tokenizer: Tokenizer, side: Side) -> Encoded:
     return Encoded([pieces.ids for pieces in cut], found)
 
 
-def source_target(translator: Translator, source: Tensor, target: Tensor) -> AttentionMap | None:
+def source_target(
+    translator: Translator, source: Tensor, target: Tensor, measure: Measure
+) -> AttentionMap | None:
     """Force a batch, ids (B,S) and (B,T+1), and return its source-target weights (B,L,H,T,S).
 
     None: the model has no such attention.
     """
-    maps = translator.attention(source, target)
+    maps = translator.attention(source, target, measure.maps)
     return next((found for found in maps if found.kind == Kind.SOURCE_TARGET), None)
 
 
-def shape(translator: Translator) -> Shape | None:
+def shape(translator: Translator, measure: Measure = WEIGHTS) -> Shape | None:
     """Return how many source-target attentions a model has; None: none."""
-    found = source_target(translator, torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]]))
+    found = source_target(translator, torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]]), measure)
     return None if found is None else Shape(*found.weights.shape[1:3])
 
 
 def word_weights(
-    translator: Translator, text: Bitext, readings: Sequence[Reading]
+    translator: Translator, text: Bitext, readings: Sequence[Reading], measure: Measure = WEIGHTS
 ) -> Iterator[tuple[int, list[Tensor]]]:
     """Force the model on a text and yield, line by line, what each reading gives: (T,S) words.
 
@@ -97,12 +104,14 @@ def word_weights(
             translator,
             padded([[*source.ids[n], EOS] for n in batch]),
             padded([[BOS, *target.ids[n], EOS] for n in batch]),
+            measure,
         )
         assert found is not None
         for n, weights in zip(batch, found.weights.float().cpu(), strict=True):
-            cut = weights[:, :, : len(target.ids[n]) + 1, : len(source.ids[n])]  # (L,H,T+1,S)
+            cut = weights[:, :, : len(target.ids[n]) + 1, : len(source.ids[n]) + 1]
             members_of_line = source.members[n], target.members[n]
-            yield n, [merge(reading(cut), *members_of_line) for reading in readings]
+            rows = (reading(cut, measure.is_share) for reading in readings)  # (T,S)
+            yield n, [merge(one, *members_of_line) for one in rows]
 
 
 def argmax_links(weights: Tensor) -> Links:
@@ -123,12 +132,16 @@ def threshold_links(weights: Tensor, threshold: float) -> Links:
 
 
 def attention_links(
-    translator: Translator, text: Bitext, reading: Reading, rule: LinkRule
+    translator: Translator,
+    text: Bitext,
+    reading: Reading,
+    rule: LinkRule,
+    measure: Measure = WEIGHTS,
 ) -> tuple[list[Links], list[Tensor]]:
     """Return the links of each line and the word weights (T,S) they were read from."""
     links: list[Links] = [NONE] * len(text.source.lines)
     pairs = zip(text.target.words, text.source.words, strict=True)
     weights = [torch.zeros(len(target), len(source)) for target, source in pairs]
-    for n, (found,) in word_weights(translator, text, [reading]):
+    for n, (found,) in word_weights(translator, text, [reading], measure):
         links[n], weights[n] = rule(found), found
     return links, weights

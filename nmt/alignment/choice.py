@@ -3,10 +3,11 @@
 from itertools import product
 from typing import NamedTuple
 
-from nmt.alignment.attention import LinkRule, Reading, Shape, word_weights
+from nmt.alignment.attention import WEIGHTS, LinkRule, Reading, Shape, word_weights
 from nmt.errors import UserError
 from nmt.links.bitext import Bitext
 from nmt.links.error import Counts
+from nmt.models.contributions import Measure
 from nmt.run import Translator
 
 BEST = "best"
@@ -46,7 +47,11 @@ def places(key: str, asked: int | str | None, count: int, run: str) -> list[int 
 
 
 def best_reading(
-    translator: Translator, dev: Bitext, readings: list[Reading], rule: LinkRule
+    translator: Translator,
+    dev: Bitext,
+    readings: list[Reading],
+    rule: LinkRule,
+    measure: Measure = WEIGHTS,
 ) -> tuple[Reading, Counts]:
     """Return the reading with the lowest alignment error on text with gold links, and its counts.
 
@@ -54,7 +59,7 @@ def best_reading(
     """
     assert dev.gold is not None
     totals = [Counts()] * len(readings)
-    for n, weights in word_weights(translator, dev, readings):
+    for n, weights in word_weights(translator, dev, readings, measure):
         found = [Counts.of(rule(one), dev.gold[n]) for one in weights]
         totals = [total.plus(new) for total, new in zip(totals, found, strict=True)]
     best = min(range(len(readings)), key=lambda place: totals[place].error)

@@ -41,23 +41,26 @@ def from_models(
     asked: Asked,
     rule: LinkRule,
     symmetrize: str,
+    of: str = "weights",
 ) -> FromModels:
     """Align a text with a model, and with one of the other direction where there is one.
 
-    ``dev`` has gold links, by which the best attention is chosen; UserError as in
+    ``of`` is what is read of attention, a key of `nmt.models.contributions.MEASURES`. ``dev`` has
+    gold links, by which the best attention is chosen; UserError as in
     :func:`nmt.alignment.model.from_attention`.
     """
     here, there = arrows(text)
-    one = from_attention(*forward, text, dev, asked, rule)
-    only = Found(f"attention {here}", one.links)
-    readings = [f"attention {here}: {one.reading}"]
+    name = "attention" if of == "weights" else of
+    one = from_attention(*forward, text, dev, asked, rule, of)
+    only = Found(f"{name} {here}", one.links)
+    readings = [f"{name} {here}: {one.reading}"]
     if backward is None:
         return FromModels([only], only, one.weights, readings, {"reading": one.about})
-    other = from_attention(*backward, text.flipped(), dev and dev.flipped(), asked, rule)
-    readings.append(f"attention {there}: {other.reading}")
-    flipped = Found(f"attention {there}", [flip(links) for links in other.links])
-    found = both_ways("attention", only, flipped)
-    (chosen,) = (row for row in found if row.aligner == f"attention {symmetrize}")
+    other = from_attention(*backward, text.flipped(), dev and dev.flipped(), asked, rule, of)
+    readings.append(f"{name} {there}: {other.reading}")
+    flipped = Found(f"{name} {there}", [flip(links) for links in other.links])
+    found = both_ways(name, only, flipped)
+    (chosen,) = (row for row in found if row.aligner == f"{name} {symmetrize}")
     about = {"reading": one.about, "reverse_reading": other.about}
     return FromModels(found, chosen, one.weights, readings, about)
 

@@ -9,6 +9,7 @@ from nmt.alignment.choice import Asked, best_reading, described
 from nmt.errors import UserError
 from nmt.links.bitext import Bitext
 from nmt.links.links import Links
+from nmt.models.contributions import MEASURES
 from nmt.run import Translator
 
 
@@ -22,14 +23,23 @@ class FromAttention(NamedTuple):
 
 
 def from_attention(
-    translator: Translator, run: str, text: Bitext, dev: Bitext | None, asked: Asked, rule: LinkRule
+    translator: Translator,
+    run: str,
+    text: Bitext,
+    dev: Bitext | None,
+    asked: Asked,
+    rule: LinkRule,
+    of: str = "weights",
 ) -> FromAttention:
     """Force a model on a text and read its links, from the attention that is best on dev.
+
+    ``of`` is what is read of it, see `nmt.models.contributions`.
 
     UserError for a model without source-target attention, for an attention that it does not have,
     and where several are asked for and there are no gold links to choose by.
     """
-    found = shape(translator)
+    measure = MEASURES[of]
+    found = shape(translator, measure)
     if found is None:
         raise UserError(f"{run} has attention=none: it looks nowhere, so there is nothing to align")
     readings = asked.readings(found, run)
@@ -40,12 +50,12 @@ def from_attention(
                 "best is chosen by gold links of dev sentences, and there are none: give "
                 "dev.source=FILE dev.target=FILE dev.gold=FILE, or numbers for layer, head, shift"
             )
-        reading, on_dev = best_reading(translator, dev, readings, rule)
+        reading, on_dev = best_reading(translator, dev, readings, rule, measure)
     else:
         (reading,) = readings
-    links, weights = attention_links(translator, text, reading, rule)
+    links, weights = attention_links(translator, text, reading, rule, measure)
     layer, head = (None if n is None else n + 1 for n in (reading.layer, reading.head))
-    about = {"layer": layer, "head": head, "shift": reading.shift, **found._asdict()}
+    about = {"of": of, "layer": layer, "head": head, "shift": reading.shift, **found._asdict()}
     words = described(reading, found)
     if on_dev is not None:
         about |= {"readings": len(readings), "dev_aer": round(on_dev.error, 6)}

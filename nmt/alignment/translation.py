@@ -9,10 +9,11 @@ from omegaconf import DictConfig
 from nmt.alignment.attention import Reading, argmax_links, attention_links, shape
 from nmt.alignment.choice import BEST, Asked, described
 from nmt.data.tokenizer import PIECE_CHARACTERS, Tokenizer
-from nmt.errors import UserError
+from nmt.errors import UserError, one_of
 from nmt.links.bitext import Bitext, side_of
 from nmt.links.links import Links
 from nmt.models.attention_maps import inside
+from nmt.models.contributions import MEASURES, Measure
 from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 from nmt.runs.folder import RESULT
@@ -26,60 +27,65 @@ class Choice(NamedTuple):
     """Which attention is read."""
 
     reading: Reading
+    measure: Measure  # what is read of it
     words: str  # which it is, and how it was chosen
 
 
-def choose(translator: Translator, run: Path, trained: DictConfig, asked: Asked | None) -> Choice:
-    """Choose the attention that links words: the one that is asked for, else the best known.
+class Known(NamedTuple):
+    """An attention that is said to align well."""
+
+    asked: Asked
+    why: str
+    of: str = "weights"
+
+
+def choose(translator: Translator, run: Path, trained: DictConfig, known: Known | None) -> Choice:
+    """Choose the attention that links words: the one that the user knows, else the best known.
 
     That is the one that links taught in training (``guide=``), else the one that `nmt align` found
     to be the best on gold links, the last time it was asked to, else the mean of all. UserError
     for an attention that the model does not have.
     """
-    found = shape(translator)
-    if found is None:
+    layers = shape(translator)
+    if layers is None:
         raise UserError(f"{run} has attention=none: it looks nowhere, so there are no links")
-    why = "as asked for"
-    if asked is None:
-        asked, why = best_known(translator, run, trained, found.layers)
+    asked, why, of = known or best_known(translator, run, trained, layers.layers)
+    one_of(tuple(MEASURES), {"of": of})
     if BEST in asked:
         raise UserError(
             f"the best attention is found by nmt align {TO_FIND}, with gold links. Leave out "
             "layer, head and shift here: what it finds is taken by itself"
         )
+    found = shape(translator, MEASURES[of])
+    assert found is not None
     (reading,) = asked.readings(found, str(run))
-    return Choice(reading, f"{described(reading, found)} ({why})")
+    return Choice(reading, MEASURES[of], f"{of}: {described(reading, found)} ({why})")
 
 
-def best_known(
-    translator: Translator, run: Path, trained: DictConfig, layers: int
-) -> tuple[Asked, str]:
-    """Return the attention that aligns best, as far as a run folder tells, and how it is known."""
+def best_known(translator: Translator, run: Path, trained: DictConfig, layers: int) -> Known:
+    """Return the attention that aligns best, as far as a run folder tells."""
     if trained.guide:
-        taught = len(
-            [one for one in translator.model.attentions()[Kind.SOURCE_TARGET] if inside(one)]
-        )
+        attends = translator.model.attentions()[Kind.SOURCE_TARGET]
+        taught = sum(bool(inside(one)) for one in attends)
         layer = (trained.guide.layer or max(taught - 1, 1)) * layers // taught  # its last hop
-        return Asked(layer, trained.guide.head, trained.guide.shift), "taught by links in training"
+        asked = Asked(layer, trained.guide.head, trained.guide.shift)
+        return Known(asked, "taught by links in training")
     results = sorted((run / "alignment").glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
     for path in reversed(results):
         result = read_json(path)
         reading = result.get("reading")
         of_model = result.get("weights") == translator.weights
         if of_model and isinstance(reading, dict) and "dev_aer" in reading:
-            keys = ("layer", "head", "shift")
-            return Asked(*(reading.get(key) for key in keys)), f"the best of {path}"
-    return (
-        MEAN,
-        "which of all aligns best is not known; nmt align layer=best head=best shift=best finds it",
-    )
+            asked = Asked(*(reading.get(key) for key in Asked._fields))
+            return Known(asked, f"the best of {path}", str(reading.get("of", "weights")))
+    return Known(MEAN, f"the best is not known; nmt align {TO_FIND} finds it, with gold links")
 
 
 def translation_links(
     translator: Translator,
     sources: Sequence[str],
     translations: Sequence[str],
-    reading: Reading,
+    choice: Choice,
     max_source: int,
 ) -> list[Links]:
     """Return the links of the words of each source and its translation.
@@ -89,7 +95,8 @@ def translation_links(
     read = [beginning(translator.source_tokenizer, line, max_source) for line in sources]
     source = side_of(read, translator.source_language, "the text")
     target = side_of(translations, translator.target_language, "the translations")
-    return attention_links(translator, Bitext(source, target), reading, argmax_links)[0]
+    text = Bitext(source, target)
+    return attention_links(translator, text, choice.reading, argmax_links, choice.measure)[0]
 
 
 def beginning(tokenizer: Tokenizer, line: str, most: int) -> str:

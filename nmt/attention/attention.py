@@ -1,6 +1,6 @@
 """Attention itself: the one place where scores are masked, normalized and used to weigh values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -23,12 +23,16 @@ from nmt.hardware.products import by_onednn
 NO_SINK = partial(NoSink, 1)  # of one head, or of many: it has no parameters
 
 
+Keep = Callable[[Tensor, Tensor], Tensor]  # weights (...,T,S), values (...,S,Dv) -> (...,T,S)
+
+
 class Record(NamedTuple):
     """Where an attention keeps the weights of its forwards; see `record_attention`."""
 
     weights: list[Tensor]
     detached: bool
     normalize: Normalize | None  # in the place of the attention's own
+    keep: Keep | None  # what is kept in the place of the weights
 
 
 class Attention(Attend):
@@ -124,6 +128,7 @@ class Attention(Attend):
         if self.record is not None:
             other = self.record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)
+            kept = self.record.keep(kept, values) if self.record.keep else kept
             self.record.weights.append(kept.detach() if self.record.detached else kept)
         dropped = dropout(weights, self.dropout, self.training)
         context = self._folded(torch.matmul, dropped.to(values.dtype), values)  # (...,T,Dv)
@@ -235,7 +240,10 @@ def _is_half(x: Tensor) -> bool:
 
 @contextmanager
 def record_attention(
-    model: nn.Module, detached: bool = True, normalize: Normalize | None = None
+    model: nn.Module,
+    detached: bool = True,
+    normalize: Normalize | None = None,
+    keep: Mapping[Attention, Keep] | None = None,
 ) -> Iterator[dict[str, list[Tensor]]]:
     """The weights of every Attention in the model, for the forwards inside the block.
 
@@ -245,13 +253,15 @@ def record_attention(
 
     normalize: the weights on record are what this makes of the scores; the contexts stay what
                they are. None: the weights that each attention uses.
+    keep:      makes of an attention's weights and prepared values what is on record in their
+               place. None: the weights.
     """
     attentions = {name: m for name, m in model.named_modules() if isinstance(m, Attention)}
     weights: dict[str, list[Tensor]] = {name: [] for name in attentions}
     before = {name: m.record for name, m in attentions.items()}
     try:
         for name, m in attentions.items():
-            m.record = Record(weights[name], detached, normalize)
+            m.record = Record(weights[name], detached, normalize, (keep or {}).get(m))
         yield weights
     finally:
         for name, m in attentions.items():

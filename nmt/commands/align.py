@@ -71,14 +71,15 @@ def run(cfg: DictConfig) -> float | None:
     weights = weights_place(asked.weights, files_of(asked))
     material = read_material(cfg, asked, folder, trained)
     text = material.text
-    models = align(asked, folder, material)
+    models, *others = [align(asked, of, folder, material) for of in asked.measures()]
     if weights:
         sides = text.source.lines, text.target.lines
         forced = given_texts(material.translator, *sides, max_pieces=None)
         with writing(weights) as write:
-            write(weights_of(material.translator, forced))
-    console().print("\n".join(models.readings), markup=False)
-    found = models.found
+            write(weights_of(material.translator, forced, asked.measures()[0]))
+    read = [reading for one in (models, *others) for reading in one.readings]
+    console().print("\n".join(read), markup=False)
+    found = [row for one in (models, *others) for row in one.found]
     if asked.statistical:
         cache = cache_folder(asked.cache)
         train = hydra.utils.instantiate(trained.data).lines(cache, "train")
@@ -126,8 +127,11 @@ def read_material(cfg: DictConfig, asked: Align, folder: Path, trained: DictConf
     return Material(open_run(folder, asked.device, asked.precision), text, dev, data)
 
 
-def align(asked: Align, folder: Path, material: Material) -> FromModels:
-    """Align the text by attention, of the run and of the one that goes the other way."""
+def align(asked: Align, of: str, folder: Path, material: Material) -> FromModels:
+    """Align the text by attention, of the run and of the one that goes the other way.
+
+    ``of`` is what is read: weights, norms or gradients.
+    """
     rule: LinkRule = argmax_links
     if asked.threshold is not None:
         rule = partial(threshold_links, threshold=asked.threshold)
@@ -143,6 +147,7 @@ def align(asked: Align, folder: Path, material: Material) -> FromModels:
         Asked(asked.layer, asked.head, asked.shift),
         rule,
         asked.symmetrize,
+        of,
     )
 
 

@@ -8,15 +8,15 @@ from typing import NamedTuple, TextIO
 
 from omegaconf import DictConfig
 
-from nmt.alignment.attention import Reading
 from nmt.alignment.choice import Asked
-from nmt.alignment.translation import choose, translation_links
+from nmt.alignment.translation import Choice, Known, choose, translation_links
 from nmt.commands.output import require_file, require_folder, text_file
 from nmt.decoding.translate import Decode, Translation
-from nmt.errors import UserError
+from nmt.errors import UserError, one_of
 from nmt.evaluation.weights import found, weights_of
 from nmt.links.links import written
 from nmt.models.attention_maps import attends
+from nmt.models.contributions import MEASURES
 from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.report.weights import Write as WriteWeights
 from nmt.report.weights import require_format, writing
@@ -49,6 +49,7 @@ def check_beside(cfg: DictConfig, read: list[str | None]) -> Places:
 
     UserError for a place where nothing can be written, or that another key names, too.
     """
+    one_of(tuple(MEASURES), {"of": cfg.of})
     if cfg.heatmap:
         require_folder("heatmap", cfg.heatmap)
     weights = weights_place(cfg.weights, read)
@@ -95,20 +96,18 @@ def beside(
         if cfg.heatmap:
             folder = Path(cfg.heatmap)
             folder.mkdir(parents=True, exist_ok=True)
-            gallery = Gallery(translator, decode, [], folder, cfg.heatmap_words)
+            gallery = Gallery(translator, decode, [], folder, cfg.heatmap_words, of=cfg.of)
             writers.append(partial(draw, gallery))
         if places.weights:
             weights = files.enter_context(writing(places.weights))
-            writers.append(partial(write_weights, translator, decode.max_source, weights))
+            writers.append(partial(write_weights, translator, decode.max_source, cfg.of, weights))
         if places.links:
-            asked = Asked(cfg.layer, cfg.head, cfg.shift or False)
-            given = any(cfg[key] is not None for key in CHOICE)
+            asked = Known(Asked(cfg.layer, cfg.head, cfg.shift or False), "as asked for", cfg.of)
+            given = cfg.of != "weights" or any(cfg[key] is not None for key in CHOICE)
             choice = choose(translator, Path(cfg.run), trained, asked if given else None)
             console().print(f"word links from {choice.words}", markup=False)
             links = files.enter_context(text_file("links", places.links))
-            writers.append(
-                partial(write_links, translator, choice.reading, decode.max_source, links)
-            )
+            writers.append(partial(write_links, translator, choice, decode.max_source, links))
 
         def write(block: list[Translated]) -> None:
             for writer in writers:
@@ -124,18 +123,18 @@ def draw(gallery: Gallery, block: list[Translated]) -> None:
 
 
 def write_weights(
-    translator: Translator, max_source: int, write: WriteWeights, block: list[Translated]
+    translator: Translator, max_source: int, of: str, write: WriteWeights, block: list[Translated]
 ) -> None:
     """Write all weights of each line and its best translation."""
     forced = (
         found(translator, number, source, best, max_source) for number, source, (best, *_) in block
     )
-    write(weights_of(translator, forced))
+    write(weights_of(translator, forced, of))
 
 
 def write_links(
     translator: Translator,
-    reading: Reading,
+    choice: Choice,
     max_source: int,
     file: TextIO,
     block: list[Translated],
@@ -143,4 +142,4 @@ def write_links(
     """Write the word links of each translation, a line each."""
     pairs = [(source, one.text) for _, source, translations in block for one in translations]
     sources, texts = zip(*pairs, strict=True)
-    file.write(written(translation_links(translator, sources, texts, reading, max_source)))
+    file.write(written(translation_links(translator, sources, texts, choice, max_source)))

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.beside import require_attention, weights_place
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.output import folder_of_text, require_folder, require_unread
+from nmt.commands.output import fingerprint, folder_of_text, require_folder, require_unread
 from nmt.commands.paths import for_shell
 from nmt.config.check import check
 from nmt.config.schema import CORPORA, changed, register_schema, target_of
@@ -21,10 +22,12 @@ from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
 from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
-from nmt.errors import UserError, at_least
+from nmt.errors import UserError, at_least, one_of
 from nmt.evaluation.evaluate import REFERENCES, SOURCES, TEXTS, evaluate, show
 from nmt.evaluation.training_words import read_training_words
 from nmt.models.attention_maps import attends
+from nmt.models.contributions import MEASURES
+from nmt.models.without import named_heads, without
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import open_run
@@ -54,6 +57,7 @@ def run(cfg: DictConfig) -> float:
     take_languages(cfg, trained)
     check(cfg)
     at_least(0, {"heatmaps": cfg.heatmaps})
+    one_of(tuple(MEASURES), {"of": cfg.of})
     data = cfg.data or trained.data
     check_languages(folder, trained, data)
     decode = one_best(trained, cfg)
@@ -61,25 +65,32 @@ def run(cfg: DictConfig) -> float:
     corpus: Corpus = hydra.utils.instantiate(data)
     lines = corpus.lines(cache_folder(cfg.cache), cfg.split)
     output = given or folder_of_text(
-        folder / "evaluation", split_names(data, cfg.split), as_kept(lines)
+        folder / ("without" if cfg.without else "evaluation"),
+        [f"{name}{without_name(cfg.without)}" for name in split_names(data, cfg.split)],
+        as_kept(lines),
     )
     require_unread(output, (RESULT, *TEXTS), corpus.paths())
     weights = weights_place(cfg.weights, corpus.paths())
     known = read_training_words(folder)
     translator = open_run(folder, cfg.device, cfg.precision)
     require_attention(translator, cfg.run, weights=cfg.weights)
+    off = named_heads(translator.model, cfg.without)
     output.mkdir(parents=True, exist_ok=True)
-    result = evaluate(translator, lines, decode, output, known, weights)
+    with without(translator.model, off):
+        result = evaluate(translator, lines, decode, output, known, weights, cfg.of)
     settings = {
         "run": os.path.relpath(folder, output),  # both may move, together
         "weights": translator.weights,
         "data": OmegaConf.to_container(data),
         "split": cfg.split,
         "seed": trained.seed,
+        **({"without": list(cfg.without)} if cfg.without else {}),
     }
     write_json(output / RESULT, {**settings, **result, "decode": vars(decode)})
     sentences = spread(lines.source, lines.target, cfg.heatmaps)
-    gallery = Gallery(translator, decode, sentences, output / "heatmaps", cfg.heatmap_words)
+    gallery = Gallery(
+        translator, decode, sentences, output / "heatmaps", cfg.heatmap_words, of=cfg.of
+    )
     gallery.draw_hypotheses(Occasion())
     show(console(), result, lines, output, num=4)
     if known is None:
@@ -88,6 +99,12 @@ def run(cfg: DictConfig) -> float:
     if attends(translator.model):
         show_next(console(), [nmt_command("align", *for_shell(words_of_the_text(sys.argv[1:])))])
     return result["bleu"]
+
+
+def without_name(heads: Sequence[str]) -> str:
+    """Return what the folder of an evaluation without heads is called behind its text."""
+    names = f"-{'-'.join(sorted(heads))}" if heads else ""
+    return names if len(names) <= LONGEST else f"{names[:LONGEST]}-{fingerprint({'': list(heads)})}"
 
 
 def as_kept(lines: Lines) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ Commands:
   nmt translate   translate text with a trained model
   nmt evaluate    score a trained model on a test set
   nmt score       how probable a trained model finds given translations
+  nmt heads       what a trained model loses without each of its heads
   nmt align       word alignments out of a trained model's attention
   nmt compare     say which of several trained variants is better, and how surely
   nmt bench       how fast a configuration trains and translates on this machine
@@ -125,6 +126,8 @@ Keys:
                               (words count from 0), from the attention that aligns
                               best: taught by guide=, or found by nmt align
   layer=2 head=3 shift=true   or from this one; see nmt align --help
+  of=norms                    what pictures, weights= and links= show: weights,
+                              norms (of what each key adds), gradients (times input)
   decode.beam=1               how to search, else as in the training; also
                               decode.length_penalty=, decode.max_ratio=, ...
   device=cpu precision=fp32   where and how it is computed; else auto
@@ -157,6 +160,10 @@ Keys:
   heatmap_words=true          with pieces merged to words
   weights=FILE.arrow          all attention weights over the translations, a row
                               per line; see nmt translate --help
+  of=norms                    what pictures and weights= show: weights, norms,
+                              gradients
+  without=[decoder.3.cross.2]  heads that are switched off: layer 3, head 2; also
+                              encoder.1.self.4, decoder.1.self.4
   decode.beam=5               how to search, else as in the training
   device=cpu precision=fp32   where and how it is computed; else auto
 
@@ -198,6 +205,29 @@ Examples:
   nmt score run=RUN source=test.de candidates=nbest.txt output=sorted.txt
   nmt score run=RUN contrast=negation.tsv"""
 
+HEADS = """\
+nmt heads run=RUN [data=CORPUS] [KEY=VALUE ...]
+
+Switches off one head after the other (its output is 0) and measures what the
+model of a run folder loses. Writes result.json and heads.png, a picture of layers
+and heads, into RUN/heads/<corpus>-<split>-<measure>.
+
+Keys:
+  run=RUN                     the run folder of a training; last: the newest
+  data=CORPUS                 {corpora};
+                              else the run's own
+  split=dev                   train, dev or test
+  measure=loss                of the references, in nats per piece; bleu: of the
+                              translations, which takes longer
+  sentences=1000              the first ones; null: all
+  output=FOLDER               where to write
+  decode.beam=1               of the search for bleu, else as in the training
+  device=cpu precision=fp32   where and how it is computed; else auto
+
+Examples:
+  nmt heads run=last
+  nmt heads run=RUN measure=bleu decode.beam=1 sentences=200"""
+
 ALIGN = """\
 nmt align run=RUN [data=CORPUS] [KEY=VALUE ...]
 
@@ -225,6 +255,9 @@ Keys:
                               best: the one with the lowest error on dev
   shift=true                  take a piece's row where it is read, not where it
                               is predicted (Chen et al. 2020); best: see layer
+  of=[weights,norms,gradients]  what is read: weights, the norm of what each key
+                              adds, gradients times input; several stand in one
+                              table, and alignments.txt has the first
   threshold=0.3               link all from this weight on; else each target
                               word to the source word with the largest
   reverse=RUN                 a run of the other direction; both are symmetrized
@@ -367,6 +400,7 @@ COMMANDS = {
     "translate": TRANSLATE,
     "evaluate": EVALUATE,
     "score": SCORE,
+    "heads": HEADS,
     "align": ALIGN,
     "compare": COMPARE,
     "bench": BENCH,

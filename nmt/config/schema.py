@@ -23,6 +23,7 @@ from nmt.decoding.translate import Decode
 from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
 from nmt.links.bitext import BitextFiles
 from nmt.links.symmetrize import SYMMETRIZATIONS
+from nmt.models.contributions import MEASURES
 
 LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
 CORPORA = {
@@ -158,7 +159,26 @@ class Evaluate(Use):
     heatmaps: int = 4  # sentences whose attention is drawn
     heatmap_words: bool = False
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
+    of: str = "weights"  # what pictures and weights show: also norms, gradients
+    without: list[str] = field(default_factory=list)  # heads that are switched off
     cache: str | None = None
+
+
+@dataclass
+class Heads(Use):
+    """`nmt heads`."""
+
+    data: Any = None  # null: the run's own corpus
+    split: str = "dev"  # train, dev or test
+    measure: str = "loss"  # of the references; or bleu, of the translations
+    sentences: int | None = 1000  # the first ones; null: all
+    output: str | None = None  # folder; null: heads/<corpus>-<split>-<measure> in the run folder
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what means nothing."""
+        one_of(("loss", "bleu"), {"measure": self.measure})
+        at_least(1, {"sentences": self.sentences})
 
 
 @dataclass
@@ -171,6 +191,7 @@ class Translate(Use):
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
     heatmap_words: bool = False
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
+    of: str = "weights"  # what pictures, weights and links show: also norms, gradients
     links: str | None = None  # a file: word links of each translation, Pharaoh format
     layer: Any = None  # of the links, a number from 1; null for all three: what aligns best
     head: Any = None
@@ -230,6 +251,7 @@ class Align(BitextFiles, Use):
     layer: Any = None  # a number from 1, hops count as layers; null: mean; best: on gold dev
     head: Any = None  # likewise
     shift: Any = False  # read a piece's row where it is read, not where it is predicted; or best
+    of: Any = "weights"  # what is read: weights, norms, gradients; or a list, for one table
     threshold: float | None = None  # link what has this weight; null: each word's largest
     reverse: str | None = None  # the run folder of the other direction
     symmetrize: str = "grow-diag-final-and"  # of two directions, in alignments.txt
@@ -245,6 +267,12 @@ class Align(BitextFiles, Use):
         one_of(tuple(SYMMETRIZATIONS), {"symmetrize": self.symmetrize})
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1")
+        for of in self.measures():
+            one_of(tuple(MEASURES), {"of": of})
+
+    def measures(self) -> list[str]:
+        """Return what is read of attention; alignments.txt has the links of the first."""
+        return [str(one) for one in (self.of if isinstance(self.of, list) else [self.of])]
 
 
 @dataclass
@@ -351,6 +379,7 @@ def register_schema() -> None:
         "root": Root,
         "evaluate": Evaluate,
         "translate": Translate,
+        "heads": Heads,
         "score": Score,
         "align": Align,
         "compare": Compare,

@@ -38,6 +38,7 @@ def evaluate(
     folder: Path,
     known: TrainingWords | None = None,
     weights: Path | None = None,
+    of: str = "weights",
 ) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
 
@@ -45,7 +46,8 @@ def evaluate(
     Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt``, ``references.txt`` and
     ``losses.txt``: line n of each is of sentence n. With the words of the training text also what
     :mod:`nmt.evaluation.words` keeps; without them ``drop`` and ``f1_…`` are not measured.
-    All attention weights over the sources and their translations go into the file ``weights``.
+    All attention weights over the sources and their translations, or what else ``of`` names, go
+    into the file ``weights``.
     """
     started = time.monotonic()
     best = [translations[0] for translations in translator(lines.source, decode)]
@@ -64,7 +66,7 @@ def evaluate(
             for number, row in enumerate(rows, start=1)
         )
         with writing(weights) as write:
-            write(weights_of(translator, forced))
+            write(weights_of(translator, forced, of))
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     languages = translator.source_language, translator.target_language
     return {

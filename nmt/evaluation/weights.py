@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmt.attention.attention import record_attention
 from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translate import Translation, padded, source_ids
 from nmt.evaluation.likelihood import piece_losses
 from nmt.evaluation.score import MAX_PIECES, encoded
-from nmt.models.attention_maps import maps_of
+from nmt.models.contributions import MEASURES
 from nmt.report.weights import Weights
 from nmt.run import Translator
 
@@ -56,14 +55,17 @@ def found(
     return Forced(line, source, best.text, ids[:-1], best.ids, best.score)
 
 
-def weights_of(translator: Translator, sentences: Iterable[Forced]) -> Iterator[Weights]:
+def weights_of(
+    translator: Translator, sentences: Iterable[Forced], of: str = "weights"
+) -> Iterator[Weights]:
     """Force the model on sentences and yield what each attention gave, in order, float32.
 
+    ``of`` names what else is measured, see `nmt.models.contributions`: ``norms`` or ``gradients``.
     A batch of neighbours is held at a time. While nobody asks for more, torch and the model are as
     they were. A model without attention has empty ``weights``.
     """
     for batch in neighbours(sentences):
-        yield from read(translator, batch)
+        yield from read(translator, batch, of)
 
 
 def neighbours(sentences: Iterable[Forced]) -> Iterator[list[Forced]]:
@@ -82,25 +84,28 @@ def neighbours(sentences: Iterable[Forced]) -> Iterator[list[Forced]]:
         yield held
 
 
-def read(translator: Translator, sentences: list[Forced]) -> list[Weights]:
-    """Force the model on a batch, once."""
+def read(translator: Translator, sentences: list[Forced], of: str) -> list[Weights]:
+    """Force the model on a batch."""
     source = padded([[*one.source_ids, EOS] for one in sentences])  # (B,S)
     target = padded([[BOS, *one.target_ids, EOS] for one in sentences])  # (B,T+1)
-    model, batch = translator.model, Batch(source, target).to(translator.device)
-    with translator.inferring(), record_attention(model) as recorded:
-        nats = piece_losses(model, batch)
-    maps = maps_of(model, recorded, source.size(1), target.size(1) - 1)
+    maps = translator.attention(source, target, MEASURES[of].maps)
+    with translator.inferring():
+        nats = piece_losses(translator.model, Batch(source, target).to(translator.device))
     arrays = {one.kind.place.value: one.weights.float().cpu().numpy() for one in maps}
     ends = np.cumsum([len(one.target_ids) + 1 for one in sentences])
     log_p = np.split(-nats.cpu().double().numpy(), ends[:-1])
     return [
-        of_sentence(translator, one, log_p[n], {key: array[n] for key, array in arrays.items()})
+        of_sentence(translator, one, log_p[n], {key: array[n] for key, array in arrays.items()}, of)
         for n, one in enumerate(sentences)
     ]
 
 
 def of_sentence(
-    translator: Translator, one: Forced, log_p: np.ndarray, padded: dict[str, np.ndarray]
+    translator: Translator,
+    one: Forced,
+    log_p: np.ndarray,
+    padded: dict[str, np.ndarray],
+    of: str,
 ) -> Weights:
     """Return the weights of a sentence without its batch's padding: arrays (L,H,T,S)."""
     found = Weights(
@@ -114,6 +119,7 @@ def of_sentence(
         {},
         translator.source_language,
         translator.target_language,
+        of,
     )
     for place, array in padded.items():
         queries, keys = found.sizes(place)

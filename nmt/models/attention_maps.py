@@ -1,5 +1,6 @@
 """What a model looked at: the weights of all its attentions over finished sentences."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ class AttentionMap(NamedTuple):
 
     kind: Kind
     rows: list[str]  # L names: of the layers, of the hops, of the hops of each layer
-    weights: Tensor  # (B,L,H,T,S), none above 1
+    weights: Tensor  # (B,L,H,T,S), none above 1; or contributions, none below 0
 
 
 def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
@@ -29,24 +30,28 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
     """
     with record_attention(model) as recorded:
         model.features(source, target[:, :-1])
-    return maps_of(model, recorded, source.size(1), target.size(1) - 1)
+    return maps_of(model, recorded, source, target, shares)
 
 
 def maps_of(
-    model: Seq2Seq, recorded: dict[str, list[Tensor]], num_source: int, num_target: int
+    model: Seq2Seq,
+    recorded: dict[str, list[Tensor]],
+    source: Tensor,
+    target: Tensor,
+    kept: Callable[[Attention, Tensor], Tensor],
 ) -> list[AttentionMap]:
-    """Sort what :func:`record_attention` kept of one forced pass: S source and T target pieces."""
+    """Sort what :func:`record_attention` has of one forced pass; ``kept`` makes a map of it."""
     names = {module: name for name, module in model.named_modules()}
     maps: list[AttentionMap] = []
     for kind, attends in model.attentions().items():
         layers = [
-            [shares(one, weights) for weights in recorded[names[one]]]
+            [kept(one, weights) for weights in recorded[names[one]]]
             for attend in attends
             for one in inside(attend)
         ]
         if not layers:
             continue
-        queries = num_source if kind == Kind.ENCODER else num_target
+        queries = source.size(1) if kind == Kind.ENCODER else target.size(1) - 1
         hops = [split(layer, queries) for layer in layers]  # (B,H,T,S), by layer and hop
         weights = torch.stack([hop for layer in hops for hop in layer], 1)
         maps.append(AttentionMap(kind, row_names(len(layers), len(hops[0])), weights))

@@ -12,6 +12,7 @@ from torch import Tensor
 from nmt.data.tokenizer import BOS, EOS, Tokenizer
 from nmt.decoding.translate import Decode, Translation, source_ids
 from nmt.models.attention_maps import AttentionMap
+from nmt.models.contributions import MEASURES, Maps, as_shares
 from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import heatmap, pixels, with_mean
 from nmt.report.logger import Logger
@@ -75,7 +76,7 @@ class Translates(Protocol):
         """Translate lines; the best translations of each, the best one first."""
         ...
 
-    def attention(self, source: Tensor, target: Tensor) -> list[AttentionMap]:
+    def attention(self, source: Tensor, target: Tensor, maps: Maps) -> list[AttentionMap]:
         """Return where the model looks in source (B,S) when it writes target (B,T+1)."""
         ...
 
@@ -90,6 +91,7 @@ class Gallery:
         folder: where the PNG go.
         words: merge pieces to words.
         logger: shows the pictures in TensorBoard too; None: PNG alone.
+        of: what is drawn, see `nmt.models.contributions`.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Gallery:
         folder: Path,
         words: bool,
         logger: Logger | None = None,
+        of: str = "weights",
     ) -> None:
         self.translator = translator
         self.decode = decode
@@ -107,6 +110,7 @@ class Gallery:
         self.folder = folder
         self.words = words
         self.logger = logger
+        self.of = of
 
     def draw_hypotheses(self, occasion: Occasion) -> None:
         """Translate the sentences and draw each translation over its source."""
@@ -144,7 +148,8 @@ class Gallery:
         )
         if not source:
             return
-        maps = translator.attention(torch.tensor([source]), torch.tensor([[BOS, *target, EOS]]))
+        ids = torch.tensor([source]), torch.tensor([[BOS, *target, EOS]])
+        maps = translator.attention(*ids, MEASURES[self.of].maps)
         pieces = translator.target_tokenizer.pieces
         axes = {
             "source": Axis(translator.source_tokenizer.pieces(source), translator.source_language),
@@ -170,6 +175,7 @@ class Gallery:
         other.
         """
         weights, columns = with_mean(found.weights[0].float().cpu())  # (L,C,T,S)
+        weights = weights if MEASURES[self.of].is_share else as_shares(weights)
         above_labels, left_labels = above.labels, left.labels
         if self.words:
             languages = (above.language, left.language)
@@ -177,7 +183,8 @@ class Gallery:
                 weights, above_labels, left_labels, languages
             )
         kind = "" if found.kind == Kind.SOURCE_TARGET else found.kind.value
-        parts = (f"sentence {number}", occasion.heading, kind and f"{kind}-attention")
+        of = "" if self.of == "weights" else f"{self.of}, as shares of a row"
+        parts = (f"sentence {number}", occasion.heading, kind and f"{kind}-attention", of)
         heading = " · ".join(part for part in parts if part)
         shown = [line for line in lines if line]
         figure = heatmap(weights, above_labels, left_labels, heading, shown, found.rows, columns)

@@ -27,6 +27,7 @@ FIELDS = {
     "log_p": pa.list_(pa.float64()),
     "source_language": pa.string(),
     "target_language": pa.string(),
+    "of": pa.string(),
 }
 FLOAT16S, SHAPE = pa.large_list(pa.float16()), pa.list_(pa.int32())
 COLUMNS = [(place, FLOAT16S) for place in PLACES] + [(f"{place}_shape", SHAPE) for place in PLACES]
@@ -60,6 +61,7 @@ class Weights(NamedTuple):
     weights: dict[str, np.ndarray]
     source_language: str = ""  # codes, which say what a word is; "": not known
     target_language: str = ""
+    of: str = "weights"  # what the arrays have; norms and gradients may be above 1
 
     def sizes(self, place: str) -> tuple[int, int]:
         """Return the numbers of queries and of keys in a place."""
