@@ -355,3 +355,20 @@ def test_the_examples_of_the_page_run(trained, tmp_path, monkeypatch):
             exec(block, names)
     assert isinstance(names["attention"], Attention)
     assert isinstance(names["reader"], torch.nn.Module)
+
+
+def test_norms_and_gradients_are_drawn_and_linked_as_shares(transformer):
+    weights = transformer.attention("kato mine shuto", "mi kato")
+    for of in ("norms", "gradients"):
+        found = transformer.attention("kato mine shuto", "mi kato", of=of)
+
+        assert found.sentence.of == of
+        assert found.weights.shape[2:] == weights.weights.shape[2:]
+        assert not np.allclose(found.weights.sum(-1), 1)
+        every = [(s, t) for t in range(len(found.target) - 1) for s in range(len(found.source) - 1)]
+        assert found.links(threshold=1e-9) == every
+        assert len(found.links(threshold=0.5)) <= len(found.target) - 1, "rows are shares"
+        assert isinstance(found.plot(), Figure)
+        assert str(found) != str(weights)
+    with pytest.raises(nmt.UserError, match="of=heads: there are weights, norms, gradients"):
+        transformer.attention("kato", of="heads")

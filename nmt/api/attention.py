@@ -29,8 +29,9 @@ class Attention:
     """Where a model looked, in one sentence pair.
 
     ``weights`` is a numpy array (L,H,T,S) of float32: L layers (each hop counts as a layer), H
-    heads, T queries, S keys. A row over the keys sums to 1 at most. ``queries`` and ``keys`` are
-    the labels of the last two axes.
+    heads, T queries, S keys. A row over the keys sums to 1 at most; norms and gradients
+    (``sentence.of``) have any size, and are drawn and linked as shares of their row. ``queries``
+    and ``keys`` are the labels of the last two axes.
 
     There is one array for each ``place``: ``"cross"`` (the target looks at the source),
     ``"encoder"`` and ``"decoder"`` (self-attention). An object shows one of them; :meth:`of`
@@ -129,7 +130,7 @@ class Attention:
         """
         if self.place != Place.CROSS:
             raise UserError(f"links are between source and target: .of('cross'), not {self.place}")
-        matrix = self.weights.mean((0, 1))[:-1, :-1]  # (T-1,S-1)
+        matrix = self._mean()[:-1, :-1]  # (T-1,S-1)
         if not matrix.size:
             return []
         if threshold is not None:
@@ -152,18 +153,26 @@ class Attention:
         from nmt.report.heatmap import panel, weights_figure
 
         if ax is not None:
-            return panel(ax, self.weights.mean((0, 1)), self.keys, self.queries)
+            return panel(ax, self._mean(), self.keys, self.queries)
         lines = [self.sentence.source, self.sentence.target]
         heading = "" if self.place == Place.CROSS else f"{self.place} self-attention"
-        return weights_figure(self.weights, self.keys, self.queries, heading, lines)
+        is_share = self.sentence.of == "weights"
+        return weights_figure(self.weights, self.keys, self.queries, heading, lines, is_share)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all places into an ``.npz`` file, which :func:`nmt.load_attention` reads."""
         return save_npz(self.sentence, Path(path))
 
+    def _mean(self) -> np.ndarray:
+        """Return the mean over layers and heads (T,S), as shares of each row."""
+        mean = self.weights.mean((0, 1))
+        if self.sentence.of == "weights":
+            return mean
+        return mean / np.maximum(mean.sum(-1, keepdims=True), np.finfo(mean.dtype).tiny)
+
     def __str__(self) -> str:
         """Show the mean over layers and heads as a grid of shades: queries left, keys above."""
-        return text_grid(self.weights.mean((0, 1)), self.keys, self.queries)
+        return text_grid(self._mean(), self.keys, self.queries)
 
     def __repr__(self) -> str:
         layers, heads, queries, keys = self.weights.shape
@@ -174,7 +183,7 @@ class Attention:
 
     def html(self) -> str:
         """Return a page of HTML with the mean over layers and heads; each cell has its number."""
-        return page(self.weights.mean((0, 1)), self.keys, self.queries, repr(self)[1:-1])
+        return page(self._mean(), self.keys, self.queries, repr(self)[1:-1])
 
     def _repr_html_(self) -> str:
         """Show the page in a notebook, in a frame, so that its styles stay inside."""

@@ -16,9 +16,10 @@ from nmt.config.own import PARTS, name_modules
 from nmt.config.suggestion import did_you_mean, similar
 from nmt.decoding.translate import Decode
 from nmt.decoding.translate import Translation as Found
-from nmt.errors import UserError
+from nmt.errors import UserError, one_of
 from nmt.evaluation import weights
 from nmt.evaluation.score import Score, score
+from nmt.models.contributions import MEASURES
 from nmt.run import Translator, open_run
 from nmt.runs.folder import read_config, stored_config
 
@@ -147,28 +148,36 @@ class Model:
         return found[0] if single else found
 
     @overload
-    def attention(self, source: str, target: str | None = None) -> Attention: ...
-    @overload
-    def attention(self, source: Texts, target: Texts | None = None) -> list[Attention]: ...
     def attention(
-        self, source: str | Texts, target: str | Texts | None = None
+        self, source: str, target: str | None = None, *, of: str = "weights"
+    ) -> Attention: ...
+    @overload
+    def attention(
+        self, source: Texts, target: Texts | None = None, *, of: str = "weights"
+    ) -> list[Attention]: ...
+    def attention(
+        self, source: str | Texts, target: str | Texts | None = None, *, of: str = "weights"
     ) -> Attention | list[Attention]:
         """Return where the model looks when it writes a target; None: its own translation.
 
-        UserError for a model without attention, and for a sentence that is too long.
+        With ``of="norms"`` it has the norm of what each key added, with ``of="gradients"`` gradient
+        times input (``cross`` alone, one layer and one head). UserError for a model without
+        attention, for a sentence that is too long, and for another ``of``.
 
         >>> model.attention("kato akvo", "the cat").target[-1]
         '</s>'
         """
+        one_of(tuple(MEASURES), {"of": of})
         if target is None:
             lines, single = as_lines(source)
             made = zip(lines, self._search(lines, {}), strict=True)
-            found = [self._attention_of(self._translation(*one)) for one in made]
+            found = [self._attention_of(self._translation(*one), of) for one in made]
         else:
             sources, targets, single = as_pairs(source, target)
             with undisturbed():
                 forced = weights.given(self.translator, sources, targets)
-                found = [of_weights(one) for one in weights.weights_of(self.translator, forced)]
+                held = weights.weights_of(self.translator, forced, of)
+                found = [of_weights(one) for one in held]
         return found[0] if single else found
 
     def _search(self, lines: list[str], settings: dict[str, Any]) -> list[list[Found]]:
@@ -188,11 +197,11 @@ class Model:
         ]
         return replace(best, alternatives=others)
 
-    def _attention_of(self, made: Translation) -> Attention:
+    def _attention_of(self, made: Translation, of: str = "weights") -> Attention:
         found = Found(made.text, made._ids, made.score)
         with undisturbed():
             forced = weights.found(self.translator, 1, made.source, found, self.decode.max_source)
-            (held,) = weights.weights_of(self.translator, [forced])
+            (held,) = weights.weights_of(self.translator, [forced], of)
         return of_weights(held)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nmt.data.text import shortened
 from nmt.models.attention_maps import row_names
+from nmt.models.contributions import as_shares
 from nmt.report.fonts import drawable, families
 from nmt.terminal.table import SHOWN
 
@@ -94,9 +95,14 @@ def weights_figure(
     queries: Sequence[str],
     heading: str,
     lines: Sequence[str],
+    is_share: bool = True,
 ) -> Figure:
-    """A figure of weights (L,H,T,S): a row per layer, a column per head, then their mean."""
+    """A figure of weights (L,H,T,S): a row per layer, a column per head, then their mean.
+
+    What is no share is divided by the sum of its row.
+    """
     shown, columns = with_mean(torch.from_numpy(np.ascontiguousarray(weights)))
+    shown = shown if is_share else as_shares(shown)
     rows = row_names(len(weights), 1)
     return heatmap(shown, keys, queries, heading, lines, rows, columns)
 
