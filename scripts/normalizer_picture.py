@@ -19,6 +19,7 @@ from nmt.terminal.console import tell
 PATH = Path(__file__).resolve().parent.parent / "docs" / "images" / "normalizers.png"
 SCORES = (0.4, 1.1, 3.0, 2.2, 0.0, -0.6, 1.6, -1.5)  # of eight keys, from left to right
 SHOWN = {"top_k": {"k": 3}, "entmax": {"alpha": 1.3}}  # where the default shows little of it
+OF_QUERIES = ("temperature",)  # not of the scores alone
 DARKEST = 0.8  # the weight that has the full colour
 SIZE = (8.6, 5.4)  # inches
 
@@ -26,7 +27,8 @@ SIZE = (8.6, 5.4)  # inches
 def main() -> None:
     """Draw them all."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PATH
-    names = sorted(groups()["normalize"], key=lambda name: name != "softmax")  # it comes first
+    names = [name for name in groups()["normalize"] if name not in OF_QUERIES]
+    names.sort(key=lambda name: name != "softmax")  # it comes first
     rows = {name: weights(name) for name in names}
     picture(rows).savefig(path, dpi=150)
     tell(f"wrote {path}", "normalizer_picture.py")

@@ -66,7 +66,8 @@ def choose(group: str, name: str, **values: Any) -> Any:
     return made
 
 
-# Scores that count where they have looked: for what goes from position to position.
-HISTORIC = [
-    name for name in names("attention") if issubclass(choose("attention", name).func, Historic)
-]
+# Those that know what was found before: for what goes from position to position.
+HISTORIC, HISTORIC_NORMALIZERS = (
+    [name for name in names(group) if issubclass(choose(group, name).func, Historic)]
+    for group in ("attention", "normalize")
+)

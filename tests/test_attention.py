@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from choices import HISTORIC, choose, names, pairs
+from choices import HISTORIC, HISTORIC_NORMALIZERS, choose, names, pairs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,7 +66,7 @@ KINDS += [(score, one) for score in ("luong_dot", "bahdanau") for one in names("
 def goes_together(kind: tuple[str, str], window: str, times: tuple) -> bool:
     """Fixed patterns want several heads; a history, and places alone, one look."""
     heads, hops, _ = times
-    once = kind[0] in (*HISTORIC, "gaussian")
+    once = kind[0] in (*HISTORIC, "gaussian") or kind[1] in HISTORIC_NORMALIZERS
     return (window != "fixed" or heads > 1) and (hops == 1 or not once)
 
 

@@ -1,8 +1,11 @@
-"""Attention that counts where it has looked: against the papers' equations, and in the models."""
+"""Attention that knows what it found before: against the papers' equations, and in the models."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
-from choices import HISTORIC, choose
+from choices import HISTORIC, HISTORIC_NORMALIZERS, choose
 from model_laws import Case, ModelLaws, T, gradients_reach_every_parameter, sources, targets
 from small_model import read, small_rnn, small_transformer
 from torch import Tensor
@@ -16,6 +19,19 @@ from nmt.models.rnn import RNN
 
 B, K, S, D, N = 2, 3, 5, 4, 3  # N positions one after the other
 LENGTHS = (5, 3)
+
+
+class Look(NamedTuple):
+    """What a position found."""
+
+    weights: Tensor  # (S,)
+    context: Tensor  # (D,)
+
+
+# The weights (S,) of a query, from an attention, the query (D,), the keys (S,D), and earlier looks.
+Formula = Callable[[Attention, Tensor, Tensor, list[Look]], Tensor]
+KINDS = [("attention", name) for name in HISTORIC]
+KINDS += [("normalize", name) for name in HISTORIC_NORMALIZERS]
 SETTINGS = {
     "heads": {"heads": 2},
     "shared keys": {"heads": 2, "key_heads": 1},
@@ -25,11 +41,11 @@ SETTINGS = {
 }
 
 
-def attention(name: str) -> Attention:
+def attention(score: str, normalize: str = "softmax") -> Attention:
     torch.manual_seed(1)
-    parts = {"normalize": choose("normalize", "softmax"), "window": choose("window", "full")}
-    made = Attention(D, D, D, score=choose("attention", name, width=6, radius=2), **parts)
-    return made.double()
+    parts = {"normalize": choose("normalize", normalize), "window": choose("window", "full")}
+    made = Attention(D, D, D, score=choose("attention", score, width=6, radius=2), **parts)
+    return made.double().eval()
 
 
 def coverage(score, q: Tensor, keys: Tensor, j: int, looks: list[Tensor]) -> Tensor:
@@ -56,27 +72,53 @@ def location(score, q: Tensor, keys: Tensor, j: int, looks: list[Tensor]) -> Ten
     return score.v @ torch.tanh(inner)
 
 
-@pytest.mark.parametrize(
-    ("name", "formula"), [("coverage", coverage), ("location_sensitive", location)]
-)
-def test_scores_are_those_of_the_paper_position_after_position(name, formula):
-    attend = attention(name)
+def scores(formula) -> Formula:
+    """The softmax of scores by a formula."""
+
+    def weigh(attend: Attention, q: Tensor, keys: Tensor, looks: list[Look]) -> Tensor:
+        before = [look.weights for look in looks]
+        each = [formula(attend.score, q, keys, j, before) for j in range(len(keys))]
+        return torch.stack(each).flatten().softmax(0)
+
+    return weigh
+
+
+def temperature(attend: Attention, q: Tensor, keys: Tensor, looks: list[Look]) -> Tensor:
+    """Lin et al. 2018."""
+    normalize = attend.normalize
+    c = looks[-1].context if looks else torch.zeros(D).double()
+    beta = torch.tanh(normalize.w.flatten() @ c + normalize.u.flatten() @ q)
+    return (keys @ q / 2.718**beta).softmax(0)
+
+
+FORMULAS = {
+    ("coverage", "softmax"): scores(coverage),
+    ("location_sensitive", "softmax"): scores(location),
+    ("luong_dot", "temperature"): temperature,
+}
+
+
+def test_every_history_has_a_formula_here():
+    assert {name for kind in FORMULAS for name in kind} >= {name for _, name in KINDS}
+
+
+@pytest.mark.parametrize("kind", FORMULAS, ids="-".join)
+def test_weights_are_those_of_the_paper_position_after_position(kind):
+    attend, formula = attention(*kind), FORMULAS[kind]
     torch.manual_seed(2)
     keys = torch.randn(B, S, D, dtype=torch.float64)
     queries = torch.randn(N, B, K, D, dtype=torch.float64)
     mask = (torch.arange(S) < torch.tensor(LENGTHS)[:, None])[:, None]
     memory = attend.remember(keys, keys)
     past = attend.no_history(mask[:, 0]).double().repeat(1, K, 1)
-    looks: dict[tuple[int, int], list[Tensor]] = {(b, k): [] for b in range(B) for k in range(K)}
+    looks: dict[tuple[int, int], list[Look]] = {(b, k): [] for b in range(B) for k in range(K)}
     for n in range(N):
         found, past = attend.look_on(queries[n], *memory, mask, torch.full((B, K), n), past)
         for (b, k), before in looks.items():
             seen = keys[b, : LENGTHS[b]]
-            query = queries[n, b, k]
-            scores = [formula(attend.score, query, seen, j, before) for j in range(len(seen))]
-            weights = torch.stack(scores).flatten().softmax(0)
+            weights = formula(attend, queries[n, b, k], seen, before)
             torch.testing.assert_close(found[b, k], weights @ seen)
-            before.append(weights)
+            before.append(Look(weights, found[b, k]))
 
 
 def test_blocks_of_pairs_are_the_formula_in_one_piece(monkeypatch):
@@ -91,14 +133,15 @@ def test_blocks_of_pairs_are_the_formula_in_one_piece(monkeypatch):
     assert torch.autograd.gradcheck(additive_with, given)
 
 
-def build(name: str, setting: str) -> RNN:
+def build(group: str, name: str, setting: str) -> RNN:
     torch.manual_seed(3)
-    parts = dict(SETTINGS[setting])
-    own = {"decoder.attention": read("attention", "bahdanau")} if setting == "self" else {}
-    return small_rnn(own, order="bahdanau", attention=name, **parts).double().eval()
+    usual = {"attention": "bahdanau", "normalize": "softmax"}[group]
+    own = {f"decoder.{group}": read(group, usual)} if setting == "self" else {}
+    parts = {group: name, **SETTINGS[setting]}
+    return small_rnn(own, order="bahdanau", **parts).double().eval()
 
 
-@pytest.fixture(params=[(name, setting) for name in HISTORIC for setting in SETTINGS], ids="-".join)
+@pytest.fixture(params=[(*kind, setting) for kind in KINDS for setting in SETTINGS], ids="-".join)
 def case(request) -> Case:
     return Case(build(*request.param))
 
@@ -111,10 +154,10 @@ def test_gradients_reach_every_parameter(case):
     gradients_reach_every_parameter(case)
 
 
-@pytest.mark.parametrize("name", HISTORIC)
-def test_what_was_looked_at_counts_and_is_on_record(name):
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_what_was_looked_at_counts_and_is_on_record(kind):
     torch.manual_seed(4)
-    model = small_rnn(attention=name, heads=2).eval()
+    model = small_rnn(**dict([kind]), heads=2).eval()
     source, target = sources(), targets()
     (found,) = attention_maps(model, source, target)
     assert found.weights.shape == (3, 1, 2, T - 1, 7)
@@ -126,11 +169,12 @@ def test_what_was_looked_at_counts_and_is_on_record(name):
     assert small_rnn().start(memory).past.shape == (3, 1, 0)
 
 
-@pytest.mark.parametrize("name", HISTORIC)
-def test_what_has_no_meaning_is_refused(name):
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_what_has_no_meaning_is_refused(kind):
+    choice = dict([kind])
     with pytest.raises(UserError, match=r"encoder attention .* for the source-target"):
-        small_transformer(attention=name)
-    with pytest.raises(UserError, match=r"decoder attention .* decoder\.attention="):
-        small_rnn(attention=name, decoder_self_attention=True)
+        small_transformer(**choice)
+    with pytest.raises(UserError, match=rf"decoder attention .* decoder\.{kind[0]}="):
+        small_rnn(**choice, decoder_self_attention=True)
     with pytest.raises(UserError, match=r"model\.hops=2 has no meaning"):
-        small_rnn(attention=name, hops=2)
+        small_rnn(**choice, hops=2)

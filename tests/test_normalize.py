@@ -9,15 +9,22 @@ from small_model import small_rnn
 from torch import Tensor
 
 from nmt.attention.normalize import Normalizer
-from nmt.attention.place import Place
+from nmt.attention.place import Place, told
 from nmt.errors import UserError
-from nmt.laws.normalize import LAWS
+from nmt.laws.case import QUERY, VALUE
+from nmt.laws.normalize import LAWS, weighed
 
 NORMALIZERS = names("normalize")
 
 
 def build(name: str) -> Normalizer:
-    return choose("normalize", name, k=2)()
+    return told(choose("normalize", name, k=2), query_width=QUERY, value_width=VALUE)()
+
+
+def weigh(normalize: Normalizer, scores: Tensor) -> Tensor:
+    """The weights for queries that are always the same."""
+    torch.manual_seed(7)
+    return weighed(normalize, scores)
 
 
 def scores_with_holes() -> Tensor:
@@ -39,14 +46,14 @@ def test_law_of_normalizers(name, law):
 @pytest.mark.parametrize("name", [name for name in NORMALIZERS if build(name).sums_to_one])
 def test_a_number_added_to_all_scores_changes_nothing(name):
     normalize, scores = build(name), scores_with_holes()
-    torch.testing.assert_close(normalize(scores + 5.0), normalize(scores))
+    torch.testing.assert_close(weigh(normalize, scores + 5.0), weigh(normalize, scores))
 
 
 @pytest.mark.parametrize("name", [name for name in NORMALIZERS if build(name).bounded])
 def test_large_scores_are_no_trouble(name):
     scores = torch.tensor([[[1e4, -1e4, 1e4 - 100.0]]])
     expected = torch.tensor([[[1.0, 0.0, float(name == "sigmoid")]]])  # it judges each key alone
-    torch.testing.assert_close(build(name)(scores), expected)
+    torch.testing.assert_close(weigh(build(name), scores), expected)
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("sparsemax", 2.0), ("entmax15", 1.5)])

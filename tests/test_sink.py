@@ -30,6 +30,7 @@ def attention(sink: str, score: str, normalize: str, window: str) -> Attention:
         window=choose("window", window, radius=1),
         sink=lambda score, width: makes(1, score, width),
     ).double()
+    built.eval()
     for parameter in built.sink.parameters():
         torch.nn.init.normal_(parameter)
     return built
@@ -58,7 +59,6 @@ def test_a_sink_is_weighed_beside_the_keys(sink, score, normalize):
     with record_attention(attend) as recorded:
         context = attend(query, *memory, mask, torch.arange(T))
     (weights,) = recorded[""]
-    weigh = choose("normalize", normalize)()
     value = attend.sink.value[0, 0] if sink == "key" else torch.zeros(WIDTH)
     for b, t in product(range(B), range(T)):
         seen = int(mask[b].sum())
@@ -70,11 +70,12 @@ def test_a_sink_is_weighed_beside_the_keys(sink, score, normalize):
             own = attend.sink.logit.view(1)
         else:
             own = attend.score(one, attend.score.prepare(attend.sink.key)).view(1)
-        *of_keys, of_sink = weigh(torch.cat([scores, own.double()])[None, None]).flatten().unbind()
+        both = attend.normalize(torch.cat([scores, own.double()])[None, None], query=one)
+        *of_keys, of_sink = both.flatten().unbind()
         expected = torch.stack(of_keys) @ keys[b, :seen] + of_sink * value
         torch.testing.assert_close(weights[b, t, :seen], torch.stack(of_keys).detach())
         torch.testing.assert_close(context[b, t], expected)
-    assert not weigh.sums_to_one or (weights.sum(-1) <= 1 + 1e-9).all()
+    assert not attend.normalize.sums_to_one or (weights.sum(-1) <= 1 + 1e-9).all()
 
 
 @pytest.mark.parametrize("window", [name for name in names("window") if name != "fixed"])

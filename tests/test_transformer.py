@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from choices import HISTORIC, in_turns, names, pairs
+from choices import HISTORIC, HISTORIC_NORMALIZERS, in_turns, names, pairs
 from model_laws import (
     BOS,
     EOS,
@@ -50,7 +50,7 @@ ATTENTIONS = [
     for (score, normalize), window in in_turns(
         dict.fromkeys(
             [(score, "softmax") for score in SCORES]
-            + [("scaled_dot", normalize) for normalize in names("normalize")]
+            + [("scaled_dot", one) for one in names("normalize") if one not in HISTORIC_NORMALIZERS]
         ),
         names("window"),
     )

@@ -17,7 +17,7 @@ class Attend(nn.Module, ABC):
     """
 
     width: int  # of the contexts it gives
-    has_history: bool = False  # whether it counts where it has looked before, see `look_on`
+    has_history: bool = False  # whether it knows what it found before, see `look_on`
     one_slot: bool = False  # whether it wants one summary of the source, not a state a position
 
     @abstractmethod
@@ -50,7 +50,7 @@ class Attend(nn.Module, ABC):
         """
 
     def no_history(self, mask: Tensor) -> Tensor:
-        """Return the history of one hypothesis that has looked nowhere: mask (B,S) -> (B,1,[H,]S).
+        """Return the history of one hypothesis that has looked nowhere: mask (B,S) -> (B,1,[H,]X).
 
         (B,1,0) for what has none.
         """
@@ -67,7 +67,7 @@ class Attend(nn.Module, ABC):
     ) -> tuple[Tensor, Tensor]:
         """Look with the next query of each hypothesis: (B,K,Dq) -> contexts (B,K,width).
 
-        And the history after it. `past` (B,K,[H,]S) is that of the positions before.
+        And the history after it. `past` (B,K,[H,]X) is that of the positions before.
         """
         return self(query, keys, values, mask, position), past
 

@@ -15,6 +15,7 @@ from nmt.attention.dropout import dropout
 from nmt.attention.history import Historic
 from nmt.attention.mask import causal_mask, hide
 from nmt.attention.normalize import Normalizer, Softmax
+from nmt.attention.place import told
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.sink import Beside, NoSink, Sink
 from nmt.attention.window import Full, Normalize, Window
@@ -39,7 +40,7 @@ class Attention(Attend):
     """normalize(score(query, keys)) · values.
 
     score:     makes the score for these widths of query and key
-    normalize: makes the normalizer
+    normalize: makes the normalizer, which is told the widths of query and value if it asks for them
     window:    makes the window for this width of query
     sink:      makes a place beside the keys, for this score and this width of values
     dropout:   share of the weights that is dropped in training
@@ -65,14 +66,16 @@ class Attention(Attend):
         super().__init__()
         self.width = value_width
         self.score = score(query_width, key_width)
-        self.normalize = normalize()
+        self.normalize = told(normalize, query_width=query_width, value_width=value_width)()
         self.window = window(query_width)
         self.sink = sink(self.score, value_width)
         self.bias = bias(self.score) if bias else None
         self.shared = shared
         self.soft_cap = soft_cap
-        self.has_history = isinstance(self.score, Historic)
-        self.reads_query = self.score.reads_query or self.window.reads_query
+        self.has_history = any(isinstance(part, Historic) for part in (self.score, self.normalize))
+        self.reads_query = any(
+            part.reads_query for part in (self.score, self.window, self.normalize)
+        )
         self.dropout = dropout
         self.record: Record | None = None
 
@@ -98,8 +101,9 @@ class Attention(Attend):
         return self._weighed(scores, query, values, position)[0]
 
     def no_history(self, mask: Tensor) -> Tensor:
-        num_keys = mask.size(1) if self.has_history else 0
-        return torch.zeros(mask.size(0), 1, num_keys, device=mask.device)
+        if not self.has_history:
+            return super().no_history(mask)
+        return torch.cat(self._before(mask.size(1), mask.device)).expand(mask.size(0), 1, -1)
 
     def look_on(
         self,
@@ -110,18 +114,45 @@ class Attention(Attend):
         position: Tensor,
         past: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        if not isinstance(self.score, Historic):
+        if not self.has_history:
             return self(query, keys, values, mask, position), past
-        scores = self._folded(self.score, query, keys, past)  # (...,T,S)
+        widths = [len(one) for one in self._before(keys.shape[-2], torch.device("meta"))]
+        of_score, of_weights = past.split(widths, -1)
+        scores = self._folded(self.score, query, keys, *[of_score] * (widths[0] > 0))
         scores = self._scores(scores, query, keys, mask, position, causal=False)
-        context, weights = self._weighed(scores, query, values, position)
-        return context, self.score.after(past, weights)
+        normalize = partial(self.normalize, past=of_weights) if widths[1] else self.normalize
+        context, weights = self._weighed(scores, query, values, position, normalize)
+        after = [
+            part.after(own, weights, context) if isinstance(part, Historic) else own
+            for part, own in ((self.score, of_score), (self.normalize, of_weights))
+        ]
+        return context, torch.cat(after, -1)
+
+    def _before(self, num_keys: int, device: torch.device) -> list[Tensor]:
+        """The histories before the first position, of the score and of the normalizer: (X,) each.
+
+        (0,) for what has none.
+        """
+        return [
+            part.before(num_keys, self.width, device)
+            if isinstance(part, Historic)
+            else torch.zeros(0, device=device)
+            for part in (self.score, self.normalize)
+        ]
 
     def _weighed(
-        self, scores: Tensor, query: Tensor, values: Tensor, position: Tensor
+        self,
+        scores: Tensor,
+        query: Tensor,
+        values: Tensor,
+        position: Tensor,
+        normalize: Callable[..., Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The contexts (...,T,Dv) of masked scores (...,T,S), and the weights (...,T,S)."""
-        normalize = partial(self.normalize, query=query)
+        """The contexts (...,T,Dv) of masked scores (...,T,S), and the weights (...,T,S).
+
+        normalize: with its history, where there is one
+        """
+        normalize = partial(normalize or self.normalize, query=query)
         sink = self.sink.scores(self.score, query)  # (...,T,1)
         beside = None if sink is None else Beside(normalize, self._capped(sink))
         weights = self.window(beside or normalize, scores, query, position)  # (...,T,S)

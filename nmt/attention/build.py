@@ -1,6 +1,5 @@
 """From the choices of the configuration to something that attends."""
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,10 +10,11 @@ from nmt.attention.bias import Bias
 from nmt.attention.fixed import Fixed
 from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
+from nmt.attention.history import Historic
 from nmt.attention.hops import Hops
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Normalizer, Softmax
-from nmt.attention.place import Place
+from nmt.attention.place import Place, told
 from nmt.attention.position_bias import MakeBias
 from nmt.attention.score import Score
 from nmt.attention.sink import NoSink, Sink
@@ -74,15 +74,15 @@ def build_attention(
         return FixedContext(value_width)
     if key_heads is not None:
         _refuse_key_heads(key_heads, heads, project)
-    told = partial(_told, place=place, layer=layer)
+    tell = partial(told, place=place, layer=layer)
     if _makes(window, Fixed):
         _refuse_without_heads(heads, sink)
     attention = partial(
         Attention,
-        score=told(score),
-        normalize=partial(told(normalize), heads),
-        window=told(window),
-        sink=partial(told(sink), heads),
+        score=tell(score),
+        normalize=partial(tell(normalize), heads),
+        window=tell(window),
+        sink=partial(tell(sink), heads),
         dropout=dropout,
         bias=partial(_bias, bias, heads),
         shared=heads // (key_heads or heads),
@@ -92,29 +92,23 @@ def build_attention(
     if heads > 1 or project:
         attend = MultiHead(
             *(query_width, key_width, value_width, heads, attention),
-            *(head_width, turn, tie_keys_values, told(gate), key_heads),
+            *(head_width, turn, tie_keys_values, tell(gate), key_heads),
         )
     else:
         attend = attention(query_width, key_width, value_width)
         if not _makes(gate, NoGate):
-            attend = Gated(attend, told(gate)(1, query_width, value_width))
+            attend = Gated(attend, tell(gate)(1, query_width, value_width))
     if project and place == Place.CROSS:
         _refuse_unread(attend)
     _refuse_without_scale(attend)
     if attend.has_history:
-        _refuse_history(score, place, in_turn, hops)
+        _refuse_history(attend, place, in_turn, hops)
     if not _makes(sink, NoSink):
         _refuse_sink_in_order(attend)
     if hops > 1:
         _refuse_hops(attend, hops)
         return Hops(attend, query_width, hops)
     return attend
-
-
-def _told(make: Callable[..., Any], **where: str | int) -> Callable[..., Any]:
-    """Tell a part where it is, if its constructor has parameters for that."""
-    asked = inspect.signature(make).parameters
-    return partial(make, **{name: value for name, value in where.items() if name in asked})
 
 
 def _bias(given: MakeBias | None, heads: int, score: Score) -> Bias | None:
@@ -189,18 +183,19 @@ def _refuse_unread(attend: Attend) -> None:
             )
 
 
-def _refuse_history(score: Callable[..., Any], place: Place, in_turn: bool, hops: int) -> None:
-    name = getattr(score, "func", score).__name__
+def _refuse_history(attend: Attend, place: Place, in_turn: bool, hops: int) -> None:
+    part = next(part for part in attend.modules() if isinstance(part, Historic))
+    name, choice = type(part).__name__, "attention" if isinstance(part, Score) else "normalize"
     if not in_turn:
         raise UserError(
-            f"{name} needs the weights of earlier positions, but {place} attention computes all "
-            "positions at once here. It is for the source-target attention of model=rnn: choose "
-            f"another score for this place, with {place}.attention="
+            f"{name} needs what earlier positions found, but {place} attention computes all "
+            "positions at once here. It is for the source-target attention of model=rnn: make "
+            f"another choice for this place, with {place}.{choice}="
         )
     if hops > 1:
         raise UserError(
             f"model.hops={hops} has no meaning with {name}, with which each position looks "
-            "only once: leave it out, or choose another attention="
+            f"only once: leave it out, or choose another {choice}="
         )
 
 

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from nmt.attention.history import Historic, additive_with
+from nmt.attention.score import Score
 from nmt.attention.sizes import check_widths
 from nmt.errors import above_zero
 from nmt.hardware.products import Linear
 
 
-class Coverage(Historic):
+class Coverage(Score, Historic):
     """v·tanh(W q + U k + V C), C_j = Σ α_j / Φ_j over earlier positions, Φ_j = N·σ(u·k_j).
 
     Tu et al. 2016 (Modeling coverage for neural machine translation), eq. 5 and 7 to 9: linguistic
@@ -47,5 +48,5 @@ class Coverage(Historic):
         covered = (past / fertility)[..., None]  # (...,T,S,1)
         return additive_with(self.W(query), keys, covered, self.V[:, None], self.v)
 
-    def after(self, past: Tensor, weights: Tensor) -> Tensor:
+    def after(self, past: Tensor, weights: Tensor, context: Tensor) -> Tensor:
         return past + weights

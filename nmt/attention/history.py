@@ -1,6 +1,6 @@
-"""Scores that read where their attention has looked before, position after position."""
+"""Scores and normalizers that know what their attention found before, position after position."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -8,23 +8,27 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nmt.attention.additive import blocks
-from nmt.attention.score import Score
 
 
-class Historic(Score):
-    """A score with a history: a number for each key, from the weights of the positions before.
+class Historic(ABC):
+    """A score or a normalizer with a history: X numbers that each position leaves to the next.
 
-    Positions have to be computed one after the other, see :meth:`Attend.look_on`. Without a history
-    it is the score of the first position.
+    Positions have to be computed one after the other, see :meth:`Attend.look_on`. ``forward`` takes
+    the history as ``past`` (...,T,X); None: it is the first position.
     """
 
-    @abstractmethod
-    def forward(self, query: Tensor, keys: Tensor, past: Tensor | None = None) -> Tensor:
-        """(...,T,Dq), keys as `prepare` returned them, history (...,T,S) or None -> (...,T,S)."""
+    def before(self, num_keys: int, value_width: int, device: torch.device) -> Tensor:
+        """Return the history (X,) before the first position; here one 0 for each key."""
+        return torch.zeros(num_keys, device=device)
 
     @abstractmethod
-    def after(self, past: Tensor, weights: Tensor) -> Tensor:
-        """Return the history after a position that looked with weights (...,T,S): (...,T,S)."""
+    def after(self, past: Tensor, weights: Tensor, context: Tensor) -> Tensor:
+        """Return the history (...,T,X) after a position.
+
+        past:    (...,T,X) before it
+        weights: (...,T,S) that it gave to the keys
+        context: (...,T,Dv) that it found
+        """
 
 
 def additive_with(query: Tensor, keys: Tensor, features: Tensor, P: Tensor, v: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.history import Historic, additive_with
+from nmt.attention.score import Score
 from nmt.attention.sizes import check_widths
 from nmt.errors import at_least
 from nmt.hardware.products import Linear
 
 
-class LocationSensitive(Historic):
+class LocationSensitive(Score, Historic):
     """v·tanh(W q + U k + P f_j + b), f = F ∗ α, with the weights α of the position before.
 
     Chorowski et al. 2015 (Attention-based models for speech recognition), eq. 8 and 9. F ∗ α is a
@@ -51,5 +52,5 @@ class LocationSensitive(Historic):
         asked = self.W(query) + self.P.bias
         return additive_with(asked, keys, features, self.P.weight, self.v)
 
-    def after(self, past: Tensor, weights: Tensor) -> Tensor:
+    def after(self, past: Tensor, weights: Tensor, context: Tensor) -> Tensor:
         return weights

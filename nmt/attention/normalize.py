@@ -16,8 +16,9 @@ class Normalizer(nn.Module, ABC):
 
     Pictures, measures and tests follow its facts: whether the weights of a query sum to 1, whether
     visible keys may have a weight of exactly 0, whether a weight may be negative, whether none is
-    above 1, whether the order of the keys counts, and whether the backward pass computes the
-    derivative of the forward pass.
+    above 1, whether the order of the keys counts, whether the backward pass computes the
+    derivative of the forward pass, and whether it reads the query. One that needs to know what
+    earlier positions found is a subclass of ``Historic`` too.
 
     heads: of the attention; where there are several the scores are (...,H,T,S), so that a
            parameter (H,1,1) is one for each head.
@@ -29,6 +30,7 @@ class Normalizer(nn.Module, ABC):
     bounded: ClassVar[bool] = True
     ordered: ClassVar[bool] = False
     exact_gradient: ClassVar[bool] = True
+    reads_query: ClassVar[bool] = False
 
     def __init__(self, heads: int = 1) -> None:
         super().__init__()
@@ -93,3 +95,9 @@ class Hard(Normalizer):
 def num_visible(scores: Tensor) -> Tensor:
     """Return how many keys each query may look at: scores (...,T,S) -> (...,T,1)."""
     return (scores > float("-inf")).sum(-1, keepdim=True)
+
+
+def scaled(scores: Tensor, factor: Tensor) -> Tensor:
+    """Multiply the scores (...,T,S) of visible keys by factors (...,T,1); -inf · 0 would be nan."""
+    hidden = scores == float("-inf")
+    return (scores.masked_fill(hidden, 0.0) * factor).masked_fill(hidden, float("-inf"))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nmt.attention.normalize import Normalizer, num_visible
+from nmt.attention.normalize import Normalizer, num_visible, scaled
 from nmt.errors import above_zero
 
 
@@ -21,7 +21,5 @@ class SSMax(Normalizer):
         self.s = nn.Parameter(torch.full((heads, 1, 1), float(scale)))
 
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
-        hidden = scores == float("-inf")
         factor = self.s * num_visible(scores).to(scores.dtype).log()  # (...,T,1)
-        scaled = scores.masked_fill(hidden, 0.0) * factor  # -inf · 0 would be nan
-        return scaled.masked_fill(hidden, float("-inf")).softmax(-1)
+        return scaled(scores, factor).softmax(-1)

@@ -37,6 +37,7 @@ KINDS = {
     "schedule": ("nmt.training.schedule.Schedule",),
 }
 WHERE = {"place", "layer"}  # what the parts of an attention are told of where they are
+WIDTHS = {"query_width", "value_width"}  # what normalizers are told too
 OURS = ("nmt.", "torch.optim.")
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -44,6 +45,7 @@ REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 def given_to(part: str) -> set[str]:
     """Return what the program itself gives to a part that it makes."""
     found = set(WHERE) if part in CHOICES else set[str]()
+    found |= WIDTHS if part == "normalize" else set[str]()
     for name in MADE_LATER.get(part, ()):
         kind: Any = pydoc.locate(name)
         parameters = inspect.signature(kind).parameters.values()

@@ -5,7 +5,9 @@ from math import inf
 import torch
 from torch import Tensor
 
+from nmt.attention.history import Historic
 from nmt.attention.normalize import Normalizer
+from nmt.laws.case import QUERY, VALUE
 from nmt.laws.law import require, require_gradients
 
 B, T, S = 3, 5, 40
@@ -21,8 +23,18 @@ def scores_with_holes() -> Tensor:
 
 
 def weighed(normalize: Normalizer, scores: Tensor) -> Tensor:
-    """Return the weights (B,T,S) for queries that are drawn."""
-    return normalize(scores, query=torch.randn(*scores.shape[:-1], 6, dtype=scores.dtype))
+    """Return the weights (B,T,S) for queries that are drawn; with a history, row after row."""
+    num, _, num_keys = scores.shape
+    query = torch.randn(*scores.shape[:-1], QUERY, dtype=scores.dtype)
+    if not isinstance(normalize, Historic):
+        return normalize(scores, query=query)
+    values = torch.randn(num, num_keys, VALUE, dtype=scores.dtype)
+    past = normalize.before(num_keys, VALUE, scores.device).expand(num, 1, -1)
+    found: list[Tensor] = []
+    for row, one in zip(scores.split(1, 1), query.split(1, 1), strict=True):
+        found.append(normalize(row, query=one, past=past))
+        past = normalize.after(past, found[-1], found[-1] @ values)
+    return torch.cat(found, 1)
 
 
 def facts_are_as_declared(normalize: Normalizer) -> None:
@@ -69,7 +81,7 @@ def large_scores_have_finite_weights(normalize: Normalizer) -> None:
 def gradients_are_those_of_finite_differences(normalize: Normalizer) -> None:
     """But for ``exact_gradient = False``, which has another one on purpose."""
     if normalize.exact_gradient:
-        query = torch.randn(1, 3, 6, dtype=torch.float64)
+        query = torch.randn(1, 3, QUERY, dtype=torch.float64)
         scores = torch.randn(1, 3, 5, dtype=torch.float64, requires_grad=True)
         require_gradients(lambda scores: normalize(scores, query=query), scores)
 

@@ -33,7 +33,7 @@ class RecurrentState(NamedTuple):
 
     layers: Tensor  # (B,K,L,W) each layer's state
     feed: Tensor  # (B,K,F) the attentional vector to feed back; F = 0 where none is
-    past: Tensor  # (B,K,[H,]S) where it has looked in the source; (B,K,0) where that does not count
+    past: Tensor  # (B,K,[H,]X) what its looks at the source left behind, see Historic; else (B,K,0)
     keys: Tensor  # (B,K,[H,]t,·) its own states so far, as self-attention prepared them,
     values: Tensor  # (B,K,[H,]t,·) or both (B,K,0) where there is none
     position: Tensor  # (B,K) how many target pieces have been read
@@ -164,7 +164,7 @@ class LuongDecoder(Decoder):
     With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where
     the decoder has looked. Without it nothing of the attention comes back, and a whole target is
     one pass through the layers and one attention to the source, and one (causal) to itself; unless
-    the attention counts where it has looked, as coverage does: then it loops all the same.
+    the attention has a history, as that of coverage: then it loops all the same.
     """
 
     def __init__(self, input_feed: bool, **parts: Unpack[Parts]) -> None:
