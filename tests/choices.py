@@ -66,6 +66,11 @@ def choose(group: str, name: str, **values: Any) -> Any:
     return made
 
 
+def goes_with(normalize: str, window: str) -> bool:
+    """Whether a normalizer lets a window stand beside it."""
+    return window == "full" or normalize != "monotonic"
+
+
 # Those that know what was found before: for what goes from position to position.
 HISTORIC, HISTORIC_NORMALIZERS = (
     [name for name in names(group) if issubclass(choose(group, name).func, Historic)]

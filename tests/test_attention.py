@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from choices import HISTORIC, HISTORIC_NORMALIZERS, choose, names, pairs
+from choices import HISTORIC, HISTORIC_NORMALIZERS, choose, goes_with, names, pairs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -67,7 +67,8 @@ def goes_together(kind: tuple[str, str], window: str, times: tuple) -> bool:
     """Fixed patterns want several heads; a history, and places alone, one look."""
     heads, hops, _ = times
     once = kind[0] in (*HISTORIC, "gaussian") or kind[1] in HISTORIC_NORMALIZERS
-    return (window != "fixed" or heads > 1) and (hops == 1 or not once)
+    beside = goes_with(kind[1], window)
+    return beside and (window != "fixed" or heads > 1) and (hops == 1 or not once)
 
 
 @pytest.fixture(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from choices import HISTORIC, HISTORIC_NORMALIZERS, choose
+from choices import HISTORIC, HISTORIC_NORMALIZERS, choose, goes_with
 from model_laws import Case, ModelLaws, T, gradients_reach_every_parameter, sources, targets
 from small_model import read, small_rnn, small_transformer
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from nmt.attention import additive as blocks_of
 from nmt.attention.attention import Attention
 from nmt.attention.history import additive_with
+from nmt.attention.monotonic import Monotonic
 from nmt.errors import UserError
 from nmt.models.attention_maps import attention_maps
 from nmt.models.rnn import RNN
@@ -43,9 +44,10 @@ SETTINGS = {
 
 def attention(score: str, normalize: str = "softmax") -> Attention:
     torch.manual_seed(1)
-    parts = {"normalize": choose("normalize", normalize), "window": choose("window", "full")}
+    normalizer = choose("normalize", normalize, fertility=0.5, noise=0.0)
+    parts = {"normalize": normalizer, "window": choose("window", "full")}
     made = Attention(D, D, D, score=choose("attention", score, width=6, radius=2), **parts)
-    return made.double().eval()
+    return made.double()
 
 
 def coverage(score, q: Tensor, keys: Tensor, j: int, looks: list[Tensor]) -> Tensor:
@@ -91,10 +93,47 @@ def temperature(attend: Attention, q: Tensor, keys: Tensor, looks: list[Look]) -
     return (keys @ q / 2.718**beta).softmax(0)
 
 
+def constrained(shares: Callable[[Tensor, Tensor, float], Tensor]) -> Formula:
+    """Malaviya et al. 2018, with 0.5 as fertility; what makes the sum 1 is found by bisection."""
+
+    def weigh(attend: Attention, q: Tensor, keys: Tensor, looks: list[Look]) -> Tensor:
+        left = 0.5 - sum((look.weights for look in looks), torch.zeros(len(keys)).double())
+        z = keys @ q + 0.2 * left
+        z[-1], left[-1] = keys[-1] @ q, torch.inf
+        low, high = -50.0, 50.0
+        for _ in range(80):
+            middle = (low + high) / 2
+            too_much = shares(z, left, middle).sum() > 1
+            low, high = (middle, high) if too_much else (low, middle)
+        return shares(z, left, low)
+
+    return weigh
+
+
+def monotonic(attend: Attention, q: Tensor, keys: Tensor, looks: list[Look]) -> Tensor:
+    """Raffel et al. 2017: whatever stops at a key came from that key or from one before."""
+    p = (keys @ q + attend.normalize.r.item()).sigmoid()
+    if not attend.training:
+        p = (p >= 0.5).double()
+    before = looks[-1].weights if looks else torch.eye(len(keys)).double()[0]
+    found = torch.zeros(len(keys)).double()
+    for k in range(len(keys)):
+        reached = before[k]
+        for j in range(k, len(keys)):
+            found[j] += reached * p[j]
+            reached = reached * (1 - p[j])
+    return found
+
+
 FORMULAS = {
     ("coverage", "softmax"): scores(coverage),
     ("location_sensitive", "softmax"): scores(location),
     ("luong_dot", "temperature"): temperature,
+    ("luong_dot", "constrained_softmax"): constrained(lambda z, u, to: (z - to).exp().minimum(u)),
+    ("luong_dot", "constrained_sparsemax"): constrained(
+        lambda z, u, to: (z - to).relu().minimum(u)
+    ),
+    ("luong_dot", "monotonic"): monotonic,
 }
 
 
@@ -102,9 +141,10 @@ def test_every_history_has_a_formula_here():
     assert {name for kind in FORMULAS for name in kind} >= {name for _, name in KINDS}
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("kind", FORMULAS, ids="-".join)
-def test_weights_are_those_of_the_paper_position_after_position(kind):
-    attend, formula = attention(*kind), FORMULAS[kind]
+def test_weights_are_those_of_the_paper_position_after_position(kind, training):
+    attend, formula = attention(*kind).train(training), FORMULAS[kind]
     torch.manual_seed(2)
     keys = torch.randn(B, S, D, dtype=torch.float64)
     queries = torch.randn(N, B, K, D, dtype=torch.float64)
@@ -133,6 +173,10 @@ def test_blocks_of_pairs_are_the_formula_in_one_piece(monkeypatch):
     assert torch.autograd.gradcheck(additive_with, given)
 
 
+def goes_together(name: str, setting: str) -> bool:
+    return goes_with(name, SETTINGS[setting].get("window", "full"))
+
+
 def build(group: str, name: str, setting: str) -> RNN:
     torch.manual_seed(3)
     usual = {"attention": "bahdanau", "normalize": "softmax"}[group]
@@ -141,7 +185,10 @@ def build(group: str, name: str, setting: str) -> RNN:
     return small_rnn(own, order="bahdanau", **parts).double().eval()
 
 
-@pytest.fixture(params=[(*kind, setting) for kind in KINDS for setting in SETTINGS], ids="-".join)
+@pytest.fixture(
+    params=[(*kind, one) for kind in KINDS for one in SETTINGS if goes_together(kind[1], one)],
+    ids="-".join,
+)
 def case(request) -> Case:
     return Case(build(*request.param))
 
@@ -158,6 +205,9 @@ def test_gradients_reach_every_parameter(case):
 def test_what_was_looked_at_counts_and_is_on_record(kind):
     torch.manual_seed(4)
     model = small_rnn(**dict([kind]), heads=2).eval()
+    for part in model.modules():
+        if isinstance(part, Monotonic):
+            part.r.data.fill_(9.0)  # it stops
     source, target = sources(), targets()
     (found,) = attention_maps(model, source, target)
     assert found.weights.shape == (3, 1, 2, T - 1, 7)

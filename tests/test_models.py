@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 import torch
-from choices import HISTORIC, HISTORIC_NORMALIZERS, names, pairs
+from choices import HISTORIC, HISTORIC_NORMALIZERS, goes_with, names, pairs
 from model_laws import (
     Case,
     ModelLaws,
@@ -79,7 +79,8 @@ class TestRNN(ModelLaws):
     pairs(
         *(ORDERS, names("normalize"), names("window"), CHANGES),
         valid=lambda _, normalize, window, changes: (
-            (window != "fixed" or "heads" in CHANGES[changes])
+            goes_with(normalize, window)
+            and (window != "fixed" or "heads" in CHANGES[changes])
             and (changes not in LOOKS_AGAIN or normalize not in HISTORIC_NORMALIZERS)
         ),
     ),

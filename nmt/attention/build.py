@@ -12,6 +12,7 @@ from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.history import Historic
 from nmt.attention.hops import Hops
+from nmt.attention.monotonic import Monotonic
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.place import Place, told
@@ -104,7 +105,9 @@ def build_attention(
     if attend.has_history:
         _refuse_history(attend, place, in_turn, hops)
     if not _makes(sink, NoSink):
-        _refuse_sink_in_order(attend)
+        _refuse_needless_sink(attend)
+    if not _makes(window, Full):
+        _refuse_second_window(attend)
     if hops > 1:
         _refuse_hops(attend, hops)
         return Hops(attend, query_width, hops)
@@ -199,13 +202,22 @@ def _refuse_history(attend: Attend, place: Place, in_turn: bool, hops: int) -> N
         )
 
 
-def _refuse_sink_in_order(attend: Attend) -> None:
+def _refuse_needless_sink(attend: Attend) -> None:
     for part in attend.modules():
-        if isinstance(part, Normalizer) and part.ordered:
+        if isinstance(part, Normalizer) and part.leaves_rest:
             raise UserError(
-                "sink= other than none has no meaning with normalize=stick_breaking, where a query "
-                "that finds nothing already gives its weight to no key: leave sink= out"
+                f"sink= other than none has no meaning with {type(part).__name__} as normalize=, "
+                "where a query that finds nothing already gives its weight to no key: leave sink= "
+                "out"
             )
+
+
+def _refuse_second_window(attend: Attend) -> None:
+    if any(isinstance(part, Monotonic) for part in attend.modules()):
+        raise UserError(
+            "window= other than full has no meaning with normalize=monotonic, which itself goes "
+            "from key to key and could not come back from outside a window: leave window= out"
+        )
 
 
 def _refuse_without_attention(

@@ -31,6 +31,7 @@ class Normalizer(nn.Module, ABC):
     ordered: ClassVar[bool] = False
     exact_gradient: ClassVar[bool] = True
     reads_query: ClassVar[bool] = False
+    leaves_rest: ClassVar[bool] = False  # a query that finds nothing gives its weight to no key
 
     def __init__(self, heads: int = 1) -> None:
         super().__init__()

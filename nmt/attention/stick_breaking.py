@@ -22,6 +22,7 @@ class StickBreaking(Normalizer):
 
     sums_to_one = False
     ordered = True
+    leaves_rest = True
 
     def __init__(self, heads: int = 1, place: str = Place.CROSS) -> None:
         super().__init__(heads)

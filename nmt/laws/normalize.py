@@ -1,5 +1,6 @@
 """The laws of normalizers. Each takes one for one head; see :mod:`nmt.laws.attention`."""
 
+from copy import deepcopy
 from math import inf
 
 import torch
@@ -40,8 +41,11 @@ def weighed(normalize: Normalizer, scores: Tensor) -> Tensor:
 def facts_are_as_declared(normalize: Normalizer) -> None:
     """``sums_to_one``, ``exact_zeros``, ``negative`` and ``bounded``."""
     scores = scores_with_holes()
-    weights, visible = weighed(normalize, scores), scores > -inf
+    weights = weighed(normalize, scores)
     require(weights.shape == scores.shape, f"{tuple(weights.shape)} for {tuple(scores.shape)}")
+    other = deepcopy(normalize).train(not normalize.training)  # outside of training, or in it
+    weights, scores = torch.cat([weights, weighed(other, scores)]), scores.repeat(2, 1, 1)
+    visible = scores > -inf
     total = weights.sum(-1)
     found = {
         "sums_to_one": torch.allclose(total, torch.ones_like(total)),
@@ -84,6 +88,12 @@ def gradients_are_those_of_finite_differences(normalize: Normalizer) -> None:
         query = torch.randn(1, 3, QUERY, dtype=torch.float64)
         scores = torch.randn(1, 3, 5, dtype=torch.float64, requires_grad=True)
         require_gradients(lambda scores: normalize(scores, query=query), scores)
+        if isinstance(normalize, Historic):
+            first = normalize.before(5, VALUE, scores.device).double()
+            past = (first + 0.1 * torch.rand(1, 3, len(first))).requires_grad_()
+            require_gradients(
+                lambda scores, past: normalize(scores, query=query, past=past), scores, past
+            )
 
 
 LAWS = (
