@@ -170,3 +170,16 @@ def test_stick_breaking_takes_from_what_the_keys_before_have_left(place):
 def test_stick_breaking_has_no_place_for_a_sink():
     with pytest.raises(UserError, match=r"sink= other than none .* StickBreaking as normalize="):
         small_rnn(normalize="stick_breaking", sink="zero")
+
+
+def test_drawn_keys_have_the_probabilities_of_the_softmax():
+    torch.manual_seed(5)
+    scores = torch.tensor([0.5, 2.0, -inf, 1.0]).double()
+    one = choose("normalize", "reinforce", soft=0.0)()
+    drawn = one(scores.expand(20_000, 4))
+    assert (drawn.max(-1).values == 1).all()
+    assert (drawn.sum(-1) == 1).all()
+    torch.testing.assert_close(drawn.mean(0), scores.softmax(-1), atol=0.02, rtol=0)
+    assert drawn[:, 2].max() == 0
+    half = choose("normalize", "reinforce", soft=0.3)()(scores.expand(20_000, 4))
+    assert abs((half.max(-1).values < 1).double().mean() - 0.3) < 0.02

@@ -8,7 +8,8 @@ from test_models import ORDERS, SELF_ATTENTION
 from torch import Tensor
 
 from nmt.attention.attention import record_attention
-from nmt.models.attention_maps import AttentionMap, attention_maps, split
+from nmt.attention.recorded import split
+from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.rnn import RNN
 from nmt.models.seq2seq import Kind
 

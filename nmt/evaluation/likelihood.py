@@ -5,7 +5,6 @@ from math import exp
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.batches.batch import Batch
@@ -13,10 +12,9 @@ from nmt.batches.batching import Batches, token_batches
 from nmt.batches.ids import Ids
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
-from nmt.hardware.products import product_dtype, rounded
 from nmt.models.seq2seq import Seq2Seq
 from nmt.run import Translator
-from nmt.training.loss import MULTIPLE, batch_loss, chunks, predicted_features
+from nmt.training.loss import batch_loss
 
 LARGEST = 700.0  # nats, whose exponential is still a number
 
@@ -58,18 +56,9 @@ def losses_of(translator: Translator, batch: Batch) -> np.ndarray:
 @torch.no_grad()
 def piece_losses(model: Seq2Seq, batch: Batch) -> Tensor:
     """Return the negative log-likelihood of each piece that a batch predicts, (N,), in nats."""
-    (x,), target = predicted_features(model, batch)
-    weight, bias = model.output.weight, model.output.bias
-    low = product_dtype(x)
-    matrix = weight.to(low)
-    found: list[Tensor] = []
-    with torch.autocast(x.device.type, enabled=False):
-        for some in chunks(len(target), weight):
-            labels = target[some]  # (C,)
-            logits = F.linear(rounded(x[some], low, MULTIPLE), matrix)[: len(labels)]  # (C,V)
-            logits = logits.to(torch.promote_types(low, torch.float32)) + bias
-            found.append(F.cross_entropy(logits, labels, reduction="none"))
-    return torch.cat(found)
+    pieces = batch_loss(model, batch, smoothing=0.0).pieces
+    assert pieces is not None
+    return pieces[0]
 
 
 def mean_loss(translator: Translator, batches: Sequence[Batch]) -> float:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.attention.draws import rewarded
 from nmt.attention.penalty import penalized
 from nmt.config.check import check
 from nmt.config.schema import CORPORA, target_of
@@ -56,6 +57,10 @@ def of_compiled_penalties(cfg: DictConfig, model: Seq2Seq) -> None:
     """Refuse torch.compile where parts of the model add to the loss."""
     if cfg.train.compile and penalized(model):
         raise UserError("train.compile=true: what gate=… adds to the loss cannot be compiled")
+    if cfg.train.compile and rewarded(model):
+        raise UserError(
+            "train.compile=true: what normalize=reinforce adds to the loss cannot be compiled"
+        )
 
 
 def of_embeddings(cfg: DictConfig) -> None:

@@ -60,5 +60,7 @@ def pair_loss(
     x, target = predicted_features(model, batch, passes=2)
     output = model.output
     rows = partial(rows_of_two, shares=shares, weight=weight)
-    sums = SummedLoss.apply(x, output.weight, output.bias, target, smoothing, batch.whole, rows)
-    return Loss(*sums)
+    *sums, pieces = SummedLoss.apply(
+        x, output.weight, output.bias, target, smoothing, batch.whole, rows
+    )
+    return Loss(*sums, pieces=pieces)

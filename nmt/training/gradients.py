@@ -16,6 +16,7 @@ from nmt.training.graphs import Passes, PassRecorder, cuda_graphs
 from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.penalized import with_penalties
 from nmt.training.ranks import Ranks
+from nmt.training.rewarded import with_rewards
 from nmt.training.tally import Update
 
 
@@ -45,7 +46,8 @@ class Gradients:
         self.device = device
         self.precision = precision
         self.ranks = ranks or Ranks()
-        self.objective = self.ranks.objective(model, with_penalties(loss, model))
+        loss = with_penalties(with_rewards(loss, model), model)
+        self.objective = self.ranks.objective(model, loss)
         if config.compile:
             compile_layers(model)
         self.recorder = PassRecorder(self.passes, cuda_graphs()) if self.records() else None
@@ -83,7 +85,7 @@ class Gradients:
         with autocast(self.device, self.precision):
             loss = self.objective(self.model, batch, self.config.label_smoothing)
         (loss.objective * self.ranks.size / divisor).backward()  # of which ranks take the mean
-        return each(loss, Tensor.detach)
+        return each(loss._replace(pieces=None), Tensor.detach)
 
     def own(self, batches: list[Batch]) -> list[Batch]:
         """Return this process's batches of an update: as many as each other's, if need be blank."""

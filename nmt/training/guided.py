@@ -12,11 +12,12 @@ from nmt.attention.attention import record_attention
 from nmt.attention.fixed import Fixed
 from nmt.attention.heads import MultiHead
 from nmt.attention.normalize import Softmax
+from nmt.attention.recorded import split
 from nmt.attention.window import Normalize
 from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import UserError
-from nmt.models.attention_maps import inside, split
+from nmt.models.attention_maps import inside
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.training.loss import BatchLoss, Loss
 

@@ -31,6 +31,7 @@ class Loss(NamedTuple):
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
     guided: Tensor | None = None  # () cross-entropy of weights with given links in nats
     penalty: Tensor | None = None  # () what parts of the model add, in nats
+    pieces: Tensor | None = None  # (P,N) negative log-likelihood of each, in P passes; in no total
 
 
 BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothing
@@ -42,7 +43,7 @@ def total(losses: Sequence[Loss]) -> Loss:
     def add(parts: list[Tensor]) -> Tensor:
         return torch.stack(parts).detach().double().sum()
 
-    objective, smoothed, likelihood, *others = zip(*losses, strict=True)
+    objective, smoothed, likelihood, *others, _ = zip(*losses, strict=True)
     found = ([part for part in column if part is not None] for column in others)
     return Loss(
         *(add(list(column)) for column in (objective, smoothed, likelihood)),
@@ -60,10 +61,10 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, rows: Rows = rows
     x, target = predicted_features(model, batch)
     weight, bias = model.output.weight, model.output.bias
     rows = rows if torch.is_grad_enabled() else without_gradient
-    smoothed, likelihood, *_ = SummedLoss.apply(
+    smoothed, likelihood, *_, pieces = SummedLoss.apply(
         x, weight, bias, target, smoothing, batch.whole, rows
     )
-    return Loss(smoothed, smoothed, likelihood)
+    return Loss(smoothed, smoothed, likelihood, pieces=pieces)
 
 
 def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[Tensor, Tensor]:
@@ -79,7 +80,7 @@ def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[T
 
 
 class SummedLoss(torch.autograd.Function):
-    """(P,N,R), (V,R), (V,), (N,) -> what N pieces lose in P passes, four sums ().
+    """(P,N,R), (V,R), (V,), (N,) -> what N pieces lose in P passes: four sums (), and each (P,N).
 
     The features of the passes, the output layer, and the target pieces, among which there may be
     padding with ``padding``. What is summed, and which of the four there are, is for ``rows`` to
@@ -107,6 +108,7 @@ class SummedLoss(torch.autograd.Function):
             torch.zeros_like(bias),
         )
         sums = x.new_zeros(4, dtype=torch.promote_types(low, torch.float32))
+        pieces = sums.new_empty(x.shape[:2])
         with torch.autocast(x.device.type, enabled=False):
             for some in chunks(target.size(0), weight):
                 labels = target[some, None]  # (C,1)
@@ -114,17 +116,18 @@ class SummedLoss(torch.autograd.Function):
                 piece = rounded(x[:, some], low, MULTIPLE)  # (P,C',R)
                 logits = F.linear(piece, matrix)  # (P,C',V), and then their gradient
                 for part in parts(num, matrix):
-                    lost, of_bias = rows(logits[:, part], bias, labels[part], smoothing, padding)
-                    sums[: len(lost)] += lost
-                    grad_b += of_bias
+                    lost = rows(logits[:, part], bias, labels[part], smoothing, padding)
+                    sums[: len(lost.sums)] += lost.sums
+                    grad_b += lost.of_bias
+                    pieces[:, some][:, part] = lost.pieces
                 if trains:
                     logits[:, num:] = 0
                     grad_x[:, some] = (logits @ matrix)[:, :num]
                     grad_w += logits.flatten(0, 1).mT @ piece.flatten(0, 1)
         ctx.save_for_backward(grad_x, grad_w, grad_b)
         objective, *others = sums
-        ctx.mark_non_differentiable(*others)
-        return objective, *others
+        ctx.mark_non_differentiable(*others, pieces)
+        return objective, *others, pieces
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

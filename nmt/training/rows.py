@@ -14,9 +14,15 @@ from nmt.attention.mask import PAD
 
 # Logits (P,C,V) of P passes, without their bias (V,), and labels (C,1), the share of smoothing, and
 # whether there is padding among the labels, which adds nothing. The logits become the gradient.
-# Returns what they add to the sums of the loss (≤4,), first what training goes down on, and the
-# gradient of the bias (V,).
-Rows = Callable[[Tensor, Tensor, Tensor, float, bool], tuple[Tensor, Tensor]]
+Rows = Callable[[Tensor, Tensor, Tensor, float, bool], "Lost"]
+
+
+class Lost(NamedTuple):
+    """What some rows add to the loss."""
+
+    sums: Tensor  # (≤4,) first what training goes down on
+    of_bias: Tensor  # (V,) its gradient
+    pieces: Tensor  # (P,C) negative log-likelihood of each label, in nats
 
 
 class Predicted(NamedTuple):
@@ -45,7 +51,7 @@ def predicted(logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float) ->
 
 def rows_in_place(
     logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
-) -> tuple[Tensor, Tensor]:
+) -> Lost:
     """Smoothed and plain cross-entropy (2,) of one pass.
 
     With p = softmax(logits + bias) and q = (1-ε) onehot + ε/V the gradient is p - q.
@@ -60,12 +66,12 @@ def rows_in_place(
         entropies *= real
         grad *= real
     logits.copy_(grad)
-    return entropies.sum(0), grad.sum(0)
+    return Lost(entropies.sum(0), grad.sum(0), entropies[None, :, 1])
 
 
 def rows_in_one_pass(
     logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
-) -> tuple[Tensor, Tensor]:
+) -> Lost:
     """As :func:`rows_in_place`, written for torch.compile, which makes few kernels of it."""
     logits = logits[0]  # (C,V)
     x = logits.to(torch.promote_types(logits.dtype, torch.float32)) + bias
@@ -79,18 +85,18 @@ def rows_in_one_pass(
     grad = torch.where(real, (x - log_sum).exp() - q, 0.0).to(logits.dtype)
     logits.copy_(grad)
     entropies = torch.cat([smoothed, plain], 1) * real  # (C,2)
-    return entropies.sum(0), grad.sum(0, dtype=x.dtype)
+    return Lost(entropies.sum(0), grad.sum(0, dtype=x.dtype), entropies[None, :, 1])
 
 
 def without_gradient(
     logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
-) -> tuple[Tensor, Tensor]:
+) -> Lost:
     """Smoothed and plain cross-entropy (2,) of one pass, and no gradient."""
     found = predicted(logits[0], bias, labels, smoothing)
     entropies = torch.cat([found.smoothed, found.plain], 1)
     if padding:
         entropies *= labels != PAD
-    return entropies.sum(0), torch.zeros_like(bias)
+    return Lost(entropies.sum(0), torch.zeros_like(bias), entropies[None, :, 1])
 
 
 def rows_of_two(
@@ -102,7 +108,7 @@ def rows_of_two(
     *,
     shares: tuple[float, float],
     weight: float,
-) -> tuple[Tensor, Tensor]:
+) -> Lost:
     """What two passes i, j lose, and by how much they differ.
 
     The objective Σᵢ shareᵢ (CEᵢ + weight · KL(pᵢ‖pⱼ)), and its parts Σᵢ shareᵢ CEᵢ, smoothed and
@@ -135,4 +141,7 @@ def rows_of_two(
         grad_b += grad.sum(0)
         logits[i] = grad
     objective = sums[0] + weight * sums[2]  # ()
-    return torch.cat([objective.unsqueeze(0), sums]), grad_b
+    pieces = found.plain.squeeze(2)  # (2,C)
+    if padding:
+        pieces = pieces * real.squeeze(1)
+    return Lost(torch.cat([objective.unsqueeze(0), sums]), grad_b, pieces)
