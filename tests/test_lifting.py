@@ -58,6 +58,7 @@ def test_scores_of_a_transformer_are_of_places_since_format_5():
         assert node.pop("gate")["_target_"] == "nmt.attention.gate.NoGate"
     assert now["model"].pop("soft_cap", "") is None
     assert now["model"].pop("key_heads", "") is None  # since format 7
+    assert now["model"].pop("copy") is False  # since format 8
     assert now == {"attention": usual, "model": {"attention": usual, **own}, **own}
 
 

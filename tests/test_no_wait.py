@@ -7,7 +7,7 @@ host know one, as `item()`, `if tensor:` and `x[mask]` do, is an error.
 import pytest
 import torch
 from numberless import CASES, LOSSES, MODELS, muon, two_updates
-from small_model import small_rnn
+from small_model import TARGET_VOCABULARY, small_rnn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -45,6 +45,11 @@ def test_no_loss_waits(make_model, loss, tmp_path):
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_muon_does_not_wait(make_model, tmp_path):
     two_updates(tmp_path, make_model, make_optimizer=muon)
+
+
+@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+def test_copying_does_not_wait(make_model, tmp_path):
+    two_updates(tmp_path, make_model, copy=True, source_vocabulary=TARGET_VOCABULARY)
 
 
 def test_no_loop_waits(tmp_path):

@@ -77,7 +77,7 @@ class Attention(Attend):
             part.reads_query for part in (self.score, self.window, self.normalize)
         )
         self.dropout = dropout
-        self.record: Record | None = None
+        self.records: tuple[Record, ...] = ()
 
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
@@ -93,7 +93,7 @@ class Attention(Attend):
         position: Tensor,
         causal: bool = False,
     ) -> Tensor:
-        if self.record is None and self._is_fused(query):
+        if not self.records and self._is_fused(query):
             return self._fused(query, keys, values, mask, position, causal)
         scores = self._scores(
             self._folded(self.score, query, keys), query, keys, mask, position, causal
@@ -156,11 +156,11 @@ class Attention(Attend):
         sink = self.sink.scores(self.score, query)  # (...,T,1)
         beside = None if sink is None else Beside(normalize, self._capped(sink))
         weights = self.window(beside or normalize, scores, query, position)  # (...,T,S)
-        if self.record is not None:
-            other = self.record.normalize
+        for record in self.records:
+            other = record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)
-            kept = self.record.keep(kept, values) if self.record.keep else kept
-            self.record.weights.append(kept.detach() if self.record.detached else kept)
+            kept = record.keep(kept, values) if record.keep else kept
+            record.weights.append(kept.detach() if record.detached else kept)
         dropped = dropout(weights, self.dropout, self.training)
         context = self._folded(torch.matmul, dropped.to(values.dtype), values)  # (...,T,Dv)
         if beside and self.sink.value is not None:
@@ -289,11 +289,12 @@ def record_attention(
     """
     attentions = {name: m for name, m in model.named_modules() if isinstance(m, Attention)}
     weights: dict[str, list[Tensor]] = {name: [] for name in attentions}
-    before = {name: m.record for name, m in attentions.items()}
+    before = {name: m.records for name, m in attentions.items()}
     try:
         for name, m in attentions.items():
-            m.record = Record(weights[name], detached, normalize, (keep or {}).get(m))
+            record = Record(weights[name], detached, normalize, (keep or {}).get(m))
+            m.records = (*m.records, record)
         yield weights
     finally:
         for name, m in attentions.items():
-            m.record = before[name]
+            m.records = before[name]

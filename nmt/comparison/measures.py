@@ -118,6 +118,13 @@ DEV = (
         "its weight that no key gets: on a sink, or left over",
     ),
     Measure(
+        "attention_copied",
+        "copied",
+        2,
+        result("tested_weights", "copied"),
+        "the probability of a piece of dev that is copied from the source, with model.copy=true",
+    ),
+    Measure(
         "alignment_error",
         "AER",
         3,

@@ -2,6 +2,8 @@
 
 from datasets import Dataset
 
+from nmt.attention.mask import padding_mask
+from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
 from nmt.decoding.translate import Decode
 from nmt.evaluation import focus
@@ -10,7 +12,7 @@ from nmt.metrics.bleu import bleu_and_chrf
 from nmt.metrics.doubts import warn_of_doubts
 from nmt.models.attention_maps import attention_maps
 from nmt.models.open_heads import num_open, open_heads
-from nmt.models.seq2seq import Kind
+from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
@@ -69,8 +71,8 @@ class DevEvaluation:
     def forced(self) -> dict[str, float]:
         """Measure under teacher forcing: loss, perplexity, and how attention is spread.
 
-        That is measured as in :func:`nmt.evaluation.focus.focus`, on the first batch. And how many
-        heads are open, where they can be closed.
+        That is measured as in :func:`nmt.evaluation.focus.focus`, on the first batch. And how much
+        is copied there, and how many heads are open, where there is copying, and heads that close.
         """
         translator = self.translator
         with translator.evaluating():
@@ -80,9 +82,18 @@ class DevEvaluation:
             for found in maps:
                 spread = focus.means(dict(focus.measured(found, first)))
                 measured |= {f"{name}{KINDS[found.kind]}": value for name, value in spread.items()}
+            if translator.model.copy:
+                measured["copied"] = copied(translator.model, first)
         if opened := open_heads(translator.model):
             measured["open_heads"] = float(sum(map(num_open, opened.values())))
         return measured
+
+
+def copied(model: Seq2Seq, batch: Batch) -> float:
+    """Return the mean probability that is copied where a batch predicts a piece."""
+    _, shares = model.features_and_copies(batch.source, batch.target[:, :-1])
+    assert shares is not None
+    return float(shares.sum(-1)[padding_mask(batch.target[:, 1:])].mean())
 
 
 def name_in_log(name: str) -> str:

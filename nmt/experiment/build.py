@@ -117,6 +117,7 @@ def refuse(parts: Parts, ranks: Ranks) -> None:
     cfg, pieces = parts.config, range(parts.tokenizer.size)
     refusals.of_compiling(cfg, parts.device, ranks)
     refusals.of_embeddings(cfg)
+    refusals.of_copying(cfg)
     with torch.device("meta"):
         model = build_model(cfg, pieces, pieces)
     refusals.of_compiled_penalties(cfg, model)

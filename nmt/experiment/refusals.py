@@ -72,6 +72,24 @@ def of_embeddings(cfg: DictConfig) -> None:
         )
 
 
+def of_copying(cfg: DictConfig) -> None:
+    """Refuse copying from pieces that the target does not have, and what cannot copy."""
+    if not cfg.model.get("copy"):
+        return
+    if not cfg.tokenizer.joint:
+        raise UserError(
+            "model.copy=true copies source pieces as target pieces, and with tokenizer.joint=false "
+            "each side has pieces of its own: set tokenizer.joint=true, or leave model.copy out"
+        )
+    if cfg.consistency:
+        raise UserError(
+            "consistency=… compares what two passes say of the vocabulary alone, and with "
+            "model.copy=true they also copy: leave one of the two out"
+        )
+    if cfg.train.compile:
+        raise UserError("train.compile=true: what model.copy=true reads cannot be compiled")
+
+
 def of_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:
     """Refuse dropout that nothing would drop, and a loss that lives of dropout without any."""
     shares = {str(key): value for key, value in cfg.model.items() if str(key).endswith("dropout")}

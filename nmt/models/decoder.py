@@ -26,6 +26,7 @@ class RecurrentMemory(NamedTuple):
     values: Tensor  # (B,…)
     mask: Tensor  # (B,S) True = a source piece
     start: Tensor  # (B,L,W) the layers' states before the first target piece
+    source: Tensor  # (B,S) ids
 
 
 class RecurrentState(NamedTuple):

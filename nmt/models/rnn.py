@@ -18,6 +18,7 @@ from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
 from nmt.errors import UserError, share
 from nmt.models.bridge import Bridge
+from nmt.models.copying import copying
 from nmt.models.decoder import Decoder, RecurrentMemory, RecurrentState
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.encoder import Encoder
@@ -38,6 +39,8 @@ class RNN(Seq2Seq):
         readout_width: width of what the output layer reads; null: ``embedding_width`` where the
             output is tied, else ``decoder_width``.
         soft_cap: c, where scores become c·tanh(z/c); null: they stay.
+        copy: source pieces can be copied (pointer-generator), see :class:`Copy`; needs a joint
+            tokenizer.
         dropout: on embeddings, between layers and on the features.
         word_dropout: share of the pieces that are dropped whole.
         attention_dropout: on the attention weights.
@@ -82,6 +85,7 @@ class RNN(Seq2Seq):
         tie_keys_values: bool = False,
         key_heads: int | None = None,
         soft_cap: float | None = None,
+        copy: bool = False,
         encoder_self_attention: bool,
         decoder_self_attention: bool,
         cell: Callable[..., Recurrent],
@@ -180,6 +184,7 @@ class RNN(Seq2Seq):
         self.bridge = bridge(self.encoder.width, decoder_layers * state_width)
         self.start_shape = (decoder_layers, state_width)
         self.output = output_layer(readout, self.target_embedding, tie_output)
+        self.copy = copying(copy, readout, (source_vocabulary, target_vocabulary), attend)
         self.dropout = Dropout(dropout)
 
     def encode(self, source: Tensor) -> RecurrentMemory:
@@ -191,7 +196,7 @@ class RNN(Seq2Seq):
         if self.attend.one_slot:
             states, mask = last.unsqueeze(1), mask[:, :1]
         keys, values = self.attend.remember(states, states)
-        return RecurrentMemory(keys, values, mask, start)
+        return RecurrentMemory(keys, values, mask, start, source)
 
     def start(self, memory: RecurrentMemory, room: int = 0) -> RecurrentState:
         """Return the state (B,1,...) before the first piece; with self-attention it will grow."""

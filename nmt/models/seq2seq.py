@@ -7,7 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
+from nmt.attention.attention import record_attention
 from nmt.attention.place import Place
+from nmt.models.copying import Copy, mixed
 
 
 class Kind(StrEnum):
@@ -34,9 +36,9 @@ class Seq2Seq(nn.Module, ABC):
     """A model that reads a source sentence and gives scores for each next target piece.
 
     ``Memory`` and ``State`` are flat NamedTuples of batch-first tensors. The memory is constant
-    while a sentence is decoded and has no beam axis; the tensors of the state are (B,K,...), K
-    being the hypotheses of a sentence. :meth:`step` and :meth:`forward` are two roads to the same
-    numbers.
+    while a sentence is decoded and has no beam axis; its ``source`` are the ids (B,S). The tensors
+    of the state are (B,K,...), K being the hypotheses of a sentence. :meth:`step` and
+    :meth:`forward` are two roads to the same numbers.
 
     Args:
         source_vocabulary, target_vocabulary: numbers of pieces.
@@ -47,6 +49,7 @@ class Seq2Seq(nn.Module, ABC):
 
     def __init__(self, *, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()
+        self.copy: Copy | None = None  # what copies source pieces; None: nothing is copied
 
     @abstractmethod
     def encode(self, source: Tensor) -> Any:
@@ -81,9 +84,31 @@ class Seq2Seq(nn.Module, ABC):
 
     def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """Read one more piece of each hypothesis, (B,K): logits (B,K,V) and the next State."""
-        features, state = self.step_features(tokens, state, memory)
-        return self.output(features), state
+        if self.copy is None:
+            features, state = self.step_features(tokens, state, memory)
+            return self.output(features), state
+        with record_attention(self.copied_from(), detached=False) as recorded:
+            features, state = self.step_features(tokens, state, memory)
+        copied = self.copy(features, *recorded.values(), memory.source)
+        return mixed(self.output(features), copied, memory.source), state
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Teacher forcing: source (B,S), target bos … (B,T) -> logits of the next piece (B,T,V)."""
-        return self.output(self.features(source, target))
+        """Teacher forcing: source (B,S), target bos … (B,T) -> logits of the next piece (B,T,V).
+
+        Where pieces are copied, the logits are log-probabilities.
+        """
+        features, copied = self.features_and_copies(source, target)
+        logits = self.output(features)
+        return logits if copied is None else mixed(logits, copied, source)
+
+    def features_and_copies(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return :meth:`features`, and what :class:`Copy` copies there (B,T,S), if anything."""
+        if self.copy is None:
+            return self.features(source, target), None
+        with record_attention(self.copied_from(), detached=False) as recorded:
+            features = self.features(source, target)
+        return features, self.copy(features, *recorded.values(), source)
+
+    def copied_from(self) -> Attend:
+        """Return the attention whose weights say what is copied: that of the last layer."""
+        return self.attentions()[Kind.SOURCE_TARGET][-1]

@@ -26,6 +26,7 @@ from nmt.attention.sink import NoSink, Sink
 from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
 from nmt.errors import UserError, at_least, share
+from nmt.models.copying import copying
 from nmt.models.embedding import both_embeddings, output_layer
 from nmt.models.feed_forward import FeedForward
 from nmt.models.positions import Positions
@@ -41,6 +42,7 @@ class TransformerMemory(NamedTuple):
     mask: Tensor  # (B,S) True = a source piece
     keys: tuple[Tensor, ...]  # (B,G,S,K) of each layer, as its attention prepared them
     values: tuple[Tensor, ...]  # (B,G,S,K) of each layer, G = H or key_heads
+    source: Tensor  # (B,S) ids
 
 
 class TransformerState(NamedTuple):
@@ -71,6 +73,8 @@ class Transformer(Seq2Seq):
         tie_keys_values: keys and values of an attention have one matrix, W_V = W_K: K = V.
         key_heads: of keys and values, each for a group of heads; null: as many as heads.
         soft_cap: c, where scores become c·tanh(z/c); null: they stay.
+        copy: source pieces can be copied (pointer-generator), see :class:`Copy`; needs a joint
+            tokenizer.
         dropout: on embeddings and on what each sublayer gives.
         word_dropout: share of the pieces that are dropped whole.
         attention_dropout: on the attention weights.
@@ -102,6 +106,7 @@ class Transformer(Seq2Seq):
         tie_keys_values: bool = False,
         key_heads: int | None = None,
         soft_cap: float | None = None,
+        copy: bool = False,
         dropout: float,
         word_dropout: float,
         attention_dropout: float,
@@ -205,6 +210,8 @@ class Transformer(Seq2Seq):
         self.encoder_norm = nn.Identity() if normed else norm(width)
         self.decoder_norm = nn.Identity() if normed else norm(width)
         self.output = output_layer(width, self.target_embedding, tie_output)
+        vocabularies = source_vocabulary, target_vocabulary
+        self.copy = copying(copy, width, vocabularies, self.decoder[-1].cross_attention)
         for module in (*self.encoder.modules(), *self.decoder.modules()):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -246,9 +253,8 @@ class Transformer(Seq2Seq):
         """Read source ids (B,S), padded with 0, into the memory of all decoder layers."""
         states, mask = self.read(source)
         keys, values = zip(*(layer.remember(states) for layer in self.decoder), strict=True)
-        return TransformerMemory(
-            mask, *(tuple(one.contiguous() for one in part) for part in (keys, values))
-        )
+        keys, values = (tuple(one.contiguous() for one in part) for part in (keys, values))
+        return TransformerMemory(mask, keys, values, source)
 
     def start(self, memory: TransformerMemory, room: int = 0) -> TransformerState:
         """Return the state of one hypothesis that has read nothing."""

@@ -9,7 +9,7 @@ from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
 NO_GATE = "nmt.attention.gate.NoGate"
-FORMAT = 7  # that is written; 0: before formats had numbers
+FORMAT = 8  # that is written; 0: before formats had numbers
 
 # Switches of format 4, by what has them; before, it was as with false.
 SINCE_4 = {
@@ -42,6 +42,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 7:
         for node in parts(config, "model"):
             node.setdefault("key_heads", None)
+    if number < 8:
+        for node in parts(config, "model"):
+            node.setdefault("copy", False)
     return config
 
 

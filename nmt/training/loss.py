@@ -6,6 +6,7 @@ become probabilities and the gradient, on the way forward while they are there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from nmt.batches.batch import Batch
 from nmt.hardware.products import product_dtype, rounded
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.rows import Rows, rows_in_place, without_gradient
+from nmt.training.rows import Rows, rows_in_place, rows_with_copies, without_gradient
 
 ROWS = 1024  # of logits that a CPU multiplies at a time, at most
 MULTIPLE = 128  # where oneDNN multiplies, of these many: kernels for others take long to make
@@ -58,25 +59,34 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, rows: Rows = rows
     2016). ``rows`` finds the loss and its gradient at some rows of logits; where no gradient is
     wanted, :func:`without_gradient` does it.
     """
-    x, target = predicted_features(model, batch)
+    x, target, *copies = predicted_features(model, batch)
     weight, bias = model.output.weight, model.output.bias
-    rows = rows if torch.is_grad_enabled() else without_gradient
+    trains = torch.is_grad_enabled()
+    if copies:
+        rows = partial(rows_with_copies, trains=trains)
+    elif not trains:
+        rows = without_gradient
     smoothed, likelihood, *_, pieces = SummedLoss.apply(
-        x, weight, bias, target, smoothing, batch.whole, rows
+        x, weight, bias, target, smoothing, batch.whole, rows, *copies
     )
     return Loss(smoothed, smoothed, likelihood, pieces=pieces)
 
 
-def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[Tensor, Tensor]:
+def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[Tensor, ...]:
     """Return features (P,N,R) of the places to predict, under teacher forcing, and targets (N,).
 
-    The passes are one forward of the batch and of its copies.
+    The passes are one forward of the batch and of its copies. A model that copies makes one pass;
+    then also how much of each source piece is copied there (N,S), and its id (N,S).
     """
     source, target = batch.source.repeat(passes, 1), batch.target[:, :-1].repeat(passes, 1)
-    features = model.features(source, target)  # (P·B,T,R)
+    features, copied = model.features_and_copies(source, target)  # (P·B,T,R)
     places = batch.predicted  # (N,)
     x = features.unflatten(0, (passes, -1)).flatten(1, 2)[:, places]  # (P,N,R)
-    return x, batch.target[:, 1:].flatten()[places]
+    labels = batch.target[:, 1:].flatten()[places]
+    if copied is None:
+        return x, labels
+    assert passes == 1, "two passes with copies are refused"
+    return x, labels, copied.flatten(0, 1)[places], source[places // target.size(1)]
 
 
 class SummedLoss(torch.autograd.Function):
@@ -85,6 +95,7 @@ class SummedLoss(torch.autograd.Function):
     The features of the passes, the output layer, and the target pieces, among which there may be
     padding with ``padding``. What is summed, and which of the four there are, is for ``rows`` to
     say. The first alone has a gradient; those at x, W and b are products of that at the logits.
+    Behind ``rows`` may stand what is copied and the ids of it, (N,S) both.
     """
 
     @staticmethod
@@ -97,9 +108,10 @@ class SummedLoss(torch.autograd.Function):
         smoothing: float,
         padding: bool,
         rows: Rows,
+        copied: Tensor | None = None,
+        ids: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """Compute the sums, and where it trains the gradients while the logits are at hand."""
-        trains = rows is not without_gradient
         low = product_dtype(x)
         matrix = weight.to(low)
         grad_x, grad_w, grad_b = (
@@ -109,22 +121,29 @@ class SummedLoss(torch.autograd.Function):
         )
         sums = x.new_zeros(4, dtype=torch.promote_types(low, torch.float32))
         pieces = sums.new_empty(x.shape[:2])
+        grad_copied = None if copied is None else torch.zeros_like(copied)
         with torch.autocast(x.device.type, enabled=False):
             for some in chunks(target.size(0), weight):
                 labels = target[some, None]  # (C,1)
                 num = len(labels)
                 piece = rounded(x[:, some], low, MULTIPLE)  # (P,C',R)
                 logits = F.linear(piece, matrix)  # (P,C',V), and then their gradient
+                trains = True
                 for part in parts(num, matrix):
-                    lost = rows(logits[:, part], bias, labels[part], smoothing, padding)
+                    beside = [one[some][part] for one in (copied, ids) if one is not None]
+                    lost = rows(logits[:, part], bias, labels[part], smoothing, padding, *beside)
                     sums[: len(lost.sums)] += lost.sums
-                    grad_b += lost.of_bias
                     pieces[:, some][:, part] = lost.pieces
+                    trains = lost.of_bias is not None
+                    if lost.of_bias is not None:
+                        grad_b += lost.of_bias
+                    if grad_copied is not None and lost.of_copied is not None:
+                        grad_copied[some][part] = lost.of_copied
                 if trains:
                     logits[:, num:] = 0
                     grad_x[:, some] = (logits @ matrix)[:, :num]
                     grad_w += logits.flatten(0, 1).mT @ piece.flatten(0, 1)
-        ctx.save_for_backward(grad_x, grad_w, grad_b)
+        ctx.save_for_backward(grad_x, grad_w, grad_b, grad_copied)
         objective, *others = sums
         ctx.mark_non_differentiable(*others, pieces)
         return objective, *others, pieces
@@ -132,9 +151,11 @@ class SummedLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that are already there."""
-        grad_x, grad_w, grad_b = ctx.saved_tensors
         scale = grads[0]
-        return grad_x * scale, grad_w * scale, grad_b * scale, None, None, None, None
+        x, weight, bias, copied = (
+            None if grad is None else grad * scale for grad in ctx.saved_tensors
+        )
+        return x, weight, bias, None, None, None, None, copied, None
 
 
 def chunks(num: int, matrix: Tensor) -> Iterator[slice]:

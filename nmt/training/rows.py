@@ -11,18 +11,23 @@ import torch
 from torch import Tensor
 
 from nmt.attention.mask import PAD
+from nmt.models.copying import share_of_vocabulary, with_copies
+
+RARE = -60.0  # log-probability below which a piece has no larger gradient
 
 # Logits (P,C,V) of P passes, without their bias (V,), and labels (C,1), the share of smoothing, and
 # whether there is padding among the labels, which adds nothing. The logits become the gradient.
-Rows = Callable[[Tensor, Tensor, Tensor, float, bool], "Lost"]
+# With copying also how much of each source piece is copied (C,S), and its id (C,S).
+Rows = Callable[..., "Lost"]
 
 
 class Lost(NamedTuple):
     """What some rows add to the loss."""
 
     sums: Tensor  # (≤4,) first what training goes down on
-    of_bias: Tensor  # (V,) its gradient
+    of_bias: Tensor | None  # (V,) its gradient; None: there is none, nor at the logits
     pieces: Tensor  # (P,C) negative log-likelihood of each label, in nats
+    of_copied: Tensor | None = None  # (C,S) the gradient at what is copied
 
 
 class Predicted(NamedTuple):
@@ -96,7 +101,54 @@ def without_gradient(
     entropies = torch.cat([found.smoothed, found.plain], 1)
     if padding:
         entropies *= labels != PAD
-    return Lost(entropies.sum(0), torch.zeros_like(bias), entropies[None, :, 1])
+    return Lost(entropies.sum(0), None, entropies[None, :, 1])
+
+
+def rows_with_copies(
+    logits: Tensor,
+    bias: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    padding: bool,
+    copied: Tensor,
+    ids: Tensor,
+    *,
+    trains: bool,
+) -> Lost:
+    """As :func:`rows_in_place`, where some probability is copied; see :class:`Copy`.
+
+    m = g p + c, g = 1 - Σ c, where ``copied`` c_j (C,S) belongs to the piece ``ids`` (C,S), and a
+    piece has it at one place j alone. With r = g p / m, which is 1 but for copied pieces, the
+    cross-entropy -Σ q log m has the gradients p Σ (q r) - q r at the logits, and at c_j
+    Σ (q r) / g - q / m.
+    """
+    logits = logits[0]  # (C,V)
+    found = predicted(logits, bias, labels, smoothing)
+    num_pieces = logits.size(1)
+    share = share_of_vocabulary(copied)  # g (C,1)
+    alone = found.logits.gather(1, ids) - found.log_sum + share.log()  # log g p (C,S)
+    m = with_copies(alone, copied)
+    log_r = alone - m
+    is_label = ids == labels
+    of_label = (copied * is_label).sum(1, keepdim=True)  # (C,1)
+    plain = -with_copies(share.log() - found.plain, of_label)
+    even = found.log_sum - found.logits.mean(1, keepdim=True) - share.log()
+    even = even + log_r.sum(1, keepdim=True) / num_pieces
+    entropies = torch.cat([(1 - smoothing) * plain + smoothing * even, plain], 1)
+    real = labels != PAD if padding else torch.ones_like(labels, dtype=torch.bool)
+    entropies *= real
+    if not trains:
+        return Lost(entropies.sum(0), None, entropies[None, :, 1])
+    q = is_label.to(m.dtype) * (1 - smoothing) + smoothing / num_pieces  # at the copied pieces
+    by_copy = q * -log_r.expm1()  # q (1 - r)
+    total = 1 - by_copy.sum(1, keepdim=True)  # Σ q r
+    grad = found.p.mul_(total).sub_(smoothing / num_pieces)
+    grad.scatter_add_(1, labels, grad.new_full(labels.shape, smoothing - 1))
+    grad.scatter_add_(1, ids, by_copy)
+    grad *= real
+    of_copied = (total / share - q * (-m.clamp(min=RARE)).exp()) * real
+    logits.copy_(grad)
+    return Lost(entropies.sum(0), grad.sum(0), entropies[None, :, 1], of_copied)
 
 
 def rows_of_two(
