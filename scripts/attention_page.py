@@ -45,6 +45,7 @@ GROUPS = {
     "window": "Window: which keys a query sees",
     "sink": "Sink: a place beside the keys, for a query that finds nothing",
     "gate": "Gate: what happens to the output of each head, before W_O",
+    "mix": "Mix: how the weights of a head are made of several maps of scores",
     "positions": "Positions: how a Transformer knows the order of the pieces",
 }
 

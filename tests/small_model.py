@@ -23,6 +23,7 @@ CHOICES = {
     "window": "full",
     "sink": "none",
     "gate": "none",
+    "mix": "none",
 }
 SIZES = {
     "embedding_width": 6,
@@ -37,6 +38,7 @@ SIZES = {
 
 # What a choice cannot do without.
 NEEDS = {("normalize", "relu"): {"gate": "rms"}, ("window", "fixed"): {"heads": 2}}
+NEEDS |= {("mix", "talking_heads"): {"heads": 2}}
 
 TRANSFORMER_CHOICES = {
     "attention": "scaled_dot",
@@ -44,6 +46,7 @@ TRANSFORMER_CHOICES = {
     "window": "full",
     "sink": "none",
     "gate": "none",
+    "mix": "none",
     "positions": "sinusoidal",
     "feed_forward": "relu",
     "residual": "pre",

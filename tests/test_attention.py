@@ -27,7 +27,7 @@ ALIKE = {"cosine", "luong_dot", "scaled_dot"}  # scores that need query and key 
 
 
 def build(
-    score, normalize="softmax", window="full", heads=1, hops=1, widths=None, **options
+    score, normalize="softmax", window="full", heads=1, hops=1, widths=None, mix="none", **options
 ) -> Attend:
     """In float64; the window cuts within S keys, and location has a row too little for them."""
     widths = widths or (QUERY, QUERY if score in ALIKE and heads == 1 else KEY, VALUE)
@@ -37,6 +37,7 @@ def build(
         normalize=choose("normalize", normalize),
         window=choose("window", window, radius=2),
         gate=choose("gate", "rms" if normalize == "relu" else "none"),
+        mix=choose("mix", mix),
         heads=heads,
         hops=hops,
         in_turn=True,
@@ -48,39 +49,41 @@ def build(
 class Case(laws.Case):
     """One combination, and a padded batch for it."""
 
-    def __init__(self, score, normalize, window, heads, hops, key_heads=None):
+    def __init__(self, score, normalize, window, heads, hops, key_heads=None, mix="none"):
         key_width = QUERY if score in ALIKE and heads == 1 else KEY
 
         def make(*widths: int) -> Attend:
-            return build(score, normalize, window, heads, hops, widths, key_heads=key_heads)
+            return build(score, normalize, window, heads, hops, widths, mix, key_heads=key_heads)
 
         super().__init__(make, key_width)
 
 
-HEADS = [(1, 1, None), (2, 2, 1), (2, 1, None), (6, 1, 2)]  # heads, hops, heads of keys
+HEADS = [(1, 1, None), (3, 2, 1), (3, 1, None), (6, 1, 2)]  # heads, hops, heads of keys
 # Every score with the softmax, and every normalizer with a score of each shape.
 KINDS = [(score, "softmax") for score in SCORES]
 KINDS += [(score, one) for score in ("luong_dot", "bahdanau") for one in names("normalize")]
 
 
-def goes_together(kind: tuple[str, str], window: str, times: tuple) -> bool:
+def goes_together(kind: tuple[str, str], window: str, times: tuple, mix: str) -> bool:
     """Fixed patterns want several heads; a history, and places alone, one look."""
     heads, hops, _ = times
     once = kind[0] in (*HISTORIC, "gaussian") or kind[1] in HISTORIC_NORMALIZERS
-    beside = goes_with(kind[1], window)
-    return beside and (window != "fixed" or heads > 1) and (hops == 1 or not once)
+    mixes = {"none": True, "talking_heads": heads > 1, "differential": heads < 6}[mix]
+    mixes = mixes and (mix == "none" or kind[1] not in HISTORIC_NORMALIZERS)
+    fits = heads > 1 and mix == "none" if window == "fixed" else mixes
+    return goes_with(kind[1], window) and fits and (hops == 1 or not once)
 
 
 @pytest.fixture(
     params=pairs(
-        *(dict.fromkeys(KINDS), names("window"), HEADS),
+        *(dict.fromkeys(KINDS), names("window"), HEADS, names("mix")),
         valid=goes_together,
     ),
     ids=lambda choice: "{}-{}-{}".format("-".join(choice[0]), *choice[1:]),
 )
 def case(request) -> Case:
-    (score, normalize), window, times = request.param
-    return Case(score, normalize, window, *times)
+    (score, normalize), window, times, mix = request.param
+    return Case(score, normalize, window, *times, mix)
 
 
 # The laws

@@ -54,8 +54,9 @@ def test_scores_of_a_transformer_are_of_places_since_format_5():
     old = {"attention": usual, "model": {"self_attention": other, "cross_attention": usual}}
     own = {"encoder": {"attention": other}, "decoder": {"attention": other}, "cross": {}}
     now = lifted(old, 4)
-    for node in (now, now["model"]):  # since format 6
+    for node in (now, now["model"]):  # since formats 6 and 7
         assert node.pop("gate")["_target_"] == "nmt.attention.gate.NoGate"
+        assert node.pop("mix")["_target_"] == "nmt.attention.mix.NoMix"
     assert now["model"].pop("soft_cap", "") is None
     assert now["model"].pop("key_heads", "") is None  # since format 7
     assert now["model"].pop("copy") is False  # since format 8

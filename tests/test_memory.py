@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from nmt.attention.build import build_attention
 
 B, H, K, T, S = 64, 8, 64, 60, 60
-GROUPS = ("attention", "normalize", "window", "sink", "gate")
+GROUPS = ("attention", "normalize", "window", "sink", "gate", "mix")
 CHOICES = [(group, name) for group in GROUPS for name in names(group) if name != "none"]
 
 

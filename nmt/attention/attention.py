@@ -14,6 +14,7 @@ from nmt.attention.bias import Bias
 from nmt.attention.dropout import dropout
 from nmt.attention.history import Historic
 from nmt.attention.mask import causal_mask, hide
+from nmt.attention.mix import Mix, NoMix
 from nmt.attention.normalize import Normalizer, Softmax
 from nmt.attention.place import told
 from nmt.attention.score import InnerProduct, Score
@@ -22,6 +23,7 @@ from nmt.attention.window import Full, Normalize, Window
 from nmt.hardware.products import by_onednn
 
 NO_SINK = partial(NoSink, 1)  # of one head, or of many: it has no parameters
+NO_MIX = partial(NoMix, 1)
 
 
 Keep = Callable[[Tensor, Tensor], Tensor]  # weights (...,T,S), values (...,S,Dv) -> (...,T,S)
@@ -43,6 +45,8 @@ class Attention(Attend):
     normalize: makes the normalizer, which is told the widths of query and value if it asks for them
     window:    makes the window for this width of query
     sink:      makes a place beside the keys, for this score and this width of values
+    mix:       makes what mixes maps to heads, for this width of values. Queries and keys have an
+               axis of maps, (...,M,T,·), where values and contexts have one of heads.
     dropout:   share of the weights that is dropped in training
     bias:      makes what is added to the scores for places, for this score; None: nothing
     shared:    R, how many heads share each key and value: keys and values are (...,H/R,S,·)
@@ -58,6 +62,7 @@ class Attention(Attend):
         normalize: Callable[[], Normalizer],
         window: Callable[[int], Window],
         sink: Callable[[Score, int], Sink] = NO_SINK,
+        mix: Callable[[int], Mix] = NO_MIX,
         dropout: float = 0.0,
         bias: Callable[[Score], Bias | None] | None = None,
         shared: int = 1,
@@ -69,6 +74,7 @@ class Attention(Attend):
         self.normalize = told(normalize, query_width=query_width, value_width=value_width)()
         self.window = window(query_width)
         self.sink = sink(self.score, value_width)
+        self.mix = mix(value_width)
         self.bias = bias(self.score) if bias else None
         self.shared = shared
         self.soft_cap = soft_cap
@@ -78,6 +84,21 @@ class Attention(Attend):
         )
         self.dropout = dropout
         self.records: tuple[Record, ...] = ()
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Whether the weights of a query sum to 1, of keys and sink together."""
+        return self.normalize.sums_to_one and self.mix.sums_to_one
+
+    @property
+    def negative(self) -> bool:
+        """Whether a weight may be negative."""
+        return self.normalize.negative or self.mix.negative
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no weight is above 1."""
+        return self.normalize.bounded and self.mix.bounded
 
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
@@ -148,14 +169,15 @@ class Attention(Attend):
         position: Tensor,
         normalize: Callable[..., Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The contexts (...,T,Dv) of masked scores (...,T,S), and the weights (...,T,S).
+        """The contexts (...,T,Dv) of masked scores (...,T,S), and each map's weights (...,T,S).
 
         normalize: with its history, where there is one
         """
         normalize = partial(normalize or self.normalize, query=query)
         sink = self.sink.scores(self.score, query)  # (...,T,1)
         beside = None if sink is None else Beside(normalize, self._capped(sink))
-        weights = self.window(beside or normalize, scores, query, position)  # (...,T,S)
+        of_maps = self.window(beside or normalize, scores, query, position)  # (...,T,S)
+        weights = self.mix.after(of_maps)
         for record in self.records:
             other = record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)
@@ -165,8 +187,9 @@ class Attention(Attend):
         context = self._folded(torch.matmul, dropped.to(values.dtype), values)  # (...,T,Dv)
         if beside and self.sink.value is not None:
             assert beside.weight is not None
-            context = context + beside.weight.to(values.dtype) * self.sink.value
-        return context, weights
+            found = beside.weight.to(values.dtype) * self.sink.value  # (...,T,Dv) of each map
+            context = context + self.mix.after(found)
+        return context, of_maps
 
     def _scores(
         self,
@@ -182,7 +205,7 @@ class Attention(Attend):
         scores = self._capped(scores.to(torch.promote_types(scores.dtype, torch.float32)))
         if self.bias is not None:
             scores = scores + self.bias(query, distance(keys, position))
-        return hide(scores, mask, causal)
+        return hide(self.mix.before(scores), mask, causal)
 
     def _folded(
         self, function: Callable[..., Tensor], rows: Tensor, memory: Tensor, *more: Tensor
@@ -219,6 +242,8 @@ class Attention(Attend):
             and isinstance(self.window, Full)
             and isinstance(self.sink, NoSink)
             and self.soft_cap is None
+            and self.mix.fuses
+            and (self.mix.maps == 1 or not (self.training and self.dropout))  # of the mixed weights
             and (query.is_cuda or not self._bias_learns())
             and (query.is_cuda or not (_is_half(query) or by_onednn()))
         )
@@ -250,6 +275,7 @@ class Attention(Attend):
         if one_head:  # the fast kernels want an axis of heads
             query, keys, values = (x.unsqueeze(-3) for x in (query, keys, values))
             mask = None if mask is None else mask.unsqueeze(-3)
+        values = torch.cat([values] * self.mix.maps, -3) if self.mix.maps > 1 else values
         dropout = self.dropout if self.training else 0.0
         context = F.scaled_dot_product_attention(
             *(query, keys, values, mask, dropout),
@@ -257,7 +283,7 @@ class Attention(Attend):
             scale=1.0,
             enable_gqa=self.shared > 1,
         )
-        return context.squeeze(-3) if one_head else context
+        return context.squeeze(-3) if one_head else self.mix.after(context)
 
 
 def distance(keys: Tensor, position: Tensor) -> Tensor:

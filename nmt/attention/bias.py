@@ -1,4 +1,4 @@
-"""A bias on the score, for the distance between query and key.
+"""A bias on the score, for the distance between query and key, or for what is between them.
 
 Keys are at positions 0, 1, … S-1, so a bias needs only the positions of the queries.
 """
@@ -23,3 +23,15 @@ class Bias(nn.Module, ABC):
         query:    (...,H,T,K), as the attention is given it
         distance: int, broadcastable to (...,1,T,S): position of the key minus that of the query
         """
+
+
+class KeyBias(Bias):
+    """A bias that reads the keys: it keeps a number for each key and head, beside the key."""
+
+    @abstractmethod
+    def remember(self, keys: Tensor) -> Tensor:
+        """Return what it keeps of keys before any projection: (...,S,D) -> (...,S,H)."""
+
+    @abstractmethod
+    def forward(self, query: Tensor, distance: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Return what is added to the scores; kept: (...,H,S), of all keys so far."""

@@ -12,6 +12,7 @@ from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
 from nmt.attention.history import Historic
 from nmt.attention.hops import Hops
+from nmt.attention.mix import Mix, NoMix, maps_of
 from nmt.attention.monotonic import Monotonic
 from nmt.attention.none import FixedContext
 from nmt.attention.normalize import Normalizer, Softmax
@@ -34,6 +35,7 @@ def build_attention(
     hops: int = 1,
     sink: Callable[[int, Score, int], Sink] = NoSink,
     gate: Callable[[int, int, int], Gate] = NoGate,
+    mix: Callable[[int, int], Mix] = NoMix,
     dropout: float = 0.0,
     project: bool = False,
     head_width: int | None = None,
@@ -49,12 +51,12 @@ def build_attention(
     """Attention with this score, normalizer and window, `hops` times, with `heads`.
 
     `score` makes a score for the widths of query and key, or is FixedContext: no attention;
-    `normalize` makes a normalizer for a number of heads, `sink` a sink and `gate` a gate. One
-    head is attention itself, without projections, unless `project` is true. `head_width`,
+    `normalize` makes a normalizer for a number of heads, `sink` a sink, `gate` a gate and `mix` a
+    mix. One head is attention itself, without projections, unless `project` is true. `head_width`,
     `turn`, `tie_keys_values` and `key_heads` are those of MultiHead; `bias` makes the position
-    bias, for a number of heads and the score. A part whose constructor has a parameter `place`
-    or `layer` is told where it is. `in_turn`: positions are computed one after the other, so it
-    may have a history. UserError where the choices have no meaning together.
+    bias, for a number of heads and the score. A part whose constructor has a parameter `place` or
+    `layer` is told where it is. `in_turn`: positions are computed one after the other, so it may
+    have a history. UserError where the choices have no meaning together.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -70,30 +72,33 @@ def build_attention(
         )
     if _makes(score, FixedContext):
         _refuse_without_attention(
-            *(normalize, window, sink, gate, heads, hops, tie_keys_values, key_heads, soft_cap)
+            *(normalize, window, sink, gate, mix, heads, hops, tie_keys_values, key_heads, soft_cap)
         )
         return FixedContext(value_width)
+    maps = maps_of(mix)
+    projects = project or heads > 1 or maps > 1  # two maps need two queries
     if key_heads is not None:
-        _refuse_key_heads(key_heads, heads, project)
+        _refuse_key_heads(key_heads, heads, projects)
     tell = partial(told, place=place, layer=layer)
     if _makes(window, Fixed):
-        _refuse_without_heads(heads, sink)
+        _refuse_without_heads(heads, sink, mix)
     attention = partial(
         Attention,
         score=tell(score),
-        normalize=partial(tell(normalize), heads),
+        normalize=partial(tell(normalize), heads * maps),
         window=tell(window),
-        sink=partial(tell(sink), heads),
+        sink=partial(tell(sink), heads * maps),
+        mix=partial(tell(mix), heads),
         dropout=dropout,
-        bias=partial(_bias, bias, heads),
+        bias=partial(_bias, bias, heads * maps),
         shared=heads // (key_heads or heads),
         soft_cap=soft_cap,
     )
     attend: Attend
-    if heads > 1 or project:
+    if projects:
         attend = MultiHead(
             *(query_width, key_width, value_width, heads, attention),
-            *(head_width, turn, tie_keys_values, tell(gate), key_heads),
+            *(head_width, turn, tie_keys_values, tell(gate), key_heads, maps),
         )
     else:
         attend = attention(query_width, key_width, value_width)
@@ -103,7 +108,7 @@ def build_attention(
         _refuse_unread(attend)
     _refuse_without_scale(attend)
     if attend.has_history:
-        _refuse_history(attend, place, in_turn, hops)
+        _refuse_history(attend, mix, place, in_turn, hops)
     if not _makes(sink, NoSink):
         _refuse_needless_sink(attend)
     if not _makes(window, Full):
@@ -129,7 +134,7 @@ def _makes(factory: Callable[..., object], kind: type) -> bool:
     return getattr(factory, "func", factory) is kind
 
 
-def _refuse_without_heads(heads: int, sink: Callable[..., Sink]) -> None:
+def _refuse_without_heads(heads: int, sink: Callable[..., Sink], mix: Callable[..., Mix]) -> None:
     if heads < 2:
         raise UserError(
             "window=fixed needs a head that learns beside those with fixed patterns: choose "
@@ -140,10 +145,15 @@ def _refuse_without_heads(heads: int, sink: Callable[..., Sink]) -> None:
             "sink= other than none has no meaning with window=fixed, whose fixed patterns give a "
             "sink no weight: leave sink= out, or choose another window="
         )
+    if not _makes(mix, NoMix):
+        raise UserError(
+            "mix= other than none has no meaning with window=fixed, whose heads have the fixed "
+            "patterns as their weights: leave mix= out, or choose another window="
+        )
 
 
-def _refuse_key_heads(key_heads: int, heads: int, project: bool) -> None:
-    if heads == 1 and not project:
+def _refuse_key_heads(key_heads: int, heads: int, projects: bool) -> None:
+    if not projects:
         raise UserError(
             f"model.key_heads={key_heads} has no meaning with model.heads=1, which projects "
             "nothing, so there are no keys and values to share: leave it out, or choose "
@@ -159,8 +169,8 @@ def _refuse_key_heads(key_heads: int, heads: int, project: bool) -> None:
 
 def _refuse_without_scale(attend: Attend) -> None:
     normalizers = [part for part in attend.modules() if isinstance(part, Normalizer)]
-    gates = [part for part in attend.modules() if isinstance(part, Gate)]
-    if not all(one.bounded for one in normalizers) and not any(one.rescales for one in gates):
+    rescaling = [part for part in attend.modules() if isinstance(part, Gate | Mix)]
+    if not all(one.bounded for one in normalizers) and not any(one.rescales for one in rescaling):
         raise UserError(
             "normalize=relu has weights of any size, so the output of a head has to be rescaled: "
             "add gate=rms, or choose another normalize="
@@ -186,7 +196,9 @@ def _refuse_unread(attend: Attend) -> None:
             )
 
 
-def _refuse_history(attend: Attend, place: Place, in_turn: bool, hops: int) -> None:
+def _refuse_history(
+    attend: Attend, mix: Callable[..., Mix], place: Place, in_turn: bool, hops: int
+) -> None:
     part = next(part for part in attend.modules() if isinstance(part, Historic))
     name, choice = type(part).__name__, "attention" if isinstance(part, Score) else "normalize"
     if not in_turn:
@@ -199,6 +211,11 @@ def _refuse_history(attend: Attend, place: Place, in_turn: bool, hops: int) -> N
         raise UserError(
             f"model.hops={hops} has no meaning with {name}, with which each position looks "
             f"only once: leave it out, or choose another {choice}="
+        )
+    if isinstance(part, Normalizer) and not _makes(mix, NoMix):
+        raise UserError(
+            f"mix= other than none has no meaning with {name}, which reads the weights that it "
+            "gave itself: leave mix= out, or choose another normalize="
         )
 
 
@@ -225,6 +242,7 @@ def _refuse_without_attention(
     window: Callable[[int], Window],
     sink: Callable[..., Sink],
     gate: Callable[..., Gate],
+    mix: Callable[..., Mix],
     heads: int,
     hops: int,
     tie_keys_values: bool,
@@ -241,6 +259,7 @@ def _refuse_without_attention(
         "window= other than full": not _makes(window, Full),
         "sink= other than none": not _makes(sink, NoSink),
         "gate= other than none": not _makes(gate, NoGate),
+        "mix= other than none": not _makes(mix, NoMix),
     }
     for choice, is_refused in refused.items():
         if is_refused:

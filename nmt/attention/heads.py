@@ -30,6 +30,8 @@ class MultiHead(Attend):
     key_heads:  how many keys and values there are, each for heads / key_heads heads; None: heads.
                 1 is multi-query attention (Shazeer 2019), others are grouped-query attention
                 (Ainslie et al. 2023). `attention` has to know how many heads share them.
+    maps:       how many maps a head has, which share the width of its query and key; see Mix.
+                They stand on the axis of heads: (...,H·maps,T,K/maps).
     gate:       makes what stands behind head_1 … head_H, for H and the widths of query and head
     """
 
@@ -45,6 +47,7 @@ class MultiHead(Attend):
         tie_keys_values: bool = False,
         gate: Callable[[int, int, int], Gate] = NoGate,
         key_heads: int | None = None,
+        maps: int = 1,
     ) -> None:
         super().__init__()
         if head_width is None and query_width % heads:
@@ -59,7 +62,8 @@ class MultiHead(Attend):
         self.key_heads = key_heads or heads
         shared_width = self.key_heads * head_width
         self.turn = turn
-        self.attention = attention(head_width, head_width, head_width)
+        self.maps = maps
+        self.attention = attention(head_width // maps, head_width // maps, head_width)
         score = self.attention.score
         if turn and not (score.keeps_angle and score.reads_query):
             raise UserError(
@@ -109,7 +113,7 @@ class MultiHead(Attend):
     def no_history(self, mask: Tensor) -> Tensor:
         if not self.has_history:
             return super().no_history(mask)
-        return self.attention.no_history(mask).unsqueeze(-2).repeat(1, 1, self.heads, 1)
+        return self.attention.no_history(mask).unsqueeze(-2).repeat(1, 1, self.heads * self.maps, 1)
 
     def look_on(
         self,
@@ -130,26 +134,29 @@ class MultiHead(Attend):
     def _ask(
         self, query: Tensor, mask: Tensor | None, position: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """What each head asks (...,H,T,K), the mask (...,1,T,S) and the places (...,1,T)."""
+        """What each map asks (...,M,T,K), the mask (...,1,T,S) and the places (...,1,T)."""
         position = torch.atleast_1d(position)[..., None, :]
         mask = None if mask is None else mask.unsqueeze(-3)
         if self.W_Q is None:  # nobody reads the queries
-            return query.unsqueeze(-3).expand(*query.shape[:-2], self.heads, -1, -1), mask, position
-        projected = split(self.W_Q(query), self.heads)
+            asked = query.unsqueeze(-3).expand(*query.shape[:-2], self.heads * self.maps, -1, -1)
+            return asked, mask, position
+        projected = split(self.W_Q(query), self.heads * self.maps)
         return self.turn(projected, position) if self.turn else projected, mask, position
 
     def _merge(self, found: Tensor, query: Tensor) -> Tensor:
         """From what the heads found (...,H,T,K) to the context (...,T,D)."""
-        found = self.gate(found, query)
+        found = self.gate(self.attention.mix.rescaled(found), query)
         return self.W_O(found.transpose(-3, -2).flatten(-2))
 
     def _project(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         W_V = self.W_V or self.W_K
         assert W_V is not None
-        projected = split(W_V(values), self.key_heads)
+        projected = W_V(values)  # (...,S,G·K)
         if self.W_K is None or (self.W_V is None and keys is values):
-            return projected, projected  # nobody reads the keys, or K = V
-        return split(self.W_K(keys), self.key_heads), projected
+            of_keys = projected  # nobody reads the keys, or K = V
+        else:
+            of_keys = self.W_K(keys)
+        return split(of_keys, self.key_heads * self.maps), split(projected, self.key_heads)
 
 
 def split(x: Tensor, heads: int) -> Tensor:

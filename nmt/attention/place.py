@@ -13,6 +13,7 @@ OF_LAYERS = (
     "window",
     "sink",
     "gate",
+    "mix",
     "head_width",
     "tie_keys_values",
     "key_heads",

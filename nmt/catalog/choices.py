@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from nmt.attention.mix import Mix
 from nmt.attention.normalize import Normalizer
 from nmt.attention.score import InnerProduct, Score
 from nmt.config.suggestion import did_you_mean, similar
@@ -55,10 +56,12 @@ class Choice(NamedTuple):
         """Return what is true of its numbers, in sentences."""
         if self.kind and issubclass(self.kind, Normalizer):
             return facts_of_weights(self.kind)
+        if self.kind and issubclass(self.kind, Mix):
+            return facts_of_mixed(self.kind)
         return facts_of_scores(self.kind) if self.kind and issubclass(self.kind, Score) else []
 
 
-OF_ATTENTION = ("attention", "normalize", "window", "sink", "gate")
+OF_ATTENTION = ("attention", "normalize", "window", "sink", "gate", "mix")
 
 
 def plain(docstring: str | None) -> str:
@@ -132,6 +135,18 @@ def facts_of_weights(kind: type[Normalizer]) -> list[str]:
         found.append("A weight may be above 1.")
     if kind.ordered:
         found.append("The order of the keys counts.")
+    return found
+
+
+def facts_of_mixed(kind: type[Mix]) -> list[str]:
+    """Say what the weights of a mix are."""
+    found = []
+    if not kind.sums_to_one:
+        found.append("The weights of a query need not sum to 1.")
+    if kind.negative:
+        found.append("A weight may be negative.")
+    if not kind.bounded:
+        found.append("A weight may be above 1. Pictures and measures show w / Σ|w|.")
     return found
 
 

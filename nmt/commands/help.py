@@ -62,7 +62,7 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   model.key_heads=1               heads of keys and values, shared by groups of heads
   encoder.window=local_m          a choice for one place or one layer of it: encoder and
   cross.2.sink=zero               decoder (self-attention), cross (source-target); for
-                                  attention, normalize, window, sink, gate, heads, hops
+                                  attention, normalize, window, sink, gate, mix, heads, hops
   optimizer.lr=1e-3               the highest learning rate; the factor of schedule=noam
   train.max_steps=5000            updates; or train.max_minutes=15, or
                                   train.max_epochs=20, or train.max_pieces=3500000
@@ -363,8 +363,8 @@ Examples:
 CHECK_PART = """\
 nmt check-part MODULE:CLASS [KEY=VALUE ...]
 
-Tests a part of your own: a score, a normalizer, a window, a sink or a gate, in
-MODULE.py in this folder or in a package. It is tried in every law that all parts
+Tests a part of your own: a score, a normalizer, a window, a sink, a gate or a mix,
+in MODULE.py in this folder or in a package. It is tried in every law that all parts
 of nmt fulfil. Prints one line per law: passed or failed, and the largest
 difference that was seen. Exit code 1 if one fails.
 

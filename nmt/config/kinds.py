@@ -23,6 +23,7 @@ MADE_LATER = {
     "window": ("nmt.attention.window.Window",),
     "sink": ("nmt.attention.sink.Sink",),
     "gate": ("nmt.attention.gate.Gate",),
+    "mix": ("nmt.attention.mix.Mix",),
     "positions": ("nmt.models.positions.Positions",),
     "feed_forward": ("nmt.models.feed_forward.FeedForward",),
     "residual": ("nmt.models.residual.Residual",),

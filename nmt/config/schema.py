@@ -104,6 +104,7 @@ class Root:
     window: Any = None
     sink: Any = None
     gate: Any = None
+    mix: Any = None
     encoder: Any = field(default_factory=dict)  # other choices for the attentions of one place
     decoder: Any = field(default_factory=dict)
     cross: Any = field(default_factory=dict)

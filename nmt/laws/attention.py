@@ -15,8 +15,8 @@ from nmt.laws.law import require, same
 
 
 def weights_are_as_declared(case: Case) -> None:
-    """0 on padding, not negative, sums of at most 1: as far as the normalizer says so."""
-    normalize, alone = case.inner.normalize, isinstance(case.inner.sink, NoSink)
+    """0 on padding, not negative, sums of at most 1: as far as normalizer and mix say so."""
+    attention, alone = case.inner, isinstance(case.inner.sink, NoSink)
     weights = case.weights()
     require(bool(weights), "no weights were recorded")
     for one in weights:
@@ -24,8 +24,8 @@ def weights_are_as_declared(case: Case) -> None:
         hidden = (~case.mask if one.dim() == 3 else ~case.mask[:, None]).expand_as(one)
         total = one.sum(-1)
         require((one[hidden] == 0).all(), f"padding has weight, {one[hidden].abs().max():.1e}")
-        require(normalize.negative or (one >= 0).all(), f"a weight is {one.min():.1e}")
-        if normalize.sums_to_one:
+        require(attention.negative or (one >= 0).all(), f"a weight is {one.min():.1e}")
+        if attention.sums_to_one:
             require((total <= 1 + 1e-6).all(), f"weights sum to {total.max():.6f}")
             require((total > 0).all() or not alone, "all weights of a query are 0")
 

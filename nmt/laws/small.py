@@ -10,6 +10,7 @@ from nmt.attention.attend import Attend
 from nmt.attention.bahdanau import Bahdanau
 from nmt.attention.build import build_attention
 from nmt.attention.gate import NoGate, RMSGate, SigmoidGate
+from nmt.attention.mix import NoMix
 from nmt.attention.normalize import Softmax, Sparsemax
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.attention.sink import NoSink, ZeroSink
@@ -33,6 +34,7 @@ USUAL = {
     "window": Full,
     "sink": NoSink,
     "gate": NoGate,
+    "mix": NoMix,
 }
 AROUND: dict[str, dict[str, Any]] = {
     "alone": {},

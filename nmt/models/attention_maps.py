@@ -69,10 +69,13 @@ def inside(module: nn.Module) -> list[Attention]:
 
 
 def shares(attention: Attention, weights: Tensor) -> Tensor:
-    """Return the weights (...,T,S), or their shares of each row where they have no scale."""
-    if attention.normalize.bounded:
+    """Return the weights (...,T,S), or their shares of each row where they have no scale.
+
+    The share of a negative weight is negative: it is w / Σ|w|.
+    """
+    if attention.bounded:
         return weights
-    return weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+    return weights / weights.abs().sum(-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 def row_names(num_layers: int, num_hops: int) -> list[str]:

@@ -10,6 +10,7 @@ from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
 from nmt.attention.gate import Gate, NoGate
 from nmt.attention.mask import padding_mask
+from nmt.attention.mix import Mix, NoMix, maps_of
 from nmt.attention.normalize import Normalizer
 from nmt.attention.place import Place
 from nmt.attention.score import Score
@@ -57,7 +58,7 @@ class RNN(Seq2Seq):
         cell: a layer: ``LSTM`` or ``GRU``.
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
         order: ``BahdanauDecoder`` or ``LuongDecoder``.
-        attention, normalize, window, sink, gate: see :mod:`nmt.attention`.
+        attention, normalize, window, sink, gate, mix: see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
     """
@@ -96,6 +97,7 @@ class RNN(Seq2Seq):
         window: Callable[[int], Window],
         sink: Callable[..., Sink] = NoSink,
         gate: Callable[..., Gate] = NoGate,
+        mix: Callable[..., Mix] = NoMix,
         encoder: Own = NOTHING,
         decoder: Own = NOTHING,
         cross: Own = NOTHING,
@@ -136,6 +138,7 @@ class RNN(Seq2Seq):
             "window": window,
             "sink": sink,
             "gate": gate,
+            "mix": mix,
             "heads": heads,
             "hops": hops,
             "tie_keys_values": tie_keys_values,
@@ -243,7 +246,8 @@ def check_places(choices: Choices, self_attention: Mapping[Place, bool]) -> None
 def check_tied(choices: Choices, self_attention: Mapping[Place, bool]) -> None:
     """Raise UserError for tied keys and values where nothing projects them."""
     projected = [place for place, there in self_attention.items() if there]
-    if choices.at(Place.CROSS)["heads"] > 1:
+    across = choices.at(Place.CROSS)
+    if across["heads"] > 1 or maps_of(across["mix"]) > 1:
         projected.append(Place.CROSS)
     tied = [place for place in Place if choices.at(place)["tie_keys_values"]]
     if tied and not set(tied) & set(projected):

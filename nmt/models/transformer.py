@@ -19,6 +19,7 @@ from nmt.attention.choices import NOTHING, Choices, Own
 from nmt.attention.dropout import Dropout
 from nmt.attention.gate import Gate, NoGate
 from nmt.attention.mask import padding_mask
+from nmt.attention.mix import Mix, NoMix, maps_of
 from nmt.attention.normalize import Normalizer
 from nmt.attention.place import Place
 from nmt.attention.score import Score
@@ -86,7 +87,7 @@ class Transformer(Seq2Seq):
             learns to copy them. It is there to see what the mask is for.
         padding_mask: false: padding is read like words. To see what the mask is for.
         positions, feed_forward, residual, norm: see the modules of these names.
-        attention, normalize, window, sink, gate: of all attentions, see :mod:`nmt.attention`.
+        attention, normalize, window, sink, gate, mix: of all attentions, see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
     """
@@ -125,6 +126,7 @@ class Transformer(Seq2Seq):
         window: Callable[[int], Window],
         sink: Callable[..., Sink] = NoSink,
         gate: Callable[..., Gate] = NoGate,
+        mix: Callable[..., Mix] = NoMix,
         encoder: Own = NOTHING,
         decoder: Own = NOTHING,
         cross: Own = NOTHING,
@@ -156,13 +158,14 @@ class Transformer(Seq2Seq):
         self.dropout = Dropout(dropout)
         self.width = width
         self.reads_padding = not padding_mask
-        self.positions = positions(width, head_width or width // heads)
+        self.positions = positions(width, (head_width or width // heads) // maps_of(mix))
         shared = {
             "attention": attention,
             "normalize": normalize,
             "window": window,
             "sink": sink,
             "gate": gate,
+            "mix": mix,
             "heads": heads,
             "head_width": head_width,
             "hops": hops,
@@ -219,10 +222,17 @@ class Transformer(Seq2Seq):
                     nn.init.zeros_(module.bias)
 
     def check_turn(
-        self, place: Place, layer: int, *, heads: int, head_width: int | None, **_: object
+        self,
+        place: Place,
+        layer: int,
+        *,
+        heads: int,
+        head_width: int | None,
+        mix: Callable[..., Mix],
+        **_: object,
     ) -> None:
         """Raise UserError for heads of another width than those that positions turn."""
-        found = head_width or self.width // max(heads, 1)
+        found = (head_width or self.width // max(heads, 1)) // maps_of(mix)
         if found != self.positions.head_width:
             raise UserError(
                 f"{place}.{layer}: its heads have width {found}, but positions=rope rotates heads "

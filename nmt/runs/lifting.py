@@ -9,6 +9,7 @@ from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
 NO_GATE = "nmt.attention.gate.NoGate"
+NO_MIX = "nmt.attention.mix.NoMix"
 FORMAT = 8  # that is written; 0: before formats had numbers
 
 # Switches of format 4, by what has them; before, it was as with false.
@@ -40,6 +41,8 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
         for node in parts(config, "model"):
             node.setdefault("soft_cap", None)
     if number < 7:
+        for node in (config, config["model"]) if config.get("model") else ():
+            node.setdefault("mix", {"_target_": NO_MIX, "_partial_": True})
         for node in parts(config, "model"):
             node.setdefault("key_heads", None)
     if number < 8:

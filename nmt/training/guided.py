@@ -95,12 +95,23 @@ class Guided:
         with torch.no_grad():
             self(model, batch, 0.0)
         refuse_fixed(self.attend(model), self.head)
+        refuse_mixed(self.attend(model))
 
 
 def dense(attend: Attend) -> Normalize | None:
     """Return what has a gradient at every key; None: the attention's own normalizer has."""
     (attention,) = inside(attend)
     return None if isinstance(attention.normalize, Softmax) else Softmax()
+
+
+def refuse_mixed(attend: Attend) -> None:
+    """Raise UserError for weights that may be negative, which have no logarithm."""
+    (attention,) = inside(attend)
+    if attention.mix.negative:
+        raise UserError(
+            "guide=… teaches weights that are probabilities, and with mix= they may be negative: "
+            "choose cross.mix=none, or leave guide out"
+        )
 
 
 def refuse_fixed(attend: Attend, head: int | None) -> None:
