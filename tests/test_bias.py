@@ -15,7 +15,7 @@ from nmt.attention.heads import MultiHead
 from nmt.errors import UserError
 
 B, H, T, S, K = 2, 3, 4, 9, 5
-BIASES = ["alibi", "t5", "shaw"]
+BIASES = ["alibi", "t5", "shaw", "forgetting"]
 SMALL = {"num_buckets": 8, "max_distance": 6}  # settings in which 9 places reach every case
 
 
@@ -113,6 +113,39 @@ def test_gaussian_is_a_gaussian_around_a_place_beside_the_querys():
     torch.testing.assert_close(decode(model, source, target), model(source, target))
 
 
+@pytest.mark.parametrize("key_heads", [None, 1])
+@pytest.mark.parametrize("causal", [False, True])
+def test_forgetting_is_the_softmax_of_scores_times_the_gates_between(causal, key_heads):
+    """Lin et al. 2025: o_i = Σ_j F_ij exp(q_i·k_j) v_j / Σ_j F_ij exp(q_i·k_j), F_ij = Π f_l."""
+    attend = attention("forgetting", causal, key_heads)
+    torch.manual_seed(5)
+    gates = attend.attention.bias.W_f
+    nn.init.normal_(gates.bias)
+    x = torch.randn(B, S, H * K, dtype=torch.float64)
+    mask = (torch.arange(S) < torch.tensor([S, 4])[:, None])[:, None]
+    found = attend.look_within(x, mask, torch.arange(S), causal)
+    q, k, v = (W.weight.view(-1, K, H * K) for W in (attend.W_Q, attend.W_K, attend.W_V))
+    for b, length in enumerate([S, 4]):
+        f = gates(x[b]).sigmoid()  # (S,H)
+        for i in range(length):
+            heads = []
+            for h in range(H):
+                g = 0 if key_heads else h
+                total = weight = torch.zeros(())
+                for j in range(i + 1 if causal else length):
+                    between = f[min(i, j) + 1 : max(i, j) + 1, h].prod()
+                    w = between * ((q[h] @ x[b, i]) @ (k[g] @ x[b, j]) / K**0.5).exp()
+                    total, weight = total + w * (v[g] @ x[b, j]), weight + w
+                heads.append(total / weight)
+            torch.testing.assert_close(found[b, i], attend.W_O.weight @ torch.cat(heads))
+
+
+def test_a_cache_keeps_the_gates_beside_the_keys():
+    model = small_transformer(positions="forgetting", key_heads=1)
+    state = model.start(model.encode(torch.randint(4, 20, (2, 6))))
+    assert [part.shape for part in state.keys] == [(2, 1, 1, 0, 4 + 3)] * 3, "K, and H gates"
+
+
 @pytest.mark.parametrize("trains", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
@@ -137,17 +170,18 @@ def test_the_kernel_and_the_plain_road_find_the_same(name, causal, padded, train
     torch.testing.assert_close(found, plain)
 
 
-def attention(name: str, causal: bool) -> MultiHead:
+def attention(name: str, causal: bool, key_heads: int | None = None) -> MultiHead:
     torch.manual_seed(3)
     positions = choose("positions", name, **SMALL)(H * K, K)
 
     def make(*widths: int) -> Attention:
         parts = {"score": choose("attention", "scaled_dot"), "window": choose("window", "full")}
         bias = positions.bias(causal)
+        parts["shared"] = H // (key_heads or H)
         normalize = choose("normalize", "softmax")
         return Attention(*widths, **parts, normalize=normalize, bias=lambda score: bias(H, score))
 
-    return MultiHead(H * K, H * K, H * K, H, make).double()
+    return MultiHead(H * K, H * K, H * K, H, make, key_heads=key_heads).double()
 
 
 def test_what_has_no_meaning_is_refused():

@@ -15,7 +15,9 @@ from nmt.attention.build import build_attention
 
 B, H, K, T, S = 64, 8, 64, 60, 60
 GROUPS = ("attention", "normalize", "window", "sink", "gate", "mix")
+BIASES = ("alibi", "t5", "shaw", "forgetting")
 CHOICES = [(group, name) for group in GROUPS for name in names(group) if name != "none"]
+CHOICES += [("positions", name) for name in BIASES]
 
 
 class Peak(TorchDispatchMode):
@@ -46,8 +48,10 @@ def peak(**choice: str) -> int:
     choice = NEEDS.get(next(iter(choice.items())), {}) | choice
     usual = {"attention": "scaled_dot", "normalize": "softmax", "window": "full"} | choice
     parts = {group: choose(group, name) for group, name in usual.items() if group in GROUPS}
+    score, width = parts.pop("attention"), H * K
     with FakeTensorMode(), Peak() as counted:
-        score, width = parts.pop("attention"), H * K
+        if name := choice.get("positions"):
+            parts["bias"] = choose("positions", name)(width, K).bias(causal=True)
         attend = build_attention(
             *(width, width, width), score=score, heads=H, in_turn=True, **parts
         )

@@ -64,6 +64,8 @@ PARTS = [
 SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": False}]
 SIZES += [{"soft_cap": 0.5}, {"soft_cap": 0.5, "attention": "luong_location", "sink": "logit"}]
 SIZES += [
+    {"key_heads": 1, "positions": "forgetting", "mix": "differential"},
+    {"positions": "forgetting", "normalize": "sigmoid", "sink": "zero", "hops": 2},
     {"heads": 6, "key_heads": 2, "positions": "shaw"},
     {"key_heads": 1, "positions": "rope", "sink": "key", "gate": "rms", "attention": "cosine"},
     {"key_heads": 1, "positions": "t5", "window": "local_p", "attention": "luong_concat"},

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
-from nmt.attention.bias import Bias
+from nmt.attention.bias import Bias, KeyBias
 from nmt.attention.dropout import dropout
 from nmt.attention.history import Historic
 from nmt.attention.mask import causal_mask, hide
@@ -114,11 +114,10 @@ class Attention(Attend):
         position: Tensor,
         causal: bool = False,
     ) -> Tensor:
+        keys, bias = self._biased(query, keys, position)
         if not self.records and self._is_fused(query):
-            return self._fused(query, keys, values, mask, position, causal)
-        scores = self._scores(
-            self._folded(self.score, query, keys), query, keys, mask, position, causal
-        )
+            return self._fused(query, keys, values, mask, bias, causal)
+        scores = self._scores(self._folded(self.score, query, keys), mask, bias, causal)
         return self._weighed(scores, query, values, position)[0]
 
     def no_history(self, mask: Tensor) -> Tensor:
@@ -137,10 +136,11 @@ class Attention(Attend):
     ) -> tuple[Tensor, Tensor]:
         if not self.has_history:
             return self(query, keys, values, mask, position), past
+        keys, bias = self._biased(query, keys, position)
         widths = [len(one) for one in self._before(keys.shape[-2], torch.device("meta"))]
         of_score, of_weights = past.split(widths, -1)
         scores = self._folded(self.score, query, keys, *[of_score] * (widths[0] > 0))
-        scores = self._scores(scores, query, keys, mask, position, causal=False)
+        scores = self._scores(scores, mask, bias, causal=False)
         normalize = partial(self.normalize, past=of_weights) if widths[1] else self.normalize
         context, weights = self._weighed(scores, query, values, position, normalize)
         after = [
@@ -194,18 +194,28 @@ class Attention(Attend):
     def _scores(
         self,
         scores: Tensor,
-        query: Tensor,
-        keys: Tensor,
         mask: Tensor | None,
-        position: Tensor,
+        bias: Tensor | None,
         causal: bool,
     ) -> Tensor:
         """What is normalized: scores (...,T,S) with all that is added, and -inf where hidden."""
         # bfloat16 is enough for a product, not for the sums of a normalizer
         scores = self._capped(scores.to(torch.promote_types(scores.dtype, torch.float32)))
-        if self.bias is not None:
-            scores = scores + self.bias(query, distance(keys, position))
+        if bias is not None:
+            scores = scores + bias
         return hide(self.mix.before(scores), mask, causal)
+
+    def _biased(
+        self, query: Tensor, keys: Tensor, position: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """The keys alone, and what is added to their scores: (...,T,S) or None."""
+        if self.bias is None:
+            return keys, None
+        far = distance(keys, position)
+        if not isinstance(self.bias, KeyBias):
+            return keys, self.bias(query, far)
+        keys, kept = keys.split([keys.size(-1) - self.shared, self.shared], -1)
+        return keys, self.bias(query, far, kept.mT.flatten(-3, -2))
 
     def _folded(
         self, function: Callable[..., Tensor], rows: Tensor, memory: Tensor, *more: Tensor
@@ -257,7 +267,7 @@ class Attention(Attend):
         keys: Tensor,
         values: Tensor,
         mask: Tensor | None,
-        position: Tensor,
+        bias: Tensor | None,
         causal: bool,
     ) -> Tensor:
         """softmax(f(q)·g(k)) · values without ever holding the weights: (...,T,Dv).
@@ -265,8 +275,7 @@ class Attention(Attend):
         Nor a mask, where there is none but the causal one. A bias is the kernel's mask, in numbers.
         """
         assert isinstance(self.score, InnerProduct)
-        if self.bias is not None:
-            bias = self.bias(query, distance(keys, position))
+        if bias is not None:
             mask, causal = hide(bias, mask, causal).to(query.dtype), False
         query = self.score.place(query)
         if mask is not None and causal:

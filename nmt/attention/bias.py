@@ -26,7 +26,7 @@ class Bias(nn.Module, ABC):
 
 
 class KeyBias(Bias):
-    """A bias that reads the keys: it keeps a number for each key and head, beside the key."""
+    """A bias that reads the keys: it keeps a number of each head for each key, beside the key."""
 
     @abstractmethod
     def remember(self, keys: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
+from nmt.attention.bias import KeyBias
 from nmt.attention.gate import Gate, NoGate
 from nmt.errors import UserError
 from nmt.hardware.products import Linear
@@ -91,12 +92,17 @@ class MultiHead(Attend):
     def remember(
         self, keys: Tensor, values: Tensor, position: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
+        bias, whole = self.attention.bias, keys
         keys, values = self._project(keys, values)  # (...,G,S,K)
         if self.turn is not None:
             if position is None:
                 position = torch.arange(keys.shape[-2], device=keys.device)
             keys = self.turn(keys, position[..., None, :])
-        return self.attention.remember(keys, values)
+        keys, values = self.attention.remember(keys, values)
+        if isinstance(bias, KeyBias):
+            kept = split(bias.remember(whole), self.key_heads * self.maps)  # (...,G,S,R)
+            keys = torch.cat([keys, kept], -1)
+        return keys, values
 
     def forward(
         self,

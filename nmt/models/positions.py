@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from nmt.attention.forgetting import ForgetBias
 from nmt.attention.position_bias import BucketBias, LinearBias, MakeBias, ShawBias
 from nmt.attention.sizes import check_widths
 from nmt.errors import UserError, at_least
@@ -158,6 +159,19 @@ class Shaw(Positions):
 
     def bias(self, causal: bool) -> MakeBias:
         return partial(ShawBias, max_distance=self.max_distance)
+
+
+class Forgetting(Positions):
+    """A bias of the sum of ln f over the pieces between, f a forget gate that reads each piece.
+
+    Lin et al. 2025 (Forgetting Transformer, arXiv 2503.02130): f = σ(w_h·x + b_h) in head h, x a
+    piece as the attention is given it. What was read before a gate that is shut is forgotten, and
+    no other positions are needed. The paper has it in a decoder; in the encoder the bias is the
+    same on both sides. See :class:`ForgetBias`.
+    """
+
+    def bias(self, causal: bool) -> MakeBias:
+        return partial(ForgetBias, width=self.width)
 
 
 def rates(width: int) -> Tensor:
