@@ -103,7 +103,7 @@ def test_none_is_the_very_tensor():
 
 def test_l0_draws_the_hard_concrete_and_its_price_is_the_probability_to_be_open():
     """Louizos et al. 2018: P(g > 0) by counting; the formula of what is drawn by its own u."""
-    gate, (found, query) = made("l0", weight=0.5), found_and_query()
+    gate, (found, query) = made("l0", weight=0.5, speed=1.0), found_and_query()
     gate.log_alpha.data[:, 0, 0] = torch.tensor([-1.0, 1.5])
     gate.train()
     torch.manual_seed(5)
@@ -116,6 +116,15 @@ def test_l0_draws_the_hard_concrete_and_its_price_is_the_probability_to_be_open(
     assert (drawn.min(), drawn.max()) == (0, 1)
     share = (drawn > 0).double().mean(0).sum()
     torch.testing.assert_close(gate.penalty() / 0.5, share, atol=0.04, rtol=0)
+
+
+def test_l0_moves_its_gates_faster_than_adam_moves_weights():
+    """One step of Adam, whose size is the learning rate, moves log α ten times as far."""
+    gate = choose("gate", "l0")(H, D, K)
+    optimizer = torch.optim.Adam(gate.parameters(), lr=2e-3)
+    gate.penalty().backward()
+    optimizer.step()
+    torch.testing.assert_close(gate.log_odds(), torch.full((H, 1, 1), 2.0 - 10 * 2e-3))
 
 
 def test_a_closed_head_gives_exactly_nothing_and_is_counted():

@@ -63,6 +63,15 @@ def test_scores_of_a_transformer_are_of_places_since_format_5():
     assert now == {"attention": usual, "model": {"attention": usual, **own}, **own}
 
 
+def test_gates_that_close_are_as_slow_as_they_were_before_format_7():
+    gate = {"_target_": "nmt.attention.head_gate.L0Gate", "_partial_": True, "weight": 0.01}
+    old = {"gate": dict(gate), "model": {"gate": dict(gate), "cross": {"1": {"gate": dict(gate)}}}}
+    now = lifted(old, 6)
+    slow = gate | {"speed": 1.0}
+    assert now["gate"] == now["model"]["gate"] == now["model"]["cross"]["1"]["gate"] == slow
+    assert "speed" not in lifted({"gate": dict(gate)}, 7)["gate"]
+
+
 def test_what_was_pinned_before_format_5_is_one_score_in_all_places():
     pins = Pins.read(CONFIGS.parent / "docs" / "studies" / "multi30k_transformer.pinned.yaml")
     for variant in pins.variants:

@@ -22,12 +22,19 @@ class L0Gate(Gate, Penalized):
     one g for each head; a decoder that loops over positions draws one at every position. In
     evaluation, g is that of eq. 13, exactly 0 for a closed head. ``weight`` is λ, in nats per
     target piece: a head that is worth less closes.
+
+    log α has to fall from 2 to -2.4 until a head is closed in evaluation. Adam moves a weight by
+    its learning rate at most in an update, which is 2e-3 or less, so heads would need thousands of
+    updates. Here log α goes ``speed`` times as far as the weight that Adam moves.
     """
 
-    def __init__(self, heads: int, query_width: int, width: int, weight: float = 0.01) -> None:
+    def __init__(
+        self, heads: int, query_width: int, width: int, weight: float = 0.01, speed: float = 10.0
+    ) -> None:
         super().__init__(heads, query_width, width)
-        above_zero({"gate.weight": weight})
+        above_zero({"gate.weight": weight, "gate.speed": speed})
         self.weight = weight
+        self.speed = speed
         self.log_alpha = nn.Parameter(torch.full((heads, 1, 1), START))
 
     def forward(self, found: Tensor, query: Tensor) -> Tensor:
@@ -35,19 +42,23 @@ class L0Gate(Gate, Penalized):
         opened = self.drawn() if self.training else self.opened()
         return found * opened.to(found.dtype)
 
+    def log_odds(self) -> Tensor:
+        """Return log α (H,1,1)."""
+        return START + self.speed * (self.log_alpha - START)
+
     def drawn(self) -> Tensor:
         """Draw g (H,1,1) from torch's generator, whose state checkpoints keep."""
         u = torch.rand_like(self.log_alpha)
         tiny = torch.finfo(u.dtype).tiny
         noise = u.clamp_min(tiny).log() - (1 - u).log()
-        return stretched(((noise + self.log_alpha) / BETA).sigmoid())
+        return stretched(((noise + self.log_odds()) / BETA).sigmoid())
 
     def opened(self) -> Tensor:
         """Return g (H,1,1) in evaluation."""
-        return stretched(self.log_alpha.sigmoid())
+        return stretched(self.log_odds().sigmoid())
 
     def penalty(self) -> Tensor:
-        return self.weight * (self.log_alpha - BETA * math.log(-GAMMA / ZETA)).sigmoid().sum()
+        return self.weight * (self.log_odds() - BETA * math.log(-GAMMA / ZETA)).sigmoid().sum()
 
 
 def stretched(share: Tensor) -> Tensor:

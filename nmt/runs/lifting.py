@@ -9,6 +9,7 @@ from typing import Any
 
 NO_SINK = "nmt.attention.sink.NoSink"
 NO_GATE = "nmt.attention.gate.NoGate"
+L0_GATE = "nmt.attention.head_gate.L0Gate"
 NO_MIX = "nmt.attention.mix.NoMix"
 FORMAT = 8  # that is written; 0: before formats had numbers
 
@@ -45,6 +46,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
             node.setdefault("mix", {"_target_": NO_MIX, "_partial_": True})
         for node in parts(config, "model"):
             node.setdefault("key_heads", None)
+        for node in parts(config, "gate"):
+            if node.get("_target_") == L0_GATE:
+                node.setdefault("speed", 1.0)  # heads hardly closed then
     if number < 8:
         for node in parts(config, "model"):
             node.setdefault("copy", False)
