@@ -227,10 +227,10 @@ class Attention(Attend):
         if self.shared == 1:
             return function(rows, memory, *more)
         num_rows, groups = rows.shape[-2], memory.shape[-3]
-        rows, *more = (
+        first, *rest = (
             x.unflatten(-3, (groups, self.shared)).flatten(-3, -2) for x in (rows, *more)
         )
-        found = function(rows, memory, *more)  # (...,H/R,R·T,·)
+        found = function(first, memory, *rest)  # (...,H/R,R·T,·)
         return found.unflatten(-2, (self.shared, num_rows)).flatten(-4, -3)
 
     def _capped(self, scores: Tensor) -> Tensor:
