@@ -244,6 +244,7 @@ def test_every_form_has_every_variant(sweep):
     assert "![A plot](figures/a.png)" in markdown
     assert [grid.title for grid in grids(found)] == [
         *("Test set", "Other scores of the test set", "Differences to attention=bahdanau"),
+        *("Words of the test set", "BLEU by source length"),
         *("Dev set, and cost", "Without a result"),
     ]
 

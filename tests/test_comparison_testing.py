@@ -101,7 +101,7 @@ def test_the_tables_say_what_was_found(grid):
         f"{tests[score].visible:.{digits}f}"
         for score, digits in zip(SCORES, (2, 2, 3), strict=True)
     ]
-    assert f"{visible[0]} BLEU, {visible[1]} chrF, {visible[2]} loss." in notes
+    assert f"{visible[0]} BLEU, {visible[1]} chrF, {visible[2]} loss, " in notes
 
 
 def test_a_variant_that_is_less_steady_is_named_and_holm_counts_the_table(grid):

@@ -24,6 +24,8 @@ def test_every_choice_of_attention_has_a_formula_or_a_sentence_and_a_paper(group
         choice = find(group, name)
         assert len(choice.first_line()) > 10, choice.word
         assert "``" not in choice.text()
+        said = f"{choice.word}: say what it is for in a comment at the head of its yaml"
+        assert choice.purpose().endswith("."), said
         if name not in WITHOUT_PAPER:
             assert re.search(r"\b(19|20)\d\d\b", choice.text()), f"{choice.word} names no paper"
 

@@ -13,6 +13,7 @@ from nmt.attention.normalize import Normalizer
 from nmt.attention.score import InnerProduct, Score
 from nmt.config.suggestion import did_you_mean, similar
 from nmt.config.yamls import config_folder
+from nmt.data.text import one_line
 from nmt.errors import UserError
 
 
@@ -42,6 +43,10 @@ class Choice(NamedTuple):
         if self.kind is None:
             return comment_of(path_of(self.group, self.name))
         return plain(inspect.getdoc(self.kind))
+
+    def purpose(self) -> str:
+        """Return what it is for, in a sentence: the comment at the head of its yaml; else empty."""
+        return "" if self.kind is None else one_line(comment_of(path_of(self.group, self.name)))
 
     def first_line(self) -> str:
         """Return the first sentence of that text."""

@@ -57,6 +57,22 @@ def refusal(cfg: DictConfig, **choices: str) -> str | None:
     return None
 
 
+def words_for(model: str, choice: Choice) -> list[str] | None:
+    """Return the words of a model with a choice: alone, or with the first partner that it needs.
+
+    None: the model has no such part, or cannot be built with it.
+    """
+    cfg = composed([f"model={model}"])
+    if not cfg.model.get(choice.group):
+        return None
+    words = [f"model={model}", choice.word]
+    if refusal(cfg, **{choice.group: choice.name}) is None:
+        return words
+    found = (f"{group}={name}" for group, name, why in partners(cfg, choice) if not why)
+    needed = next(found, None)
+    return [*words, needed] if needed else None
+
+
 def partners(cfg: DictConfig, choice: Choice) -> Iterator[tuple[str, str, str | None]]:
     """Yield each choice of the other parts: group, name, and why it does not go with this one.
 

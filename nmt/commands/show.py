@@ -45,6 +45,7 @@ def show(choice: Choice, settings: list[str]) -> None:
     say(f"{choice.word}" + (f"   {kind.__module__}.{kind.__qualname__}" if kind else ""))
     for title, text in (
         ("", choice.text()),
+        ("what it is for", choice.purpose()),
         ("shapes", choice.shapes()),
         ("facts", "\n".join(choice.facts())),
         ("settings, with their defaults", "\n".join(settings_of(choice))),
