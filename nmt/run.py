@@ -21,6 +21,7 @@ from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.contributions import Maps
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.without_memory import without_memory
 from nmt.runs.checkpoint import MODEL, checkpoints, load_tensors, unless_damaged
 from nmt.runs.folder import (
     CONFIG,
@@ -130,7 +131,7 @@ def weightless(cfg: DictConfig, run: Path, source: Sized, target: Sized) -> Seq2
 
     UserError where it cannot be built.
     """
-    with of_file(run / CONFIG), torch.device("meta"):
+    with of_file(run / CONFIG), without_memory():
         return build_model(cfg, source, target)
 
 

@@ -4,6 +4,7 @@ A test speaks to :class:`Forked`; run as a program, this file is the Python that
 """
 
 import fcntl
+import gc
 import itertools
 import json
 import os
@@ -83,11 +84,14 @@ class Forked(AbstractContextManager["Forked"]):
 
 def serve() -> None:
     """Fork for every line that is asked."""
+    import torch._dynamo  # noqa: F401  by every optimizer
+
     from nmt.__main__ import main
     from nmt.commands import train  # noqa: F401
     from nmt.experiment import experiment  # noqa: F401  what takes long is imported once
     from nmt.training import shards  # noqa: F401
 
+    gc.freeze()
     for line in sys.stdin:
         asked = json.loads(line)
         started = time.monotonic()

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hydra
-import torch
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,6 +14,7 @@ from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.without_memory import without_memory
 from nmt.run import build_model
 
 MODELS = ("rnn_small", "transformer_small")
@@ -31,7 +31,7 @@ def composed(words: list[str]) -> DictConfig:
 def build(cfg: DictConfig) -> Seq2Seq:
     """Build the model of a configuration without memory. UserError where it cannot be."""
     check(cfg)
-    with torch.device("meta"):
+    with without_memory():
         return build_model(cfg, range(PIECES), range(PIECES))
 
 
@@ -47,7 +47,7 @@ def refusal(cfg: DictConfig, **choices: str) -> str | None:
     for group, name in choices.items():
         OmegaConf.update(changed, group, OmegaConf.load(path_of(group, name)), merge=False)
     try:
-        with torch.device("meta"):
+        with without_memory():
             build_model(changed, range(PIECES), range(PIECES))
     except Exception as error:
         reason = error if isinstance(error, UserError) else error.__cause__

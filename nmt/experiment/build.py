@@ -24,6 +24,7 @@ from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.translate import Decode
 from nmt.experiment import refusals
 from nmt.hardware.runtime import pick_device, pick_precision
+from nmt.models.without_memory import without_memory
 from nmt.run import Translator, build_model
 from nmt.training.compiled import compiled_loss
 from nmt.training.guided import Guided
@@ -118,7 +119,7 @@ def refuse(parts: Parts, ranks: Ranks) -> None:
     refusals.of_compiling(cfg, parts.device, ranks)
     refusals.of_embeddings(cfg)
     refusals.of_copying(cfg)
-    with torch.device("meta"):
+    with without_memory():
         model = build_model(cfg, pieces, pieces)
     refusals.of_compiled_penalties(cfg, model)
     refusals.of_dropout(cfg, model, parts.loss)
