@@ -107,13 +107,15 @@ def test_nmt_heads_measures_each_head_and_evaluate_agrees(run):
     assert not (run / "evaluation").exists()
 
 
-def test_bleu_can_be_measured_on_few_sentences(run, tmp_path):
+def test_bleu_can_be_measured_on_few_sentences(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("nmt.evaluation.heads.heads_of", lambda model: heads_of(model)[:2])
     words = ("measure=bleu", "sentences=2", "decode.beam=1", f"output={tmp_path}/out")
     answer = nmt("heads", f"run={run}", *words, *FP32)
 
     assert answer.code == 0, answer.err
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert (result["sentences"], result["measure"], result["unit"]) == (2, "bleu", "BLEU")
+    assert len(result["heads"]) == 2
     for one in result["heads"]:
         assert one["lost"] == pytest.approx(result["whole"] - one["bleu"])
 

@@ -101,5 +101,6 @@ def translation_links(
 
 def beginning(tokenizer: Tokenizer, line: str, most: int) -> str:
     """Return a line, or what its first ``most`` pieces stand for."""
-    (pieces,) = tokenizer.encode_with_spans([line[: most * PIECE_CHARACTERS]])
+    line = line[: most * PIECE_CHARACTERS]
+    (pieces,) = tokenizer.encode_with_spans([line])
     return line if len(pieces.ids) <= most else line[: pieces.spans[most - 1][1]]
