@@ -28,8 +28,8 @@ OTHERS |= {
     "key_heads": 1,
     "soft_cap": 0.5,
 }
-# Of both sides together: what they do is tested with the embeddings.
-EMBEDDINGS = {"tie_output", "share_embeddings"}
+# Of both sides together: what they do is tested with the embeddings, and with copying.
+EMBEDDINGS = {"tie_output", "share_embeddings", "copy"}
 DROPOUTS = {"dropout": 0.1, "word_dropout": 0.2, "attention_dropout": 0.3}
 ORDERS = {
     "luong": {"order": "luong"},
