@@ -31,8 +31,10 @@ is trained.
 """
 PICTURE = """\
 The picture has the scores of one query over eight keys, and the weights that each normalizer makes
-of them. An empty cell is exactly 0. Stick-breaking takes the keys from left to right; for the
-others their order does not matter.
+of them outside of training. An empty cell is exactly 0. Stick-breaking and monotonic attention take
+the keys from left to right. Constrained weights are at most 0.25 here, except that of the last key.
+For the other normalizers the order of the keys does not matter. `temperature` is not shown, because
+it also depends on the query.
 
 ![Eight scores under each normalizer](images/normalizers.png)
 

@@ -18,7 +18,9 @@ from nmt.terminal.console import tell
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "images" / "normalizers.png"
 SCORES = (0.4, 1.1, 3.0, 2.2, 0.0, -0.6, 1.6, -1.5)  # of eight keys, from left to right
-SHOWN = {"top_k": {"k": 3}, "entmax": {"alpha": 1.3}}  # where the default shows little of it
+# Where the default shows little of it.
+SHOWN = {"top_k": {"k": 3}, "entmax": {"alpha": 1.3}}
+SHOWN |= {f"constrained_{name}": {"fertility": 0.25} for name in ("softmax", "sparsemax")}
 OF_QUERIES = ("temperature",)  # not of the scores alone
 DARKEST = 0.8  # the weight that has the full colour
 SIZE = (8.6, 5.4)  # inches
@@ -39,7 +41,7 @@ def weights(name: str) -> Tensor:
     config = OmegaConf.load(path_of("normalize", name))
     config.update(SHOWN.get(name, {}))
     scores = torch.tensor(SCORES)[None, None]  # (1,1,S)
-    return instantiate(config)()(scores).detach()[0, 0]
+    return instantiate(config)().eval()(scores).detach()[0, 0]
 
 
 def picture(rows: dict[str, Tensor]) -> Figure:

@@ -167,9 +167,37 @@ def test_stick_breaking_takes_from_what_the_keys_before_have_left(place):
     assert scores.grad.isfinite().all()
 
 
-def test_stick_breaking_has_no_place_for_a_sink():
-    with pytest.raises(UserError, match=r"sink= other than none .* StickBreaking as normalize="):
-        small_rnn(normalize="stick_breaking", sink="zero")
+@pytest.mark.parametrize(
+    ("name", "beside", "reason"),
+    [
+        (
+            "stick_breaking",
+            {"sink": "zero"},
+            "sink= other than none .* StickBreaking as normalize=",
+        ),
+        ("monotonic", {"sink": "key"}, "sink= other than none .* Monotonic as normalize="),
+        ("monotonic", {"window": "local_m"}, "window= other than full .* normalize=monotonic"),
+    ],
+)
+def test_what_goes_from_key_to_key_has_no_place_beside_it(name, beside, reason):
+    with pytest.raises(UserError, match=reason):
+        small_rnn(normalize=name, **beside)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("temperature", {"base": 1.0}, r"normalize\.base=1\.0: must be above 1"),
+        ("monotonic", {"noise": -1.0}, r"normalize\.noise=-1\.0"),
+        ("constrained_softmax", {"fertility": 0.0}, r"normalize\.fertility=0\.0"),
+        ("constrained_sparsemax", {"credit": -0.1}, r"normalize\.credit=-0\.1"),
+        ("reinforce", {"soft": 1.5}, r"normalize\.soft=1\.5"),
+        ("reinforce", {"entropy": -0.1}, r"normalize\.entropy=-0\.1"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(name, settings, reason):
+    with pytest.raises(UserError, match=reason):
+        choose("normalize", name, **settings)()
 
 
 def test_drawn_keys_have_the_probabilities_of_the_softmax():
