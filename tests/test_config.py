@@ -35,6 +35,7 @@ NEEDED = {
     "data=stream": [*LANGUAGES, "data.name=a/b"],
     "guide=file": ["guide.path=links"],
     "normalize=relu": ["gate=rms"],
+    "mix=talking_heads": ["model.heads=2"],
     "window=fixed": ["model.heads=2"],
 }
 PACKAGES = {"guide=statistical": "eflomal"}  # extras

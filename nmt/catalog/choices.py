@@ -54,8 +54,8 @@ class Choice(NamedTuple):
 
     def shapes(self) -> str:
         """Return what goes into it and what comes out, where it says so; else nothing."""
-        forward = getattr(self.kind, "forward", None)
-        return plain(inspect.getdoc(forward)) if forward and self.group in OF_ATTENTION else ""
+        method = getattr(self.kind, "after" if self.group == "mix" else "forward", None)
+        return plain(inspect.getdoc(method)) if method and self.group in OF_ATTENTION else ""
 
     def facts(self) -> list[str]:
         """Return what is true of its numbers, in sentences."""

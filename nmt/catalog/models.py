@@ -35,9 +35,9 @@ def build(cfg: DictConfig) -> Seq2Seq:
         return build_model(cfg, range(PIECES), range(PIECES))
 
 
-def num_parameters(model: Seq2Seq, kind: type) -> int:
-    """Count the trained numbers of all parts of one kind."""
-    parts = (part for part in model.modules() if isinstance(part, kind))
+def num_parameters(model: Seq2Seq, *kinds: type) -> int:
+    """Count the trained numbers of all parts of some kinds."""
+    parts = (part for part in model.modules() if isinstance(part, kinds))
     return sum(parameter.numel() for part in parts for parameter in part.parameters())
 
 

@@ -3,6 +3,7 @@
 import sys
 from itertools import groupby
 
+from nmt.attention.bias import Bias
 from nmt.catalog.choices import OF_ATTENTION, Choice, find, groups
 from nmt.catalog.models import MODELS, build, composed, num_parameters, partners
 from nmt.commands.errors import in_words, reporting_mistakes
@@ -69,6 +70,18 @@ PARTS = (
 )
 
 
+def several_heads(words: list[str]) -> list[str]:
+    """Return the word for several heads if a model can be built with it."""
+    word = "model.heads=2"
+    try:
+        build(composed([*words, word]))
+    except Exception as error:
+        if in_words(error) is None:
+            raise
+        return []
+    return [word]
+
+
 def settings_of(choice: Choice) -> list[str]:
     """Return the settings of a choice as they are typed, each with what its yaml says of it."""
     prefix = "" if choice.group == "experiment" else f"{choice.group}."
@@ -103,12 +116,14 @@ def try_in(model: str, choice: Choice, settings: list[str]) -> list[str]:
             raise
         say(f"  alone it is refused: {reason}")
         needed = [f"{group}={name}" for group, name, why in partners(cfg, choice) if not why]
+        needed = needed or several_heads(words)
         say("".join(f"  it works with {one}\n" for one in needed).rstrip() or "  nothing helps")
         groups_needed = tuple(f"{one.partition('=')[0]}=" for one in needed[:1])
         kept = [word for word in words if not word.startswith(groups_needed)]
         return [*kept, *needed[:1]] if needed else []
     assert choice.kind
-    number, total = num_parameters(built, choice.kind), num_parameters(built, type(built))
+    kinds = (choice.kind, Bias) if choice.group == "positions" else (choice.kind,)
+    number, total = num_parameters(built, *kinds), num_parameters(built, type(built))
     say(f"  {number:,} of {total:,} parameters")
     refused = ((group, name, why) for group, name, why in partners(cfg, choice) if why)
     for group, found in groupby(refused, key=lambda one: one[0]):
