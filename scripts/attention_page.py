@@ -1,28 +1,56 @@
 """Write docs/attentions.md, all choices of an attention, from their yamls and classes.
 
 python scripts/attention_page.py
+
+What a choice costs is in docs/attentions.cost.json, which scripts/attention_cost.py measures. Its
+results and where it looked are in the ledgers of docs/studies.
 """
 
+import json
 from pathlib import Path
+from typing import Any
+
+from attention_pictures import FOLDER, draw, file_of, picture_of, scores_of
+from attention_studies import HEADER, Looked, rows
 
 from nmt.catalog.choices import Choice, find, groups
 from nmt.terminal.console import tell
+from nmt.terminal.table import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "attentions.md"
+COST = ROOT / "docs" / "attentions.cost.json"
 TITLE = """\
 # All attentions
 
     Attention(query, keys, values) = Normalize(F(query, keys)) · values
 
 One word on the command line chooses each part of this formula. This page lists all choices, each
-with its formula, its paper and its settings with their defaults.
+with what it is for, its formula, its paper, its settings with their defaults, and what it costs.
 
 - `nmt show GROUP=CHOICE` prints the same for one choice. It also counts the choice's parameters in
   a model, and names the choices that it cannot be combined with.
 - A choice can hold for one place or one layer alone, as in `nmt train cross.normalize=sparsemax`
   ([places](places.md)).
-- `python scripts/attention_page.py` writes this page from the code.
+- `python scripts/attention_page.py` writes this page from the code and from the
+  [studies](studies.md).
+
+**Cost** is CPU time of a forward and a backward pass of the whole model, as a multiple of the same
+model's without the choice; for a score, of the model's with `scaled_dot`. The model has 4,000
+pieces on each side, and reads 16 sentences of 20 pieces in float32 on one thread. Both models take
+turns, {rounds} times each, and the median counts. The machine was shared, so differences below
+0.05 say little. (`python scripts/attention_cost.py`)
+
+**Pictures** show where each piece of the same translation, on the left, looks in its source, above:
+white is 0, dark blue is 1. The sentence is one of the studies' own. Where a study has run the
+choice, the picture is of its trained model, the mean over layers and heads. Otherwise it is of the
+scores of a trained `{given}` in an RNN, put under the choice. Choices with
+parameters that begin at random have no picture before a study has run them.
+
+**Results** are those of the [studies](studies.md) so far: BLEU is the mean over the test sets, Δ
+its difference to the study's baseline, REP and DROP are repeated and dropped words
+([what they are](compare.md#words-repeated-dropped-rare)), entropy is that of source-target
+attention in nats.
 
 In the formulas, q is a query and k a key. z are the scores of one query, z_i that of key i.
 σ(x) is 1 / (1 + exp(-x)); the σ of the Gaussian is its standard deviation. Pieces are the subwords
@@ -40,6 +68,7 @@ it also depends on the query.
 
 (`python scripts/normalizer_picture.py`)
 """
+ROUNDS = 11  # of scripts/attention_cost.py
 # What each group is in the formula.
 GROUPS = {
     "attention": "F, the score: how well a query matches a key",
@@ -53,14 +82,21 @@ GROUPS = {
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and its pictures."""
+    for old in FOLDER.glob("*.png"):
+        old.unlink()
+    for group in GROUPS:
+        for choice in (find(group, name) for name in groups()[group]):
+            if drawn := picture_of(choice):
+                draw(drawn[0], FOLDER / file_of(choice))
     PAGE.write_text(page(), encoding="utf-8")
     tell(f"wrote {PAGE.relative_to(ROOT)}", "attention_page.py")
 
 
 def page() -> str:
     """Return the page."""
-    parts = [TITLE]
+    given = scores_of()
+    parts = [TITLE.format(rounds=ROUNDS, given=given.variant if given else "model")]
     for group, title in GROUPS.items():
         parts.append(f"## {title}\n")
         parts += [PICTURE] if group == "normalize" else []
@@ -86,7 +122,7 @@ def section(choice: Choice) -> str:
     assert choice.kind
     file = f"{choice.kind.__module__.replace('.', '/')}.py"
     text = "\n".join(f"    {line}".rstrip() for line in choice.text().splitlines())
-    parts = [f"### `{choice.word}`\n", f"{text}\n"]
+    parts = [f"### `{choice.word}`\n", f"{choice.purpose()}\n", f"{text}\n"]
     if choice.facts():
         parts.append(" ".join(choice.facts()) + "\n")
     for one in choice.settings:
@@ -94,8 +130,37 @@ def section(choice: Choice) -> str:
         parts.append(f"- `{choice.group}.{one.key}={one.value}`{comment}")
     if choice.settings:
         parts.append("")
-    parts.append(f"[{Path(file).name}](../{file})\n")
+    parts.append(f"{cost(choice)}[{Path(file).name}](../{file})\n")
+    if drawn := picture_of(choice):
+        parts.append(picture(choice, *drawn))
+    if found := rows(choice):
+        # links are to be followed, and no cell has other markup
+        parts.append(markdown(HEADER, found).replace("\\[", "[") + "\n")
     return "\n".join(parts)
+
+
+def cost(choice: Choice) -> str:
+    """Say how many parameters a choice has, and how much time it takes; empty: not measured."""
+    measured: dict[str, Any] = json.loads(COST.read_text(encoding="utf-8"))
+    if choice.word not in measured:
+        return ""
+    one = measured[choice.word]
+    words = " ".join(word for word in one["words"])
+    share = f"{one['parameters']:,} of {one['of']:,} parameters"
+    time = f"cost {one['ratio']:.2f}" if choice.word != "attention=scaled_dot" else "cost 1"
+    return f"With `{words}`: {share}, {time} ({one['machine']}). "
+
+
+def picture(choice: Choice, found: Looked, trained: bool) -> str:
+    """Show a picture, and say what it is of."""
+    link = f"![The weights of {choice.word}](images/attention/{file_of(choice)})"
+    of = "self-attention of the encoder" if choice.group == "positions" else "attention"
+    told = (
+        f"Trained: the {of} of `{found.variant}` in [{found.study}](studies/{found.study}.md)."
+        if trained
+        else f"Not trained with it: given scores of `{found.variant}`, under `{choice.word}`."
+    )
+    return f"{link}\n\n{told}\n"
 
 
 if __name__ == "__main__":

@@ -1,14 +1,21 @@
 """nmt show: what a choice is, and what goes with it."""
 
+import json
 import re
+from pathlib import Path
 
 import attention_page
+import attention_pictures
+import numpy as np
 import pytest
+import torch
 from choices import names
 from command import nmt
 
+from nmt.attention.normalize import Sparsemax
 from nmt.catalog.choices import OF_ATTENTION, find, groups
 
+ROOT = Path(__file__).parent.parent
 # They follow from their names, or from what they leave out.
 WITHOUT_PAPER = {"softmax", "hard", "none", "full", "zero"}
 
@@ -93,6 +100,34 @@ def test_a_setting_that_the_model_lacks_is_told():
     answer = nmt("show", "gate=sigmoid", "model=rnn_tiny", "model.nope=2")
     assert answer.code == 1
     assert "model.nope: no such key" in answer.err
+
+
+def test_the_readme_names_every_choice_of_attention():
+    listed = (ROOT / "README.md").read_text(encoding="utf-8").partition("One word changes")[2]
+    words = set(re.findall(r"\w+", listed.partition("```\n\n")[0]))
+    missing = [
+        f"{g}={name}" for g in attention_page.GROUPS for name in names(g) if name not in words
+    ]
+    assert not missing, "name them under 'One word changes the experiment' in README.md"
+
+
+def test_every_choice_has_a_measured_cost():
+    measured = json.loads(attention_page.COST.read_text(encoding="utf-8"))
+    every = {f"{group}={name}" for group in attention_page.GROUPS for name in names(group)}
+    assert measured.keys() == every, "type: python scripts/attention_cost.py"
+
+
+def test_pictures_have_what_a_run_recorded_or_what_the_choice_makes_of_its_scores():
+    scores = attention_pictures.scores_of()
+    assert scores
+    trained, was_trained = attention_pictures.picture_of(find("attention", "bahdanau"))
+    assert was_trained
+    np.testing.assert_allclose(trained.weights.sum(1), 1, atol=5e-3)
+    sparse, was_trained = attention_pictures.picture_of(find("normalize", "sparsemax"))
+    if not was_trained:
+        expected = Sparsemax()(torch.from_numpy(scores.weights)[None])[0]
+        np.testing.assert_allclose(sparse.weights, expected, atol=1e-6)
+    assert attention_pictures.under(find("attention", "luong_general")) is None, "drawn at random"
 
 
 def test_the_page_of_all_attentions_is_that_of_the_code():

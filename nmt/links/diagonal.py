@@ -106,18 +106,22 @@ class Lexicon:
         """Write it as .npz."""
         texts = {"source": list(self.source), "target": list(self.target)}
         words = {side: np.frombuffer("\n".join(one).encode(), "u1") for side, one in texts.items()}
-        np.savez_compressed(path, pairs=self.pairs, probability=self.probability, **words)
+        arrays = {"pairs": self.pairs, "probability": self.probability, **words}
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: Path) -> "Lexicon":
         """Read what :meth:`save` wrote. OSError, ValueError or KeyError for anything else."""
         with np.load(path, allow_pickle=False) as found:
             source, target = (read_words(found[side]) for side in ("source", "target"))
+            pairs, probability = found["pairs"], found["probability"]
+            if pairs.dtype.kind != "i" or pairs.ndim != 1 or pairs.shape != probability.shape:
+                raise ValueError("it is not a lexicon")
             return cls(
                 {word: number for number, word in enumerate(source, 1)},
                 {word: number for number, word in enumerate(target)},
-                found["pairs"],
-                found["probability"],
+                pairs,
+                probability,
             )
 
 
