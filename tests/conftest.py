@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from command import nmt
+from forked import Forked
 from matplotlib.figure import Figure
 from number_language import corpus_words, write_numbers
 
@@ -67,6 +68,20 @@ def cache(tmp_path_factory):
 def scratch(tmp_path_factory) -> Path:
     """A folder for what a corpus has no memory for."""
     return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
+def python():
+    """The Python that forks, see `forked`."""
+    with Forked() as python:
+        yield python
+
+
+@pytest.fixture(scope="module")
+def forked(python, tmp_path_factory) -> Forked:
+    """Commands in processes of their own, in a folder of this file."""
+    python.folder = tmp_path_factory.mktemp("forked")
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ import termios
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,10 +36,10 @@ class Ended(NamedTuple):
 
 
 class Forked(AbstractContextManager["Forked"]):
-    """The Python that forks."""
+    """The Python that forks; ``folder`` is where commands are run, one for each file of tests."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder = Path()
         self.python = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -91,6 +92,9 @@ def serve() -> None:
     from nmt.experiment import experiment  # noqa: F401  what takes long is imported once
     from nmt.training import shards  # noqa: F401
 
+    sys.argv = ["nmt", "train", "--cfg=job"]  # Hydra looks for its plugins
+    with redirect_stdout(StringIO()):
+        main()
     gc.freeze()
     for line in sys.stdin:
         asked = json.loads(line)

@@ -12,19 +12,12 @@ from typing import Any
 
 import pytest
 from command import nmt
-from forked import Forked
 from test_resume import assert_equal, metrics, words
 
 from nmt.training.ranks import Ranks
 
 EXACT = ["model.dropout=0", "tokenizer.sample=0", "precision=fp32", "train.patience=null"]
 EXACT += ["gate=none"]  # l0 draws, and each process has numbers of its own
-
-
-@pytest.fixture(scope="module")
-def forked(tmp_path_factory):
-    with Forked(tmp_path_factory.mktemp("ranks")) as python:
-        yield python
 
 
 def result(run: Path) -> dict[str, Any]:
@@ -51,7 +44,8 @@ def test_shares_are_put_together_again(number):
 @pytest.mark.parametrize(("model", "size"), [("rnn", 4), ("transformer", 2)])
 def test_several_processes_learn_what_one_does_from_the_same_updates(model, size, forked, tiny):
     """Updates of four batches; where an epoch ends some processes have none left."""
-    typed = [*words(tiny, model), *EXACT, "train.max_steps=12", "schedule=constant"]
+    typed = [*words(tiny, model), *EXACT, "train.max_steps=4", "schedule=constant"]
+    typed += ["train.evaluate_every=4", "train.log_every=1"]
     runs = []
     for number in (1, size):
         runs.append(forked.folder / f"{model}-{number}")
@@ -77,7 +71,7 @@ def assert_close(found: list[dict[str, float]], wanted: list[dict[str, float]]) 
 @pytest.fixture(scope="module")
 def undisturbed(forked, tiny) -> tuple[list[str], Path, float]:
     """A training of two processes with everything that has a state, and its seconds."""
-    typed = [*words(tiny, "transformer"), "train.max_steps=16"]
+    typed = [*words(tiny, "transformer"), "train.max_steps=9"]
     run = forked.folder / "two"
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2)
     assert answer.code == 0, answer.err
@@ -101,13 +95,13 @@ def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(un
 
 
 def test_a_run_goes_on_with_another_number_of_processes(forked, tiny):
-    typed = [*words(tiny, "rnn"), *EXACT, "schedule=constant", "train.max_steps=8"]
+    typed = [*words(tiny, "rnn"), *EXACT, "schedule=constant", "train.evaluate_every=2"]
     run, whole = forked.folder / "fewer", forked.folder / "whole"
-    for folder, steps in ((run, 4), (whole, 8)):
+    for folder, steps in ((run, 2), (whole, 4)):
         last = [f"train.max_steps={steps}", f"hydra.run.dir={folder}"]
         assert forked.nmt("train", *typed, *last, size=2).code == 0
 
-    go_on = [f"resume={run}", "train.max_steps=8", "train.accumulate=4"]
+    go_on = [f"resume={run}", "train.max_steps=4", "train.accumulate=4"]
     answer = forked.nmt("train", *go_on)
 
     assert answer.code == 0, answer.err

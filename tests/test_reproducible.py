@@ -49,11 +49,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(
     monkeypatch.chdir(tmp_path)
     pairs = len((numbers / "train.de").read_text().splitlines())
     Path("links").write_text("0-0 1-1 2-2\n" * pairs)
-    for run, seed in (("one", 1), ("same", 1), ("other", 2)):
-        words = [*corpus_words(numbers), *MODELS[model], *SHORT]
-        train(*words, f"seed={seed}", f"hydra.run.dir={run}")
+    words = [*corpus_words(numbers), *MODELS[model], *SHORT]
+    for run in ("one", "same"):
+        train(*words, "seed=1", f"hydra.run.dir={run}")
 
     assert weights("one") == weights("same")
+    if MODELS[model] not in (RNN, TRANSFORMER):
+        return
+    train(*words, "seed=2", "train.max_steps=1", "hydra.run.dir=other")
     one, other = load_file("one/model.safetensors"), load_file("other/model.safetensors")
     drawn = [name for name in one if one[name].unique().numel() > 2]  # no bias, no norm
     assert len(drawn) > 5

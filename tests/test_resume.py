@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from choices import ALL
 from command import nmt
-from forked import Forked
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-KILLS = 20 if ALL else 8
+KILLS = 20 if ALL else 6
+SIGNALS = ("SIGTERM", "SIGINT", *(("SIGUSR1", "SIGHUP") if ALL else ()))  # all in test_signals.py
 CLOCK = ("tokens_per_s", "minutes", "sentences_per_s", "peak_memory_mb")  # are not repeated
 COMMON = [
-    *("train.max_steps=24", "train.evaluate_every=4", "train.log_every=3", "train.accumulate=2"),
+    *("train.max_steps=12", "train.evaluate_every=3", "train.log_every=2", "train.accumulate=2"),
     *("train.heatmaps=0", "decode.beam=1"),
     *("train.keep_last=2", "train.keep_best=2", "train.patience=8", "train.ema=0.9"),
     *("model.dropout=0.2", "tokenizer.kind=unigram", "tokenizer.sample=0.2", "schedule=plateau"),
@@ -28,12 +28,6 @@ MODELS = {
         *("model=transformer_tiny", "model.width=16", "model.feed_forward_width=16", "gate=l0"),
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def forked(tmp_path_factory):
-    with Forked(tmp_path_factory.mktemp("forked")) as python:
-        yield python
 
 
 def words(tiny: list[str], model: str) -> list[str]:
@@ -47,7 +41,8 @@ def whole(request, forked, tiny) -> tuple[list[str], Path, float, float]:
     """What to type, a run that nothing happened to, its seconds before and in training."""
     typed = words(tiny, request.param)
     run = forked.folder / request.param
-    assert forked.nmt("train", *typed, f"hydra.run.dir={run}-warm").code == 0  # fills the cache
+    warm = ["train.max_steps=1", f"hydra.run.dir={run}-warm"]
+    assert forked.nmt("train", *typed, *warm).code == 0  # fills the cache
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
     trained = (run / "result.json").stat().st_mtime - (run / "tokenizer").stat().st_mtime
@@ -113,7 +108,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(wh
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_ends_a_run_that_then_goes_on(name, whole, forked):
     only_for("rnn" if name in ("SIGTERM", "SIGHUP") else "transformer", whole)
     typed, undisturbed, _, trained = whole
@@ -149,18 +144,18 @@ def test_a_run_whose_terminal_is_closed_stops_and_then_goes_on(whole, forked):
 
 
 def test_a_run_that_trains_on_and_is_killed_is_of_one_step_at_every_moment(whole, forked):
-    """Each time a rename later among those by which the end is left and the new one written."""
+    """Each time two renames later among those by which the end is left and the new one written."""
     only_for("rnn", whole)
     _, undisturbed, *_ = whole
     reference, run = (undisturbed.with_name(f"{undisturbed.name}-{n}") for n in ("on", "on-killed"))
     for folder in (reference, run):
         shutil.copytree(undisturbed, folder)
-    words = ["train.max_steps=28", "train.patience=null"]
+    words = ["train.max_steps=15", "train.patience=null"]
     assert forked.nmt("train", f"resume={reference}", *words).code == 0
     before = json.loads((undisturbed / "result.json").read_text())["steps"]
-    steps = {before: undisturbed, 28: reference}
+    steps = {before: undisturbed, 15: reference}
     codes = []
-    for number in range(2, 20):
+    for number in range(2, 24, 1 if ALL else 2):
         first = f"forked.killed_after_renames {number}"
         codes.append(forked.nmt("train", f"resume={run}", *words, first=first).code)
         for folder in (run, *run.glob("ends/*[0-9]")):
@@ -168,7 +163,7 @@ def test_a_run_that_trains_on_and_is_killed_is_of_one_step_at_every_moment(whole
         if codes[-1] == 0:
             break
     assert codes == [*[-signal.SIGKILL] * (len(codes) - 1), 0]
-    assert len(codes) > 5
+    assert len(codes) > 4
     assert_equal(run, reference)
     (end,) = (run / "ends").iterdir()
     assert end.name == f"step-{before:07d}"

@@ -83,6 +83,7 @@ class Trainer:
         self.restore_schedule(last)
         self.loader.restore(last.position.data)
         self.tally = Tally.restored(last.position.tally)
+        self.prune()  # a process that was killed may have had no time to
 
     def restore_schedule(self, last: Checkpoint) -> None:
         """Put the schedule where a checkpoint's stood. UserError for the state of another one.
@@ -259,7 +260,7 @@ class Trainer:
         self.progress.measured(position.step, position.dev, better)
 
     def keep(self) -> None:
-        """Write a checkpoint, and delete those that are no longer wanted."""
+        """Write a checkpoint, for which others may go."""
         self.settle()
         found = contents(self.model, self.optimizer, self.ema.average if self.ema else None)
         tensors = {file: self.ranks.full(content) for file, content in found.items()}
@@ -269,4 +270,9 @@ class Trainer:
         self.position.schedule = self.schedule.state()
         self.logger.flush()
         save(self.run, tensors, self.position)
-        prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)
+        self.prune()
+
+    def prune(self) -> None:
+        """Delete the checkpoints that are no longer wanted."""
+        if self.ranks.first:
+            prune(self.run, self.config.keep_last, self.config.keep_best, self.config.watch)
