@@ -7,7 +7,8 @@ import pytest
 from command import nmt
 from number_language import write_numbers
 
-from nmt.comparison.runs import read_run
+from nmt.comparison.comparison import compare
+from nmt.comparison.runs import find_runs, read_run
 from nmt.runs.files import lines_of
 
 OLD = sorted((Path(__file__).parent / "old_runs").iterdir())
@@ -37,10 +38,20 @@ def test_an_old_run_resumes(old):
 
 
 def test_an_old_run_and_one_of_today_are_the_same_variant(old):
-    answer = nmt("train", f"from={old}", "seed=2", "hydra.run.dir=grid/new")
+    answer = nmt("train", f"from={old}", "seed=2", "train.max_steps=1", "hydra.run.dir=grid/new")
     assert answer.code == 0, answer.err
     before, now = (read_run(run).settings for run in (old, Path("grid/new")))
-    assert now == before | {"seed": 2}
-    answer = nmt("compare", "grid", "num_sentences=0")
+    assert now == before | {"seed": 2, "train.max_steps": 1}
+
+
+def test_old_runs_and_one_of_today_are_compared(trained, tmp_path):
+    for run in (*OLD, trained):
+        shutil.copytree(run, tmp_path / "grid" / run.name)
+    shutil.copytree(OLD[0], tmp_path / "grid" / "again")
+    config = tmp_path / "grid" / "again" / "config.yaml"
+    config.write_text(config.read_text().replace("\nseed: 1\n", "\nseed: 2\n"))
+    answer = nmt("compare", tmp_path / "grid", "num_sentences=0", "allow=[budget]")
     assert answer.code == 0, answer.err
     assert "1 2" in answer.out, "one row with both seeds"
+    found = compare(find_runs([tmp_path / "grid"]), None, ["budget"])
+    assert len(found.variants) == len(OLD) + 1
