@@ -34,7 +34,7 @@ WIDTH = 16
 LEAST = 1e-3  # weights below it are rounding in float16
 CELL, LEFT, ABOVE = 0.135, 0.75, 0.75  # inches
 DPI = 100
-COLOURS = 64
+COLOURS = 128
 
 
 class Given(Score):
