@@ -38,7 +38,7 @@ COLOURS = 128
 
 
 class Given(Score):
-    """Scores that are known before: (T,S)."""
+    """Scores that are known before: those of one query, (1,S)."""
 
     reads_keys = False  # nor the query: a sink cannot ask for the score of its key
     table: Tensor
@@ -83,19 +83,24 @@ def weights_of(choice: Choice, table: Tensor, seed: int) -> Tensor:
     make: Any = instantiate(OmegaConf.load(path_of(choice.group, choice.name)))
     parts = {**usual_beside(choice.group, make), "attention": Given, choice.group: make}
     score = parts.pop("attention")
-    attend = build_attention(WIDTH, WIDTH, WIDTH, score, heads=HEADS, **parts).eval()
-    for part in attend.modules():
-        if isinstance(part, Given):
-            part.table = table
+    built = build_attention(WIDTH, WIDTH, WIDTH, score, heads=HEADS, in_turn=True, **parts)
+    attend = built.eval()
+    given = [part for part in attend.modules() if isinstance(part, Given)]
     num_queries, num_keys = table.shape
+    mask = torch.ones(1, 1, num_keys, dtype=torch.bool)
+    past = attend.no_history(mask[:, 0])
     memory, query = torch.randn(1, num_keys, WIDTH), torch.randn(1, num_queries, WIDTH)
     with record_attention(attend) as recorded, torch.no_grad():
         keys, values = attend.remember(memory, memory)
-        attend(query, keys, values, None, torch.arange(num_queries))
+        for t, row in enumerate(table):  # one after the other: some count where they have looked
+            for one in given:
+                one.table = row[None]
+            position = torch.full((1, 1), t)
+            _, past = attend.look_on(query[:, t : t + 1], keys, values, mask, position, past)
     found = [weights for one in recorded.values() for weights in one]
     if not found:
         raise UserError(f"{choice.word} has no weights")
-    return found[0].reshape(-1, *table.shape).mean(0)
+    return torch.stack([weights.reshape(-1, num_keys).mean(0) for weights in found])
 
 
 def draw(found: Looked, path: Path) -> None:
