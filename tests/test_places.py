@@ -33,6 +33,7 @@ PARTS = {
     "normalize": ("sparsemax", "Sparsemax"),
     "window": ("local_m", "LocalM"),
     "sink": ("key", "KeySink"),
+    "mix": ("talking_heads", "TalkingHeads"),
 }
 Where = tuple[Place, int]
 
