@@ -6,6 +6,7 @@ from small_model import small_rnn, small_transformer
 
 from nmt.attention.heads import MultiHead
 from nmt.data.tokenizer import BOS, EOS
+from nmt.laws.model import SOURCE_VOCABULARY
 from nmt.models.attention_maps import attention_maps
 from nmt.models.contributions import MEASURES, gradient_maps, norm_maps
 from nmt.models.seq2seq import Kind
@@ -17,6 +18,7 @@ MODELS = {
         order="bahdanau", heads=2, hops=2, decoder_self_attention=True
     ),
     "heads that share values": lambda: small_transformer(heads=4, key_heads=2),
+    "copies": lambda: small_transformer(copy=True, target_vocabulary=SOURCE_VOCABULARY),
     "weights of any size": lambda: small_transformer(normalize="relu"),
 }
 SOURCE = torch.tensor([[5, 6, 7, 8, EOS], [9, 4, EOS, 0, 0]])

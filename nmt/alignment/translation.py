@@ -76,7 +76,8 @@ def best_known(translator: Translator, run: Path, trained: DictConfig, layers: i
         reading = result.get("reading")
         of_model = result.get("weights") == translator.weights
         if of_model and isinstance(reading, dict) and "dev_aer" in reading:
-            asked = Asked(*(reading.get(key) for key in Asked._fields))
+            shift = reading.get("shift", False)
+            asked = Asked(reading.get("layer"), reading.get("head"), shift)
             return Known(asked, f"the best of {path}", str(reading.get("of", "weights")))
     return Known(MEAN, f"the best is not known; nmt align {TO_FIND} finds it, with gold links")
 

@@ -1,6 +1,6 @@
 """What commands write beside their results: pictures, attention weights, word links."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ class Places(NamedTuple):
     links: Path | None
 
 
-def check_beside(cfg: DictConfig, read: list[str | None]) -> Places:
+def check_beside(cfg: DictConfig, read: Sequence[str | None]) -> Places:
     """Return the files that `nmt translate` writes beside the translations.
 
     UserError for a place where nothing can be written, or that another key names, too.
@@ -60,7 +60,7 @@ def check_beside(cfg: DictConfig, read: list[str | None]) -> Places:
     return Places(weights, links)
 
 
-def weights_place(path: str | None, read: list[str | None]) -> Path | None:
+def weights_place(path: str | None, read: Sequence[str | Path | None]) -> Path | None:
     """Return the file that ``weights=`` names. UserError where it cannot be written."""
     if path is None:
         return None
@@ -68,7 +68,7 @@ def weights_place(path: str | None, read: list[str | None]) -> Path | None:
     return new_file("weights", path, read)
 
 
-def new_file(key: str, path: str, read: list[str | None]) -> Path:
+def new_file(key: str, path: str, read: Sequence[str | Path | None]) -> Path:
     """Return the file that a key names. UserError as in `require_file`, and without a folder."""
     place = require_file(key, path, read)
     if not place.parent.is_dir():

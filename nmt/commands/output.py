@@ -23,7 +23,7 @@ OWN = frozenset(
 )
 
 
-def require_file(key: str, path: str, read: Iterable[str | None] = ()) -> Path:
+def require_file(key: str, path: str, read: Iterable[str | Path | None] = ()) -> Path:
     """Return the file that a key names; of a link, the file that it leads to.
 
     UserError for a folder, a file of a run, and one of those that are ``read``.

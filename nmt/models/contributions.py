@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nmt.attention.attention import Attention, Keep, record_attention
 from nmt.attention.heads import MultiHead
 from nmt.models.attention_maps import AttentionMap, attention_maps, inside, maps_of
+from nmt.models.copying import mixed
 from nmt.models.embedding import Embedding
 from nmt.models.seq2seq import Kind, Seq2Seq
 
@@ -31,7 +32,7 @@ def norm_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionM
 
     α is the weight, v the value of the key in that head, W_O what the head's output is multiplied
     with (Kobayashi et al. 2020, Attention is not only a weight). Attention of a single head without
-    projections has no W_O: ‖α·v‖. Of an output that has a gate behind it, this is before the gate.
+    projections has no W_O: ‖α·v‖. Of an output that a gate or a mix rescales, this is before that.
     The rest is as in :func:`attention_maps`.
     """
     keep: dict[Attention, Keep] = {one: partial(lengths, None) for one in inside(model)}
@@ -75,12 +76,14 @@ def gradient_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Attent
     try:
         with torch.inference_mode(False), torch.enable_grad(), no_cudnn:
             source, target = source.clone(), target.clone()  # may come from inference mode
-            features = model.features(source, target[:, :-1])  # (B,T,R)
+            features, copied = model.features_and_copies(source, target[:, :-1])  # (B,T,·) both
             x = embedded[0]  # (B,S,E), of the source, which is read first
             rows: list[Tensor] = []
             for step, labels in enumerate(target[:, 1:].T):
-                log_p = model.output(features[:, step]).float().log_softmax(-1)  # (B,V)
-                chosen = log_p.gather(1, labels[:, None]).sum()
+                at = slice(step, step + 1)
+                logits = model.output(features[:, at]).float()  # (B,1,V)
+                logits = logits if copied is None else mixed(logits, copied[:, at], source)
+                chosen = logits.log_softmax(-1).gather(2, labels[:, None, None]).sum()
                 (gradient,) = torch.autograd.grad(chosen, x, retain_graph=True)
                 rows.append((x * gradient).sum(-1).abs().detach())  # (B,S)
     finally:

@@ -147,11 +147,12 @@ def npz_file(path: Path) -> Iterator[Write]:
 
 def save_npz(row: Weights, path: Path) -> Path:
     """Write one sentence into a file of numpy's; return its path."""
-    fields = row._asdict()
-    weights = {place: array.astype(np.float16) for place, array in fields.pop("weights").items()}
-    score = nan if row.score is None else row.score
+    fields: dict[str, Any] = row._asdict()
+    del fields["weights"]
+    fields["score"] = nan if row.score is None else row.score
+    fields |= {place: array.astype(np.float16) for place, array in row.weights.items()}
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(file, **(fields | {"score": score} | weights))
+        np.savez(file, **fields)
     return path
 
 
