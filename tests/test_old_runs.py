@@ -50,8 +50,8 @@ def test_old_runs_and_one_of_today_are_compared(trained, tmp_path):
     shutil.copytree(OLD[0], tmp_path / "grid" / "again")
     config = tmp_path / "grid" / "again" / "config.yaml"
     config.write_text(config.read_text().replace("\nseed: 1\n", "\nseed: 2\n"))
-    answer = nmt("compare", tmp_path / "grid", "num_sentences=0", "allow=[budget]")
+    answer = nmt("compare", tmp_path / "grid", "num_sentences=0", "allow=[budget,data]")
     assert answer.code == 0, answer.err
     assert "1 2" in answer.out, "one row with both seeds"
-    found = compare(find_runs([tmp_path / "grid"]), None, ["budget"])
+    found = compare(find_runs([tmp_path / "grid"]), None, ["budget", "data"])
     assert len(found.variants) == len(OLD) + 1
