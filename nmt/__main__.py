@@ -4,12 +4,13 @@ import sys
 
 
 def main() -> None:
-    """Run `nmt COMMAND ...`, see :mod:`nmt.commands.command`."""
+    """Run `nmt COMMAND ...`, see :func:`nmt.commands.command.chosen`."""
     try:
-        from nmt.commands.command import main as command
+        from nmt.commands.command import chosen
     except KeyboardInterrupt:
         print("nmt: interrupted", file=sys.stderr)
         sys.exit(130)
+    command = chosen()
     command()
 
 

@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -20,8 +22,8 @@ from nmt.terminal.console import clean_warnings, tell
 
 
 @reporting_mistakes
-def main() -> None:
-    """Run `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
+def chosen() -> Callable[[], object]:
+    """Return what runs `nmt COMMAND ...`; exit code 2 for what is no command and no option."""
     open_closed_streams()
     prepare_process()
     accept_lazy_help()
@@ -31,25 +33,24 @@ def main() -> None:
     clean_warnings()
     command, *words = sys.argv[1:] or [""]
     if command in ("-h", "--help", "help"):
-        print(OVERVIEW)
-    elif command == "--version":
-        print(f"nmt {version_of('nmt')}")
-    elif not command:
+        return reporting_mistakes(partial(print, OVERVIEW))
+    if command == "--version":
+        return reporting_mistakes(partial(print, f"nmt {version_of('nmt')}"))
+    if not command:
         print(OVERVIEW, file=sys.stderr)
         sys.exit(2)
-    elif command not in COMMANDS:
+    if command not in COMMANDS:
         meant, known = did_you_mean(similar(command, COMMANDS)), ", ".join(COMMANDS)
         tell(f"no command {command}.{meant} There are {known}. See nmt --help")
         sys.exit(2)
-    elif "-h" in words or "--help" in words:
-        print(command_help(command))
-    else:
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
-        words = name_modules(options_first(command, words))
-        sys.argv = [f"nmt {command}", *for_hydra(words)]
-        if command == "train" and "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
-            tell("loading torch, which takes some seconds")
-        import_module(f"nmt.commands.{command.replace('-', '_')}").main()
+    if "-h" in words or "--help" in words:
+        return reporting_mistakes(partial(print, command_help(command)))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
+    words = name_modules(options_first(command, words))
+    sys.argv = [f"nmt {command}", *for_hydra(words)]
+    if command == "train" and "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
+        tell("loading torch, which takes some seconds")
+    return reporting_mistakes(import_module(f"nmt.commands.{command.replace('-', '_')}").main)
 
 
 def options_first(command: str, words: list[str]) -> list[str]:
