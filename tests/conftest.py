@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser import Page, browsing
 from command import nmt
 from forked import Forked
 from matplotlib.figure import Figure
@@ -62,6 +63,24 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NMT_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A browser, which starts when it is used for the first time."""
+    with browsing(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@pytest.fixture
+def tab(browser):
+    """A page in which nothing goes wrong, and which asks for nothing that is elsewhere."""
+    page = Page(browser)
+    yield page
+    assert page.said() == []
+    places = ("file:", "data:", "about:", "blob:", "http://127.0.0.1:", "http://localhost:")
+    assert all(url.startswith(places) for url in page.asked()), page.asked()
+    page.close()
 
 
 @pytest.fixture(scope="session")

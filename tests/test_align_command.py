@@ -91,6 +91,23 @@ def test_gold_links_give_the_error_of_what_was_written(runs, gold, tmp_path):
     assert f"{100 * counts.error:.2f}" in answer.err
 
 
+def test_the_explorer_has_the_gold_links_as_boxes(runs, gold, tmp_path):
+    words = f"gold={gold}", f"output={tmp_path}/out", "heatmaps=0"
+    assert nmt("align", f"run={runs[0]}", *words).code == 0
+
+    page = (tmp_path / "out" / "explorer.html").read_text()
+    (run,) = json.loads(page.partition('explorer-data">')[2].partition("</script>")[0])["runs"]
+    sentences = run["texts"][0]["moments"][0]["sentences"]
+    links = read_links(gold, base=1)
+    assert len(sentences) == len(links)
+    for one, links_of_line in zip(sentences, links, strict=True):
+        boxes = {(s, t): sure for s, t, sure in one["gold"]["words"]}
+        assert boxes == {link: link in links_of_line.sure for link in links_of_line.possible}
+        pieces, axes = one["gold"]["pieces"], one["axes"]
+        words_of = {(axes["source"]["word"][s], axes["target"]["word"][t]) for s, t, _ in pieces}
+        assert words_of == set(boxes)
+
+
 def test_a_threshold_links_what_has_the_weight(runs, tmp_path):
     words = [f"run={runs[0]}", "heatmaps=0"]
     for threshold in (1e-9, 0.99):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.alignment.attention import LinkRule, argmax_links, threshold_links
 from nmt.alignment.choice import Asked
 from nmt.alignment.directions import Direction, FromModels, from_models, from_statistics
+from nmt.alignment.explorer import best_head, of_bitext
 from nmt.alignment.load import load, load_dev, load_source, translated
 from nmt.commands.beside import weights_place
 from nmt.commands.errors import reporting_mistakes
@@ -30,6 +31,7 @@ from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
 from nmt.errors import UserError
+from nmt.evaluation.explorer import EXPLORER, Shown, as_page
 from nmt.evaluation.weights import given as given_texts
 from nmt.evaluation.weights import weights_of
 from nmt.links.bitext import Bitext
@@ -97,6 +99,9 @@ def run(cfg: DictConfig) -> float | None:
     )
     links = models.chosen.links
     draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
+    best = best_head(material.translator, folder, trained)
+    shown = of_bitext(material.translator, text, folder.resolve().name, best)
+    write_explorer(output, shown)
     console().print(table(LINKS if text.gold is None else SCORED, map(row, scored)))
     console().print(f"{ALIGNMENTS} has: {models.chosen.aligner}\n{output}", markup=False)
     show_next(console(), better(asked, material))
@@ -235,6 +240,11 @@ def write_words(output: Path, text: Bitext, found: Found) -> None:
     write(output / ALIGNMENTS, written(found.links))
     for name, lines in as_kept(text, hypothesis=False).items():
         write(output / name, "".join(f"{line}\n" for line in lines))
+
+
+def write_explorer(output: Path, shown: Shown) -> None:
+    """Write the page of the references with their gold links."""
+    write(output / EXPLORER, as_page([shown]))
 
 
 def packages(asked: Align) -> list[str]:

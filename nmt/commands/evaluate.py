@@ -11,6 +11,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.alignment.explorer import best_head
 from nmt.commands.beside import require_attention, weights_place
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import fingerprint, folder_of_text, require_folder, require_unread
@@ -24,6 +25,7 @@ from nmt.data.text import one_line
 from nmt.decoding.translate import Decode
 from nmt.errors import UserError, at_least, one_of
 from nmt.evaluation.evaluate import REFERENCES, SOURCES, TEXTS, evaluate, show
+from nmt.evaluation.explorer import EXPLORER, as_page, of_run
 from nmt.evaluation.training_words import read_training_words
 from nmt.models.attention_maps import attends
 from nmt.models.contributions import MEASURES
@@ -31,7 +33,7 @@ from nmt.models.without import named_heads, without
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import open_run
-from nmt.runs.files import write_json
+from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, read_config
 from nmt.terminal.console import console
 
@@ -92,6 +94,9 @@ def run(cfg: DictConfig) -> float:
         translator, decode, sentences, output / "heatmaps", cfg.heatmap_words, of=cfg.of
     )
     gallery.draw_hypotheses(Occasion())
+    if attends(translator.model):
+        best = best_head(translator, folder, trained)
+        write(output / EXPLORER, as_page([of_run(translator, output, folder.name, best)]))
     show(console(), result, lines, output, num=4)
     if known is None:
         console().print(NOT_MEASURED, markup=False)

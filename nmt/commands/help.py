@@ -19,6 +19,7 @@ Commands:
   nmt heads       what a trained model loses without each of its heads
   nmt align       word alignments out of a trained model's attention
   nmt compare     say which of several trained variants is better, and how surely
+  nmt explore     a page in which you point at a piece and see where it looked
   nmt bench       how fast a configuration trains and translates on this machine
   nmt study       many runs that answer one question, and a ledger of what came out
   nmt check-part  test a part of your own, such as a score
@@ -304,6 +305,29 @@ Examples:
   nmt compare runs/rnn runs/transformer allow=[budget] output=report
   nmt compare runs/grid baseline=none scores=comet.tsv"""
 
+EXPLORE = """\
+nmt explore RUN [RUN ...] [KEY=VALUE ...]
+
+Writes explorer.html, one file for a browser, without network: point at a piece of
+a translation and see where the model looked. Choose the sentence, the kind of
+attention, layer and head, and move a slider over the evaluations of the training.
+Several runs on the same test set are side by side. RUN is a run folder (last: the
+newest), or a file that weights=FILE.arrow wrote. The page has 3 MB at most, and
+says how many sentences it holds.
+
+Keys:
+  run=RUN                     the same as RUN
+  sentences=[3,17]            of the test set, from 1; else as many as fit, from
+                              short to long
+  output=FILE                 else explorer.html in the run folder, or in the
+                              folder above several runs
+  device=cpu precision=fp32   where and how attention is computed; else auto
+
+Examples:
+  nmt explore last
+  nmt explore runs/bahdanau runs/transformer sentences=[3,17] output=both.html
+  nmt explore test.arrow"""
+
 BENCH = """\
 nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]
 
@@ -403,6 +427,7 @@ COMMANDS = {
     "heads": HEADS,
     "align": ALIGN,
     "compare": COMPARE,
+    "explore": EXPLORE,
     "bench": BENCH,
     "study": STUDY,
     "check-part": CHECK_PART,

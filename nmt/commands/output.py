@@ -18,7 +18,7 @@ OWN = frozenset(
         *("config.yaml", "tokenizer", "checkpoints", "model.safetensors", "ends"),
         *("metrics.jsonl", "tensorboard", "heatmaps", "lock", "failure.txt", "not_finite.tsv"),
         *("result.json", "hypotheses.txt", "sources.txt", "references.txt", "losses.txt"),
-        *("dropped.tsv", "frequencies.tsv", "words"),
+        *("dropped.tsv", "frequencies.tsv", "words", "explorer.html"),
     }
 )
 

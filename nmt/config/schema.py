@@ -292,6 +292,17 @@ class Compare:
 
 
 @dataclass
+class Explore:
+    """`nmt explore`."""
+
+    runs: list[str] = field(default_factory=list)  # run folders, or files of weights
+    output: str | None = None  # a file; null: explorer.html in the folder, or above several
+    sentences: list[int] = field(default_factory=list)  # of the test, from 1; none: what fits
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass
 class Bench:
     """What `nmt bench` measures."""
 
@@ -384,6 +395,7 @@ def register_schema() -> None:
         "score": Score,
         "align": Align,
         "compare": Compare,
+        "explore": Explore,
         "bench": BenchRoot,
         "study": StudyRoot,
     }

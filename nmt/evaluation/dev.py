@@ -7,15 +7,18 @@ from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
 from nmt.decoding.translate import Decode
 from nmt.evaluation import focus
+from nmt.evaluation.explorer import MOMENT, during
 from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity
 from nmt.metrics.bleu import bleu_and_chrf
 from nmt.metrics.doubts import warn_of_doubts
-from nmt.models.attention_maps import attention_maps
+from nmt.models.attention_maps import attends, attention_maps
 from nmt.models.open_heads import num_open, open_heads
 from nmt.models.seq2seq import Kind, Seq2Seq
+from nmt.report.explorer.page import as_json
 from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
+from nmt.runs.files import write
 
 # What is added to the name of a measure of attention.
 KINDS = {Kind.SOURCE_TARGET: "", Kind.ENCODER: "_encoder", Kind.DECODER: "_decoder"}
@@ -60,8 +63,19 @@ class DevEvaluation:
         language = self.translator.target_language
         measured = {**forced, **bleu_and_chrf(hypotheses, self.references, language)}
         self.logger.log(step, {name_in_log(name): value for name, value in measured.items()})
-        self.gallery.draw_hypotheses(Occasion.update(step))
+        self.show(Occasion.update(step))
         return measured
+
+    def show(self, occasion: Occasion) -> None:
+        """Draw the sentences of the gallery, and keep their attention for the explorer."""
+        gallery = self.gallery
+        best = gallery.draw_hypotheses(occasion)
+        if best and attends(self.translator.model):
+            moment = during(self.translator, occasion.step, gallery.sentences, best)
+            text = as_json(moment)
+            folder = gallery.folder / occasion.folder
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder / MOMENT, text)
 
     def warn(self, hypotheses: list[str]) -> None:
         """Say once, from one process, what makes the scores doubtful."""

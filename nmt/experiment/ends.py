@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import TEXTS
+from nmt.evaluation.explorer import EXPLORER
 from nmt.evaluation.training_words import FILES
 from nmt.evaluation.training_words import FOLDER as WORDS
 from nmt.experiment.build import limits
@@ -28,7 +29,16 @@ from nmt.training.trainer import NOT_FINITE
 FOLDER = "ends"
 UNFINISHED = ".partial"  # behind the name of an end that is being set aside
 # What is of one step, in the order in which it goes.
-PARTS = (RESULT, MODEL, *TEXTS, "heatmaps/reference", "evaluation", "alignment", NOT_FINITE)
+PARTS = (
+    RESULT,
+    MODEL,
+    *TEXTS,
+    EXPLORER,
+    "heatmaps/reference",
+    "evaluation",
+    "alignment",
+    NOT_FINITE,
+)
 ABOUT = (
     *(CONFIG, METRICS, f"{TOKENIZERS}/source.model", f"{TOKENIZERS}/target.model"),
     *(f"{WORDS}/{name}" for name in FILES),

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nmt.alignment.explorer import best_head
 from nmt.config.schema import Train
 from nmt.config.settings import settings
 from nmt.data.cache import cache_folder
@@ -16,16 +17,18 @@ from nmt.data.prepare import Prepared
 from nmt.decoding.translate import Decode
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
+from nmt.evaluation.explorer import EXPLORER, as_page, of_run
 from nmt.evaluation.likelihood import sentence_losses
 from nmt.evaluation.training_words import keep_training_words, read_training_words
 from nmt.experiment.build import Parts
 from nmt.hardware.runtime import peak_memory
+from nmt.models.attention_maps import attends
 from nmt.models.open_heads import in_words, open_heads
 from nmt.report.hparams import measured
 from nmt.report.logger import read_metrics
 from nmt.run import Translator
 from nmt.runs import checkpoint
-from nmt.runs.files import write_json
+from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, stored
 from nmt.training.trainer import Trainer
 
@@ -57,6 +60,9 @@ def conclude(
             progress.say(in_words(heads))
     if ranks.first:
         write_result(parts.config, run, trainer, result)
+        if attends(translator.model):
+            best = best_head(translator, run, parts.config)
+            write(run / EXPLORER, as_page([of_run(translator, run, run.name, best)]))
 
 
 def finish(

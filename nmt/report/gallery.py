@@ -112,8 +112,8 @@ class Gallery:
         self.logger = logger
         self.of = of
 
-    def draw_hypotheses(self, occasion: Occasion) -> None:
-        """Translate the sentences and draw each translation over its source."""
+    def draw_hypotheses(self, occasion: Occasion) -> list[Translation]:
+        """Translate the sentences, draw each translation over its source, and return them."""
         found = self.translator([s.source for s in self.sentences], self.decode)
         best = [translations[0] for translations in found]
         if self.logger and self.sentences:
@@ -127,6 +127,7 @@ class Gallery:
         for sentence, translation in zip(self.sentences, best, strict=True):
             lines = [sentence.source, translation.text, sentence.reference]
             self.draw(sentence, translation.ids, lines, occasion)
+        return best
 
     def draw_references(self, step: int) -> None:
         """Draw where the model looks when it is forced to write the references."""

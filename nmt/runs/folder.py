@@ -11,7 +11,8 @@ sources.txt, references.txt, losses.txt: a line for each line of hypotheses.txt;
 dropped.tsv           source words without a counterpart, see nmt.evaluation.words
 frequencies.tsv       how often the training text has the words of the test
 words/                words of the training text, see nmt.evaluation.training_words
-heatmaps/             PNG
+heatmaps/             PNG, and attention.json of each evaluation
+explorer.html         all attention of the test and of the evaluations, to be touched
 ends/                 what lay here when training went past an end, see nmt.experiment.ends
 failure.txt           why a run of a sweep failed
 not_finite.tsv        the sentences of the update that ended a training that diverged

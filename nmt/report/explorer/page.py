@@ -1,0 +1,55 @@
+"""A document as one page of HTML that needs nothing else: from the disk, in a frame of a notebook.
+
+The page may load nothing, by its content security policy. What people wrote is in it as JSON whose
+``<`` are escaped, and the script shows it as text.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nmt.runs.files import finite
+
+FOLDER = Path(__file__).parent
+SCRIPT, STYLE = "attention.js", "attention.css"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+TITLE = "Attention"
+WITHOUT_SCRIPT = "This page shows attention weights with JavaScript, which is switched off."
+
+
+@cache
+def source(name: str) -> str:
+    """Return the script or the style."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def page(document: dict[str, Any], without_script: str = WITHOUT_SCRIPT) -> str:
+    """Return a document as a page; ``without_script`` is HTML for browsers without scripts."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{TITLE}</title>\n<style>\n{source(STYLE)}</style></head>\n"
+        f"<body><noscript>{without_script}</noscript>\n{embedded(document)}</body></html>\n"
+    )
+
+
+def embedded(document: dict[str, Any], name: str = "explorer") -> str:
+    """Return the elements that show a document, for a page that has the style."""
+    return (
+        f'<div id="{name}"></div>\n'
+        f'<script type="application/json" id="{name}-data">{as_json(document)}</script>\n'
+        f'<script type="module">\n{source(SCRIPT)}\n'
+        f'explore(document.getElementById("{name}"), '
+        f'JSON.parse(document.getElementById("{name}-data").textContent));\n</script>\n'
+    )
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """Return JSON that ends no element and begins no comment of HTML."""
+    text = json.dumps(finite(document), ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
