@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 SHADES = " ·░▒▓█"  # from 0 to 1
 MIDDLE = len(SHADES) - 2
 LONGEST_LABEL = 14  # characters of a label in the text form
-COLOUR = "31, 119, 180"  # of weight 1 in the HTML form
-CELL = 22  # pixels, HTML form
+COLOUR = "31, 119, 180"  # of weight 1 in the table of HTML
+CELL = 18  # pixels of a row of the explorer
+CONTROLS = 420  # pixels of what is around its rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,13 +183,24 @@ class Attention:
         )
 
     def html(self) -> str:
-        """Return a page of HTML with the mean over layers and heads; each cell has its number."""
-        return page(self._mean(), self.keys, self.queries, repr(self)[1:-1])
+        """Return a page of HTML that needs nothing else: the explorer of this sentence.
+
+        Point at a piece to see where it looked; choose layer, head and place. Without scripts it
+        has a table with the mean over layers and heads. See docs/explorer.md.
+        """
+        from nmt.report.explorer import document
+        from nmt.report.explorer.page import page
+
+        record = document.sentence(self.sentence)
+        run = document.run("", {"": [document.moment(0, [record])]})
+        fallback = table(self._mean(), self.keys, self.queries, repr(self)[1:-1])
+        return page({"runs": [run], "place": self.place}, fallback)
 
     def _repr_html_(self) -> str:
         """Show the page in a notebook, in a frame, so that its styles stay inside."""
-        longest = max(map(len, self.keys), default=0)
-        height = CELL * (len(self.queries) + 2) + 9 * min(longest, LONGEST_LABEL) + 40
+        layers, heads = self.weights.shape[:2]
+        pictures = 0 if layers * heads == 1 else min(48 * (layers + 1), 400)
+        height = CELL * max(len(self.queries), len(self.keys)) + pictures + CONTROLS
         return (
             f'<iframe srcdoc="{html.escape(self.html())}" '
             f'style="width:100%;height:{height}px;border:0"></iframe>'
@@ -281,8 +293,8 @@ def two_columns(character: str) -> str:
     return character + " " * (2 - columns(character))
 
 
-def page(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str], title: str) -> str:
-    """Return a matrix (T,S) as a page of HTML without scripts; labels are escaped."""
+def table(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str], title: str) -> str:
+    """Return a matrix (T,S) as a table of HTML without scripts; labels are escaped."""
     above = "".join(f"<th class=key><span>{html.escape(one)}</span></th>" for one in keys)
     rows = [
         f"<tr><th>{html.escape(query)}</th>"
@@ -291,12 +303,11 @@ def page(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str], title:
         for query, row in zip(queries, matrix, strict=True)
     ]
     return (
-        "<!doctype html><meta charset=utf-8><style>"
-        "body{margin:8px;font:13px system-ui,sans-serif;background:#fff;color:#222}"
+        "<style>"
         f"td{{width:{CELL}px;height:{CELL}px;min-width:{CELL}px;border:1px solid #eee}}"
         "table{border-collapse:collapse}th{font-weight:normal;text-align:right;padding:0 6px}"
-        ".key{vertical-align:bottom;text-align:left;padding:4px 0}"
-        ".key span{writing-mode:vertical-rl;transform:rotate(180deg)}"
+        "th.key{vertical-align:bottom;text-align:left;padding:4px 0}"
+        "th.key span{writing-mode:vertical-rl;transform:rotate(180deg)}"
         f"caption{{text-align:left;color:#666;padding-bottom:4px}}</style><table><caption>"
         f"{html.escape(title)}; mean over layers and heads</caption>"
         f"<tr><th></th>{above}</tr>{''.join(rows)}</table>"
