@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import hydra.utils
@@ -11,10 +12,11 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.decode import Decode
 from nmt.decoding.graphs import StepRecorder, cuda_graphs
 from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import RecordSteps
-from nmt.decoding.translate import Decode, Translation, chunks, translate
+from nmt.decoding.translate import Translation, chunks, translate
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import autocast, kernels, pick_device, pick_precision
 from nmt.models.attention_maps import AttentionMap, attention_maps
@@ -50,38 +52,56 @@ class Translator:
     weights: str | None = None  # where they lie in a run folder; None: they are in training
     long: LongLines = field(default_factory=LongLines)
 
-    def __call__(self, lines: list[str], decode: Decode) -> list[list[Translation]]:
+    def __call__(
+        self, lines: list[str], decode: Decode, prefixes: list[str] | None = None
+    ) -> list[list[Translation]]:
         """Translate lines; the ``decode.n_best`` best translations of each.
 
-        Each of the ``ranks`` translates its share, and has all. Of long lines it warns in the first
-        text that has some: later ones may be parts of it.
+        They begin with ``prefixes``, one per line. Each of the ``ranks`` translates its share, and
+        has all. Of long lines it warns in the first text that has some: later ones may be parts of
+        it.
         """
         self.long.number = 0
         with enough_memory(TO_TRANSLATE), self.evaluating() as record:
-            found = self.translated(self.ranks.mine(lines), decode, record, self.long)
+            prefixes = self.ranks.mine(prefixes) if prefixes else None
+            found = self.translated(self.ranks.mine(lines), decode, record, self.long, prefixes)
         return self.ranks.merged(found)
 
     def stream(
-        self, lines: Iterable[str], decode: Decode, chunk: int
+        self,
+        lines: Iterable[str],
+        decode: Decode,
+        chunk: int,
+        prefixes: Iterable[str] | None = None,
     ) -> Iterator[list[Translation]]:
         """Translate any number of lines, ``chunk`` of them at a time, in constant memory.
 
         Exactly one list of translations for each line, in order; with ``chunk=1`` a line is
         answered before the next is read, as a terminal needs it. While nobody asks for more, torch
-        and the model are as they were: streams may be read in turns.
+        and the model are as they were: streams may be read in turns. Of ``prefixes`` one is read
+        behind each line.
         """
         record, long = self.recorder(), LongLines(self.long.trained)
+        begun = None if prefixes is None else iter(prefixes)
         for read in chunks(lines, chunk):
             with enough_memory(TO_TRANSLATE), self.evaluating(record):
-                found = self.translated(read, decode, record, long)
+                some = None if begun is None else list(islice(begun, len(read)))
+                found = self.translated(read, decode, record, long, some)
             yield from found
 
     def translated(
-        self, lines: list[str], decode: Decode, record: RecordSteps | None, long: LongLines
+        self,
+        lines: list[str],
+        decode: Decode,
+        record: RecordSteps | None,
+        long: LongLines,
+        prefixes: list[str] | None = None,
     ) -> list[list[Translation]]:
         """Translate lines in this process; see :func:`translate`."""
         tokenizers = self.source_tokenizer, self.target_tokenizer
-        return translate(self.model, *tokenizers, lines, decode, self.device, record, long)
+        return translate(
+            self.model, *tokenizers, lines, decode, self.device, record, long, prefixes
+        )
 
     def attention(
         self, source: Tensor, target: Tensor, maps: Maps = attention_maps

@@ -25,7 +25,7 @@ from rich.console import Console
 from nmt.attention.luong_dot import LuongDot
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.data.cache import cache_folder
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.metrics.bleu import score
 from nmt.run import open_run
 from nmt.runs.folder import read_config

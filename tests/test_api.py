@@ -32,7 +32,7 @@ from nmt.api import training
 from nmt.api.attention import Attention, of_weights
 from nmt.api.model import Model
 from nmt.data.tokenizer import TokenizerConfig, train_tokenizer
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.hardware import process
 from nmt.report.weights import Weights, writing
 
@@ -310,7 +310,7 @@ def test_a_comparison_is_that_of_the_command(tiny, trained, tmp_path):
         (lambda m: m.translate("a", beem=3), "Did you mean beam"),
         (lambda m: m.translate("a", beam=0), "decode.beam=0: must be at least 1"),
         (lambda m: m.score("a", ["b"]), "two strings, or two lists"),
-        (lambda m: m.score(["a"], ["b", "c"]), "1 sources and 2 targets"),
+        (lambda m: m.score(["a"], ["b", "c"]), "source has 1 strings and target has 2"),
         (lambda m: m.score("eins " * 2000, "one"), "at most 1,024"),
         (lambda m: m.attention("eins")[7], "layer 7: there are 1"),
         (lambda m: m.attention("eins")[0, 5], "head 5: there are 1"),

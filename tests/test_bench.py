@@ -25,7 +25,8 @@ from nmt.bench.sentences import random_corpus
 from nmt.bench.training import PARTS, TimedGradients, TimedTrainer, padding_share
 from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
-from nmt.decoding.translate import Decode, search
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import search
 from nmt.report.logger import Logger
 from nmt.terminal.progress import Progress
 from nmt.training.gradients import Gradients

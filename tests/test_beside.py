@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command import files, mistake, nmt
 
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.links.links import read_links
 from nmt.report.weights import load_weights
 from nmt.run import open_run

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from small_model import small_rnn, small_transformer
 
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.report.gallery import Drawn, Gallery, Occasion, spread
 from nmt.run import Translator, open_run
 

@@ -14,9 +14,10 @@ from nmt.attention.additive import additive, side
 from nmt.batches.batch import Batch
 from nmt.batches.updates import Work
 from nmt.data.tokenizer import BOS, EOS
+from nmt.decoding.decode import Decode
 from nmt.decoding.graphs import StepRecorder
 from nmt.decoding.graphs import cuda_graphs as step_graphs
-from nmt.decoding.translate import Decode, search
+from nmt.decoding.translate import search
 from nmt.hardware.runtime import autocast, kernels
 from nmt.models.recurrent import fused_gru_cell, fused_lstm_cell, gru_cell, lstm_cell
 from nmt.models.seq2seq import Seq2Seq

@@ -22,10 +22,11 @@ from nmt.batches.updates import Work
 from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding import graphs as of_steps
+from nmt.decoding.decode import Decode
 from nmt.decoding.graphs import CudaGraph as StepGraph
 from nmt.decoding.graphs import cloned, copy, shapes
 from nmt.decoding.search import Beam, Take, Turn, living
-from nmt.decoding.translate import Decode, search
+from nmt.decoding.translate import search
 from nmt.hardware.nested import each, tensors
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training import graphs

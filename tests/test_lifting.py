@@ -11,8 +11,9 @@ from torch.testing import assert_close
 
 from nmt.attention.place import Place
 from nmt.comparison.runs import read_settings
+from nmt.decoding.decode import Decode
 from nmt.run import open_run
-from nmt.runs.lifting import FORMAT, SINCE_4, lifted
+from nmt.runs.lifting import FORMAT, SINCE_4, SINCE_8, lifted
 from nmt.study.pins import Pins
 
 
@@ -24,6 +25,8 @@ def old(trained, tmp_path) -> Path:
     content = yaml.safe_load((run / "config.yaml").read_text())
     assert content.pop("format") == FORMAT
     del content["model"]["tie_keys_values"]
+    for key in SINCE_8:
+        del content["decode"][key]
     (run / "config.yaml").write_text(yaml.safe_dump({"format": 3, **content}))
     return run
 
@@ -47,6 +50,10 @@ def test_a_part_without_a_newer_switch_has_it_off_as_the_yaml_has(target):
     key = "model" if "models" in target else "attention"
     assert lifted({key: dict(before)}, 3)[key] == today
     assert not SINCE_4[target] & lifted({key: dict(before)}, 4)[key].keys()
+
+
+def test_what_the_search_took_on_since_format_8_is_off_by_default():
+    assert vars(Decode()).items() >= SINCE_8.items()
 
 
 def test_scores_of_a_transformer_are_of_places_since_format_5():

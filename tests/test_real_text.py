@@ -19,7 +19,8 @@ import zstandard
 from command import files, nmt
 
 from nmt.commands.translate import with_translations
-from nmt.decoding.translate import CHUNK_CHARACTERS, Decode, Translation, chunks
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import CHUNK_CHARACTERS, Translation, chunks
 
 # A line for each thing that real text has in it.
 STRANGE = [

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from command import files, mistake, nmt
 
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.report.logger import read_metrics
 from nmt.run import open_run

@@ -9,8 +9,8 @@ from toy_text import text
 
 from nmt.data.corpus import Lines
 from nmt.data.tokenizer import BOS, EOS, Tokenizer, TokenizerConfig, train_tokenizer
-from nmt.decoding.search import length_norm
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
+from nmt.decoding.length import Wu
 from nmt.errors import UserError
 from nmt.evaluation.likelihood import sentence_losses
 from nmt.evaluation.score import score, score_ids
@@ -64,7 +64,7 @@ def test_the_score_of_the_search_is_that_of_the_same_pieces(translator):
         for one, log_ps in zip(
             translations, score_ids(translator, [ids] * len(pieces), pieces), strict=True
         ):
-            norm = length_norm(torch.tensor(len(log_ps)), decode.length_penalty).item()
+            norm = Wu(decode.length_penalty)(torch.tensor(len(log_ps))).item()
             assert one.score == pytest.approx(log_ps.sum() / norm, rel=1e-4)
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import MostProbable
-from nmt.decoding.search import Hypothesis, beam_search, length_norm, select
+from nmt.decoding.length import Power, Wu
+from nmt.decoding.search import Hypothesis, beam_search, select
 
 PAD, UNK, BOS, EOS, A, B, C = range(7)
 
@@ -51,9 +52,17 @@ def random_memory(num: int, vocabulary: int = 7, seed: int = 0) -> Matrix:
 
 def search(step, memory, **options) -> list[list[Hypothesis]]:
     given = {"beam": 5, "max_length": 4, "length_penalty": 0.0, "n_best": 1} | options
+    norm = Wu(given.pop("length_penalty"))
     choose = MostProbable(2 * given["beam"], PAD, BOS, EOS)
     found = beam_search(
-        step, memory, start(len(memory[0])), **given, bos=BOS, eos=EOS, choose=choose
+        step,
+        memory,
+        start(len(memory[0])),
+        **given,
+        length_norm=norm,
+        bos=BOS,
+        eos=EOS,
+        choose=choose,
     )
     return [hypotheses[: given["n_best"]] for hypotheses in found]
 
@@ -265,8 +274,12 @@ def test_logits_that_are_not_finite_end_in_an_error():
         search(markov, Matrix(torch.full((1, 7, 7), torch.nan)))
 
 
-def test_length_norm_is_that_of_wu():
-    assert length_norm(torch.tensor([1, 7]), 0.6).tolist() == pytest.approx([1, 2**0.6])
+def test_length_norms_are_those_of_wu_and_the_plain_power():
+    length = torch.tensor([1, 7])
+    assert Wu(0.6)(length).tolist() == pytest.approx([1, 2**0.6])
+    assert Power(0.6)(length).tolist() == pytest.approx([1, 7**0.6])
+    assert Power(0.0)(length).tolist() == [1, 1]
+    assert Wu(0.6) != Power(0.6), "recorded steps are found again by it"
 
 
 class Parts(NamedTuple):

@@ -25,7 +25,7 @@ from nmt.config.schema import Train
 from nmt.data.clean import CleaningReport
 from nmt.data.prepare import Prepared, encode
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.metrics.bleu import score
 from nmt.models.seq2seq import Seq2Seq

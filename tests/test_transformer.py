@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from nmt.attention.attention import record_attention
 from nmt.attention.mask import PAD
 from nmt.decoding.candidates import MostProbable
+from nmt.decoding.length import Wu
 from nmt.decoding.search import Hypothesis, beam_search
 from nmt.errors import UserError
 from nmt.models.positions import Learned, Rope, Sinusoidal
@@ -156,7 +157,7 @@ class Source(NamedTuple):
 
 
 def search(step, memory, state, **options) -> list[list[Hypothesis]]:
-    limits = {"beam": 4, "length_penalty": 0.6, "n_best": 3}
+    limits = {"beam": 4, "length_norm": Wu(0.6), "n_best": 3}
     choose = MostProbable(8, PAD, BOS, EOS)
     return beam_search(step, memory, state, **limits, **options, bos=BOS, eos=EOS, choose=choose)
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.decoding.decode import Decode
 from nmt.decoding.long_lines import LongLines
-from nmt.decoding.translate import Decode, Translation, batches, translate
+from nmt.decoding.translate import Translation, batches, translate
 from nmt.errors import UserError
 from nmt.run import Translator
 

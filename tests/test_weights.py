@@ -10,7 +10,7 @@ from small_translator import translator_of
 from toy_text import text
 
 from nmt.data.tokenizer import BOS, EOS, Tokenizer, TokenizerConfig, train_tokenizer
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.evaluation.score import score
 from nmt.evaluation.weights import BATCH_PIECES, Forced, found, given, neighbours, weights_of

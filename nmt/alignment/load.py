@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nmt.data.aligned import Aligned
 from nmt.data.corpus import Corpus
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.links.bitext import (
     Bitext,

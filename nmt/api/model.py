@@ -14,7 +14,7 @@ from nmt.commands.last import is_last, newest
 from nmt.comparison.runs import run_folders
 from nmt.config.own import PARTS, name_modules
 from nmt.config.suggestion import did_you_mean, similar
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.decoding.translate import Translation as Found
 from nmt.errors import UserError, one_of
 from nmt.evaluation import weights
@@ -87,14 +87,20 @@ class Model:
         return f"<nmt.Model {source} → {target}, {self.path}>"
 
     @overload
-    def translate(self, text: str, **settings: Any) -> str: ...
+    def translate(self, text: str, *, prefix: str | None = None, **settings: Any) -> str: ...
     @overload
-    def translate(self, text: Texts, **settings: Any) -> list[str]: ...
-    def translate(self, text: str | Texts, **settings: Any) -> str | list[str]:
+    def translate(
+        self, text: Texts, *, prefix: Texts | None = None, **settings: Any
+    ) -> list[str]: ...
+    def translate(
+        self, text: str | Texts, *, prefix: str | Texts | None = None, **settings: Any
+    ) -> str | list[str]:
         """Translate a sentence or a list of sentences; the result has the same form.
 
         Args:
             text: one sentence per string.
+            prefix: what the translation begins with; for a list of sentences a list, with an empty
+                string for a translation that may begin with anything.
             settings: of the search, such as ``beam=1``, by the names of :class:`Decode`. For
                 several translations per sentence call the model: ``model(text, n_best=5)``.
 
@@ -103,17 +109,24 @@ class Model:
 
         >>> model.translate("kato akvo") == model.translate(["kato akvo"])[0]
         True
+        >>> model.translate("kato akvo", prefix="water the").startswith("water the")
+        True
         """
-        lines, single = as_lines(text)
-        found = self._search(lines, {**settings, "n_best": settings.get("n_best", 1)})
+        lines, prefixes, single = as_begun(text, prefix)
+        best = {**settings, "n_best": settings.get("n_best", 1)}
+        found = self._search(lines, best, prefixes)
         texts = [one[0].text for one in found]
         return texts[0] if single else texts
 
     @overload
-    def __call__(self, text: str, **settings: Any) -> Translation: ...
+    def __call__(self, text: str, *, prefix: str | None = None, **settings: Any) -> Translation: ...
     @overload
-    def __call__(self, text: Texts, **settings: Any) -> list[Translation]: ...
-    def __call__(self, text: str | Texts, **settings: Any) -> Translation | list[Translation]:
+    def __call__(
+        self, text: Texts, *, prefix: Texts | None = None, **settings: Any
+    ) -> list[Translation]: ...
+    def __call__(
+        self, text: str | Texts, *, prefix: str | Texts | None = None, **settings: Any
+    ) -> Translation | list[Translation]:
         """Translate as :meth:`translate`, and return all that is known of each translation.
 
         With ``n_best`` each has its ``alternatives``: fewer where the beam found the same text
@@ -123,8 +136,8 @@ class Model:
         >>> translation.score >= translation.alternatives[0].score
         True
         """
-        lines, single = as_lines(text)
-        found = self._search(lines, settings)
+        lines, prefixes, single = as_begun(text, prefix)
+        found = self._search(lines, settings, prefixes)
         made = [self._translation(*one) for one in zip(lines, found, strict=True)]
         return made[0] if single else made
 
@@ -180,14 +193,16 @@ class Model:
                 found = [of_weights(one) for one in held]
         return found[0] if single else found
 
-    def _search(self, lines: list[str], settings: dict[str, Any]) -> list[list[Found]]:
+    def _search(
+        self, lines: list[str], settings: dict[str, Any], prefixes: list[str] | None = None
+    ) -> list[list[Found]]:
         for key in settings:
             if key not in SETTINGS:
                 meant = did_you_mean(similar(key, SETTINGS))
                 raise UserError(f"{key}: no such setting.{meant} There are {', '.join(SETTINGS)}")
         decode = replace(self.decode, **settings)
         with undisturbed():
-            return self.translator(lines, decode)
+            return self.translator(lines, decode, prefixes)
 
     def _translation(self, line: str, found: list[Found]) -> Translation:
         pieces = self.translator.target_tokenizer.pieces
@@ -263,14 +278,27 @@ def as_lines(text: str | Texts, name: str = "text") -> tuple[list[str], bool]:
     return lines, False
 
 
-def as_pairs(source: str | Texts, target: str | Texts) -> tuple[list[str], list[str], bool]:
+def as_begun(
+    text: str | Texts, prefix: str | Texts | None
+) -> tuple[list[str], list[str] | None, bool]:
+    """Return sentences and what their translations begin with, and whether there was a single."""
+    if prefix is not None:
+        return as_pairs(text, prefix, ("text", "prefix"))
+    lines, single = as_lines(text)
+    return lines, None, single
+
+
+def as_pairs(
+    source: str | Texts, target: str | Texts, names: tuple[str, str] = ("source", "target")
+) -> tuple[list[str], list[str], bool]:
     """Return sources and targets, and whether there was a single pair."""
-    sources, single = as_lines(source, "source")
-    targets, single_target = as_lines(target, "target")
+    sources, single = as_lines(source, names[0])
+    targets, single_target = as_lines(target, names[1])
     if single != single_target:
-        raise UserError("source and target: give two strings, or two lists, not one of each")
+        raise UserError(f"{' and '.join(names)}: give two strings, or two lists, not one of each")
     if len(sources) != len(targets):
         raise UserError(
-            f"{len(sources)} sources and {len(targets)} targets: both lists need the same length"
+            f"{names[0]} has {len(sources)} strings and {names[1]} has {len(targets)}: both lists "
+            "need the same length"
         )
     return sources, targets, single

@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from nmt.alignment.choice import Asked
 from nmt.alignment.translation import Choice, Known, choose, translation_links
 from nmt.commands.output import require_file, require_folder, text_file
-from nmt.decoding.translate import Decode, Translation
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import Translation
 from nmt.errors import UserError, one_of
 from nmt.evaluation.weights import found, weights_of
 from nmt.links.links import written

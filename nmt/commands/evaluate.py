@@ -22,7 +22,7 @@ from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
 from nmt.data.text import one_line
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError, at_least, one_of
 from nmt.evaluation.evaluate import REFERENCES, SOURCES, TEXTS, evaluate, show
 from nmt.evaluation.explorer import EXPLORER, as_page, of_run

@@ -114,6 +114,9 @@ Keys:
   run=RUN                     the run folder of a training; last: the newest
   input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
   output=FILE                 for standard output
+  prefix=FILE                 what each translation begins with, a line per line of the
+                              text, empty for anything; prefix=column: each line of
+                              the text is a source, a tab and its prefix
   n_best=3                    the three best of each line, all different (fewer where
                               the beam holds fewer): number of the line, rank,
                               score and text, between tabs; the same as
@@ -131,6 +134,9 @@ Keys:
                               norms (of what each key adds), gradients (times input)
   decode.beam=1               how to search, else as in the training; also
                               decode.length_penalty=, decode.max_ratio=, ...
+  decode.length_norm=power    divide log P by |Y|^length_penalty; else wu
+  decode.no_repeat_ngram=3    no sequence of three pieces stands twice
+  decode.min_length=5         at least so many pieces
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
@@ -165,7 +171,8 @@ Keys:
                               gradients
   without=[decoder.3.cross.2]  heads that are switched off: layer 3, head 2; also
                               encoder.1.self.4, decoder.1.self.4
-  decode.beam=5               how to search, else as in the training
+  decode.beam=5               how to search, else as in the training; all settings are
+                              those of nmt translate
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:
@@ -190,7 +197,8 @@ Keys:
                               nmt translate n_best=5, or by Moses, Marian or
                               Sockeye (number ||| text ||| ...). Each list is
                               sorted anew, and printed as nmt translate does
-  length_penalty=1.0          of these scores; else as in the training
+  length_penalty=1.0          of these scores, and length_norm=power (or wu); else as
+                              in the training
   contrast=FILE               a contrastive test set: source, right target, and
                               wrong targets, between tabs. Prints 1 where the
                               right target is the most probable, else 0, and log P

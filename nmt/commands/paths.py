@@ -10,7 +10,7 @@ SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt a
 # The keys of all commands whose value is, or may be, one path. resume= and from= never get here.
 PATHS = frozenset(
     {
-        *("run", "reverse", "input", "output", "heatmap", "cache", "scores"),
+        *("run", "reverse", "input", "output", "prefix", "heatmap", "cache", "scores"),
         *("weights", "links", "candidates", "contrast"),
         *("ledger", "runs", "merge"),  # of nmt study
         *SIDES,

@@ -16,7 +16,8 @@ from nmt.commands.paths import for_shell
 from nmt.config import schema
 from nmt.config.check import check
 from nmt.config.yamls import config_folder
-from nmt.decoding.search import length_norm
+from nmt.decoding.decode import Decode
+from nmt.decoding.length import LENGTH_NORMS, LengthNorm
 from nmt.evaluation.contrast import accuracy, is_right, read_contrast
 from nmt.evaluation.groups import Group, read_candidates, read_pairs, read_tabs
 from nmt.evaluation.likelihood import with_perplexity
@@ -44,7 +45,7 @@ def run(cfg: DictConfig) -> None:
     trained = read_config(folder)
     read = (asked.source, asked.target, asked.candidates, asked.contrast)
     place = require_file("output", asked.output, read) if asked.output else None
-    groups, report = what_is_scored(asked, run_decode(trained).length_penalty)
+    groups, report = what_is_scored(asked, run_decode(trained))
     with text_file("output", place) as file:
         translator = open_run(folder, asked.device, asked.precision)
         with console().status("") as status:
@@ -81,14 +82,16 @@ class Report(Protocol):
     def summary(self) -> str: ...
 
 
-def what_is_scored(asked: schema.Score, length_penalty: float) -> tuple[Iterable[Group], Report]:
-    """Return the targets to score, and what to write of them."""
+def what_is_scored(asked: schema.Score, decode: Decode) -> tuple[Iterable[Group], Report]:
+    """Return the targets to score, and what to write of them; ``decode`` is the run's."""
     if asked.contrast:
         return read_contrast(asked.contrast), Contrast()
     if asked.candidates:
         assert asked.source
-        alpha = length_penalty if asked.length_penalty is None else asked.length_penalty
-        return read_candidates(asked.source, asked.candidates), Candidates(alpha)
+        alpha = asked.length_penalty
+        norm = LENGTH_NORMS[asked.length_norm or decode.length_norm]
+        lp = norm(decode.length_penalty if alpha is None else alpha)
+        return read_candidates(asked.source, asked.candidates), Candidates(lp)
     if asked.source and asked.target:
         return read_pairs(asked.source, asked.target), Pairs()
     if sys.stdin.isatty():
@@ -136,11 +139,11 @@ class Pairs:
 class Candidates:
     """Sorts the candidates of each line anew, and writes them as `nmt translate n_best=` does.
 
-    A score is log P / lp(Y) with this length penalty, as that of a search.
+    A score is log P / lp(Y), as that of a search.
     """
 
-    def __init__(self, length_penalty: float) -> None:
-        self.length_penalty = length_penalty
+    def __init__(self, lp: LengthNorm) -> None:
+        self.lp = lp
         self.lists = self.changed = 0
 
     def __call__(self, group: Group, scores: list[Score]) -> Iterator[Row]:
@@ -156,9 +159,8 @@ class Candidates:
             yield Row(columns, content | described(scores[place]))
 
     def score(self, one: Score) -> float:
-        """Return log P / lp(Y), see `nmt.decoding.search.length_norm`."""
-        length = torch.tensor(len(one.pieces))
-        return one.log_p / float(length_norm(length, self.length_penalty))
+        """Return log P / lp(Y)."""
+        return one.log_p / float(self.lp(torch.tensor(len(one.pieces))))
 
     def summary(self) -> str:
         """Return how many lists have another first candidate now."""

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 
 import hydra
@@ -13,11 +13,13 @@ from nmt.commands.beside import Translated, beside, check_beside
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import given_run, run_decode
 from nmt.commands.output import require_file, text_file
+from nmt.commands.prefixes import Prefixed, prefix_file, with_prefixes
 from nmt.config.check import check
 from nmt.config.schema import changed, register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.lines import Repaired, require_readable, stream_lines
-from nmt.decoding.translate import Decode, Translation
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import Translation
 from nmt.errors import UserError
 from nmt.run import Translator, open_run
 from nmt.runs.folder import read_config
@@ -41,10 +43,12 @@ def run(cfg: DictConfig) -> None:
     trained = read_config(folder)
     decode = changed(run_decode(trained), cfg.decode)
     decode = replace(decode, n_best=num_best(cfg))
-    place = require_file("output", cfg.output, read=[cfg.input]) if cfg.output else None
-    places = check_beside(cfg, read=[cfg.input, cfg.output])
+    read = [cfg.input, prefix_file(cfg.prefix)]
+    place = require_file("output", cfg.output, read) if cfg.output else None
+    places = check_beside(cfg, read=[*read, cfg.output])
     interactive = cfg.input is None and sys.stdin.isatty()
     lines = Repaired(input_lines(cfg.input))
+    pairs = with_prefixes(lines, cfg.prefix, cfg.input)
     with text_file("output", place) as file:
         translator = open_run(folder, cfg.device, cfg.precision)
         with beside(cfg, places, translator, trained, decode) as write_beside:
@@ -52,7 +56,7 @@ def run(cfg: DictConfig) -> None:
                 languages = f"{translator.source_language} → {translator.target_language}"
                 console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
             chunk = 1 if interactive else CHUNK
-            for block in in_blocks(with_translations(translator, decode, lines, chunk), chunk):
+            for block in in_blocks(with_translations(translator, decode, pairs, chunk), chunk):
                 for number, _, translations in block:
                     file.write(written(number, translations, decode.n_best))
                 if interactive:
@@ -77,18 +81,13 @@ def num_best(cfg: DictConfig) -> int:
 
 
 def with_translations(
-    translator: Translator, decode: Decode, lines: Iterable[str], chunk: int
+    translator: Translator, decode: Decode, lines: Iterable[Prefixed], chunk: int
 ) -> Iterator[tuple[str, list[Translation]]]:
     """Yield every line with its translations; no more than ``chunk`` lines are held."""
-    held: list[str] = []
-
-    def holding() -> Iterator[str]:
-        for line in lines:
-            held.append(line)
-            yield line
-
-    for translations in translator.stream(holding(), decode, chunk):
-        yield held.pop(0), translations
+    lines, texts, begun = tee(lines, 3)
+    sources, prefixes = (line.text for line in texts), (line.prefix for line in begun)
+    for translations in translator.stream(sources, decode, chunk, prefixes):
+        yield next(lines).text, translations
 
 
 def in_blocks(

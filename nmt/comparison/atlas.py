@@ -15,7 +15,8 @@ from nmt.comparison.runs import Run
 from nmt.comparison.variants import Variant
 from nmt.data.corpus import Lines
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.translate import Decode, source_ids
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import source_ids
 from nmt.errors import UserError
 from nmt.models.attention_maps import AttentionMap
 from nmt.report.heatmap import DPI, GAP, MIN_WIDTH, draw_title, heatmap, height, pixels

@@ -19,7 +19,8 @@ from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
 from nmt.data.stream import Stream
 from nmt.data.tokenizer import TokenizerConfig
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
+from nmt.decoding.length import LENGTH_NORMS
 from nmt.errors import UserError, above_zero, at_least, at_most, one_of, share
 from nmt.links.bitext import BitextFiles
 from nmt.links.symmetrize import SYMMETRIZATIONS
@@ -188,6 +189,8 @@ class Translate(Use):
 
     input: str | None = None  # a file, also .gz, .xz, .zst, .bz2; null: standard input
     output: str | None = None  # a file; null: standard output
+    # What translations begin with: a file with a line per line, or column: behind a tab of the line
+    prefix: str | None = None
     n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
     heatmap_words: bool = False
@@ -210,6 +213,7 @@ class Score(Opened):
     output: str | None = None  # a file; null: standard output
     format: str = "text"  # or jsonl, with pieces
     length_penalty: float | None = None  # of candidates; null: decode.length_penalty of the run
+    length_norm: str | None = None  # of candidates, wu or power; null: decode.length_norm
     max_pieces: int = 1024  # of a side; a longer one is refused
 
     def __post_init__(self) -> None:
@@ -217,15 +221,18 @@ class Score(Opened):
         one_of(("text", "jsonl"), {"format": self.format})
         at_least(1, {"max_pieces": self.max_pieces})
         at_least(0, {"length_penalty": self.length_penalty})
+        if self.length_norm is not None:
+            one_of(tuple(LENGTH_NORMS), {"length_norm": self.length_norm})
         if self.contrast:
             self._alone("contrast", "source", "target", "candidates")
         if self.candidates:
             self._alone("candidates", "target")
-        elif self.length_penalty is not None:
-            raise UserError(
-                f"length_penalty={self.length_penalty} is for an n-best list: give candidates=FILE "
-                "too, or leave it out"
-            )
+        for key in ("length_penalty", "length_norm"):
+            if getattr(self, key) is not None and not self.candidates:
+                raise UserError(
+                    f"{key}={getattr(self, key)} is for an n-best list: give candidates=FILE too, "
+                    "or leave it out"
+                )
         other = {"source": "candidates" if self.candidates else "target", "target": "source"}
         for key, needed in other.items():
             if getattr(self, key) and not getattr(self, needed):

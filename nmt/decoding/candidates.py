@@ -28,14 +28,15 @@ class MostProbable(NamedTuple):
     """The `num` most probable continuations, or fewer where there are not so many.
 
     Equal ones are ordered by parent, then by token. Logits of any float type are normalized in
-    float32 over the whole vocabulary. What cannot be has log P = -inf: pad and bos, and in a
-    sentence that must end all but eos.
+    float32 over the whole vocabulary; what a steered step gives is log P already. What cannot be
+    has log P = -inf: pad and bos, and in a sentence that must end all but eos.
     """
 
     num: int
     pad: int
     bos: int
     eos: int
+    normalized: bool = False  # they are log P already
 
     def __call__(self, logits: Tensor, log_p: Tensor, at_limit: Tensor) -> Candidates:
         """Choose; a continuation has a place: parent · V + token.
@@ -51,7 +52,9 @@ class MostProbable(NamedTuple):
         count = torch.arange(max(vocabulary, several * max(blocks, 1)), device=logits.device)
         kept: list[tuple[Tensor, ...]] = []
         for some, so_far in zip(logits.split(size), log_p.split(size), strict=True):
-            log_token = some.log_softmax(2, dtype=torch.float32)  # (b,K,V)
+            log_token = (
+                some.clone() if self.normalized else some.log_softmax(2, dtype=torch.float32)
+            )
             ends = log_token[:, :, self.eos] + so_far  # (b,K)
             for special in (self.pad, self.bos, self.eos):
                 log_token[:, :, special] = -torch.inf

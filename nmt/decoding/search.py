@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import Candidates, Choose
+from nmt.decoding.length import LengthNorm
 from nmt.hardware.nested import Nested, each
 
 Part = Tensor | tuple[Tensor, ...]
@@ -81,7 +82,7 @@ class Search(NamedTuple):
     """How the hypotheses that live on are chosen."""
 
     beam: int
-    length_penalty: float
+    length_norm: LengthNorm
     eos: int
     choose: Choose
 
@@ -93,7 +94,7 @@ def beam_search(
     *,
     beam: int,
     max_length: Tensor | int,
-    length_penalty: float,
+    length_norm: LengthNorm,
     n_best: int,
     bos: int,
     eos: int,
@@ -113,7 +114,7 @@ def beam_search(
     the second step. Both lose the rows of sentences that are done.
 
     A hypothesis has at most `max_length` (B,) tokens before its eos; there eos is the only choice
-    left. Its score is log P(Y|X) / lp(Y), with eos counted in both (see `length_norm`).
+    left. Its score is log P(Y|X) / lp(Y), with eos counted in both.
 
     At each step `choose` gives candidates, continuations of the K live hypotheses, best first:
     `MostProbable`, of twice as many, is beam search. Those among the first K that end in eos are
@@ -126,12 +127,11 @@ def beam_search(
     device alone; `how` is what it depends on beside its arguments.
     """
     assert 1 <= n_best <= beam, "n_best hypotheses need a beam as wide"
-    assert length_penalty >= 0, "the bound that ends a search early needs α ≥ 0"
     first = memory[0]
     assert isinstance(first, Tensor)
     num_sentences, device = len(first), first.device
     finished: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
-    how = Search(beam, length_penalty, eos, choose)
+    how = Search(beam, length_norm, eos, choose)
     take: Take = partial(turn, step, how)
     take = record(take, how) if record else take
 
@@ -177,15 +177,15 @@ def turn(step: Step[Any, Any], how: Search, now: Beam, memory: Any) -> Turn:
 
     first = Candidates(*(one[:, : how.beam] for one in found))  # (B,K)
     ends = (first.tokens == how.eos) & first.log_p.isfinite() & ~now.done.unsqueeze(1)  # (B,K)
-    scores = first.log_p / length_norm(length, how.length_penalty).unsqueeze(1)  # (B,K)
+    scores = first.log_p / how.length_norm(length).unsqueeze(1)  # (B,K)
     finished = scores.masked_fill(~ends, -torch.inf)  # (B,K)
     best = torch.cat([now.best, finished], 1).topk(now.best.size(1)).values  # (B,N)
     num_finished = now.num_finished + ends.sum(1)  # (B,)
 
     live = going_on(found, how)  # (B,K)
     highest = live.log_p[:, 0]  # (B,)
-    score_now = highest / length_norm(length, how.length_penalty)
-    score_at_most = highest / length_norm(now.limit + 1, how.length_penalty)
+    score_now = highest / how.length_norm(length)
+    score_at_most = highest / how.length_norm(now.limit + 1)
     beaten_now = (num_finished >= how.beam) & (best[:, 0] >= score_now)
     done = now.done | beaten_now | (best[:, -1] >= score_at_most) | at_limit  # (B,)
     state = select(state, live.parents)
@@ -220,11 +220,6 @@ def living(done: Tensor, device: torch.device) -> Tensor:
 def wants_shapes_again(device: torch.device) -> bool:
     """Whether a device does best what has shapes of before, as a GPU does; see `StepRecorder`."""
     return device.type == "cuda"
-
-
-def length_norm(length: Tensor, alpha: float) -> Tensor:
-    """lp(Y) = (5 + |Y|)^α / (5 + 1)^α (Wu et al. 2016, eq. 14); |Y| counts eos."""
-    return ((5 + length) / 6) ** alpha
 
 
 def select(nested: Nested, index: Tensor) -> Nested:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -12,10 +11,13 @@ from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
+from nmt.decoding import steering
 from nmt.decoding.candidates import MostProbable
+from nmt.decoding.decode import Decode
 from nmt.decoding.long_lines import LongLines
-from nmt.decoding.search import Hypothesis, RecordSteps, beam_search, wants_shapes_again
-from nmt.errors import UserError, at_least, at_most
+from nmt.decoding.search import Hypothesis, RecordSteps, Step, beam_search, wants_shapes_again
+from nmt.decoding.steering import Steered
+from nmt.errors import UserError
 
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
@@ -23,38 +25,6 @@ CHUNK_CHARACTERS = 1 << 22
 # On a GPU sources are padded to a multiple of PIECES, and the longest translation that there may be
 # has a multiple of ROOM, so that shapes come again.
 PIECES, ROOM = 16, 32
-
-
-@dataclass
-class Decode:
-    """How translations are searched for; lengths are counted in tokens of the vocabularies."""
-
-    beam: int = 5  # hypotheses kept at each step; 1 is greedy
-    length_penalty: float = 1.0  # α of Wu et al. 2016, eq. 14; 0 prefers short translations
-    n_best: int = 1  # translations given for each line
-    max_ratio: float = 2.0  # a translation has at most max_ratio · |source| + max_extra tokens
-    max_extra: int = 10
-    max_source: int = 1024  # longer lines are cut there, with a warning
-    batch_size: int = 64  # sentences searched together …
-    batch_tokens: int = 4096  # … as long as their source, padding included, is not larger
-
-    def __post_init__(self) -> None:
-        """Raise UserError, with key and value, for what cannot be searched with."""
-        for least, most, keys in (
-            (1, 1024, ("beam", "n_best")),
-            (1, 65_536, ("max_source", "batch_size")),
-            (1, 2**24, ("batch_tokens",)),
-            (0, 100, ("length_penalty", "max_ratio")),
-            (0, 65_536, ("max_extra",)),
-        ):
-            settings = {f"decode.{key}": getattr(self, key) for key in keys}
-            at_least(least, settings)
-            at_most(most, settings)
-        if self.n_best > self.beam:
-            raise UserError(
-                f"decode.n_best={self.n_best} needs a beam at least as wide, and decode.beam is "
-                f"{self.beam}: add decode.beam={self.n_best}."
-            )
 
 
 class Translation(NamedTuple):
@@ -86,6 +56,7 @@ def translate(
     device: torch.device | str,
     record: RecordSteps | None = None,
     long: LongLines | None = None,
+    prefixes: list[str] | None = None,
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
@@ -93,16 +64,38 @@ def translate(
     searched sorted by length, and given back in their order. A line without any token has the empty
     translation alone; one longer than `decode.max_source` is cut there. `long` warns of such lines,
     and counts on in the next part of a text.
+
+    `prefixes` are texts that the translations begin with, one per line, where they are not empty.
+    UserError for a prefix of a line without any token, and for one longer than `decode.max_source`.
     """
-    sources = source_ids(source_tokenizer, lines, decode.max_source, long or LongLines())
+    long = long or LongLines()
+    before = long.number
+    sources = source_ids(source_tokenizer, lines, decode.max_source, long)
+    begun = target_tokenizer.encode(prefixes) if prefixes else [[] for _ in lines]
+    check_prefixes(begun, sources, decode.max_source, before)
     translations = [[Translation("", [], 0.0)] for _ in lines]
     lengths = [len(source) for source in sources]
     with torch.inference_mode(), evaluating(model):
         for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
-            found = search(model, [sources[i] for i in batch], decode, device, record)
+            some, prefix = [sources[i] for i in batch], [begun[i] for i in batch]
+            found = search(model, some, decode, device, record, prefix)
             for i, hypotheses in zip(batch, found, strict=True):
                 translations[i] = different(hypotheses, target_tokenizer, decode.n_best)
     return translations
+
+
+def check_prefixes(
+    prefixes: list[list[int]], sources: list[list[int]], most: int, before: int
+) -> None:
+    """UserError for what cannot begin a translation, with its line; `before` lines came earlier."""
+    for number, (prefix, source) in enumerate(zip(prefixes, sources, strict=True), before + 1):
+        if prefix and not source:
+            raise UserError(f"line {number:,}: there is a prefix, and no text to translate")
+        if len(prefix) > most:
+            raise UserError(
+                f"line {number:,}: the prefix has {len(prefix):,} pieces, and at most {most:,} are "
+                "read (decode.max_source)"
+            )
 
 
 def different(hypotheses: list[Hypothesis], tokenizer: Tokenizer, most: int) -> list[Translation]:
@@ -168,38 +161,49 @@ def search(
     decode: Decode,
     device: torch.device | str,
     record: RecordSteps | None = None,
+    prefixes: list[list[int]] | None = None,
 ) -> list[list[Hypothesis]]:
     """The hypotheses of a batch of sources, see `beam_search`.
 
-    Where several translations are wanted, the search is for a whole beam: some may be one text.
+    Where several translations are wanted, the search is for a whole beam: some may be one text. A
+    prefix is no part of what `decode.max_ratio` and `decode.max_extra` limit.
     """
     source = padded(sources)  # (B,S)
+    prefix = padded(prefixes or [[] for _ in sources])  # (B,P)
     length = torch.tensor([len(ids) for ids in sources])  # (B,)
-    max_length = (decode.max_ratio * length).long() + decode.max_extra
+    limit = (decode.max_ratio * length).long() + decode.max_extra + (prefix != PAD).sum(1)  # (B,)
     room = 0
     if wants_shapes_again(torch.device(device)):
-        room = ROOM * (int(max_length.max()) // ROOM + 1)
+        room = ROOM * (int(limit.max()) // ROOM + 1)
         if not model.reads_padding:
             source = F.pad(source, (0, -source.size(1) % PIECES), value=PAD)
+    step: Step[Any, Any] = model.step
     memory = model.encode(source.to(device))
+    state = model.start(memory, room)
+    steered = decode.steers or prefix.size(1) > 0
+    if steered:
+        step = Steered(model, decode.no_repeat_ngram)
+        least = limit.clamp(max=decode.min_length)
+        memory = steering.Memory(prefix.to(device), least.to(device), memory)
+        state = step.start(memory, state)
     return beam_search(
-        model.step,
+        step,
         memory,
-        model.start(memory, room),
+        state,
         beam=decode.beam,
-        max_length=max_length.to(device),
-        length_penalty=decode.length_penalty,
+        max_length=limit.to(device),
+        length_norm=decode.lp,
         n_best=1 if decode.n_best == 1 else decode.beam,
         bos=BOS,
         eos=EOS,
-        choose=MostProbable(2 * decode.beam, PAD, BOS, EOS),
+        choose=MostProbable(2 * decode.beam, PAD, BOS, EOS, normalized=steered),
         record=record,
     )
 
 
 def padded(rows: list[list[int]]) -> Tensor:
     """Ids of several lines side by side, padded on the right: (B,S)."""
-    tensors = [torch.tensor(ids) for ids in rows]
+    tensors = [torch.tensor(ids, dtype=torch.long) for ids in rows]
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD)
 
 

@@ -5,7 +5,7 @@ from datasets import Dataset
 from nmt.attention.mask import padding_mask
 from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.evaluation import focus
 from nmt.evaluation.explorer import MOMENT, during
 from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nmt.data.corpus import Lines
 from nmt.data.text import one_line
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.evaluation.likelihood import likelihood, sentence_losses
 from nmt.evaluation.training_words import FREQUENCIES, TrainingWords
 from nmt.evaluation.weights import found, weights_of

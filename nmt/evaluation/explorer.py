@@ -10,7 +10,8 @@ import torch
 from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.translate import Decode, Translation, source_ids
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import Translation, source_ids
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import HYPOTHESES, REFERENCES, SOURCES
 from nmt.evaluation.weights import Forced, found, weights_of

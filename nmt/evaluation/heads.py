@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.data.corpus import Lines
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.evaluation.likelihood import likelihood, sentence_losses
 from nmt.metrics.bleu import score
 from nmt.models.seq2seq import Kind

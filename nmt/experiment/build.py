@@ -21,7 +21,7 @@ from nmt.data.corpus import Corpus
 from nmt.data.prepare import Prepared, Tokenizers, prepare
 from nmt.data.stream import Stream
 from nmt.data.tokenizer import TokenizerConfig
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.experiment import refusals
 from nmt.hardware.runtime import pick_device, pick_precision
 from nmt.models.without_memory import without_memory

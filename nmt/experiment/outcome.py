@@ -14,7 +14,7 @@ from nmt.config.settings import settings
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.prepare import Prepared
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.evaluation.dev import DevEvaluation
 from nmt.evaluation.evaluate import evaluate, show
 from nmt.evaluation.explorer import EXPLORER, as_page, of_run

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS, Tokenizer
-from nmt.decoding.translate import Decode, Translation, source_ids
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import Translation, source_ids
 from nmt.models.attention_maps import AttentionMap
 from nmt.models.contributions import MEASURES, Maps, as_shares
 from nmt.models.seq2seq import Kind

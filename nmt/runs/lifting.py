@@ -21,6 +21,8 @@ SINCE_4 = {
     "nmt.models.transformer.Transformer": ("tie_keys_values",),
 }
 
+SINCE_8 = {"length_norm": "wu", "min_length": 0, "no_repeat_ngram": 0}  # of decode
+
 
 def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     """Return a configuration of format ``number`` as one of FORMAT; the old one may change."""
@@ -52,6 +54,8 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
     if number < 8:
         for node in parts(config, "model"):
             node.setdefault("copy", False)
+        for key, value in SINCE_8.items() if config.get("decode") else ():
+            config["decode"].setdefault(key, value)
     return config
 
 

@@ -19,7 +19,8 @@ from nmt.bench.training import build_trainer
 from nmt.config.schema import register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.tokenizer import PAD
-from nmt.decoding.translate import Decode, search
+from nmt.decoding.decode import Decode
+from nmt.decoding.translate import search
 from nmt.experiment.build import Parts, build
 from nmt.hardware.process import prepare_process
 from nmt.hardware.runtime import kernels
