@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from nmt.data.tokenizer import BOS, EOS, Tokenizer
-from nmt.decoding.translate import batches, padded
+from nmt.decoding.begin import padded
+from nmt.decoding.translate import batches
 from nmt.links.bitext import Bitext, Side
 from nmt.links.links import NONE, Links
 from nmt.links.words import members, merge

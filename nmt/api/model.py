@@ -13,6 +13,7 @@ from nmt.commands.evaluate import run_decode
 from nmt.commands.last import is_last, newest
 from nmt.comparison.runs import run_folders
 from nmt.config.own import PARTS, name_modules
+from nmt.config.schema import changed
 from nmt.config.suggestion import did_you_mean, similar
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import Translation as Found
@@ -33,7 +34,8 @@ class Translation:
     """A translation of one sentence. ``str(translation)`` is its text.
 
     ``pieces`` are those that the search found, ``score`` is log P(Y|X) / lp(Y), see Wu et al. 2016,
-    eq. 14; ``alternatives`` are the other translations, the best one first.
+    eq. 14; ``alternatives`` are the other translations, the best one first, samples as they were
+    drawn.
     """
 
     text: str
@@ -200,7 +202,7 @@ class Model:
             if key not in SETTINGS:
                 meant = did_you_mean(similar(key, SETTINGS))
                 raise UserError(f"{key}: no such setting.{meant} There are {', '.join(SETTINGS)}")
-        decode = replace(self.decode, **settings)
+        decode = changed(self.decode, settings)
         with undisturbed():
             return self.translator(lines, decode, prefixes)
 

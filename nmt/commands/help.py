@@ -137,6 +137,10 @@ Keys:
   decode.length_norm=power    divide log P by |Y|^length_penalty; else wu
   decode.no_repeat_ngram=3    no sequence of three pieces stands twice
   decode.min_length=5         at least so many pieces
+  decode=sample               draw pieces at random: decode.temperature=0.7,
+                              decode.top_k=20, decode.top_p=0.9, decode.seed=2;
+                              n_best=5: five different samples, as they were drawn
+  decode=greedy decode=beam   and where the training's test sampled
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:

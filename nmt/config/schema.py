@@ -1,6 +1,7 @@
 """The schema of the configuration: every key whose type is fixed."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from functools import cache
 from pydoc import locate
@@ -447,7 +448,12 @@ OmegaConf.register_new_resolver("in_folder", in_folder, replace=True)
 OmegaConf.register_new_resolver("from_schedule", from_schedule, replace=True)
 
 
-def changed(decode: Decode, changes: DictConfig) -> Decode:
-    """Return how to search, but for what is changed. UserError for what cannot be searched with."""
+def changed(decode: Decode, changes: Mapping[Any, Any]) -> Decode:
+    """Return how to search, but for what is changed.
+
+    UserError for what cannot be searched with, and for a change that would do nothing.
+    """
     given = {str(key): value for key, value in changes.items() if value is not None}
-    return replace(decode, **given)
+    found = replace(decode, **given)
+    found.refuse_unread(given)
+    return found

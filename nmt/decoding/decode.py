@@ -1,23 +1,37 @@
 """The settings of a search, `decode.*`."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from nmt.decoding.length import LENGTH_NORMS, LengthNorm
-from nmt.errors import UserError, at_least, at_most, one_of
+from nmt.errors import UserError, above_zero, at_least, at_most, one_of
+
+# Settings that not every method reads, by the methods that do.
+READS: dict[str, tuple[str, ...]] = {
+    "beam": ("beam",),
+    "sample": ("temperature", "top_k", "top_p", "seed"),
+}
 
 
 @dataclass
 class Decode:
     """How translations are searched for; lengths are counted in tokens of the vocabularies."""
 
+    method: str = "beam"  # or sample: pieces are drawn at random
     beam: int = 5  # hypotheses kept at each step; 1 is greedy
     length_penalty: float = 1.0  # α of the length norm; 0 prefers short translations
     length_norm: str = "wu"  # lp(Y) = ((5 + |Y|) / 6)^α; or power: |Y|^α
-    n_best: int = 1  # translations given for each line
+    n_best: int = 1  # translations given for each line, all different
     min_length: int = 0  # a translation has at least so many tokens, if the next limit allows it
     max_ratio: float = 2.0  # a translation has at most max_ratio · |source| + max_extra tokens
     max_extra: int = 10
     no_repeat_ngram: int = 0  # no sequence of so many tokens stands twice; 0: any may
+    # Of samples: log P is divided by the temperature, then the top_k most probable pieces stay (0:
+    # all), and of these as few as have together the share top_p.
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 1  # of the random numbers
     max_source: int = 1024  # longer lines are cut there, with a warning
     batch_size: int = 64  # sentences searched together …
     batch_tokens: int = 4096  # … as long as their source, padding included, is not larger
@@ -30,16 +44,37 @@ class Decode:
             (1, 2**24, ("batch_tokens",)),
             (0, 100, ("length_penalty", "max_ratio")),
             (0, 65_536, ("max_extra", "min_length", "no_repeat_ngram")),
+            (0, 2**24, ("top_k",)),
+            (0, 2**63 - 1, ("seed",)),
         ):
             settings = {f"decode.{key}": getattr(self, key) for key in keys}
             at_least(least, settings)
             at_most(most, settings)
         one_of(tuple(LENGTH_NORMS), {"decode.length_norm": self.length_norm})
-        if self.n_best > self.beam:
+        one_of(tuple(READS), {"decode.method": self.method})
+        above_zero({"decode.temperature": self.temperature})
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"decode.top_p={self.top_p}: must be above 0 and at most 1")
+        if self.method == "beam" and self.n_best > self.beam:
             raise UserError(
                 f"decode.n_best={self.n_best} needs a beam at least as wide, and decode.beam is "
                 f"{self.beam}: add decode.beam={self.n_best}."
             )
+
+    def refuse_unread(self, keys: Iterable[str]) -> None:
+        """Raise UserError for the first of these settings that this method does not read."""
+        others = {key for read in READS.values() for key in read} - set(READS[self.method])
+        for key in keys:
+            if key in others:
+                raise UserError(
+                    f"decode.{key}={getattr(self, key)} does nothing with decode.method="
+                    f"{self.method}: leave it out, or choose another method, such as decode="
+                    f"{next(method for method, read in READS.items() if key in read)}"
+                )
+
+    def changed(self) -> list[str]:
+        """Name the settings that have not their default."""
+        return [one.name for one in fields(self) if getattr(self, one.name) != one.default]
 
     @property
     def lp(self) -> LengthNorm:

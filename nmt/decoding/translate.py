@@ -3,28 +3,24 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
-from nmt.decoding import steering
+from nmt.decoding.begin import TranslationModel, begin
 from nmt.decoding.candidates import MostProbable
 from nmt.decoding.decode import Decode
 from nmt.decoding.long_lines import LongLines
-from nmt.decoding.search import Hypothesis, RecordSteps, Step, beam_search, wants_shapes_again
-from nmt.decoding.steering import Steered
+from nmt.decoding.sampling import Distribution, sample, uniforms
+from nmt.decoding.search import Hypothesis, RecordSteps, beam_search
 from nmt.errors import UserError
 
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
 CHUNK_CHARACTERS = 1 << 22
-# On a GPU sources are padded to a multiple of PIECES, and the longest translation that there may be
-# has a multiple of ROOM, so that shapes come again.
-PIECES, ROOM = 16, 32
+ROUNDS = 10  # in which samples are drawn until enough of them are different
 
 
 class Translation(NamedTuple):
@@ -33,18 +29,6 @@ class Translation(NamedTuple):
     text: str
     ids: list[int]
     score: float
-
-
-class TranslationModel(Protocol):
-    """What is asked of a model; see `nmt.models.seq2seq`."""
-
-    training: bool
-    reads_padding: bool
-
-    def train(self, mode: bool = True) -> Any: ...
-    def encode(self, source: Tensor) -> Any: ...
-    def start(self, memory: Any, room: int = 0) -> Any: ...
-    def step(self, tokens: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]: ...
 
 
 def translate(
@@ -60,7 +44,8 @@ def translate(
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
-    No text stands twice in a list, which is shorter where the beam holds fewer texts. Lines are
+    Samples are in the order in which they were drawn. No text stands twice in a list, which is
+    shorter where the beam, or ROUNDS of samples, hold fewer texts. Lines are
     searched sorted by length, and given back in their order. A line without any token has the empty
     translation alone; one longer than `decode.max_source` is cut there. `long` warns of such lines,
     and counts on in the next part of a text.
@@ -78,7 +63,10 @@ def translate(
     with torch.inference_mode(), evaluating(model):
         for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
             some, prefix = [sources[i] for i in batch], [begun[i] for i in batch]
-            found = search(model, some, decode, device, record, prefix)
+            if decode.method == "sample":
+                found = draw_different(model, some, decode, device, prefix, target_tokenizer)
+            else:
+                found = search(model, some, decode, device, record, prefix)
             for i, hypotheses in zip(batch, found, strict=True):
                 translations[i] = different(hypotheses, target_tokenizer, decode.n_best)
     return translations
@@ -165,33 +153,17 @@ def search(
 ) -> list[list[Hypothesis]]:
     """The hypotheses of a batch of sources, see `beam_search`.
 
-    Where several translations are wanted, the search is for a whole beam: some may be one text. A
-    prefix is no part of what `decode.max_ratio` and `decode.max_extra` limit.
+    Where several translations are wanted, the search is for a whole beam: some may be one text.
     """
-    source = padded(sources)  # (B,S)
-    prefix = padded(prefixes or [[] for _ in sources])  # (B,P)
-    length = torch.tensor([len(ids) for ids in sources])  # (B,)
-    limit = (decode.max_ratio * length).long() + decode.max_extra + (prefix != PAD).sum(1)  # (B,)
-    room = 0
-    if wants_shapes_again(torch.device(device)):
-        room = ROOM * (int(limit.max()) // ROOM + 1)
-        if not model.reads_padding:
-            source = F.pad(source, (0, -source.size(1) % PIECES), value=PAD)
-    step: Step[Any, Any] = model.step
-    memory = model.encode(source.to(device))
-    state = model.start(memory, room)
-    steered = decode.steers or prefix.size(1) > 0
-    if steered:
-        step = Steered(model, decode.no_repeat_ngram)
-        least = limit.clamp(max=decode.min_length)
-        memory = steering.Memory(prefix.to(device), least.to(device), memory)
-        state = step.start(memory, state)
+    prefixes = prefixes or [[] for _ in sources]
+    steered = decode.steers or any(prefixes)
+    begun = begin(model, sources, prefixes, decode, device, steered)
     return beam_search(
-        step,
-        memory,
-        state,
+        begun.step,
+        begun.memory,
+        begun.state,
         beam=decode.beam,
-        max_length=limit.to(device),
+        max_length=begun.limit,
         length_norm=decode.lp,
         n_best=1 if decode.n_best == 1 else decode.beam,
         bos=BOS,
@@ -201,10 +173,57 @@ def search(
     )
 
 
-def padded(rows: list[list[int]]) -> Tensor:
-    """Ids of several lines side by side, padded on the right: (B,S)."""
-    tensors = [torch.tensor(ids, dtype=torch.long) for ids in rows]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=PAD)
+def draw(
+    model: TranslationModel,
+    sources: list[list[int]],
+    decode: Decode,
+    device: torch.device | str,
+    prefixes: list[list[int]],
+    samples: range,
+) -> list[list[Hypothesis]]:
+    """The samples of these numbers of a batch of sources, see `sample`."""
+    begun = begin(model, sources, prefixes, decode, device, steered=True)
+    uniform = uniforms(decode.seed, sources, samples, int(begun.limit.max()) + 1)
+    return sample(
+        begun.step,
+        begun.memory,
+        begun.state,
+        uniform=uniform.to(device),
+        distribution=Distribution(decode.temperature, decode.top_k, decode.top_p),
+        max_length=begun.limit,
+        length_norm=decode.lp,
+        bos=BOS,
+        eos=EOS,
+    )
+
+
+def draw_different(
+    model: TranslationModel,
+    sources: list[list[int]],
+    decode: Decode,
+    device: torch.device | str,
+    prefixes: list[list[int]],
+    tokenizer: Tokenizer,
+) -> list[list[Hypothesis]]:
+    """Samples of a batch of sources until `decode.n_best` of each are different texts.
+
+    At most ROUNDS times `decode.n_best`, so that a model that is sure of itself comes to an end.
+    """
+    found: list[list[Hypothesis]] = [[] for _ in sources]
+    lacking = list(range(len(sources)))
+    for turn in range(ROUNDS):
+        samples = range(turn * decode.n_best, (turn + 1) * decode.n_best)
+        some, begun = [sources[i] for i in lacking], [prefixes[i] for i in lacking]
+        for i, drawn in zip(
+            lacking, draw(model, some, decode, device, begun, samples), strict=True
+        ):
+            found[i] += drawn
+        lacking = [
+            i for i in lacking if len(different(found[i], tokenizer, decode.n_best)) < decode.n_best
+        ]
+        if not lacking:
+            break
+    return found
 
 
 def batches(lengths: list[int], max_rows: int, max_tokens: int) -> Iterator[list[int]]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from nmt.batches.batch import Batch
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.translate import Translation, padded, source_ids
+from nmt.decoding.begin import padded
+from nmt.decoding.translate import Translation, source_ids
 from nmt.evaluation.likelihood import piece_losses
 from nmt.evaluation.score import MAX_PIECES, encoded
 from nmt.models.contributions import MEASURES

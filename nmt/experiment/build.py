@@ -54,7 +54,7 @@ class Parts:
     @property
     def dev_decode(self) -> Decode:
         """How dev is translated during training."""
-        return replace(self.decode, beam=self.train.dev_beam, n_best=1)
+        return replace(self.decode, method="beam", beam=self.train.dev_beam, n_best=1)
 
     def prepared(self, say: Callable[[str], None], given: Tokenizers | None = None) -> Prepared:
         """Clean, tokenize and encode the corpus, saying what is done, or find it in the cache."""

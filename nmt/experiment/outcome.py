@@ -96,7 +96,9 @@ def test(
 def tested(prepared: Prepared, decode: Decode) -> str:
     """Say what a test translates, and how."""
     number = len(prepared.dev if prepared.test is None else prepared.test)
-    return f"on {number:,} sentences with a beam of {decode.beam}, which takes longer than dev"
+    beam = f"with a beam of {decode.beam}, which takes longer than dev"
+    how = beam if decode.method == "beam" else f"with decode.method={decode.method}"
+    return f"on {number:,} sentences {how}"
 
 
 def write_result(cfg: DictConfig, run: Path, trainer: Trainer, result: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from nmt.attention.penalty import penalized
 from nmt.config.check import check
 from nmt.config.schema import CORPORA, target_of
 from nmt.data.tokenizer import TokenizerConfig
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.models.attention_maps import inside
 from nmt.models.seq2seq import Seq2Seq
@@ -36,6 +37,8 @@ def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
         raise UserError(f"seed={cfg.seed}: must be from 0 to below 2^63")
     tokenizer: TokenizerConfig = OmegaConf.to_object(cfg.tokenizer)  # type: ignore[assignment]
     tokenizer.check()
+    decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
+    decode.refuse_unread(key for key in decode.changed() if key != "beam")  # yamls have a beam
     if cfg.guide and cfg.data["_target_"] == target_of(CORPORA["stream"]):
         raise UserError(
             "guide=… needs links for every line, and a stream has none: leave guide= out"

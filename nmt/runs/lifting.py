@@ -21,7 +21,17 @@ SINCE_4 = {
     "nmt.models.transformer.Transformer": ("tie_keys_values",),
 }
 
-SINCE_8 = {"length_norm": "wu", "min_length": 0, "no_repeat_ngram": 0}  # of decode
+# Settings of the search of format 8; before, it was as with these.
+SINCE_8 = {
+    "method": "beam",
+    "length_norm": "wu",
+    "min_length": 0,
+    "no_repeat_ngram": 0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "seed": 1,
+}
 
 
 def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from nmt.batches.batch import Batch
 from nmt.batches.train_loader import TrainLoader
 from nmt.bench.sentences import random_corpus
 from nmt.data.prepare import Prepared
-from nmt.decoding.translate import batches, padded
+from nmt.decoding.begin import padded
+from nmt.decoding.translate import batches
 
 SEED = 1
 
