@@ -23,7 +23,7 @@ train() {
         train.heatmaps=0 "${@:2}" hydra.run.dir="$runs/$1"
 }
 train none
-for price in 0.005 0.01 0.02 0.05; do
+for price in 0.01 0.02 0.05; do
     train "price-$price" gate=l0 gate.weight="$price"
 done
 train slow gate=l0 gate.weight=0.05 gate.speed=1
