@@ -19,6 +19,7 @@ MODELS = {
     ),
     "heads that share values": lambda: small_transformer(heads=4, key_heads=2),
     "copies": lambda: small_transformer(copy=True, target_vocabulary=SOURCE_VOCABULARY),
+    "differences of maps": lambda: small_transformer(mix="differential", heads=2),
     "weights of any size": lambda: small_transformer(normalize="relu"),
 }
 SOURCE = torch.tensor([[5, 6, 7, 8, EOS], [9, 4, EOS, 0, 0]])
