@@ -1,8 +1,8 @@
 """A translator made of a run folder."""
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from nmt.decoding.graphs import StepRecorder, cuda_graphs
 from nmt.decoding.long_lines import LongLines
 from nmt.decoding.search import RecordSteps
 from nmt.decoding.translate import Translation, chunks, translate
+from nmt.errors import UserError, one_of
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import autocast, kernels, pick_device, pick_precision
 from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.contributions import Maps
+from nmt.models.ensemble import MEANS, Ensemble
 from nmt.models.packed import packed
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.without_memory import without_memory
@@ -110,6 +112,11 @@ class Translator:
         with self.inferring():
             return maps(self.model, source.to(self.device), target.to(self.device))
 
+    @property
+    def together(self) -> bool:
+        """Whether it is an ensemble, of which no single attention can be shown."""
+        return isinstance(self.model, Ensemble)
+
     @contextmanager
     def evaluating(self, record: RecordSteps | None = None) -> Iterator[RecordSteps | None]:
         """Compute as in :meth:`inferring`, with what pays where many passes follow.
@@ -153,6 +160,51 @@ def weightless(cfg: DictConfig, run: Path, source: Sized, target: Sized) -> Seq2
     """
     with of_file(run / CONFIG), without_memory():
         return build_model(cfg, source, target)
+
+
+def open_runs(
+    runs: Sequence[Path], device_name: str, precision: str, mean: str | None = None
+) -> Translator:
+    """Load runs whose models translate together, see :class:`Ensemble`; one run as it is.
+
+    ``mean`` is one of MEANS; None: arithmetic. UserError for runs of other languages or other
+    vocabularies than the first, and for a ``mean`` of a single run.
+    """
+    if len(runs) == 1:
+        if mean is not None:
+            raise UserError(f"mean={mean} is for several runs, run=[{runs[0]},…]: leave it out")
+        return open_run(runs[0], device_name, precision)
+    mean = mean or "arithmetic"
+    one_of(tuple(MEANS), {"mean": mean})
+    first, *others = opened = [open_run(run, device_name, precision) for run in runs]
+    for run, other in zip(runs[1:], others, strict=True):
+        check_together(first, other, f"{runs[0]} and {run}", runs[0])
+    trained = [one.long.trained for one in opened if one.long.trained is not None]
+    return replace(
+        first,
+        model=Ensemble([one.model for one in opened], MEANS[mean]).eval(),
+        weights=None,
+        long=LongLines(min(trained, default=None)),
+    )
+
+
+def check_together(first: Translator, other: Translator, both: str, named: Path) -> None:
+    """Raise UserError for models whose probabilities are not of the same pieces."""
+    directions = [f"{one.source_language} to {one.target_language}" for one in (first, other)]
+    if directions[0] != directions[1]:
+        raise UserError(
+            f"{both} translate {directions[0]} and {directions[1]}: an ensemble has one direction"
+        )
+    for side, why in (
+        ("target", "their probabilities are of other pieces"),
+        ("source", "an ensemble cuts a source into pieces once"),
+    ):
+        models = [getattr(one, f"{side}_tokenizer").model for one in (first, other)]
+        if models[0] != models[1]:
+            raise UserError(
+                f"{both} have different {side} vocabularies, and {why}: train with "
+                f"tokenizer.run={named}"
+            )
 
 
 def check_checkpoints(cfg: DictConfig, run: Path) -> None:

@@ -21,7 +21,7 @@ from nmt.errors import UserError, one_of
 from nmt.evaluation import weights
 from nmt.evaluation.score import Score, score
 from nmt.models.contributions import MEASURES
-from nmt.run import Translator, open_run
+from nmt.run import Translator, open_runs
 from nmt.runs.folder import read_config, stored_config
 
 Place = str | os.PathLike[str]
@@ -63,21 +63,25 @@ class Model:
     """A trained model with its tokenizers; see :func:`nmt.load`.
 
     Attributes:
-        path: the run folder.
+        path: the run folder, of several the first.
+        paths: all of them.
         translator: what the commands use, a :class:`nmt.run.Translator`; ``translator.model`` is
             the torch module.
         decode: how it searches, unless a call says otherwise.
     """
 
-    def __init__(self, path: Path, translator: Translator, decode: Decode) -> None:
+    def __init__(
+        self, path: Path, translator: Translator, decode: Decode, others: Sequence[Path] = ()
+    ) -> None:
         self.path = path
+        self.paths = [path, *others]
         self.translator = translator
         self.decode = decode
 
     @property
     def name(self) -> str:
-        """The name of the run folder."""
-        return self.path.resolve().name
+        """The name of the run folder, or of all of them."""
+        return " + ".join(path.resolve().name for path in self.paths)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Model:
 
     def __repr__(self) -> str:
         source, target = self.translator.source_language, self.translator.target_language
-        return f"<nmt.Model {source} → {target}, {self.path}>"
+        return f"<nmt.Model {source} → {target}, {' + '.join(map(str, self.paths))}>"
 
     @overload
     def translate(self, text: str, *, prefix: str | None = None, **settings: Any) -> str: ...
@@ -177,11 +181,13 @@ class Model:
 
         With ``of="norms"`` it has the norm of what each key added, with ``of="gradients"`` gradient
         times input (``cross`` alone, one layer and one head). UserError for a model without
-        attention, for a sentence that is too long, and for another ``of``.
+        attention, for several that translate together, for a sentence that is too long, and for
+        another ``of``.
 
         >>> model.attention("kato akvo", "the cat").target[-1]
         '</s>'
         """
+        self._require_one()
         one_of(tuple(MEASURES), {"of": of})
         if target is None:
             lines, single = as_lines(source)
@@ -214,7 +220,14 @@ class Model:
         ]
         return replace(best, alternatives=others)
 
+    def _require_one(self) -> None:
+        if self.translator.together:
+            raise UserError(
+                f"{self.name} translate together, and each has an attention of its own: load one"
+            )
+
     def _attention_of(self, made: Translation, of: str = "weights") -> Attention:
+        self._require_one()
         found = Found(made.text, made._ids, made.score)
         with undisturbed():
             forced = weights.found(self.translator, 1, made.source, found, self.decode.max_source)
@@ -223,27 +236,45 @@ class Model:
 
 
 def load(
-    run: Place, *, device: str = "auto", precision: str = "auto", parts: Sequence[str] = ()
+    run: Place | Sequence[Place],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    parts: Sequence[str] = (),
+    mean: str | None = None,
 ) -> Model:
     """Load the final model of a run, or its best checkpoint while training has not ended.
 
     Args:
-        run: a run folder, an :class:`nmt.Run`, or ``"last"``: the newest below ``runs/``.
+        run: a run folder, an :class:`nmt.Run`, or ``"last"``: the newest below ``runs/``. A list of
+            them translates together: an ensemble, which searches as its first run does.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         precision: ``"auto"``, ``"fp32"`` or ``"bf16"``: what products are computed in.
         parts: modules of your own that the model is made of, which are imported.
+        mean: of the probabilities of several runs: ``"arithmetic"`` (None, too) or ``"geometric"``.
 
     Raises:
-        UserError: for a folder that is not a run, and for one that is damaged.
+        UserError: for a folder that is not a run, for one that is damaged, and for runs of
+            different vocabularies.
 
     >>> model = nmt.load("runs/my-run")  # doctest: +SKIP
     """
     with undisturbed():
         name_modules([PARTS + ",".join(parts)] if parts else [])
-        word = os.fspath(run)
-        path = newest(f'nmt.load("{word}")') if is_last(str(word)) else Path(word)
-        translator = open_run(path, device, precision)
-        return Model(path, translator, run_decode(read_config(path)))
+        if isinstance(run, (list, tuple)):
+            paths = [place_of(one) for one in run]
+        else:
+            paths = [place_of(run)]  # type: ignore[arg-type]
+        if not paths:
+            raise UserError("nmt.load([]): name at least one run folder")
+        translator = open_runs(paths, device, precision, mean)
+        return Model(paths[0], translator, run_decode(read_config(paths[0])), paths[1:])
+
+
+def place_of(run: Place) -> Path:
+    """Return the folder of a run; of ``"last"`` the newest."""
+    word = os.fspath(run)
+    return newest(f'nmt.load("{word}")') if is_last(str(word)) else Path(word)
 
 
 def load_all(folder: Place, **settings: Any) -> list[Model]:

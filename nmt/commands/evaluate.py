@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nmt.alignment.explorer import best_head
 from nmt.commands.beside import require_attention, weights_place
@@ -32,7 +32,7 @@ from nmt.models.contributions import MEASURES
 from nmt.models.without import named_heads, without
 from nmt.report.gallery import Gallery, Occasion, spread
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import open_run
+from nmt.run import open_runs
 from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, read_config
 from nmt.terminal.console import console
@@ -54,8 +54,13 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> float:
     """Evaluate and write result.json, hypotheses.txt and heatmaps/; return BLEU."""
-    folder = given_run(cfg)
+    folders = given_runs(cfg)
+    folder = folders[0]
     trained = read_config(folder)
+    if len(folders) > 1:
+        refuse_of_one(cfg, ("heatmaps", "heatmap_words", "weights", "of", "without"))
+        if not cfg.output:
+            raise UserError("an ensemble has no run folder of its own: give output=FOLDER")
     take_languages(cfg, trained)
     check(cfg)
     at_least(0, {"heatmaps": cfg.heatmaps})
@@ -74,34 +79,37 @@ def run(cfg: DictConfig) -> float:
     require_unread(output, (RESULT, *TEXTS), corpus.paths())
     weights = weights_place(cfg.weights, corpus.paths())
     known = read_training_words(folder)
-    translator = open_run(folder, cfg.device, cfg.precision)
-    require_attention(translator, cfg.run, weights=cfg.weights)
+    translator = open_runs(folders, cfg.device, cfg.precision, cfg.mean)
+    require_attention(translator, str(folder), weights=cfg.weights)
     off = named_heads(translator.model, cfg.without)
     output.mkdir(parents=True, exist_ok=True)
     with without(translator.model, off):
         result = evaluate(translator, lines, decode, output, known, weights, cfg.of)
+    places = [os.path.relpath(one, output) for one in folders]  # all may move, together
     settings = {
-        "run": os.path.relpath(folder, output),  # both may move, together
+        "run": places[0] if len(places) == 1 else places,
         "weights": translator.weights,
+        **({"mean": cfg.mean or "arithmetic"} if translator.together else {}),
         "data": OmegaConf.to_container(data),
         "split": cfg.split,
         "seed": trained.seed,
         **({"without": list(cfg.without)} if cfg.without else {}),
     }
     write_json(output / RESULT, {**settings, **result, "decode": vars(decode)})
-    sentences = spread(lines.source, lines.target, cfg.heatmaps)
-    gallery = Gallery(
-        translator, decode, sentences, output / "heatmaps", cfg.heatmap_words, of=cfg.of
-    )
-    gallery.draw_hypotheses(Occasion())
-    if attends(translator.model):
+    if not translator.together:
+        sentences = spread(lines.source, lines.target, cfg.heatmaps)
+        gallery = Gallery(
+            translator, decode, sentences, output / "heatmaps", cfg.heatmap_words, of=cfg.of
+        )
+        gallery.draw_hypotheses(Occasion())
+    if attends(translator.model) and not translator.together:
         best = best_head(translator, folder, trained)
         write(output / EXPLORER, as_page([of_run(translator, output, folder.name, best)]))
     show(console(), result, lines, output, num=4)
     if known is None:
         console().print(NOT_MEASURED, markup=False)
     console().print(f"\n{output}", markup=False)
-    if attends(translator.model):
+    if attends(translator.model) and not translator.together:
         show_next(console(), [nmt_command("align", *for_shell(words_of_the_text(sys.argv[1:])))])
     return result["bleu"]
 
@@ -132,7 +140,28 @@ def given_run(cfg: DictConfig) -> Path:
         raise UserError(
             "which model? Give run=<folder>, the run folder of a training; run=last is the newest"
         )
-    return Path(cfg.run)
+    return Path(str(cfg.run))
+
+
+def given_runs(cfg: DictConfig) -> list[Path]:
+    """Return the run folders, of which several translate together."""
+    one = given_run(cfg)
+    if not isinstance(cfg.run, ListConfig):
+        return [one]
+    if not cfg.run:
+        raise UserError("run=[] names no run folder: give run=FOLDER, or run=[FOLDER,FOLDER]")
+    return [Path(str(run)) for run in cfg.run]
+
+
+def refuse_of_one(cfg: DictConfig, keys: tuple[str, ...]) -> None:
+    """Raise UserError for what is asked of several runs, and only one can have."""
+    typed = {word.partition("=")[0].lstrip("+") for word in HydraConfig.get().overrides.task}
+    for key in keys:
+        if key in typed and cfg[key] is not None:
+            raise UserError(
+                f"{key}={cfg[key]} is about the attention of one model, and run= names "
+                f"{len(cfg.run)}: leave it out, or name one run"
+            )
 
 
 def take_languages(cfg: DictConfig, trained: DictConfig) -> None:

@@ -111,7 +111,10 @@ Translates standard input to standard output, a line for each line, with the
 model of a run folder. At a terminal it answers every line at once.
 
 Keys:
-  run=RUN                     the run folder of a training; last: the newest
+  run=RUN                     the run folder of a training; last: the newest;
+                              run=[RUN,RUN]: several models of the same pieces translate
+                              together, by the mean of their probabilities, or
+                              mean=geometric: of their log P
   input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
   output=FILE                 for standard output
   prefix=FILE                 what each translation begins with, a line per line of the
@@ -160,7 +163,9 @@ dropped.tsv (source words without a counterpart) and heatmaps into
 RUN/evaluation/<corpus>-<split>; another text gets a longer name.
 
 Keys:
-  run=RUN                     the run folder of a training; last: the newest
+  run=RUN                     the run folder of a training; last: the newest;
+                              run=[RUN,RUN] output=FOLDER: several models together, see
+                              nmt translate --help
   data=CORPUS                 {corpora};
                               else the run's own
   data.dir=FOLDER             and what else the corpus takes: nmt train --help;

@@ -1,6 +1,7 @@
 """Paths as they are typed: any character may be in one, and `last` is the newest run."""
 
 import os
+import re
 import shlex
 
 from nmt.commands.last import named
@@ -31,18 +32,26 @@ def for_hydra(words: list[str]) -> list[str]:
 def as_it_is(word: str, several: bool) -> str:
     """Quote the path of a KEY=PATH word; ~ is the user's folder.
 
-    Left alone are null, lists, what is in quotes already, and, where a sweep may have ``several``
-    values, what has a comma.
+    Each run of a list is quoted. Left alone are null, other lists, what is in quotes already, and,
+    where a sweep may have ``several`` values, what has a comma.
     """
     key, _, path = word.partition("=")
     if key in ("resume", "from"):
         return f"{key}={os.path.expanduser(path)}"
+    if key == "run" and path.startswith("[") and path.endswith("]"):
+        runs = [as_it_is(named(f"run={one}"), several) for one in listed(path)]
+        return f"run=[{','.join(run.removeprefix('run=') for run in runs)}]"
     if key.lstrip("+") not in PATHS or path in ("", "null") or path.startswith("["):
         return word
     if is_quoted(path) or (several and "," in path):
         return word
     # The corpora know ~ themselves, and the configuration of a run is to name no one's folder.
     return f"{key}={quoted(path if key == 'data.dir' else os.path.expanduser(path))}"
+
+
+def listed(paths: str) -> list[str]:
+    """Split [A,"B,C"] at the commas outside of quotes."""
+    return [one.strip() for one in re.findall(r"""'[^']*'|"[^"]*"|[^,'"]+""", paths[1:-1])]
 
 
 def for_shell(words: list[str]) -> list[str]:

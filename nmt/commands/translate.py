@@ -9,9 +9,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from nmt.commands.beside import Translated, beside, check_beside
+from nmt.commands.beside import CHOICE, Translated, beside, check_beside
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.evaluate import given_run, run_decode
+from nmt.commands.evaluate import given_runs, refuse_of_one, run_decode
 from nmt.commands.output import require_file, text_file
 from nmt.commands.prefixes import Prefixed, prefix_file, with_prefixes
 from nmt.config.check import check
@@ -21,7 +21,7 @@ from nmt.data.lines import Repaired, require_readable, stream_lines
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import Translation
 from nmt.errors import UserError
-from nmt.run import Translator, open_run
+from nmt.run import Translator, open_runs
 from nmt.runs.folder import read_config
 from nmt.terminal.console import console, tell
 
@@ -38,9 +38,11 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> None:
     """Translate standard input or a file to standard output or a file."""
-    folder = given_run(cfg)
+    folders = given_runs(cfg)
+    if len(folders) > 1:
+        refuse_of_one(cfg, ("heatmap", "heatmap_words", "weights", "links", "of", *CHOICE))
     check(cfg)
-    trained = read_config(folder)
+    trained = read_config(folders[0])
     decode = changed(run_decode(trained), cfg.decode)
     decode = replace(decode, n_best=num_best(cfg))
     read = [cfg.input, prefix_file(cfg.prefix)]
@@ -50,7 +52,7 @@ def run(cfg: DictConfig) -> None:
     lines = Repaired(input_lines(cfg.input))
     pairs = with_prefixes(lines, cfg.prefix, cfg.input)
     with text_file("output", place) as file:
-        translator = open_run(folder, cfg.device, cfg.precision)
+        translator = open_runs(folders, cfg.device, cfg.precision, cfg.mean)
         with beside(cfg, places, translator, trained, decode) as write_beside:
             if interactive:
                 languages = f"{translator.source_language} → {translator.target_language}"

@@ -153,7 +153,15 @@ class Use(Opened):
 
 
 @dataclass
-class Evaluate(Use):
+class Together(Use):
+    """What every command has that translates with a model, or with several together."""
+
+    run: Any = MISSING  # the run folder, or a list of them: an ensemble
+    mean: str | None = None  # of their probabilities: arithmetic or geometric; null: arithmetic
+
+
+@dataclass
+class Evaluate(Together):
     """`nmt evaluate`."""
 
     data: Any = None  # null: the run's own corpus
@@ -185,7 +193,7 @@ class Heads(Use):
 
 
 @dataclass
-class Translate(Use):
+class Translate(Together):
     """`nmt translate`."""
 
     input: str | None = None  # a file, also .gz, .xz, .zst, .bz2; null: standard input

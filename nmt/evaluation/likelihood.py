@@ -5,6 +5,7 @@ from math import exp
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.batches.batch import Batch
@@ -12,9 +13,10 @@ from nmt.batches.batching import Batches, token_batches
 from nmt.batches.ids import Ids
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
+from nmt.models.ensemble import Ensemble
 from nmt.models.seq2seq import Seq2Seq
 from nmt.run import Translator
-from nmt.training.loss import batch_loss
+from nmt.training.loss import batch_loss, predicted_features
 
 LARGEST = 700.0  # nats, whose exponential is still a number
 
@@ -56,6 +58,9 @@ def losses_of(translator: Translator, batch: Batch) -> np.ndarray:
 @torch.no_grad()
 def piece_losses(model: Seq2Seq, batch: Batch) -> Tensor:
     """Return the negative log-likelihood of each piece that a batch predicts, (N,), in nats."""
+    if isinstance(model, Ensemble):  # whose features are log P
+        log_p, labels = predicted_features(model, batch)  # (1,N,V), (N,)
+        return F.nll_loss(log_p[0], labels, reduction="none")
     pieces = batch_loss(model, batch, smoothing=0.0).pieces
     assert pieces is not None
     return pieces[0]
