@@ -20,6 +20,7 @@ from nmt.decoding.translate import Translation, chunks, translate
 from nmt.errors import UserError, one_of
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import autocast, kernels, pick_device, pick_precision
+from nmt.metrics.pairwise import utility_of
 from nmt.models.attention_maps import AttentionMap, attention_maps
 from nmt.models.contributions import Maps
 from nmt.models.ensemble import MEANS, Ensemble
@@ -101,8 +102,10 @@ class Translator:
     ) -> list[list[Translation]]:
         """Translate lines in this process; see :func:`translate`."""
         tokenizers = self.source_tokenizer, self.target_tokenizer
+        mbr = decode.method == "mbr"
+        utility = utility_of(decode.utility, self.target_language) if mbr else None
         return translate(
-            self.model, *tokenizers, lines, decode, self.device, record, long, prefixes
+            self.model, *tokenizers, lines, decode, self.device, record, long, prefixes, utility
         )
 
     def attention(

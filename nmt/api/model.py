@@ -33,9 +33,9 @@ SETTINGS = [one.name for one in fields(Decode)]
 class Translation:
     """A translation of one sentence. ``str(translation)`` is its text.
 
-    ``pieces`` are those that the search found, ``score`` is log P(Y|X) / lp(Y), see Wu et al. 2016,
-    eq. 14; ``alternatives`` are the other translations, the best one first, samples as they were
-    drawn.
+    ``pieces`` are those that the search found, ``score`` is log P(Y|X) / lp(Y), with
+    ``method="mbr"`` the expected utility; ``alternatives`` are the other translations, the best
+    one first, samples as they were drawn.
     """
 
     text: str

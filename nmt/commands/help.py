@@ -143,7 +143,10 @@ Keys:
   decode=sample               draw pieces at random: decode.temperature=0.7,
                               decode.top_k=20, decode.top_p=0.9, decode.seed=2;
                               n_best=5: five different samples, as they were drawn
-  decode=greedy decode=beam   and where the training's test sampled
+  decode=mbr                  of decode.samples=32 samples, or what a beam finds
+                              (decode.candidates=beam), the one that is most like all
+                              others, by decode.utility=chrf or bleu
+  decode=greedy decode=beam   a beam search, where the training's test was another
   device=cpu precision=fp32   where and how it is computed; else auto
 
 Examples:

@@ -6,18 +6,18 @@ from dataclasses import dataclass, fields
 from nmt.decoding.length import LENGTH_NORMS, LengthNorm
 from nmt.errors import UserError, above_zero, at_least, at_most, one_of
 
-# Settings that not every method reads, by the methods that do.
-READS: dict[str, tuple[str, ...]] = {
-    "beam": ("beam",),
-    "sample": ("temperature", "top_k", "top_p", "seed"),
-}
+# Settings that not every search reads: by where its translations come from, and of mbr.
+DRAWN = ("temperature", "top_k", "top_p", "seed")
+SOURCES = {"beam": ("beam",), "sample": DRAWN, "samples": ("samples", *DRAWN)}
+MBR = ("candidates", "utility")
+METHODS = ("beam", "sample", "mbr")
 
 
 @dataclass
 class Decode:
     """How translations are searched for; lengths are counted in tokens of the vocabularies."""
 
-    method: str = "beam"  # or sample: pieces are drawn at random
+    method: str = "beam"  # or sample: pieces are drawn at random; or mbr: see `nmt.decoding.mbr`
     beam: int = 5  # hypotheses kept at each step; 1 is greedy
     length_penalty: float = 1.0  # α of the length norm; 0 prefers short translations
     length_norm: str = "wu"  # lp(Y) = ((5 + |Y|) / 6)^α; or power: |Y|^α
@@ -32,6 +32,10 @@ class Decode:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 1  # of the random numbers
+    # Of mbr: candidates are samples, so many, or the hypotheses of the beam; utility: chrf or bleu.
+    candidates: str = "samples"
+    samples: int = 32
+    utility: str = "chrf"
     max_source: int = 1024  # longer lines are cut there, with a warning
     batch_size: int = 64  # sentences searched together …
     batch_tokens: int = 4096  # … as long as their source, padding included, is not larger
@@ -39,7 +43,7 @@ class Decode:
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what cannot be searched with."""
         for least, most, keys in (
-            (1, 1024, ("beam", "n_best")),
+            (1, 1024, ("beam", "n_best", "samples")),
             (1, 65_536, ("max_source", "batch_size")),
             (1, 2**24, ("batch_tokens",)),
             (0, 100, ("length_penalty", "max_ratio")),
@@ -51,26 +55,40 @@ class Decode:
             at_least(least, settings)
             at_most(most, settings)
         one_of(tuple(LENGTH_NORMS), {"decode.length_norm": self.length_norm})
-        one_of(tuple(READS), {"decode.method": self.method})
+        one_of(METHODS, {"decode.method": self.method})
         above_zero({"decode.temperature": self.temperature})
         if not 0 < self.top_p <= 1:
             raise UserError(f"decode.top_p={self.top_p}: must be above 0 and at most 1")
-        if self.method == "beam" and self.n_best > self.beam:
+        one_of(("samples", "beam"), {"decode.candidates": self.candidates})
+        one_of(("chrf", "bleu"), {"decode.utility": self.utility})
+        if self.source == "beam" and self.n_best > self.beam:
             raise UserError(
                 f"decode.n_best={self.n_best} needs a beam at least as wide, and decode.beam is "
                 f"{self.beam}: add decode.beam={self.n_best}."
             )
+        if self.source == "samples" and self.n_best > self.samples:
+            raise UserError(
+                f"decode.n_best={self.n_best} needs as many samples, and decode.samples is "
+                f"{self.samples}: add decode.samples={self.n_best}."
+            )
 
     def refuse_unread(self, keys: Iterable[str]) -> None:
-        """Raise UserError for the first of these settings that this method does not read."""
-        others = {key for read in READS.values() for key in read} - set(READS[self.method])
+        """Raise UserError for the first of these settings that does nothing with this method."""
+        mbr = self.method == "mbr"
+        read = {*SOURCES[self.source], *(MBR if mbr else ())}
+        known = {*MBR, *(key for some in SOURCES.values() for key in some)}
+        how = self.method + (f" decode.candidates={self.candidates}" if mbr else "")
         for key in keys:
-            if key in others:
+            if key in known - read:
                 raise UserError(
-                    f"decode.{key}={getattr(self, key)} does nothing with decode.method="
-                    f"{self.method}: leave it out, or choose another method, such as decode="
-                    f"{next(method for method, read in READS.items() if key in read)}"
+                    f"decode.{key}={getattr(self, key)} does nothing with decode.method={how}: "
+                    f"leave it out, or choose another method ({', '.join(METHODS)})"
                 )
+
+    @property
+    def source(self) -> str:
+        """Where translations come from: beam, sample, or samples of which mbr takes the best."""
+        return self.candidates if self.method == "mbr" else self.method
 
     def changed(self) -> list[str]:
         """Name the settings that have not their default."""

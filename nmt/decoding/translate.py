@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from nmt.decoding.begin import TranslationModel, begin
 from nmt.decoding.candidates import MostProbable
 from nmt.decoding.decode import Decode
 from nmt.decoding.long_lines import LongLines
+from nmt.decoding.mbr import Utility, expected_utilities, probabilities
 from nmt.decoding.sampling import Distribution, sample, uniforms
 from nmt.decoding.search import Hypothesis, RecordSteps, beam_search
 from nmt.errors import UserError
@@ -20,6 +22,7 @@ from nmt.errors import UserError
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
 CHUNK_CHARACTERS = 1 << 22
+WIDE = 8  # hypotheses of a sentence, with which decode.batch_size sentences are searched together
 ROUNDS = 10  # in which samples are drawn until enough of them are different
 
 
@@ -41,6 +44,7 @@ def translate(
     record: RecordSteps | None = None,
     long: LongLines | None = None,
     prefixes: list[str] | None = None,
+    utility: Utility | None = None,
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
@@ -52,6 +56,7 @@ def translate(
 
     `prefixes` are texts that the translations begin with, one per line, where they are not empty.
     UserError for a prefix of a line without any token, and for one longer than `decode.max_source`.
+    `utility` is what `decode.method=mbr` compares texts by; a score is then the expected utility.
     """
     long = long or LongLines()
     before = long.number
@@ -61,14 +66,18 @@ def translate(
     translations = [[Translation("", [], 0.0)] for _ in lines]
     lengths = [len(source) for source in sources]
     with torch.inference_mode(), evaluating(model):
-        for batch in batches(lengths, decode.batch_size, decode.batch_tokens):
+        rows = decode.batch_size
+        if decode.source == "samples":
+            rows = max(1, rows * WIDE // max(WIDE, decode.samples))
+        for batch in batches(lengths, rows, decode.batch_tokens):
             some, prefix = [sources[i] for i in batch], [begun[i] for i in batch]
-            if decode.method == "sample":
-                found = draw_different(model, some, decode, device, prefix, target_tokenizer)
-            else:
-                found = search(model, some, decode, device, record, prefix)
+            found = hypotheses_of(model, some, decode, device, record, prefix, target_tokenizer)
             for i, hypotheses in zip(batch, found, strict=True):
-                translations[i] = different(hypotheses, target_tokenizer, decode.n_best)
+                if decode.method == "mbr":
+                    assert utility, "minimum Bayes risk needs a utility"
+                    translations[i] = least_risk(hypotheses, target_tokenizer, decode, utility)
+                else:
+                    translations[i] = different(hypotheses, target_tokenizer, decode.n_best)
     return translations
 
 
@@ -141,6 +150,42 @@ def source_ids(
 def beginning(line: str, most: int) -> str:
     """A line, or that many characters of it, runs of spaces being one as they are in tokens."""
     return line if len(line) <= most else SPACES.sub(" ", line.strip(" "))[:most]
+
+
+def least_risk(
+    hypotheses: list[Hypothesis], tokenizer: Tokenizer, decode: Decode, utility: Utility
+) -> list[Translation]:
+    """Return the translations with the highest expected utility, `decode.n_best` or fewer.
+
+    Samples count alike, the hypotheses of a beam by their probability. A text has the pieces of
+    the first hypothesis that says it.
+    """
+    texts = [one_line(tokenizer.decode(one.ids)) for one in hypotheses]
+    drawn = decode.source == "samples"
+    weights = [1.0] * len(texts) if drawn else probabilities(hypotheses, decode.lp)
+    expected = expected_utilities(texts, weights, utility)
+    best = list(expected)[: decode.n_best]
+    return [Translation(one, hypotheses[texts.index(one)].ids, expected[one]) for one in best]
+
+
+def hypotheses_of(
+    model: TranslationModel,
+    sources: list[list[int]],
+    decode: Decode,
+    device: torch.device | str,
+    record: RecordSteps | None,
+    prefixes: list[list[int]],
+    tokenizer: Tokenizer,
+) -> list[list[Hypothesis]]:
+    """The hypotheses of a batch of sources, among which translations are."""
+    if decode.source == "beam":
+        of_all = decode.method == "mbr"
+        wanted = replace(decode, method="beam", n_best=decode.beam) if of_all else decode
+        found = search(model, sources, wanted, device, record, prefixes)
+        return [one[: decode.beam] for one in found] if of_all else found
+    if decode.source == "samples":
+        return draw(model, sources, decode, device, prefixes, range(decode.samples))
+    return draw_different(model, sources, decode, device, prefixes, tokenizer)
 
 
 def search(

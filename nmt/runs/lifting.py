@@ -31,6 +31,9 @@ SINCE_8 = {
     "top_k": 0,
     "top_p": 1.0,
     "seed": 1,
+    "candidates": "samples",
+    "samples": 32,
+    "utility": "chrf",
 }
 
 
