@@ -38,8 +38,8 @@ def of_bitext(translator: Translator, text: Bitext, name: str, best: Best | None
     source = encode(translator.source_tokenizer, some(text.source, numbers))
     target = encode(translator.target_tokenizer, some(text.target, numbers))
     forced = [
-        Forced(n + 1, text.source.lines[n], text.target.lines[n], *ids)
-        for n, *ids in zip(numbers, source.ids, target.ids, strict=True)
+        Forced(n + 1, text.source.lines[n], text.target.lines[n], source_ids, target_ids)
+        for n, source_ids, target_ids in zip(numbers, source.ids, target.ids, strict=True)
     ]
     sizes = Sizes.of(translator)
     places = fitting([*map(sizes.cost, forced)], LIMIT)

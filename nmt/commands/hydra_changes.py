@@ -2,7 +2,7 @@
 
 import argparse
 from functools import lru_cache, wraps
-from typing import Any
+from typing import Any, cast
 
 import omegaconf.base
 from hydra._internal import defaults_list
@@ -57,7 +57,8 @@ def compose_fast() -> None:
     a defaults list, which only ``${...}`` in such a list reads. And OmegaConf parses the text of a
     ``${...}`` again at each look.
     """
-    make, parse = defaults_list._create_interpolation_map, omegaconf.base.parse
+    make, of_omegaconf = defaults_list._create_interpolation_map, cast(Any, omegaconf.base)
+    parse = of_omegaconf.parse
 
     @wraps(make)
     def make_if_read(overrides: Any, defaults: list[Any], self_added: bool) -> DictConfig:
@@ -67,7 +68,7 @@ def compose_fast() -> None:
 
     if not hasattr(make, "__wrapped__"):  # once
         defaults_list._create_interpolation_map = make_if_read
-        omegaconf.base.parse = lru_cache(maxsize=1024)(parse)
+        of_omegaconf.parse = lru_cache(maxsize=1024)(parse)
 
 
 def brings_yamls() -> bool:

@@ -45,7 +45,7 @@ class Sizes(NamedTuple):
     def of(cls, translator: Translator) -> "Sizes":
         """Ask a model, with an empty sentence. Empty for one without attention."""
         maps = translator.attention(torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]]))
-        numbers = {one.kind.place.value: tuple(one.weights.shape[1:3]) for one in maps}
+        numbers = {one.kind.place.value: (one.weights.size(1), one.weights.size(2)) for one in maps}
         return cls(numbers, {one.kind.place.value: one.rows for one in maps})
 
     def cost(self, one: Forced) -> int:

@@ -6,7 +6,7 @@ on another machine, without the corpus, measures the same.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from shutil import copyfile
@@ -89,7 +89,7 @@ def lines_evenly(train: Dataset) -> Iterator[tuple[str, str]]:
         start += len(table)
 
 
-def lower_words(lines: tuple[str, ...] | list[str], language: str) -> list[list[str]]:
+def lower_words(lines: Sequence[str], language: str) -> list[list[str]]:
     """Return the words of lines as lexicons have them."""
     return words_of_lines((line.lower() for line in lines), bleu_tokenizer(language))
 

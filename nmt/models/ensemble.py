@@ -49,7 +49,7 @@ class Ensemble(Seq2Seq):
 
     def __init__(self, models: Sequence[Seq2Seq], mean: Callable[[Tensor], Tensor]) -> None:
         super().__init__(source_vocabulary=0, target_vocabulary=0)
-        self.models = nn.ModuleList(models)
+        self.models: Any = nn.ModuleList(models)  # of Seq2Seq
         self.mean = mean
         self.output = nn.Identity()  # type: ignore[assignment]
         self.reads_padding = any(model.reads_padding for model in models)
