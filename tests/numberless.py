@@ -1,4 +1,4 @@
-"""Two updates of the trainer on tensors that have shapes and no numbers, for every choice."""
+"""Updates of the trainer on tensors that have shapes and no numbers, for every choice."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -77,16 +77,20 @@ def trainer_by_hand(
     )
 
 
-def two_updates(
+def updates(
     folder: Path,
     make_model: Callable[..., Seq2Seq],
     loss: BatchLoss = batch_loss,
     make_optimizer: Callable[[nn.Module, bool], Optimizer] = adamw,
     device: str = "cpu",
     precision: torch.dtype = torch.bfloat16,
+    number: int = 2,
     **model: Any,
 ) -> None:
-    """Train on nothing, with all that an update can have."""
+    """Train on nothing, with all that an update can have: as many batches as there are updates.
+
+    With one, an update is not asked whether it was done, which is the same for every choice.
+    """
     with torch.device(device):
         new = make_model(dropout=0.1, word_dropout=0.1, **model)
     batch = Batch(
@@ -97,9 +101,9 @@ def two_updates(
     )
     optimizer = make_optimizer(new, device == "cpu")
     trainer = trainer_by_hand(folder, new, optimizer, loss, device, precision)
-    for _ in range(2):
-        trainer.train_step(Work([batch, batch], 0, 2, {}))
-    assert trainer.tally.updates == 1
+    for _ in range(number):
+        trainer.train_step(Work([batch] * number, 0, number, {}))
+    assert trainer.tally.updates == number - 1
 
 
 def together(make_model: Callable[..., Seq2Seq], groups: Iterable[str]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ host know one, as `item()`, `if tensor:` and `x[mask]` do, is an error.
 
 import pytest
 import torch
-from numberless import CASES, LOSSES, MODELS, muon, two_updates
+from numberless import CASES, LOSSES, MODELS, muon, updates
 from small_model import TARGET_VOCABULARY, small_rnn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -33,28 +33,28 @@ def no_numbers(monkeypatch):
 
 @pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
 def test_no_choice_waits(model, choice, tmp_path):
-    two_updates(tmp_path, MODELS[model], **choice)
+    updates(tmp_path, MODELS[model], number=1, **choice)
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_no_loss_waits(make_model, loss, tmp_path):
-    two_updates(tmp_path, make_model, loss)
+    updates(tmp_path, make_model, loss, number=1)
 
 
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_muon_does_not_wait(make_model, tmp_path):
-    two_updates(tmp_path, make_model, make_optimizer=muon)
+    updates(tmp_path, make_model, make_optimizer=muon)
 
 
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_copying_does_not_wait(make_model, tmp_path):
-    two_updates(tmp_path, make_model, copy=True, source_vocabulary=TARGET_VOCABULARY)
+    updates(tmp_path, make_model, copy=True, source_vocabulary=TARGET_VOCABULARY)
 
 
 def test_no_loop_waits(tmp_path):
     fed_back = {"order.input_feed": True}
-    two_updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model))
+    updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model))
 
 
 @pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
@@ -81,6 +81,6 @@ def test_what_waits_is_found(tmp_path):
         return batch_loss(model, batch._replace(target=kept), smoothing)
 
     with pytest.raises(DataDependentOutputException):
-        two_updates(tmp_path, small_rnn, loss)
+        updates(tmp_path, small_rnn, loss)
     with pytest.raises(DynamicOutputShapeException):
-        two_updates(tmp_path, small_rnn, masked)
+        updates(tmp_path, small_rnn, masked)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
-from numberless import CASES, LOSSES, MODELS, muon, two_updates
+from numberless import CASES, LOSSES, MODELS, muon, updates
 from small_model import small_rnn
 
 from nmt.batches.batch import Batch
@@ -30,23 +30,23 @@ def no_numbers(monkeypatch):
 
 @pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
 def test_every_choice(model, choice, tmp_path):
-    two_updates(tmp_path, MODELS[model], **META, **choice)
+    updates(tmp_path, MODELS[model], number=1, **META, **choice)
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_every_loss(make_model, loss, tmp_path):
-    two_updates(tmp_path, make_model, loss, **META)
+    updates(tmp_path, make_model, loss, number=1, **META)
 
 
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
 def test_muon(make_model, tmp_path):
-    two_updates(tmp_path, make_model, make_optimizer=muon, **META)
+    updates(tmp_path, make_model, make_optimizer=muon, **META)
 
 
 def test_what_is_fed_back(tmp_path):
     fed_back = {"order.input_feed": True}
-    two_updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model), **META)
+    updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model), **META)
 
 
 def test_what_was_left_behind_is_found(tmp_path):
@@ -55,4 +55,4 @@ def test_what_was_left_behind_is_found(tmp_path):
         return found._replace(objective=found.objective + torch.ones(1).expand(3).sum(0, True))
 
     with pytest.raises(RuntimeError, match="device"):
-        two_updates(tmp_path, small_rnn, loss, **META)
+        updates(tmp_path, small_rnn, loss, **META)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice, tee
+from itertools import tee
 from pathlib import Path
 
 import hydra
@@ -95,9 +95,19 @@ def with_translations(
 def in_blocks(
     pairs: Iterable[tuple[str, list[Translation]]], most: int
 ) -> Iterator[list[Translated]]:
-    """Yield lines with their numbers, some of them at a time."""
-    numbered = (Translated(number, *pair) for number, pair in enumerate(pairs, start=1))
-    while block := list(islice(numbered, most)):
+    """Yield lines with their numbers, some of them at a time; before an error, those there are."""
+    block: list[Translated] = []
+    try:
+        for number, pair in enumerate(pairs, start=1):
+            block.append(Translated(number, *pair))
+            if len(block) == most:
+                yield block
+                block = []
+    except Exception:
+        if block:
+            yield block
+        raise
+    if block:
         yield block
 
 
