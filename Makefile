@@ -30,4 +30,4 @@ check: setup
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 tensorboard: setup  ## without its second option it shows ten pictures of a sentence
-	$(BIN)/tensorboard --logdir runs --samples_per_plugin images=1000,text=1000 $(ARGS)
+	$(BIN)/tensorboard --logdir runs --samples_per_plugin images=1000,text=1000,nmt_attention=1000 $(ARGS)

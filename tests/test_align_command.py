@@ -63,7 +63,14 @@ def test_align_writes_links_words_and_pictures(runs, numbers):
 
     assert answer.code == 0, answer.err
     folder = runs[0] / "alignment" / "files-test"
-    found = ["alignments.txt", "heatmaps", "result.json", "source.txt", "target.txt"]
+    found = [
+        "alignments.txt",
+        "explorer.html",
+        "heatmaps",
+        "result.json",
+        "source.txt",
+        "target.txt",
+    ]
     assert files(folder) == sorted([*found, *(f"heatmaps/sentence-{n}.png" for n in (1, 2))])
     assert (folder / "source.txt").read_text() == (numbers / "test.de").read_text()
     links = links_of(folder)

@@ -40,8 +40,8 @@ def test_metrics_are_there_while_the_run_goes_on(tmp_path):
             {"step": 7, "dev/bleu": 11.0},
         ]
     found = events(tmp_path)
-    assert [(e.step, e.value) for e in found.Scalars("train/loss")] == [(3, 5.5)]
-    assert [(e.step, e.value) for e in found.Scalars("dev/bleu")] == [(7, 11.0)]
+    assert [(e.step, e.value) for e in found.Scalars("loss/train")] == [(3, 5.5)]
+    assert [(e.step, e.value) for e in found.Scalars("BLEU/dev")] == [(7, 11.0)]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -61,7 +61,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(tmp_path):
     with Logger(tmp_path, step=5) as logger:
         logger.log(7, {"train/loss": -7.0})
     assert [(m["step"], m["train/loss"]) for m in metrics(tmp_path)] == [(3, 3), (5, 5), (7, -7)]
-    scalars = events(tmp_path).Scalars("train/loss")
+    scalars = events(tmp_path).Scalars("loss/train")
     assert [(e.step, e.value) for e in scalars] == [(3, 3), (5, 5), (7, -7)]
 
 

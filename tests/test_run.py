@@ -22,7 +22,7 @@ SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
 
 def test_what_lies_in_a_run_folder(smoke):
     assert sorted(path.name for path in smoke.iterdir()) == [
-        *("checkpoints", "config.yaml", "dropped.tsv", "frequencies.tsv"),
+        *("checkpoints", "config.yaml", "dropped.tsv", "explorer.html", "frequencies.tsv"),
         *("heatmaps", "hypotheses.txt", "lock"),
         *("losses.txt", "metrics.jsonl", "model.safetensors", "references.txt", "result.json"),
         *("sources.txt", "tensorboard", "tokenizer", "words"),

@@ -76,6 +76,7 @@ class DevEvaluation:
             folder = gallery.folder / occasion.folder
             folder.mkdir(parents=True, exist_ok=True)
             write(folder / MOMENT, text)
+            self.logger.attention(occasion.step, "dev", text)
 
     def warn(self, hypotheses: list[str]) -> None:
         """Say once, from one process, what makes the scores doubtful."""

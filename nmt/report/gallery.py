@@ -18,7 +18,7 @@ from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import heatmap, pixels, with_mean
 from nmt.report.logger import Logger
 from nmt.report.words import merge_words
-from nmt.terminal.table import SAMPLES, markdown, sample_rows
+from nmt.terminal.table import markdown, sample_rows
 
 # What stands on the left and above: the source, the target as it is predicted, or as it is read.
 AXES = {
@@ -49,13 +49,13 @@ class Occasion(NamedTuple):
 
     heading: str = ""  # above the picture
     folder: str = ""  # below the gallery's
-    tag: str = "attention"  # in TensorBoard
+    tag: str = "pictures"  # in TensorBoard
     step: int = 0
 
     @classmethod
     def update(cls, step: int) -> "Occasion":
         """What the model does after an update."""
-        return cls(f"step {step:,}", f"step-{step:07d}", "attention-hypothesis", step)
+        return cls(f"step {step:,}", f"step-{step:07d}", "pictures-hypothesis", step)
 
 
 def spread(sources: Sequence[str], references: Sequence[str], num: int) -> list[Drawn]:
@@ -124,7 +124,9 @@ class Gallery:
                 [translation.text for translation in best],
                 [s.reference for s in self.sentences],
             )
-            self.logger.text(occasion.step, "samples", markdown(SAMPLES, rows))
+            # A narrow column of words is broken inside them by TensorBoard.
+            lines = [(number, f"{side}: {text}") for number, side, text in rows]
+            self.logger.text(occasion.step, "samples", markdown(("", "samples"), lines))
         for sentence, translation in zip(self.sentences, best, strict=True):
             lines = [sentence.source, translation.text, sentence.reference]
             self.draw(sentence, translation.ids, lines, occasion)
@@ -132,7 +134,7 @@ class Gallery:
 
     def draw_references(self, step: int) -> None:
         """Draw where the model looks when it is forced to write the references."""
-        occasion = Occasion("forced reference", "reference", "attention-reference", step)
+        occasion = Occasion("forced reference", "reference", "pictures-reference", step)
         for sentence in self.sentences:
             (ids,) = self.translator.target_tokenizer.encode([sentence.reference])
             self.draw(sentence, ids, [sentence.source, sentence.reference], occasion)

@@ -11,17 +11,28 @@ from types import TracebackType
 from typing import Any, Self, TypeGuard
 
 import numpy as np
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
+from tensorboard.util.tensor_util import make_tensor_proto
 from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nmt.config.settings import Setting
 from nmt.errors import UserError
+from nmt.report.explorer.plugin_data import EVENTS, PLUGIN, STEPS
 from nmt.runs.files import write
 from nmt.runs.foreign import is_number
 
 METRICS = "metrics.jsonl"
-EVENTS = "tensorboard"
+# Tags in TensorBoard, which sorts them, capitals first: it opens on BLEU, and the losses of dev and
+# train are beside each other.
+TAGS = {
+    "dev/bleu": "BLEU/dev",
+    "dev/chrf": "chrF/dev",
+    "dev/loss": "loss/dev",
+    "train/loss": "loss/train",
+    "dev/perplexity": "perplexity/dev",
+}
 
 
 class Logger:
@@ -40,13 +51,16 @@ class Logger:
         self.events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1, flush_secs=10)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there."""
+        """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there.
+
+        TensorBoard has some of them by other names, see TAGS.
+        """
         self.check()
         line = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         self.metrics.write(json.dumps({"step": step, **line}) + "\n")
         self.metrics.flush()
         for name, value in metrics.items():
-            self.events.add_scalar(name, value, step)
+            self.events.add_scalar(TAGS.get(name, name), value, step)
 
     def text(self, step: int, name: str, markdown: str) -> None:
         """Text such as sample translations, see `nmt.terminal.table.markdown`."""
@@ -55,6 +69,17 @@ class Logger:
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """A picture (height, width, 4) of uint8; those of one name make a slider over the steps."""
         self.events.add_image(name, image, step, dataformats="HWC")
+
+    def attention(self, step: int, name: str, moment: str) -> None:
+        """The moment of a text as JSON, for the tab Attention; see `nmt.report.explorer.board`."""
+        data = SummaryMetadata.PluginData(plugin_name=PLUGIN)
+        # TensorBoard lists nothing of a plugin whose data have no class.
+        metadata = SummaryMetadata(plugin_data=data, data_class=DATA_CLASS_TENSOR)
+        writer = self.events.file_writer
+        assert writer, "closed already"
+        for tag, text in ((name, moment), (f"{name}{STEPS}", "")):
+            value = Summary.Value(tag=tag, metadata=metadata, tensor=make_tensor_proto(text))
+            writer.add_summary(Summary(value=[value]), step)
 
     def config(self, yaml: str) -> None:
         """The resolved configuration, kept as it is written."""

@@ -16,7 +16,7 @@ from nmt.runs.folder import RESULT, stored_config
 from nmt.runs.foreign import read_json
 
 # Of how many evaluations TensorBoard keeps pictures and texts; by itself it keeps ten at random.
-KEPT = "--samples_per_plugin images=1000,text=1000"
+KEPT = "--samples_per_plugin images=1000,text=1000,nmt_attention=1000"
 MODULES = {"nmt": "nmt", "tensorboard": "tensorboard.main"}
 
 

@@ -1,6 +1,6 @@
 // Attention that one can touch: in a file, in TensorBoard, in a notebook, and live.
 //
-//   explore(element, document)
+//   explore(element, content)
 //
 // shows a document of nmt/report/explorer/document.py: runs, of each some texts, of each text the
 // moments at which it was looked at, of each moment some sentences. A moment without `sentences`
@@ -167,7 +167,7 @@ class Explorer {
     const change = (name, read = (value) => value) => (value) => this.choose({ [name]: read(value) });
     this.selects = {
       text: choice(bar, "text", change("text")),
-      order: choice(bar, "sorted by", () => this.show()),
+      order: choice(bar, "sorted by", () => this.choose({ number: null })),
       number: choice(bar, "sentence", change("number", Number)),
       place: choice(bar, "kind", change("place")),
       of: choice(bar, "values", change("of")),
@@ -183,8 +183,9 @@ class Explorer {
     this.play = make("button", { type: "button", textContent: "play", onclick: () => this.playing() });
     this.stepLabel = make("output", { className: "step" });
     this.steps = make("div", { className: "steps" }, this.play, this.slider, this.stepLabel);
-    this.panels = [new Panel(this, 0), new Panel(this, 1)];
-    this.panels[1].run = null;
+    const side = this.content.panels; // undefined: one run is shown, and another can be chosen
+    this.panels = Array.from({ length: side ?? 2 }, (_, place) => new Panel(this, place));
+    if (!side) this.panels[1].run = null;
     const panels = make("div", { className: "panels" }, ...this.panels.map((panel) => panel.element));
     const list = make("dl", {}, ...KEYS.flatMap(([key, what]) => [
       make("dt", {}, make("kbd", { textContent: key })), make("dd", { textContent: what })]));
@@ -262,17 +263,18 @@ class Explorer {
     const found = sentences.filter((one) =>
       `${one.number}\n${one.source}\n${one.target}`.toLowerCase().includes(searched),
     );
-    const order = this.content.orders?.[this.selects.order.value];
-    return order ? found.sort((a, b) => order.indexOf(a.number) - order.indexOf(b.number)) : found;
+    const orders = this.content.orders ?? {};
+    const order = orders[this.selects.order.value] ?? Object.values(orders)[0];
+    const place = ({ number }) => (order.includes(number) ? order.indexOf(number) : order.length);
+    return order ? found.sort((a, b) => place(a) - place(b)) : found;
   }
 
   /** Have the controls offer what there is. */
   control(texts, sentences) {
     const { text, order, number, place, of } = this.selects;
     fill(text, texts.map((one) => [one.name, one.name]), this.chosen.text);
-    if (!order.options.length)
-      fill(order, Object.keys(this.content.orders ?? {}).map((one) => [one, one]),
-        Object.keys(this.content.orders ?? {})[0]);
+    const orders = Object.keys(this.content.orders ?? {});
+    fill(order, orders.map((one) => [one, one]), order.value || orders[0]);
     fill(number, sentences.map((one) => [one.number, `${one.number}: ${clipped(one.source, 60)}`]),
       this.chosen.number);
     this.search.hidden = sentences.length < 5 && !this.search.value;

@@ -3,7 +3,7 @@
 ::
 
     {"notes": [text], "place": the kind of attention that is shown first,
-     "orders": {name: [number of a sentence]},
+     "panels": how many runs are side by side, "orders": {name: [number of a sentence]},
      "runs": [{"name", "best": [layer, head] | null,
                "texts": [{"name", "moments": [{"step", "sentences": [sentence]}]}]}]}
 

@@ -18,6 +18,10 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 TITLE = "Attention"
+PAGE = (
+    ":root { color-scheme: light dark; }\n"
+    "@media (prefers-color-scheme: dark) { body { background: #181a1e; color: #e4e4e4; } }\n"
+)
 WITHOUT_SCRIPT = "This page shows attention weights with JavaScript, which is switched off."
 
 
@@ -33,7 +37,7 @@ def page(document: dict[str, Any], without_script: str = WITHOUT_SCRIPT) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{TITLE}</title>\n<style>\n{source(STYLE)}</style></head>\n"
+        f"<title>{TITLE}</title>\n<style>\n{PAGE}{source(STYLE)}</style></head>\n"
         f"<body><noscript>{without_script}</noscript>\n{embedded(document)}</body></html>\n"
     )
 
