@@ -54,24 +54,29 @@ class Ensemble(Seq2Seq):
         self.output = nn.Identity()  # type: ignore[assignment]
         self.reads_padding = any(model.reads_padding for model in models)
 
+    @property
+    def members(self) -> list[Seq2Seq]:
+        """The models."""
+        return list(self.models)  # type: ignore[arg-type]
+
     def encode(self, source: Tensor) -> Memory:
         """Have each model read the source (B,S)."""
-        return Memory(source, tuple(model.encode(source) for model in self.models))
+        return Memory(source, tuple(model.encode(source) for model in self.members))
 
     def start(self, memory: Memory, room: int = 0) -> State:
         """Return the state before the first piece."""
-        both = zip(self.models, memory.models, strict=True)
+        both = zip(self.members, memory.models, strict=True)
         return State(tuple(model.start(one, room) for model, one in both))
 
     def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Have each model read one more piece of each hypothesis, (B,K): log P (B,K,V)."""
-        parts = zip(self.models, state.models, memory.models, strict=True)
+        parts = zip(self.members, state.models, memory.models, strict=True)
         logits, states = zip(*(model.step(tokens, *one) for model, *one in parts), strict=True)
         return self.mean(normalized(logits)), State(states)
 
     def features(self, source: Tensor, target: Tensor) -> Tensor:
         """Teacher forcing: log P of the next piece, (B,S), (B,T) -> (B,T,V)."""
-        return self.mean(normalized([model(source, target) for model in self.models]))
+        return self.mean(normalized([model(source, target) for model in self.members]))
 
     def units(self) -> list[nn.Module]:
         """Return none: an ensemble is not trained."""
