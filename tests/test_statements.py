@@ -32,3 +32,16 @@ def test_the_page_has_the_numbers_of_the_picture(tmp_path, monkeypatch):
     page = re.sub(r"[ |]+", " ", PAGE.read_text("utf-8"))
     for row in rows:
         assert " ".join(filter(None, map(str, row))) in page
+
+
+def test_the_burden_of_one_vector_has_the_numbers_of_the_study():
+    page, study = (
+        (PAGE.parent / name).read_text(encoding="utf-8")
+        for name in ("statements.md", "studies/multi30k_rnn.md")
+    )
+    section = page.split("\n## ")[1]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert len(rows) == 4
+    assert all(row in study.splitlines() for row in rows)
+    assert "-13.44" in study
+    assert "-14.47 to -12.41" in study
