@@ -233,7 +233,7 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
     decode = Decode(beam=beam, n_best=min(beam, 2))
     with torch.inference_mode():
         plain = search(model, sources, decode, "cpu")
-        for module in ("search", "translate"):
+        for module in ("search", "begin"):
             monkeypatch.setattr(f"nmt.decoding.{module}.wants_shapes_again", lambda _: True)
         recorder = of_steps.StepRecorder(replayed)
         for _ in range(3):
@@ -245,6 +245,18 @@ def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
                 for one, other in zip(best, expected, strict=True):
                     assert one.score == pytest.approx(other.score)
     assert bool(recorder.recorded) != (name == "rnn that looks at itself")
+
+
+def test_steered_steps_grow_and_are_not_recorded(monkeypatch):
+    model = small_rnn().double().eval()
+    sources, decode = [[5, 6, EOS], [7, EOS]], Decode(beam=2, no_repeat_ngram=2, max_ratio=1.0)
+    recorder = of_steps.StepRecorder(replayed)
+    with torch.inference_mode():
+        plain = search(model, sources, decode, "cpu")
+        for module in ("search", "begin"):
+            monkeypatch.setattr(f"nmt.decoding.{module}.wants_shapes_again", lambda _: True)
+        assert [search(model, sources, decode, "cpu", recorder) for _ in range(2)] == [plain] * 2
+    assert not recorder.recorded
 
 
 def test_autocast_keeps_no_weight_that_a_recorded_step_would_read():
