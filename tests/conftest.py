@@ -133,8 +133,10 @@ def trained(tiny, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> Path:
-    """The run folder of `nmt train experiment=smoke`."""
+    """The run folder of `nmt train experiment=smoke`, on fewer sentences."""
     run = tmp_path_factory.mktemp("smoke") / "run"
-    answer = nmt("train", "experiment=smoke", f"hydra.run.dir={run}")
+    short = ["data.dev_chapters=1", "data.test_chapters=1", "train.heatmaps=1"]
+    short += ["tokenizer.max_lines=2000", "clean.max_pieces=16"]
+    answer = nmt("train", "experiment=smoke", *short, f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
     return run
