@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import needs_browser
 from command import files, mistake, nmt
 from comparison_runs import DOT, NONE, RESULT, configured, text, write_run
 from PIL import Image
@@ -18,6 +19,7 @@ from nmt.commands.compare import as_settings
 from nmt.comparison.atlas import page, words
 from nmt.comparison.comparison import compare
 from nmt.comparison.disagreement import sentences
+from nmt.comparison.explorer import CHRF_DIFFERS, DIFFER, LENGTH, interleaved, ranked
 from nmt.comparison.plots import label, plots, style
 from nmt.comparison.runs import find_runs
 from nmt.data.corpus import Lines
@@ -86,11 +88,11 @@ def test_what_people_wrote_is_text_in_the_page_and_nothing_is_loaded(tmp_path):
 
     assert answer.code == 0, answer.err
     html = (tmp_path / "comparison" / "index.html").read_text()
-    assert "<script" not in html
+    assert re.findall("<script[^>]*>", html) == ["<script>"], "the one that sorts tables"
     assert "&lt;script&gt;alert(&#34;name&#34;)" in html
     assert html.count("&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; co") >= 4
     assert re.findall(r'src="(.{10})', html) == ["data:image"] * html.count("<img")
-    assert "http" not in re.sub(r"data:[^\"]*", "", html)
+    assert not re.search("https?:", re.sub(r"data:[^\"]*", "", html))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,70 @@ def test_from_a_sweep_to_a_report(two):
         assert image.width > 1000, "two panels"
     html = (report / "index.html").read_text()
     assert html.count("<img") == html.count('src="data:image') == len(PLOTS) + 2
+
+
+@needs_browser
+def test_the_page_can_be_touched(two, tab):
+    assert nmt("compare", two, "num_sentences=1", "device=cpu").code == 0
+    tab.open(two / "comparison" / "index.html")
+    tab.until("Boolean(document.querySelector('.attention canvas'))")
+    explorer = "document.querySelector('.attention').explorer"
+    tab.run(f"{explorer}.ready.then(() => null)")
+
+    orders = tab.run("[...document.querySelectorAll('.attention select')].map((s) => s.value)")
+    assert "difference in chrF" in orders
+    shown = tab.run(
+        "[...document.querySelectorAll('.attention .texts dd')].map(d => d.textContent)"
+    )
+    number = tab.run(f"{explorer}.chosen.number")
+    hypotheses = (two / "attention=bahdanau" / "hypotheses.txt").read_text().splitlines()
+    assert hypotheses[number - 1].strip() in shown or not hypotheses[number - 1]
+
+    column = (
+        "[...document.querySelector('table.sorts').rows].slice(1).map(r => r.cells[{}].innerText)"
+    )
+    heading = "document.querySelector('table.sorts th:nth-child({})')"
+    headings = tab.run(
+        "[...document.querySelector('table.sorts').rows[0].cells].map(c => c.innerText.trim())"
+    )
+    place = headings.index("BLEU")
+    for _ in range(2):
+        tab.run(f"{heading.format(place + 1)}.click()")
+        cells = [float(cell.split()[0]) for cell in tab.run(column.format(place)) if cell.strip()]
+        direction = tab.run(f"{heading.format(place + 1)}.getAttribute('aria-sort')")
+        assert cells == sorted(cells, reverse=direction == "descending")
+    titles = tab.run("[...document.querySelectorAll('.point')].map((one) => one.title)")
+    result = json.loads((two / "attention=bahdanau" / "result.json").read_text())
+    speed = [one for one in titles if "target pieces a second" in one]
+    assert any(one.startswith("bahdanau") or f"{result['bleu']:.4g}" in one for one in speed)
+    tab.point(".point")
+    assert tab.run("document.querySelector('.point:hover') !== null"), "over its plot"
+
+
+@needs_browser
+def test_without_scripts_the_page_is_what_it_was(two, tab):
+    assert nmt("compare", two, "num_sentences=1", "device=cpu").code == 0
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    tab.open(two / "comparison" / "index.html")
+
+    assert tab.run("document.images.length") == len(PLOTS) + 1
+    assert tab.run("[...document.images].every((one) => one.naturalWidth > 100)")
+    assert tab.run("document.querySelectorAll('table').length") > 3
+    assert tab.run("document.querySelector('.attention')") is None
+
+
+def test_sentences_are_ranked_by_what_tells_variants_apart():
+    lines = Lines(["a b c", "a", "", "a b"], ["x y z", "x", "q", "x y"])
+    hypotheses = [["x y z", "x", "q", "k k"], ["x y z", "u", "r", "x y"]]
+
+    orders = ranked([], lines, hypotheses)
+
+    assert orders[LENGTH] == [2, 4, 1], "no empty source"
+    assert set(orders[CHRF_DIFFERS][:2]) == {2, 4}
+    assert orders[DIFFER][-1] == 1, "the same translation"
+    assert set(interleaved(orders, [3])[:3]) == {3, 2, 4}
+    assert interleaved(orders, [3])[0] == 3
+    assert ranked([4], lines, hypotheses)[LENGTH] == [4]
 
 
 def test_tensorboard_has_the_figures_and_the_columns_of_its_hparams(two):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.api.undisturbed import undisturbed
-from nmt.comparison.atlas import Page, Wish, atlas
+from nmt.comparison.atlas import Atlas, Wish, atlas
 from nmt.comparison.comparison import Comparison as Compared
 from nmt.comparison.comparison import compare as compare_runs
 from nmt.comparison.files import to_csv, to_json, to_markdown
@@ -68,20 +68,20 @@ class Comparison:
             device, precision: as in :func:`nmt.load`.
         """
         with undisturbed():
-            return to_html(self.found, plots(self.found), self._pages(sentences, device, precision))
+            return to_html(self.found, plots(self.found), self._atlas(sentences, device, precision))
 
     def write(
         self, folder: Place, sentences: int = 0, device: str = "auto", precision: str = "auto"
     ) -> Path:
         """Write all files of ``nmt compare`` into a folder; return the path of ``index.html``."""
         with undisturbed():
-            write_report(self.found, self._pages(sentences, device, precision), Path(folder))
+            write_report(self.found, self._atlas(sentences, device, precision), Path(folder))
         return Path(folder, "index.html")
 
-    def _pages(self, sentences: int, device: str, precision: str) -> list[Page]:
-        pages, notes = atlas(self.found, Wish([], sentences, device, precision))
-        self.found.notes.extend(note for note in notes if note not in self.found.notes)
-        return pages
+    def _atlas(self, sentences: int, device: str, precision: str) -> Atlas:
+        shown = atlas(self.found, Wish([], sentences, device, precision))
+        self.found.notes.extend(note for note in shown.notes if note not in self.found.notes)
+        return shown
 
     def __str__(self) -> str:
         """Show the tables."""

@@ -60,9 +60,9 @@ def run(cfg: DictConfig) -> None:
     scores = [Path(file) for file in options.scores]
     comparison = compare(runs, options.baseline, options.allow, scores)
     wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
-    pages, notes = atlas(comparison, wish)
-    comparison.notes += notes
-    write_report(comparison, pages, output)
+    shown = atlas(comparison, wish)
+    comparison.notes += shown.notes
+    write_report(comparison, shown, output)
     print_comparison(comparison)
     console().print(f"\n{output / 'index.html'}", markup=False)
     unfinished = [run.folder for run in runs if run.why.startswith("unfinished")][:NAMED]

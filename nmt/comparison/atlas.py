@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from nmt.alignment.attention import source_target
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.disagreement import sentences
+from nmt.comparison.explorer import Sentences
 from nmt.comparison.runs import Run
 from nmt.comparison.variants import Variant
 from nmt.data.corpus import Lines
@@ -45,14 +47,22 @@ class Wish:
     precision: str
 
 
-def atlas(comparison: Comparison, wish: Wish) -> tuple[list[Page], list[str]]:
-    """Draw the pages, and say of which variants there is nothing to draw, and why.
+class Atlas(NamedTuple):
+    """What is shown of the same sentences under every variant."""
+
+    pages: list[Page]
+    notes: list[str]  # of which variants there is nothing to show, and why
+    touched: dict[str, Any] | None  # for the explorer; None: no variant has anything to show
+
+
+def atlas(comparison: Comparison, wish: Wish) -> Atlas:
+    """Draw the pages, and read more sentences for the explorer.
 
     UserError for a sentence that is not in the test set.
     """
     shown = {variant.name: run for variant, run in drawn_runs(comparison)}
     if not shown or not (wish.sentences or wish.number):
-        return [], []
+        return Atlas([], [], None)
     first = next(iter(shown.values()))
     assert first.sources
     assert first.references
@@ -60,8 +70,10 @@ def atlas(comparison: Comparison, wish: Wish) -> tuple[list[Page], list[str]]:
     language = str(comparison.baseline.identity.get("data.source", "en"))
     text = Lines(first.sources, first.references)
     numbers = sentences(wish.sentences, wish.number, text, hypotheses, language)
+    names = {variant.name: variant.short for variant in comparison.variants}
     panels: dict[int, list[np.ndarray]] = {number: [] for number in numbers}
     notes: list[str] = []
+    touched = Sentences(wish.sentences, text, hypotheses)
     for name, run in shown.items():
         try:
             translator = open_run(run.folder, wish.device, wish.precision)
@@ -70,12 +82,13 @@ def atlas(comparison: Comparison, wish: Wish) -> tuple[list[Page], list[str]]:
             continue
         for number in numbers:
             panels[number].append(panel(name, translator, run, number))
+        touched.add(names[name], translator, run.hypotheses or [])
     pages: list[Page] = []
     for number in numbers:
         lines = [first.sources[number - 1], first.references[number - 1]]
         image = page(f"sentence {number} · source, reference", lines, panels[number])
         pages.append(Page(number, lines[0], image))
-    return pages, notes
+    return Atlas(pages, notes, touched.document())
 
 
 def drawn_runs(comparison: Comparison) -> list[tuple[Variant, Run]]:

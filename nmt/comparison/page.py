@@ -1,24 +1,32 @@
-"""A comparison as one page of HTML that needs nothing else: no script, every image inside."""
+"""A comparison as one page of HTML that needs nothing else: its images and scripts are inside.
+
+Without scripts it shows the same tables, plots and pictures; scripts sort tables, and show the
+explorer. What people wrote is text, and the page may load nothing.
+"""
 
 import base64
 import io
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
-from nmt.comparison.atlas import Page, drawn_runs
+from nmt.comparison.atlas import Atlas, Page, drawn_runs
 from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.plots import Plot
+from nmt.comparison.points import points
 from nmt.comparison.sentences import sentences
 from nmt.comparison.tables import different, footnotes, grids, legend
 from nmt.data.text import one_line
+from nmt.report.explorer.page import POLICY, STYLE, embedded, source
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
+SORTING = Path(__file__).with_name("tables.js")
 
 
-def to_html(comparison: Comparison, plots: list[Plot], pages: list[Page]) -> str:
+def to_html(comparison: Comparison, plots: list[Plot], shown: Atlas) -> str:
     """Return the page; every text in it is escaped and on one line."""
     environment = Environment(
         autoescape=True,
@@ -37,15 +45,20 @@ def to_html(comparison: Comparison, plots: list[Plot], pages: list[Page]) -> str
                 "title": one.title,
                 "caption": one.caption,
                 "image": data_uri("image/svg+xml", one.svg),
+                "points": points(one),
             }
             for one in plots
         ],
         pages=[
             {"number": one.number, "image": png_uri(one), "texts": texts(comparison, one)}
-            for one in pages
+            for one in shown.pages
         ],
         legend=legend(comparison),
         signatures=comparison.signatures,
+        policy=POLICY,
+        style=Markup(source(STYLE)),
+        sorting=Markup(SORTING.read_text(encoding="utf-8")),
+        explorer=Markup(embedded(shown.touched)) if shown.touched else "",
     )
 
 

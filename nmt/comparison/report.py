@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from nmt.comparison.atlas import Page, save
+from nmt.comparison.atlas import Atlas, Page, save
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.page import to_html
@@ -18,11 +18,11 @@ from nmt.runs.files import write, write_json
 FIGURES = "figures"
 
 
-def write_report(comparison: Comparison, pages: list[Page], output: Path) -> None:
+def write_report(comparison: Comparison, shown: Atlas, output: Path) -> None:
     """Write the report into a folder."""
     figures = output / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
-    found = plots(comparison)
+    found, pages = plots(comparison), shown.pages
     for plot in found:
         Image.fromarray(plot.image).save(figures / f"{plot.name}.png")
         (figures / f"{plot.name}.svg").write_bytes(plot.svg)
@@ -34,7 +34,7 @@ def write_report(comparison: Comparison, pages: list[Page], output: Path) -> Non
     write(output / "comparison.tex", to_latex(comparison))
     write_json(output / "comparison.json", to_json(comparison))
     write(output / "sentences.tsv", to_tsv(comparison))
-    write(output / "index.html", to_html(comparison, found, pages))
+    write(output / "index.html", to_html(comparison, found, shown))
     write_events(comparison, found, pages, output / EVENTS)
 
 

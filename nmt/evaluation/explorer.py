@@ -211,7 +211,7 @@ def of_run(
     The test has two thirds of the bytes, the evaluations on dev have the others.
     """
     if not Sizes.of(translator).numbers:
-        raise UserError(f"{run} has attention=none: it looks nowhere, so there is nothing to show")
+        raise looks_nowhere(run)
     moments, evaluations = of_training(run, limit // 3)
     test, sentences = of_test(translator, run, limit * 2 // 3, numbers)
     if not moments and not test:
@@ -221,6 +221,11 @@ def of_run(
     parts = {"test": sentences, "dev": evaluations}
     notes = [f"{name}, {key}: {text}." for key, text in parts.items() if text]
     return Shown(document.run(name, {"test": test, "dev": moments}, best), notes)
+
+
+def looks_nowhere(run: Path) -> UserError:
+    """Return why there is nothing to see of a run."""
+    return UserError(f"{run} has attention=none: it looks nowhere, so there is nothing to show")
 
 
 def of_rows(

@@ -11,7 +11,11 @@ from types import TracebackType
 from typing import Any, Self, TypeGuard
 
 import numpy as np
-from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
+from tensorboard.compat.proto.summary_pb2 import (
+    DATA_CLASS_TENSOR,  # type: ignore[attr-defined]
+    Summary,  # type: ignore[attr-defined]
+    SummaryMetadata,  # type: ignore[attr-defined]
+)
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from tensorboard.util.tensor_util import make_tensor_proto
 from torch.utils.tensorboard.summary import hparams

@@ -192,7 +192,31 @@ class Explorer {
     this.message = make("p", { className: "message", role: "status" });
     const keys = make("details", { className: "keys" }, make("summary", { textContent: "Keys" }), list);
     const notes = (this.content.notes ?? []).map((text) => make("p", { className: "note", textContent: text }));
-    this.root.append(bar, this.steps, this.message, panels, keys, ...notes);
+    this.root.append(...(this.content.live ? [this.form()] : []), bar, this.steps, this.message, panels, keys, ...notes);
+  }
+
+  /** Make the field in which a sentence is typed; its translations are shown when they come. */
+  form() {
+    const text = make("input", { type: "text", placeholder: "a sentence to translate", ariaLabel: "sentence", dir: "auto" });
+    const button = make("button", { type: "submit", textContent: "translate" });
+    const form = make("form", { className: "live" }, text, button);
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      button.disabled = true;
+      this.message.textContent = "translating …";
+      try {
+        const body = JSON.stringify({ text: text.value });
+        const answer = await fetch(this.content.live, { method: "POST", body });
+        if (!answer.ok) throw new Error(await answer.text());
+        this.content.runs = (await answer.json()).runs;
+        this.message.textContent = "";
+        await this.choose({ text: null, number: null });
+      } catch (error) {
+        this.message.textContent = error.message;
+      }
+      button.disabled = false;
+    });
+    return form;
   }
 
   get runs() {
@@ -275,7 +299,7 @@ class Explorer {
     fill(text, texts.map((one) => [one.name, one.name]), this.chosen.text);
     const orders = Object.keys(this.content.orders ?? {});
     fill(order, orders.map((one) => [one, one]), order.value || orders[0]);
-    fill(number, sentences.map((one) => [one.number, `${one.number}: ${clipped(one.source, 60)}`]),
+    fill(number, sentences.map((one) => [one.number, one.label ?? `${one.number}: ${clipped(one.source, 60)}`]),
       this.chosen.number);
     this.search.hidden = sentences.length < 5 && !this.search.value;
     const sentence = this.panels[0].sentence ?? this.panels[1].sentence;
@@ -506,6 +530,7 @@ class Panel {
     run.closest("label").hidden = names.length < 2;
     this.view = this.explorer.view(this.sentence);
     this.body.hidden = !this.view;
+    this.element.classList.toggle("empty", !this.view);
     const [layers, heads] = this.view?.maps.shape ?? [0, 0];
     const range = (number) => Array.from({ length: number }, (_, place) => place);
     if (this.layer !== null && this.layer >= layers) this.layer = null;

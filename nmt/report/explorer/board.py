@@ -36,6 +36,7 @@ class AttentionPlugin(TBPlugin):
     plugin_name = PLUGIN
 
     def __init__(self, context: TBContext) -> None:
+        assert context.data_provider
         self.provider = context.data_provider
         self.held: tuple[object, Moments] = (None, {})  # of the text that was read last
 

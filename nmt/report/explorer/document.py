@@ -3,6 +3,7 @@
 ::
 
     {"notes": [text], "place": the kind of attention that is shown first,
+     "live": where a typed sentence is sent,
      "panels": how many runs are side by side, "orders": {name: [number of a sentence]},
      "runs": [{"name", "best": [layer, head] | null,
                "texts": [{"name", "moments": [{"step", "sentences": [sentence]}]}]}]}
@@ -16,6 +17,7 @@ numbers, which are the same in all moments and runs of a text. Of a sentence:
 - ``places``: of ``cross``, ``encoder``, ``decoder`` the ``rows`` (names of its layers and hops) and
   ``values``: packed arrays (L,H,T,S) of ``weights``, and of other measures by their names;
 - ``gold`` links in ``pieces`` and in ``words``: [source, target, is sure];
+- ``label`` in the list of sentences; else its number and source;
 - ``next``: beside each target piece the most probable others, [piece, probability].
 """
 

@@ -17,6 +17,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
+LIVE_POLICY = f"{POLICY}; connect-src 'self'"  # of a page that asks its own server
 TITLE = "Attention"
 PAGE = (
     ":root { color-scheme: light dark; }\n"
@@ -31,11 +32,13 @@ def source(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def page(document: dict[str, Any], without_script: str = WITHOUT_SCRIPT) -> str:
+def page(
+    document: dict[str, Any], without_script: str = WITHOUT_SCRIPT, policy: str = POLICY
+) -> str:
     """Return a document as a page; ``without_script`` is HTML for browsers without scripts."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{TITLE}</title>\n<style>\n{PAGE}{source(STYLE)}</style></head>\n"
         f"<body><noscript>{without_script}</noscript>\n{embedded(document)}</body></html>\n"
