@@ -1,7 +1,9 @@
 """nmt explore: where one or several runs look, as a page that one can touch."""
 
 import sys
+from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -9,8 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.alignment.explorer import best_head
 from nmt.commands.errors import reporting_mistakes
+from nmt.commands.evaluate import run_decode
 from nmt.commands.last import named
 from nmt.commands.output import require_file
+from nmt.commands.serving import Answer, Live
 from nmt.comparison.comparison import default_output
 from nmt.config.check import check
 from nmt.config.grammar import is_quoted, quoted
@@ -23,10 +27,13 @@ from nmt.evaluation.explorer import (
     SOURCES,
     Shown,
     as_page,
+    looks_nowhere,
     names_of,
     of_rows,
     of_run,
 )
+from nmt.evaluation.live import answer
+from nmt.models.attention_maps import attends
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.report.weights import Weights, load_weights
 from nmt.run import open_run
@@ -54,6 +61,9 @@ def run(cfg: DictConfig) -> None:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such run folder, and no such file")
+    if asked.serve:
+        serve(asked, paths)
+        return
     require_same_test([path for path in paths if path.is_dir()])
     output = place_of(asked, paths)
     names = names_of(paths)
@@ -68,6 +78,23 @@ def run(cfg: DictConfig) -> None:
     console().print(f"\n{output}", markup=False)
     runs = [path for path in paths if path.is_dir()]
     show_next(console(), [nmt_command("align", f"run={as_typed(path)}") for path in runs[:1]])
+
+
+def serve(asked: Explore, paths: list[Path]) -> None:
+    """Translate what is typed into a page, until Ctrl-C."""
+    for key, given in {"output": asked.output, "sentences": asked.sentences}.items():
+        if given:
+            raise UserError(f"{key}= is for a page that is written, and serve=true writes none")
+    runs: dict[str, Answer] = {}
+    for path, name in zip(paths, names_of(paths), strict=True):
+        decode = run_decode(read_config(path))
+        translator = open_run(path, asked.device, asked.precision)
+        if not attends(translator.model):
+            raise looks_nowhere(path)
+        runs[name] = partial(answer, translator, decode)
+    with Live(runs, asked.port) as server, suppress(KeyboardInterrupt):
+        console().print(f"{server.address}  (Ctrl-C to stop)", markup=False)
+        server.serve_forever()
 
 
 def explored(path: Path, name: str, asked: Explore, limit: int) -> Shown:

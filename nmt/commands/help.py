@@ -341,12 +341,17 @@ Keys:
                               short to long
   output=FILE                 else explorer.html in the run folder, or in the
                               folder above several runs
+  serve=true                  write nothing, and translate what you type in a
+                              browser: each run's translations with their attention,
+                              and the pieces that stood next; for this machine alone
+  port=8123                   of serve=true; 0: any that is free
   device=cpu precision=fp32   where and how attention is computed; else auto
 
 Examples:
   nmt explore last
   nmt explore runs/bahdanau runs/transformer sentences=[3,17] output=both.html
-  nmt explore test.arrow"""
+  nmt explore test.arrow
+  nmt explore last serve=true"""
 
 BENCH = """\
 nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]

@@ -314,6 +314,8 @@ class Explore:
     runs: list[str] = field(default_factory=list)  # run folders, or files of weights
     output: str | None = None  # a file; null: explorer.html in the folder, or above several
     sentences: list[int] = field(default_factory=list)  # of the test, from 1; none: what fits
+    serve: bool = False  # translate what is typed, on this machine alone
+    port: int = 8123  # 0: any that is free
     device: str = "auto"
     precision: str = "auto"
 

@@ -1,0 +1,63 @@
+"""A sentence that somebody types: its translations, where the model looked, what stood next."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from nmt.data.text import one_line
+from nmt.data.tokenizer import BOS, EOS
+from nmt.decoding.translate import Decode
+from nmt.errors import UserError
+from nmt.evaluation.explorer import Sizes
+from nmt.evaluation.weights import Forced, found, weights_of
+from nmt.report.explorer import document
+from nmt.run import Translator
+
+HYPOTHESES = 5  # translations that are shown
+NEXT = 5  # pieces that are named beside the chosen one
+LONGEST = 200  # pieces of a sentence
+
+
+def answer(translator: Translator, decode: Decode, text: str) -> list[dict[str, Any]]:
+    """Translate a sentence; return the records of its best translations, the best one first.
+
+    UserError for a sentence that is empty or has more than ``LONGEST`` pieces.
+    """
+    line = one_line(text).strip()
+    (ids,) = translator.source_tokenizer.encode([line])
+    if not ids:
+        raise UserError("type a sentence")
+    if len(ids) > LONGEST:
+        raise UserError(f"the sentence has {len(ids)} pieces: {LONGEST} at most")
+    beam = max(decode.beam, HYPOTHESES)
+    (best,) = translator([line], replace(decode, beam=beam, n_best=HYPOTHESES))
+    rows = Sizes.of(translator).rows
+    forced = [found(translator, n, line, one, LONGEST) for n, one in enumerate(best, start=1)]
+    shown: list[dict[str, Any]] = []
+    for one, weights in zip(forced, weights_of(translator, forced), strict=True):
+        record = document.sentence(weights, rows)
+        record["label"] = f"{one.line}: {one.target} ({one.score:.3f})"
+        record["next"] = beside(translator, one)
+        shown.append(record)
+    return shown
+
+
+def beside(translator: Translator, one: Forced) -> list[list[list[str | float]]]:
+    """Return the most probable pieces beside each target piece, [piece, probability]."""
+    source = torch.tensor([[*one.source_ids, EOS]], device=translator.device)
+    target = torch.tensor([[BOS, *one.target_ids, EOS]], device=translator.device)
+    with translator.inferring():
+        logits = translator.model(source, target[:, :-1])[0].float()  # (T,V)
+    top = logits.softmax(-1).topk(min(NEXT + 1, logits.size(-1)))
+    pieces = translator.target_tokenizer.pieces
+    return [
+        [
+            [pieces([piece])[0], round(p, 4)]
+            for piece, p in zip(ids, shares, strict=True)
+            if piece != chosen
+        ][:NEXT]
+        for chosen, ids, shares in zip(
+            target[0, 1:].tolist(), top.indices.tolist(), top.values.tolist(), strict=True
+        )
+    ]
