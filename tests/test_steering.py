@@ -203,12 +203,14 @@ def test_prefixes_come_from_a_file_or_a_column_and_are_those_of_python(trained, 
         (["prefix=latin"], "latin, line 2: invalid UTF-8"),
         (["input=in", "prefix=prefixes", "output=prefixes"], "would be lost"),
         (["input=tabs", "prefix=column"], "line 1 has more than one tab"),
+        (["input=in", "prefix=strange"], "line 2: the prefix has characters that the vocabulary"),
     ],
 )
 def test_prefixes_that_do_not_fit_the_text_are_told(trained, here, words, told):
     (here / "short").write_text("one\n")
     (here / "long").write_text("one\n\n\n\n\n")
     (here / "latin").write_bytes(b"one\n\xff\n\n\n")
+    (here / "strange").write_text("one\n猫\n\n\n")
     (here / "tabs").write_text("eins\tone\ttwo\n")
     output = () if any(word.startswith("output") for word in words) else ("output=out",)
     answer = nmt("translate", f"run={trained}", *words, *output, *FP32, stdin=TEXT.encode())

@@ -115,7 +115,7 @@ class Model:
 
         >>> model.translate("kato akvo") == model.translate(["kato akvo"])[0]
         True
-        >>> model.translate("kato akvo", prefix="water the").startswith("water the")
+        >>> model.translate("kato akvo", prefix="two").startswith("two")
         True
         """
         lines, prefixes, single = as_begun(text, prefix)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.text import one_line
-from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, Tokenizer
+from nmt.data.tokenizer import BOS, EOS, PAD, PIECE_CHARACTERS, UNK, Tokenizer
 from nmt.decoding.begin import TranslationModel, begin
 from nmt.decoding.candidates import MostProbable
 from nmt.decoding.decode import Decode
@@ -55,7 +55,8 @@ def translate(
     and counts on in the next part of a text.
 
     `prefixes` are texts that the translations begin with, one per line, where they are not empty.
-    UserError for a prefix of a line without any token, and for one longer than `decode.max_source`.
+    UserError for a prefix of a line without any token, for one longer than `decode.max_source`, and
+    for one with characters that the target tokenizer does not know.
     `utility` is what `decode.method=mbr` compares texts by; a score is then the expected utility.
     """
     long = long or LongLines()
@@ -88,6 +89,11 @@ def check_prefixes(
     for number, (prefix, source) in enumerate(zip(prefixes, sources, strict=True), before + 1):
         if prefix and not source:
             raise UserError(f"line {number:,}: there is a prefix, and no text to translate")
+        if UNK in prefix:
+            raise UserError(
+                f"line {number:,}: the prefix has characters that the vocabulary of the target "
+                "does not have, so no translation can begin with it"
+            )
         if len(prefix) > most:
             raise UserError(
                 f"line {number:,}: the prefix has {len(prefix):,} pieces, and at most {most:,} are "
