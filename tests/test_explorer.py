@@ -158,12 +158,14 @@ def test_explore_writes_the_page_of_chosen_sentences_and_of_two_runs(trained, tm
         shutil.copytree(trained, copy)
     (one / "explorer.html").unlink()
 
-    answer = nmt("explore", one, "sentences=2,3", "device=cpu")
+    answer = nmt("explore", one, "sentences=2,3", "of=norms", "device=cpu")
 
     assert answer.code == 0, answer.err
     assert "nmt align run=" in answer.err
     (run,) = data_of(one / "explorer.html")["runs"]
     assert [s["number"] for s in run["texts"][0]["moments"][0]["sentences"]] == [2, 3]
+    values = run["texts"][0]["moments"][0]["sentences"][0]["places"]["cross"]["values"]
+    assert list(values) == ["weights", "norms"]
     assert nmt("explore", one, f"run={two}", "device=cpu").code == 0
     both = data_of(tmp_path / "explorer.html")
     assert [run["name"] for run in both["runs"]] == ["a=1,b", "b"]
@@ -196,6 +198,7 @@ def test_explore_shows_a_file_of_weights(trained, tmp_path):
         (["{run}", "sentences=99"], ["sentences=[99]", "1 to 6"]),
         (["{run}", "output={run}/result.json"], ["result.json"]),
         (["{run}", "otput=x"], ["otput", "output"]),
+        (["{run}", "of=weihgts"], ["of=weihgts", "norms"]),
     ],
 )
 def test_mistakes_of_explore_are_told(words, told, trained, tmp_path):
@@ -267,8 +270,8 @@ def test_an_attention_is_the_page_in_a_notebook(tab, tmp_path):
 @needs_browser
 def test_another_measure_is_shown_beside_the_weights(tab, tmp_path):
     row = by_hand()
-    norms = row._replace(weights={"cross": 7 * row.weights["cross"]})
-    record = document.add_values(document.sentence(row), norms, "norms")
+    norms = row._replace(weights={"cross": 7 * row.weights["cross"]}, of="norms")
+    record = document.add_values(document.sentence(row), norms)
     opened(tab, tmp_path, {"runs": [shown_of(record)]})
     choose(tab, "values", "norms")
 

@@ -43,7 +43,7 @@ def of_bitext(translator: Translator, text: Bitext, name: str, best: Best | None
     ]
     sizes = Sizes.of(translator)
     places = fitting([*map(sizes.cost, forced)], LIMIT)
-    found = list(records(translator, [forced[place] for place in places], {}, sizes.rows))
+    found = records(translator, [forced[place] for place in places], {}, sizes.rows)
     for one, place in zip(found, places, strict=True):
         if text.gold:
             members = source.members[place], target.members[place]

@@ -82,9 +82,13 @@ def run(cfg: DictConfig) -> None:
 
 def serve(asked: Explore, paths: list[Path]) -> None:
     """Translate what is typed into a page, until Ctrl-C."""
-    for key, given in {"output": asked.output, "sentences": asked.sentences}.items():
+    for key, given in {
+        "output": asked.output,
+        "sentences": asked.sentences,
+        "of": asked.of,
+    }.items():
         if given:
-            raise UserError(f"{key}= is for a page that is written, and serve=true writes none")
+            raise UserError(f"{key}= is for a page that is written: leave it out with serve=true")
     runs: dict[str, Answer] = {}
     for path, name in zip(paths, names_of(paths), strict=True):
         decode = run_decode(read_config(path))
@@ -103,7 +107,7 @@ def explored(path: Path, name: str, asked: Explore, limit: int) -> Shown:
         trained = read_config(path)
         translator = open_run(path, asked.device, asked.precision)
         best = best_head(translator, path, trained)
-        return of_run(translator, path, name, best, limit, asked.sentences)
+        return of_run(translator, path, name, best, limit, asked.sentences, asked.measures())
     rows = load_weights(path)
     return of_rows(name, [rows] if isinstance(rows, Weights) else rows, limit, asked.sentences)
 
@@ -140,7 +144,7 @@ def as_settings(words: list[str]) -> list[str]:
         if key == "run":
             runs.append(value if is_quoted(value) else quoted(value))
         elif equals and key in keys and key != "runs":
-            bare = key == "sentences" and not value.startswith("[")
+            bare = key in ("sentences", "of") and not value.startswith("[")
             rest.append(f"{key}=[{value}]" if bare else word)
         elif not word.startswith("-") and (not equals or Path(word).exists()):
             runs.append(quoted(named(f"run={word}").removeprefix("run=")))

@@ -339,6 +339,8 @@ Keys:
   run=RUN                     the same as RUN
   sentences=[3,17]            of the test set, from 1; else as many as fit, from
                               short to long
+  of=norms                    beside the weights: the norm of what each key adds,
+                              or of=gradients; see nmt align --help
   output=FILE                 else explorer.html in the run folder, or in the
                               folder above several runs
   serve=true                  write nothing, and translate what you type in a

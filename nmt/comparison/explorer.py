@@ -40,7 +40,7 @@ class Sentences:
                 break
             chosen.append(one)
         references = dict(enumerate(self.lines.target, start=1))
-        self.runs.append((name, list(records(translator, chosen, references, sizes.rows))))
+        self.runs.append((name, records(translator, chosen, references, sizes.rows)))
 
     def document(self) -> Json | None:
         """Return what the page shows: the sentences that all variants have; None: there is none."""

@@ -314,10 +314,20 @@ class Explore:
     runs: list[str] = field(default_factory=list)  # run folders, or files of weights
     output: str | None = None  # a file; null: explorer.html in the folder, or above several
     sentences: list[int] = field(default_factory=list)  # of the test, from 1; none: what fits
+    of: list[str] = field(default_factory=list)  # beside the weights: norms, gradients
     serve: bool = False  # translate what is typed, on this machine alone
     port: int = 8123  # 0: any that is free
     device: str = "auto"
     precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise UserError, with key and value, for what means nothing."""
+        for one in self.of:
+            one_of(tuple(MEASURES), {"of": one})
+
+    def measures(self) -> list[str]:
+        """Return what the page shows of attention, the weights first."""
+        return list(dict.fromkeys(["weights", *self.of]))
 
 
 @dataclass

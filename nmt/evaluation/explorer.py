@@ -1,7 +1,7 @@
 """The explorer of runs: the sentences that it shows, of a test and of the moments of a training."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ LIMIT = 3_000_000  # bytes of the arrays of a page
 MOMENT_LIMIT = 400_000  # of an evaluation during training
 MOST = 200  # sentences of a run: more cannot be looked through
 CONSIDERED = 2_000  # sentences of a text, evenly spread, from which they are chosen
+WEIGHTS = (document.WEIGHTS,)
 ROUNDED = "Weights are rounded to 8 bits: within 0.004."
 
 
@@ -73,10 +74,21 @@ def records(
     sentences: Sequence[Forced],
     references: Mapping[int, str],
     rows: Mapping[str, Sequence[str]],
-) -> Iterator[Json]:
-    """Force a model on sentences and yield what the page shows of each."""
-    for one in weights_of(translator, sentences):
-        yield document.sentence(one, rows, references.get(one.line))
+    measures: Sequence[str] = WEIGHTS,
+) -> list[Json]:
+    """Force a model on sentences and return what the page shows of each.
+
+    ``measures`` are keys of `nmt.models.contributions.MEASURES`: weights, and what is beside them.
+    """
+    first, *others = measures
+    found = [
+        document.sentence(one, rows, references.get(one.line))
+        for one in weights_of(translator, sentences, first)
+    ]
+    for of in others:
+        both = zip(found, weights_of(translator, sentences, of), strict=True)
+        found = [document.add_values(record, one) for record, one in both]
+    return found
 
 
 # ---- what a run translated -----------------------------------------------------------------------
@@ -118,7 +130,11 @@ def forced(
 
 
 def of_test(
-    translator: Translator, folder: Path, limit: int, numbers: Sequence[int] = ()
+    translator: Translator,
+    folder: Path,
+    limit: int,
+    numbers: Sequence[int] = (),
+    measures: Sequence[str] = WEIGHTS,
 ) -> tuple[list[Json], str]:
     """Return the moment of a test in a folder, and which of its sentences that has.
 
@@ -133,6 +149,7 @@ def of_test(
         if not 1 <= number <= len(hypotheses):
             raise UserError(f"sentences=[{number}]: the test set has 1 to {len(hypotheses):,}")
     sizes = Sizes.of(translator)
+    limit //= len(measures)
     if numbers:
         chosen = forced(translator, lines.source, hypotheses, [n - 1 for n in numbers])
         if sum(map(sizes.cost, chosen)) > limit:
@@ -145,7 +162,7 @@ def of_test(
         chosen = [there[place] for place in fitting([*map(sizes.cost, there)], limit)]
     references = dict(enumerate(lines.target, start=1))
     step = read_json(folder / RESULT).get("steps", 0) if (folder / RESULT).is_file() else 0
-    found = list(records(translator, chosen, references, sizes.rows))
+    found = records(translator, chosen, references, sizes.rows, measures)
     note = f"{len(found):,} of {len(hypotheses):,} sentences, from short to long"
     return [document.moment(step, found)], note
 
@@ -205,6 +222,7 @@ def of_run(
     best: Sequence[int | None] | None,
     limit: int = LIMIT,
     numbers: Sequence[int] = (),
+    measures: Sequence[str] = WEIGHTS,
 ) -> Shown:
     """Return what a run folder has to show. UserError for a run without attention, or without any.
 
@@ -213,7 +231,7 @@ def of_run(
     if not Sizes.of(translator).numbers:
         raise looks_nowhere(run)
     moments, evaluations = of_training(run, limit // 3)
-    test, sentences = of_test(translator, run, limit * 2 // 3, numbers)
+    test, sentences = of_test(translator, run, limit * 2 // 3, numbers, measures)
     if not moments and not test:
         raise UserError(
             f"{run} has no translations to show: nmt train resume={run} finishes its training"

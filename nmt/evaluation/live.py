@@ -7,15 +7,15 @@ import torch
 
 from nmt.data.text import one_line
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.translate import Decode
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
-from nmt.evaluation.explorer import Sizes
-from nmt.evaluation.weights import Forced, found, weights_of
-from nmt.report.explorer import document
+from nmt.evaluation.explorer import Sizes, records
+from nmt.evaluation.weights import Forced, found
 from nmt.run import Translator
 
 HYPOTHESES = 5  # translations that are shown
 NEXT = 5  # pieces that are named beside the chosen one
+SHOWN = ("weights", "norms")
 LONGEST = 200  # pieces of a sentence
 
 
@@ -31,15 +31,13 @@ def answer(translator: Translator, decode: Decode, text: str) -> list[dict[str, 
     if len(ids) > LONGEST:
         raise UserError(f"the sentence has {len(ids)} pieces: {LONGEST} at most")
     beam = max(decode.beam, HYPOTHESES)
-    (best,) = translator([line], replace(decode, beam=beam, n_best=HYPOTHESES))
+    (best,) = translator([line], replace(decode, method="beam", beam=beam, n_best=HYPOTHESES))
     rows = Sizes.of(translator).rows
     forced = [found(translator, n, line, one, LONGEST) for n, one in enumerate(best, start=1)]
-    shown: list[dict[str, Any]] = []
-    for one, weights in zip(forced, weights_of(translator, forced), strict=True):
-        record = document.sentence(weights, rows)
+    shown = records(translator, forced, {}, rows, SHOWN)
+    for one, record in zip(forced, shown, strict=True):
         record["label"] = f"{one.line}: {one.target} ({one.score:.3f})"
         record["next"] = beside(translator, one)
-        shown.append(record)
     return shown
 
 

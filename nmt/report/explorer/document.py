@@ -66,12 +66,8 @@ def sentence(
     rows: Mapping[str, Sequence[str]] | None = None,
     reference: str | None = None,
     gold: Json | None = None,
-    of: str = WEIGHTS,
 ) -> Json:
-    """Return the record of a sentence.
-
-    ``rows`` are the names of layers and hops of each place; ``of`` is what the arrays measure.
-    """
+    """Return the record of a sentence. ``rows`` are the names of layers and hops of each place."""
     axes = {
         "source": axis(found.source_pieces, found.source_language),
         "target": axis(found.target_pieces, found.target_language),
@@ -81,7 +77,7 @@ def sentence(
     places = {
         place: {
             "rows": list((rows or {}).get(place, numbered(len(array)))),
-            "values": {of: pack(array, is_share=of == WEIGHTS)},
+            "values": {found.of: pack(array, is_share=found.of == WEIGHTS)},
         }
         for place, array in found.weights.items()
     }
@@ -97,8 +93,9 @@ def sentence(
     }
 
 
-def add_values(record: Json, found: Weights, of: str) -> Json:
+def add_values(record: Json, found: Weights) -> Json:
     """Add the arrays of another measure over the same pieces, such as norms, to a record."""
+    of = found.of
     for place, array in found.weights.items():
         record["places"][place]["values"][of] = pack(array, is_share=of == WEIGHTS)
     return record
