@@ -411,6 +411,42 @@ def test_two_runs_are_beside_each_other_on_one_sentence(tab, tmp_path):
 
 
 @needs_browser
+def test_models_of_different_kinds_are_side_by_side(tab, tmp_path):
+    """One has self-attention and three heads, the other neither."""
+    plain = by_hand()._replace(weights={"cross": by_hand().weights["cross"][:1, :1]})
+    runs = [
+        document.run(name, {"test": [document.moment(0, [document.sentence(row)])]})
+        for name, row in (("rnn", plain), ("transformer", by_hand()))
+    ]
+    opened(tab, tmp_path, {"runs": runs, "panels": 2})
+    assert len(texts(tab, "canvas.cells")) == 2
+    choose(tab, "kind", "source → source")
+
+    assert len(texts(tab, "canvas.cells")) == 2, "the RNN's is out of sight"
+    hidden = "[...document.querySelectorAll('.panel')].map((one) => one.lastChild.hidden)"
+    assert tab.run(hidden) == [True, False]
+
+
+@needs_browser
+def test_a_search_finds_sentences(tab, tmp_path):
+    rows = [
+        by_hand(n)._replace(source=f"Satz {n}", target="Baum" if n == 7 else "")
+        for n in range(1, 13)
+    ]
+    orders = {"backwards": list(range(12, 0, -1)), "some": [5, 3]}
+    opened(tab, tmp_path, {"runs": [shown_of(*map(document.sentence, rows))], "orders": orders})
+    number = f"{EXPLORER}.chosen.number"
+    assert tab.run(number) == 12
+    choose(tab, "sorted by", "some")
+    assert tab.run(number) == 5
+    tab.run(
+        "(() => { const one = document.querySelector('input[type=search]'); one.value = 'baum';"
+        "one.dispatchEvent(new Event('input')); })()"
+    )
+    tab.until(f"{number} === 7")
+
+
+@needs_browser
 def test_gold_links_are_boxes_and_choose_the_head_that_aligns_best(tab, tmp_path):
     row = by_hand()
     row.weights["cross"][1, 2] = np.eye(4)

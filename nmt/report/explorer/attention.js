@@ -137,6 +137,9 @@ function choice(parent, label, change) {
   return select;
 }
 
+/** Make text whose direction has no effect on what is around it. */
+const isolated = (text) => make("bdi", { textContent: text });
+
 const asNumber = (text) => (text === "null" ? null : Number(text));
 const shown = (value) => value.toFixed(Math.abs(value) < 10 ? 2 : 1);
 const clipped = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
@@ -301,12 +304,13 @@ class Explorer {
     fill(order, orders.map((one) => [one, one]), order.value || orders[0]);
     fill(number, sentences.map((one) => [one.number, one.label ?? `${one.number}: ${clipped(one.source, 60)}`]),
       this.chosen.number);
-    this.search.hidden = sentences.length < 5 && !this.search.value;
-    const sentence = this.panels[0].sentence ?? this.panels[1].sentence;
-    const places = Object.keys(sentence?.places ?? {});
+    this.search.hidden = sentences.length < 10 && !this.search.value;
+    const shownPlaces = this.panels.map((panel) => panel.sentence?.places ?? {});
+    const places = Object.keys(Object.assign({}, ...shownPlaces));
     if (places.length && !places.includes(this.chosen.place)) this.chosen.place = places[0];
     fill(place, places.map((one) => [one, PLACES[one]]), this.chosen.place);
-    const values = Object.keys(sentence?.places[this.chosen.place]?.values ?? {});
+    const shownValues = shownPlaces.map((one) => one[this.chosen.place]?.values ?? {});
+    const values = Object.keys(Object.assign({}, ...shownValues));
     if (values.length && !values.includes(this.chosen.of)) this.chosen.of = values[0];
     fill(of, values.map((one) => [one, one]), this.chosen.of);
     this.words.checked = this.chosen.words;
@@ -732,27 +736,28 @@ class Panel {
     this.cell.hidden = query === null || key === null;
     this.across.style.top = this.cell.style.top = `${query * CELL}px`;
     this.down.style.left = this.cell.style.left = `${key * CELL}px`;
-    this.value.textContent = mark ? this.said(query, key) : "Point at a piece, a line or a cell.";
+    this.value.replaceChildren(...(mark ? this.said(query, key) : ["Point at a piece, a line or a cell."]));
   }
 
-  /** Say what is marked. */
+  /** Say what is marked, as nodes: pieces of any direction stay where they are. */
   said(query, key) {
     const { queries, keys } = this.view;
-    const parts = [];
+    const listed = (places, labels, weight) =>
+      places.flatMap((place, i) => [i ? ", " : "", isolated(labels[place]), ` ${shown(weight(place))}`]);
+    const most = (labels, weight) =>
+      labels.map((_, place) => place).sort((a, b) => weight(b) - weight(a)).slice(0, NAMED);
     if (query === null) {
-      const places = queries.map((_, place) => place).sort((a, b) => this.row(b)[key] - this.row(a)[key]);
-      const most = places.slice(0, NAMED).map((place) => `${queries[place]} ${shown(this.row(place)[key])}`);
-      return `${keys[key]} ← ${most.join(", ")}`;
+      const weight = (place) => this.row(place)[key];
+      return [isolated(keys[key]), " ← ", ...listed(most(queries, weight), queries, weight)];
     }
-    const row = this.row(query);
-    const places = keys.map((_, place) => place).sort((a, b) => row[b] - row[a]);
-    const named = key === null ? places.slice(0, NAMED) : [key];
-    parts.push(`${queries[query]} → ${named.map((place) => `${keys[place]} ${shown(row[place])}`).join(", ")}`);
+    const weight = (place) => this.row(query)[place];
+    const named = key === null ? most(keys, weight) : [key];
     const [heads, rows] = this.measures();
-    heads.forEach(([name], column) => parts.push(`${name} ${rows[query][column]}`));
-    const next = this.explorer.chosen.place === "cross" && !this.explorer.chosen.words && this.sentence.next?.[query];
-    if (next) parts.push(`beside it: ${next.map(([piece, p]) => `${piece} ${(100 * p).toFixed(1)} %`).join(", ")}`);
-    return parts.join(" · ");
+    const measured = heads.map(([name], column) => ` · ${name} ${rows[query][column]}`);
+    const isPiece = this.explorer.chosen.place === "cross" && !this.explorer.chosen.words;
+    const next = (isPiece && this.sentence.next?.[query]) || [];
+    const beside = next.flatMap(([piece, p], i) => [i ? ", " : " · beside it: ", isolated(piece), ` ${(100 * p).toFixed(1)} %`]);
+    return [isolated(queries[query]), " → ", ...listed(named, keys, weight), ...measured, ...beside];
   }
 }
 
