@@ -36,7 +36,10 @@ ROOMS = ("attention", "models", "training", "decoding")
 # Only a GPU or several processes run these, which the tests of a plain machine cannot reach.
 LEFT_OUT = ("graphs.py", "shards.py", "together.py", "compiled.py")
 SLOWEST = 1200.0  # seconds for one mutant
-COPIED = ("nmt", "configs", "tests", "scripts", "docs", "pyproject.toml", "README.md", "Makefile")
+COPIED = (
+    *("nmt", "configs", "tests", "scripts", "docs", "data"),
+    *("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "CITATION.cff", "Makefile"),
+)
 
 
 class Mutant(NamedTuple):
