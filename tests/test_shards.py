@@ -115,6 +115,7 @@ def test_a_model_that_two_processes_divided_is_one_that_one_process_uses(forked,
     assert answer.code == 0, answer.err
     assert "2 processes that divide them" in answer.err
     assert result(run)["processes"] == 2
+    assert (run / "explorer.html").is_file(), "the first one read the whole model for it"
 
     output = tmp_path / "again"
     answer = nmt("evaluate", f"run={run}", f"output={output}", "device=cpu", "heatmaps=0")

@@ -58,11 +58,12 @@ def conclude(
         if heads := open_heads(translator.model):
             result["open_heads"] = heads
             progress.say(in_words(heads))
-    if ranks.first:
-        write_result(parts.config, run, trainer, result)
-        if attends(translator.model):
-            best = best_head(translator, run, parts.config)
-            write(run / EXPLORER, as_page([of_run(translator, run, run.name, best)]))
+        if ranks.first:
+            write_result(parts.config, run, trainer, result)
+            if attends(translator.model):
+                progress.stage(f"writing {EXPLORER}")
+                best = best_head(translator, run, parts.config)
+                write(run / EXPLORER, as_page([of_run(translator, run, run.name, best)]))
 
 
 def finish(
