@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import (
 
 from nmt.batches.batch import Batch
 from nmt.decoding.candidates import MostProbable
+from nmt.decoding.length import Wu
 from nmt.decoding.search import Beam, Search, turn
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.later import Later
@@ -65,7 +66,8 @@ def test_no_step_of_a_search_waits(model, choice):
     one = torch.empty(3, dtype=torch.long)
     state = made.start(memory, room=4)
     now = Beam(ids, ids.float(), state, one, one, one.bool(), one, ids.float())
-    found = turn(made.step, Search(4, 1.0, 3, MostProbable(8, pad=0, bos=2, eos=3)), now, memory)
+    how = Search(4, Wu(1.0), 3, MostProbable(8, pad=0, bos=2, eos=3))
+    found = turn(made.step, how, now, memory)
     assert found.next.tokens.shape == (3, 4)
     assert found.told.shape == (3, 21)
 
