@@ -18,6 +18,7 @@ import pytest
 import zstandard
 from command import files, nmt
 
+from nmt.commands.prefixes import Prefixed
 from nmt.commands.translate import with_translations
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import CHUNK_CHARACTERS, Translation, chunks
@@ -194,11 +195,12 @@ def test_no_more_than_a_chunk_is_read_ahead_of_a_million_lines():
     def lines():
         nonlocal read
         for read in range(1, num + 1):  # noqa: B007
-            yield "eins"
+            yield Prefixed("eins", "")
 
     class Fast:
-        def stream(self, lines, decode, chunk):
+        def stream(self, lines, decode, chunk, prefixes):
             for held in chunks(lines, chunk):
+                assert list(itertools.islice(prefixes, len(held))) == [""] * len(held)
                 yield from ([Translation(line, [], 0.0)] for line in held)
 
     given = 0
