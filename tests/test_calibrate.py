@@ -59,7 +59,7 @@ def test_runs_of_one_variant_are_split_at_random(tmp_path, monkeypatch, capsys):
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     expected = [
         [score, *pair]
-        for score in ("bleu", "chrf")
+        for score in ("rep", "bleu", "chrf")
         for pair in (["1", "6"], ["2", "3"], ["3", "2"])
     ]
     assert [row[:3] for row in cells] == expected

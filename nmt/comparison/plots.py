@@ -1,7 +1,9 @@
 """The plots of a comparison. A variant has the same colour, line and marker in all of them."""
 
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,14 +39,24 @@ class Plot:
     @cached_property
     def image(self) -> np.ndarray:
         """The pixels (height, width, 4) of uint8."""
-        return pixels(self.figure)
+        with crowded():
+            return pixels(self.figure)
 
     @cached_property
     def svg(self) -> bytes:
         """The file of SVG."""
         data = io.BytesIO()
-        self.figure.savefig(data, format="svg")
+        with crowded():
+            self.figure.savefig(data, format="svg")
         return data.getvalue()
+
+
+@contextmanager
+def crowded() -> Iterator[None]:
+    """Draw inside the block without a warning where long names in a legend leave no room."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
+        yield
 
 
 def style(place: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
-from nmt.comparison.plots import Plot
+from nmt.comparison.plots import Plot, crowded
 
 MOST = 2_000  # of a plot
 
@@ -22,7 +22,8 @@ class Point(NamedTuple):
 def points(plot: Plot) -> list[Point]:
     """Return the values of a plot, as many as can be told apart."""
     figure = plot.figure
-    figure.draw_without_rendering()  # lays it out
+    with crowded():
+        figure.draw_without_rendering()  # lays it out
     axes = figure.axes[0]
     to_figure = axes.transData + figure.transFigure.inverted()
     handles = zip(*axes.get_legend_handles_labels(), strict=True)
