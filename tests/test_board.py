@@ -9,6 +9,7 @@ import sys
 import tomllib
 import warnings
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -89,12 +90,12 @@ def test_the_package_names_the_plugin():
 @pytest.fixture
 def board(logged, tmp_path):
     """TensorBoard as it is typed, where this package is installed: its entry point is found."""
-    installed = tmp_path / "nmt_board-0.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: nmt-board\nVersion: 0\n")
-    (installed / "entry_points.txt").write_text(
-        f"[tensorboard_plugins]\nnmt_attention = {entry_point()}\n"
-    )
+    if "nmt_attention" not in entry_points(group="tensorboard_plugins").names:
+        installed = tmp_path / "nmt_board-0.dist-info"  # an installation older than the plugin
+        installed.mkdir()
+        (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: nmt-board\nVersion: 0\n")
+        text = f"[tensorboard_plugins]\nnmt_attention = {entry_point()}\n"
+        (installed / "entry_points.txt").write_text(text)
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [
