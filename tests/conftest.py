@@ -10,8 +10,13 @@ from command import nmt
 from forked import Forked
 from matplotlib.figure import Figure
 from number_language import corpus_words, write_numbers
+from small_model import small_rnn, small_transformer
+from small_translator import translator_of
+from toy_text import text
 
 from nmt.commands.hydra_changes import compose_fast
+from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.run import Translator
 
 PRECISION = torch.backends.mkldnn.matmul.fp32_precision
 
@@ -48,6 +53,32 @@ def draw_anew() -> None:
 def same_products():
     """Have who multiplies in a test not depend on the tests before it."""
     torch.backends.mkldnn.matmul.fp32_precision = PRECISION
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch) -> list[tuple]:
+    """The arguments of every call of torch's fused attention, which still computes."""
+    calls: list[tuple] = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*args, **named):
+        calls.append(args)
+        return kernel(*args, **named)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    return calls
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    """A tokenizer of the toy text."""
+    return train_tokenizer(text(200), TokenizerConfig(size=400))
+
+
+@pytest.fixture(scope="module", params=[small_rnn, small_transformer])
+def translator(request, tokenizer) -> Translator:
+    """A translator around a small model of each kind, untrained."""
+    return translator_of(tokenizer, request.param)
 
 
 @pytest.fixture

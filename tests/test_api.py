@@ -302,7 +302,7 @@ def test_a_comparison_is_that_of_the_command(tiny, trained, tmp_path):
         (lambda m: nmt.train("-m"), "call nmt.train once per run"),
         (lambda m: nmt.train(3), "one word of the command line"),
         (lambda m: nmt.load("nowhere"), "there is no such folder"),
-        (lambda m: nmt.load_all("nowhere"), "there is no run in it"),
+        (lambda m: nmt.load_all("nowhere"), "nowhere has no runs. nmt.train(…) makes one"),
         (lambda m: nmt.Run("nowhere"), "not a run folder"),
         (lambda m: nmt.compare("nowhere"), "there is no such folder"),
         (lambda m: m.translate(3), "text 1 is a int"),

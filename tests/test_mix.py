@@ -139,19 +139,11 @@ def test_differential_is_the_difference_of_two_maps():
         torch.testing.assert_close(contexts[b, t], attend.W_O.weight @ torch.cat(heads))
 
 
-def test_differential_takes_the_kernel_and_knows_its_layer(monkeypatch):
-    calls = []
-    kernel = nn.functional.scaled_dot_product_attention
-
-    def spy(*args, **named):
-        calls.append(args)
-        return kernel(*args, **named)
-
-    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", spy)
+def test_differential_takes_the_kernel_and_knows_its_layer(kernel_calls):
     attend = attention("differential", key_heads=1)
     query, keys, mask = batch()
     attend(query, *attend.remember(keys, keys), mask, torch.arange(T))
-    assert [x.shape[1] for x in calls[0][:3]] == [2 * H, 2, 2]
+    assert [x.shape[1] for x in kernel_calls[0][:3]] == [2 * H, 2, 2]
     starts = [
         part.start
         for part in small_transformer(mix="differential").decoder.modules()

@@ -9,14 +9,10 @@ import pytest
 import torch
 from command import mistake, nmt
 from scipy.stats import chisquare
-from small_model import small_rnn, small_transformer
-from small_translator import translator_of
 from test_search import BOS, EOS, PAD, Matrix, random_memory, start, whole_past
 from test_steering import PREFIXES, SOURCES, WholePast, repeats
-from toy_text import text
 
 from nmt.api.model import load
-from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.decoding import steering
 from nmt.decoding.decode import Decode
 from nmt.decoding.length import Wu
@@ -24,7 +20,6 @@ from nmt.decoding.sampling import Distribution, drawn, sample, uniforms
 from nmt.decoding.steering import Steered
 from nmt.errors import UserError
 from nmt.evaluation.score import score_ids
-from nmt.run import Translator
 
 FP32 = ("device=cpu", "precision=fp32")
 
@@ -117,16 +112,6 @@ def test_a_place_in_the_distribution_is_found_as_by_a_loop():
         token = next(one for one in range(11) if share[one] > place[row, k] * share[-1])
         assert found[row, k] == token
         assert p[row, k, token] > 0
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return train_tokenizer(text(200), TokenizerConfig(size=400))
-
-
-@pytest.fixture(scope="module", params=[small_rnn, small_transformer])
-def translator(request, tokenizer) -> Translator:
-    return translator_of(tokenizer, request.param)
 
 
 def sampling(**settings) -> Decode:

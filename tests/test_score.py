@@ -3,29 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from small_model import small_rnn, small_transformer
-from small_translator import translator_of
 from toy_text import text
 
 from nmt.data.corpus import Lines
-from nmt.data.tokenizer import BOS, EOS, Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.decode import Decode
 from nmt.decoding.length import Wu
 from nmt.errors import UserError
 from nmt.evaluation.likelihood import sentence_losses
 from nmt.evaluation.score import score, score_ids
-from nmt.run import Translator
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return train_tokenizer(text(200), TokenizerConfig(size=400))
-
-
-@pytest.fixture(scope="module", params=[small_rnn, small_transformer])
-def translator(request, tokenizer) -> Translator:
-    return translator_of(tokenizer, request.param)
-
 
 SOURCES, TARGETS = text(5, seed=3), [*text(4, seed=5), ""]
 

@@ -6,14 +6,11 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from command import mistake, nmt
-from small_model import small_rnn, small_transformer
-from small_translator import translator_of
 from test_search import BOS, EOS, PAD, Matrix, Trace, exhaustive, random_memory, start, whole_past
 from torch import Tensor
 from toy_text import text
 
 from nmt.api.model import load
-from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.decoding import steering
 from nmt.decoding.candidates import MostProbable
 from nmt.decoding.decode import Decode
@@ -22,7 +19,6 @@ from nmt.decoding.search import Hypothesis, beam_search
 from nmt.decoding.steering import Steered
 from nmt.errors import UserError
 from nmt.evaluation.score import score_ids
-from nmt.run import Translator
 
 FP32 = ("device=cpu", "precision=fp32")
 
@@ -95,16 +91,6 @@ def test_where_nothing_else_may_follow_a_translation_ends():
 def test_a_least_length_beyond_the_limit_is_the_limit():
     for found in search(random_memory(3), [[], [6], [6, 6]], least=3, ngram=0, beam=3, most=3):
         assert {len(one.ids) for one in found} == {3}
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return train_tokenizer(text(200), TokenizerConfig(size=400))
-
-
-@pytest.fixture(scope="module", params=[small_rnn, small_transformer])
-def translator(request, tokenizer) -> Translator:
-    return translator_of(tokenizer, request.param)
 
 
 SOURCES = text(5, seed=3)

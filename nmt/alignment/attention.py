@@ -37,7 +37,7 @@ class Reading(NamedTuple):
 
         That is the row in which the piece is predicted or, shifted, the one in which it is read:
         in a Transformer the row knows the piece itself only then (Chen et al. 2020, section 3).
-        Of what is no share, a row is divided by its sum.
+        If weights are not shares (``is_share``), each row is divided by its sum.
         """
         layers = weights.mean(0) if self.layer is None else weights[self.layer]  # (H,T+1,S+1)
         rows = layers.mean(0) if self.head is None else layers[self.head]  # (T+1,S+1)

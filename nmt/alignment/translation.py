@@ -48,7 +48,7 @@ def choose(translator: Translator, run: Path, trained: DictConfig, known: Known 
     """
     layers = shape(translator)
     if layers is None:
-        raise UserError(f"{run} has attention=none: it looks nowhere, so there are no links")
+        raise UserError(f"{run} has attention=none: it looks at no source word, so it has no links")
     asked, why, of = known or best_known(translator, run, trained, layers.layers)
     one_of(tuple(MEASURES), {"of": of})
     if BEST in asked:

@@ -246,7 +246,7 @@ def load_attention(path: str | os.PathLike[str]) -> Attention | Attentions:
 def of_weights(sentence: Weights) -> Attention:
     """Make an Attention of the weights of a sentence. UserError where there are none."""
     if not sentence.weights:
-        raise UserError("the model has attention=none: there are no weights to look at")
+        raise UserError("the model has attention=none, so it has no weights")
     place = Place.CROSS.value
     return Attention(sentence, place if place in sentence.weights else min(sentence.weights))
 

@@ -286,7 +286,7 @@ def load_all(folder: Place, **settings: Any) -> list[Model]:
     with undisturbed():
         places = run_folders(Path(folder))
     if not places:
-        raise UserError(f"{folder}: there is no run in it. nmt.train(…) makes one")
+        raise UserError(f"{folder} has no runs. nmt.train(…) makes one")
     found: list[Model] = []
     for place in places:
         try:
