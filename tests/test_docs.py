@@ -1,6 +1,7 @@
-"""The pages: what they link to is there, and the options that the glossary names can be typed."""
+"""The pages: links lead somewhere, and the commands and options that they name can be typed."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from choices import CONFIGS
 from hydra import compose, initialize_config_dir
 
 from nmt.attention.place import CHOICES, Place
+from nmt.config.places import is_placed
 from nmt.config.schema import register_schema
 from nmt.config.words import as_choice
 from nmt.experiment.build import build
@@ -15,7 +17,8 @@ from nmt.training.ranks import Ranks
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINK = re.compile(r"\]\(([^)\s]*)\)")
+LINK = re.compile(r"\]\(([^)\s]*)\)|(?:href|src)=\"([^\"]*)\"")
+CODE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
@@ -28,7 +31,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_link_within_the_repository_leads_somewhere(page):
-    for link in LINK.findall(page.read_text("utf-8")):
+    for link in map("".join, LINK.findall(page.read_text("utf-8"))):
         if ":" in link:
             continue
         path, _, anchor = link.partition("#")
@@ -53,13 +56,33 @@ def test_every_term_of_the_glossary_has_a_file_and_options_that_exist():
             assert key in known, f"{part}.{key}"
 
 
-PLACES = re.findall("^nmt train (.*)$", (ROOT / "docs/places.md").read_text("utf-8"), re.MULTILINE)
+def typed(page: str) -> list[str]:
+    """Return the arguments of each `nmt train` command on a page, continued lines joined."""
+    blocks = CODE.findall((ROOT / page).read_text("utf-8"))
+    text = re.sub(r"\\\n *", "", "\n".join(blocks))
+    return re.findall(r"^nmt train ([^#\n]*[^#\s])", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("words", PLACES)
-def test_the_commands_for_places_can_be_typed(words):
+# These need a run, a part of the user's own, an extra or a GPU, or are several runs.
+ELSEWHERE = re.compile("resume=|from=|MyScore|=statistical|train.compile=|^-m ")
+COMMANDS = [
+    words
+    for page in ("README.md", "docs/choices.md", "docs/places.md")
+    for words in typed(page)
+    if not ELSEWHERE.search(words)
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_commands_for_choices_can_be_typed(words):
     register_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", [as_choice(word) for word in words.split()])
+        cfg = compose("train", [as_choice(word) for word in shlex.split(words)])
     build(cfg, Ranks())
-    assert any(cfg[place] for place in Place)
+    assert any(cfg[place] for place in Place) == any(map(is_placed, re.findall(r"\S+(?==)", words)))
+
+
+def test_code_of_the_readme_is_not_cut_on_github():
+    lines = "".join(CODE.findall((ROOT / "README.md").read_text("utf-8"))).splitlines()
+    assert lines
+    assert [line for line in lines if len(line) > 95] == []
