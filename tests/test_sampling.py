@@ -1,6 +1,7 @@
 """Random segmentations: the right ones, as often as they should be, and the same in any process."""
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -86,6 +87,21 @@ def test_what_is_drawn_reads_as_the_line(kind, byte_fallback):
     for line in [*text(40, 5), *strange]:
         for ids in found.sample([line] * 3, 1):
             assert found.decode(ids) == found.decode(found.encode([line])[0])
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_symbols_are_not_cut(kind):
+    symbols = ["<2de>", "<2"]
+    cut = tokenizer(kind, 0.3, symbols=symbols, size=400)
+    lines = ["<2de> Kato ne.", "a<2de>b<2<2de> <2", "<2de>"]
+    for line in lines:
+        for ids in cut.sample([line] * 9, 1):
+            assert cut.decode(ids) == line
+            found = [one.lstrip("▁") for one in cut.pieces(ids)]
+            assert [one for one in found if "<" in one] == re.findall("<2de>|<2", line)
+    if kind == "bpe":
+        whole = tokenizer(kind, 0.0, symbols=symbols, size=400)
+        assert [whole.sampler(line, Random(1)) for line in lines] == whole.encode(lines)
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])

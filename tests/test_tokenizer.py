@@ -91,6 +91,33 @@ def test_without_bytes_a_strange_character_is_unknown() -> None:
     assert UNK in tokenizer.encode(["ka 猫"])[0]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_symbol_is_one_piece_wherever_it_stands(kind: str) -> None:
+    """Whole words: where it is a word. Normalization and texts with it leave it as it is."""
+    symbols = ["<2DE>", "<2DE", "a,b"]
+    config = replace(CONFIG, kind=kind, symbols=symbols, normalization="nfkc_cf", size=400)
+    tokenizer = train_tokenizer([f"<2DE> {line}" for line in text(300)], config)
+    line = "<2DE> kato a,b ne <2DE <2DE>"
+    (ids,) = tokenizer.encode([line])
+    pieces = tokenizer.pieces(ids)
+    assert [one for one in pieces if one[1:] in symbols] == ["▁<2DE>", "▁a,b", "▁<2DE", "▁<2DE>"]
+    assert pieces[0] == "▁<2DE>"
+    assert tokenizer.decode(ids) == line
+    if kind != "word":
+        inside = tokenizer.pieces(tokenizer.encode(["<2DE><2DE>kato<2DEa,b"])[0])
+        assert [one for one in inside if "<" in one or "," in one][1:] == ["<2DE>", "<2DE", "a,b"]
+    assert not {piece for piece in pieces if piece[1:] not in symbols} & {"<", "▁<", ",", "DE"}
+
+
+def test_symbols_take_pieces_and_change_no_others() -> None:
+    """Without them the same model as before there were any: old caches and runs hold."""
+    plain = train_tokenizer(text(300), CONFIG)
+    assert train_tokenizer(text(300), replace(CONFIG, symbols=[])).model == plain.model
+    more = train_tokenizer(text(300), replace(CONFIG, symbols=["<2de>"], size=CONFIG.size + 2))
+    known = set(plain.pieces(range(len(plain))))
+    assert set(more.pieces(range(len(more)))) - known == {"▁<2de>", "<2de>"}
+
+
 def test_normalization_changes_text_only_on_request() -> None:
     nfkc = train_tokenizer(text(300), replace(CONFIG, normalization="nfkc"))
     assert nfkc.decode(nfkc.encode(["ﬁne ½"])[0]) == "fine 1⁄2"
@@ -107,6 +134,12 @@ def test_normalization_changes_text_only_on_request() -> None:
         ({"kind": "word", "sample": 0.1}, r"tokenizer\.sample=0\.1: kind=word"),
         ({"sample": -1.0}, r"tokenizer\.sample=-1\.0 is not between 0 and 1"),
         ({"character_coverage": 2.0}, r"tokenizer\.character_coverage=2\.0 is not between"),
+        ({"symbols": ["<a b>"]}, r"tokenizer\.symbols: '<a b>' must have .* a space"),
+        ({"symbols": ["▁a"]}, r"tokenizer\.symbols: '▁a' must have"),
+        ({"symbols": [""]}, r"tokenizer\.symbols: '' must have one or more characters"),
+        ({"symbols": ["</s>"]}, r"tokenizer\.symbols: </s> is a piece of every tokenizer"),
+        ({"symbols": ["<0x41>"]}, r"tokenizer\.symbols: <0x41> is a piece of every"),
+        ({"symbols": ["<a>", "<a>"]}, r"tokenizer\.symbols=.*: one is there twice"),
         ({"normalization": "nfd"}, r"tokenizer\.normalization=nfd: there are identity"),
     ],
 )

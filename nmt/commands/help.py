@@ -51,6 +51,7 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
                                   they come from the Hugging Face hub
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
   tokenizer.size=8000             pieces of the vocabulary
+  tokenizer.symbols=['<2de>']     texts that are one piece each, wherever they stand
   tokenizer.run=RUN               use the tokenizers of another run
   init=RUN                        start with the weights of another run, as far as names
                                   and shapes are the same

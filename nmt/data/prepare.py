@@ -42,7 +42,8 @@ Tokenizers = tuple[Tokenizer, Tokenizer]  # of source and target
 
 def made_by(config: TokenizerConfig) -> dict[str, Any]:
     """What the pieces depend on beside the text, in a form that older versions had too."""
-    return {key: value for key, value in asdict(config).items() if key != "run"}
+    made = {key: value for key, value in asdict(config).items() if key != "run"}
+    return {key: value for key, value in made.items() if value not in (None, [])}
 
 
 def silently(text: str) -> None:

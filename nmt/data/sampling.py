@@ -3,12 +3,13 @@
 SentencePiece samples too, but from a generator that starts elsewhere in every process, whatever its
 seed. Here the same seed gives the same pieces, so that a run can be repeated and can go on.
 
-Pieces of these models never cross a space, so every word is cut on its own.
+Pieces of these models never cross a space, so every word is cut on its own. Symbols of the user's
+are not cut at all.
 """
 
 import re
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import exp, log
@@ -30,18 +31,25 @@ class Choice(NamedTuple):
 class Sampler:
     """Cuts lines at random with a SentencePiece model (``processor``), unigram or BPE.
 
+    ``symbols`` are its pieces that are one piece wherever they stand.
     ``smoothing`` is α of Kudo 2018, section 3.2: 0 draws evenly from all segmentations, and the
     larger it is, the likelier is the best. For BPE it is the share of merges that are left out.
     """
 
-    def __init__(self, processor: Any, kind: str, smoothing: float) -> None:
+    def __init__(
+        self, processor: Any, kind: str, smoothing: float, symbols: Sequence[str] = ()
+    ) -> None:
         self.processor = processor
         self.smoothing = smoothing
+        self.symbols = {symbol: processor.piece_to_id(symbol) for symbol in symbols}
+        longest_first = sorted(map(re.escape, symbols), key=len, reverse=True)
+        self.around = re.compile(f"({'|'.join(longest_first)})") if symbols else None
         usual = [
             index
             for index in range(processor.get_piece_size())
             if not (processor.is_control(index) or processor.is_unknown(index))
             and not processor.is_byte(index)
+            and processor.id_to_piece(index) not in self.symbols
         ]
         self.ids = {processor.id_to_piece(index): index for index in usual}
         self.scores = {piece: processor.get_score(index) for piece, index in self.ids.items()}
@@ -56,10 +64,19 @@ class Sampler:
 
     def __call__(self, line: str, random: Random) -> list[int]:
         """Cut a line."""
-        words = WORD.findall(self.processor.normalize(line))
-        drawn = [index for word in words for index in self.cut(word, random)]
+        words = self.words(self.processor.normalize(line))
+        drawn = [
+            index
+            for word in words
+            for index in ([self.symbols[word]] if word in self.symbols else self.cut(word, random))
+        ]
         unknown = self.processor.unk_id()  # of neighbours one is enough
         return [a for a, b in zip(drawn, [None, *drawn], strict=False) if a != unknown or b != a]
+
+    def words(self, line: str) -> Iterator[str]:
+        """Yield the symbols of a normalized line, and the words between them."""
+        for part in self.around.split(line) if self.around else (line,):
+            yield from (part,) if part in self.symbols else WORD.findall(part)
 
     def by_likelihood(self, word: str, random: Random) -> list[int]:
         """Draw a segmentation x with probability ∝ P(x)^α, from the end of the word to its start.

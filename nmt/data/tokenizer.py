@@ -16,6 +16,8 @@ from nmt.data.sampling import Sampler
 from nmt.errors import UserError, at_least, at_most
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+OWN_PIECE = re.compile("<(pad|unk|s|/s|0x[0-9A-F]{2})>")
+RESERVED = frozenset(" ▁▅")  # SentencePiece writes the latter two for a space and a symbol
 
 KINDS = ("unigram", "bpe", "char", "word")
 SAMPLED_KINDS = ("unigram", "bpe")
@@ -42,6 +44,9 @@ class TokenizerConfig:
     # What is done to the text first. The references of a test set are raw text, so the default does
     # nothing, and decode gives back what encode got but for runs of spaces.
     normalization: str = "identity"  # identity | nfkc | nmt_nfkc | nfkc_cf | nmt_nfkc_cf
+    # Texts that are one piece each, wherever they stand, such as <2de>; null: none. Each takes two
+    # of the pieces: one begins a word. With kind=word each has to be a word by itself.
+    symbols: list[str] | None = None
     # Subword sampling in training, 0: off. unigram: the exponent of the probabilities of the
     # segmentations (Kudo 2018, section 3.2: 0.1 to 0.5); bpe: dropout (Provilkov et al. 2020: 0.1).
     sample: float = 0.0
@@ -57,6 +62,10 @@ class TokenizerConfig:
                 raise UserError(f"tokenizer.{key}={value}: there are {', '.join(known)}")
         at_least(1, {"tokenizer.size": self.size, "tokenizer.max_lines": self.max_lines})
         at_most(1_000_000, {"tokenizer.size": self.size})
+        for symbol in self.symbols or ():
+            _check_symbol(symbol)
+        if len(set(self.symbols or ())) < len(self.symbols or ()):
+            raise UserError(f"tokenizer.symbols={self.symbols}: one is there twice")
         if self.sample and self.kind not in SAMPLED_KINDS:
             raise UserError(
                 f"tokenizer.sample={self.sample}: kind={self.kind} cuts text in one way only; "
@@ -68,6 +77,17 @@ class TokenizerConfig:
             raise UserError(
                 f"tokenizer.character_coverage={self.character_coverage} is not between 0.9 and 1"
             )
+
+
+def _check_symbol(symbol: str) -> None:
+    """UserError for what SentencePiece could not find in a text, and for its own pieces."""
+    if not symbol or not symbol.isprintable() or not RESERVED.isdisjoint(symbol):
+        raise UserError(
+            f"tokenizer.symbols: {symbol!r} must have one or more characters, and none of them may "
+            "be a space, a control character, ▁ or ▅"
+        )
+    if OWN_PIECE.fullmatch(symbol):
+        raise UserError(f"tokenizer.symbols: {symbol} is a piece of every tokenizer: leave it out")
 
 
 class Pieces(NamedTuple):
@@ -110,9 +130,11 @@ class Tokenizer:
     def sampler(self) -> Sampler:
         """What draws segmentations."""
         made: Any = protos  # by protobuf, at run time
-        kind = made.ModelProto.FromString(self.model).trainer_spec.model_type
-        name = made.TrainerSpec.ModelType.Name(kind).lower()
-        return Sampler(self.processor, name, self.smoothing)
+        model = made.ModelProto.FromString(self.model)
+        name = made.TrainerSpec.ModelType.Name(model.trainer_spec.model_type).lower()
+        symbol = made.ModelProto.SentencePiece.USER_DEFINED
+        symbols = [one.piece for one in model.pieces if one.type == symbol]
+        return Sampler(self.processor, name, self.smoothing, symbols)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text; pad, bos and eos say nothing."""
@@ -151,6 +173,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
             character_coverage=config.character_coverage,
             byte_fallback=config.byte_fallback,
             normalization_rule_name=config.normalization,
+            user_defined_symbols=_both_forms(config),
             pad_id=PAD,
             unk_id=UNK,
             bos_id=BOS,
@@ -162,6 +185,15 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
     except RuntimeError as error:
         raise UserError(_explain(str(error), config)) from None
     return Tokenizer(model.getvalue(), config.sample)
+
+
+def _both_forms(config: TokenizerConfig) -> list[str]:
+    """Each symbol as it begins a word, and as it stands elsewhere: the first has its space in it.
+
+    For whole words SentencePiece makes the first form by itself.
+    """
+    forms = ("",) if config.kind == "word" else ("▁", "")
+    return [f"{form}{symbol}" for symbol in config.symbols or () for form in forms]
 
 
 def _explain(message: str, config: TokenizerConfig) -> str:
