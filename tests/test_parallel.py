@@ -17,6 +17,7 @@ from nmt.data.clean import Clean, Judge, clean_text
 from nmt.data.corpus import pairs
 from nmt.data.parallel import in_order
 from nmt.data.prepare import encode, train_tokenizers
+from nmt.data.synthetic import TrainText
 from nmt.data.text import Text
 from nmt.errors import UserError
 
@@ -76,7 +77,7 @@ def test_a_corpus_is_the_same_bytes_whatever_the_number_of_processes(
     def prepared(name: str) -> tuple[list[int], dict[str, int], bytes]:
         judge = Judge.of(Clean(), given[:1])
         kept, report = clean_text(judge, in_order(judge, given))
-        train = pairs(*(list(chain(*side)) for side in zip(*given, strict=True)))
+        train = TrainText(pairs(*(list(chain(*side)) for side in zip(*given, strict=True))))
         source, target = train_tokenizers(train, kept, CONFIG, tmp_path)
         encode(given, source, target, tmp_path / name)
         return kept.tolist(), report.dropped, (tmp_path / name).read_bytes()

@@ -50,6 +50,8 @@ Some of the keys (nmt train --cfg job prints all, as they stand with your words)
   data.dir=FOLDER                 where the files of multi30k or kftt are; else
                                   they come from the Hugging Face hub
   data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
+  synthetic.files=[FILE,FILE]     more pairs for train, of which a model wrote one side;
+  synthetic.tag="'<bt>'"          a piece that begins their sources
   tokenizer.size=8000             pieces of the vocabulary
   tokenizer.symbols=['<2de>']     texts that are one piece each, wherever they stand
   tokenizer.run=RUN               use the tokenizers of another run

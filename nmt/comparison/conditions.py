@@ -52,7 +52,7 @@ def aligned(run: Run) -> dict[str, object]:
 
 
 CONDITIONS = (
-    Condition("data", below("data", "clean")),
+    Condition("data", below("data", "clean", "synthetic")),
     Condition("test", scored_on),
     Condition("tokenizer", below("tokenizer")),
     Condition("budget", budget),

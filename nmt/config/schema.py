@@ -19,6 +19,7 @@ from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
 from nmt.data.multi30k import Multi30k
 from nmt.data.stream import Stream
+from nmt.data.synthetic import Synthetic
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.decode import Decode
 from nmt.decoding.length import LENGTH_NORMS
@@ -97,6 +98,7 @@ class Root:
     data: Any = None
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     clean: Clean = field(default_factory=Clean)
+    synthetic: Synthetic = field(default_factory=Synthetic)
     model: Any = None
     cell: Any = None
     bridge: Any = None

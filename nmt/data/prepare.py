@@ -1,7 +1,7 @@
 """From a corpus to ids: clean, cut into pieces, keep on disk."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import chain
@@ -16,11 +16,12 @@ from datasets import Dataset
 from nmt.data.arrow import write_arrow
 from nmt.data.cache import cached, digest
 from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_text
-from nmt.data.corpus import Corpus, Splits, chosen, tables, texts
+from nmt.data.corpus import Corpus, Splits, tables, texts
 from nmt.data.encode import IDS, Encoder, pair_lengths
 from nmt.data.parallel import in_order
+from nmt.data.synthetic import Synthetic, TrainText, text_of_train
 from nmt.data.text import Text
-from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.data.tokenizer import UNK, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
 
 
@@ -38,6 +39,7 @@ class Prepared:
 
 Say = Callable[[str], None]
 Tokenizers = tuple[Tokenizer, Tokenizer]  # of source and target
+NOTHING = Synthetic()
 
 
 def made_by(config: TokenizerConfig) -> dict[str, Any]:
@@ -57,21 +59,30 @@ def prepare(
     cache: Path,
     say: Say = silently,
     given: Tokenizers | None = None,
+    synthetic: Synthetic = NOTHING,
 ) -> Prepared:
     """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
 
+    Train is that of the corpus and what is `synthetic`, whose tag becomes a piece.
     Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say.
     What takes a while is told `say` before it begins.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
-    after cleaning, or where the tokenizer's size does not fit the text.
+    after cleaning, where the tokenizer's size does not fit the text, and where those that are given
+    have no piece for the tag.
     """
+    tags = [synthetic.tag] if synthetic.tag else []
+    config = with_symbols(config, tags)
     config.check()
+    for tag in tags if given else ():
+        require_piece(given[0], tag)
     model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
     pieces = [sha256(one.model).hexdigest() for one in given] if given else made_by(model)
-    name = digest(corpus.key(cache), asdict(clean), pieces, sentencepiece.__version__)
+    more = synthetic.of(corpus.source, corpus.target)
+    beside = [more.key(cache), synthetic.tag] if more else []
+    name = digest(corpus.key(cache), asdict(clean), pieces, sentencepiece.__version__, *beside)
     folder = cached(
         cache / "prepared" / name,
-        lambda partial: _build(corpus, clean, model, cache, partial, say, given),
+        lambda partial: _build(corpus, clean, model, cache, partial, say, given, synthetic),
     )
     train, dev, test = Splits.load(folder)
     assert train is not None
@@ -94,15 +105,20 @@ def _build(
     folder: Path,
     say: Say,
     given: Tokenizers | None,
+    synthetic: Synthetic,
 ) -> None:
     say("reading and cleaning the corpus")
     splits = corpus.load(cache)
     if splits.train is None or splits.dev is None:
         missing = "train" if splits.train is None else "dev"
         raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
-    train = splits.train
+    train = text_of_train(splits.train, synthetic, (corpus.source, corpus.target), cache)
+    if train.synthetic is not None:
+        say(
+            f"{len(train.synthetic):,} synthetic pairs beside the {len(train.real):,} of the corpus"
+        )
     judge = Judge.of(clean, held_out(splits.dev, splits.test))
-    kept, report = clean_text(judge, in_order(judge, map(texts, tables(train))))
+    kept, report = clean_text(judge, in_order(judge, train.blocks()))
     report.require_some()
     if not given:
         say(
@@ -112,12 +128,28 @@ def _build(
     say("cutting the corpus into pieces")
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
-    encoded = in_order(Encoder(source, target), map(texts, chosen(train, kept)))
+    encoded = in_order(Encoder(source, target), train.chosen(kept))
     write_arrow(folder / "train.arrow", IDS, within(encoded, clean, report))
     report.require_some()
     source.save(folder, "source")
     target.save(folder, "target")
     (folder / "report.json").write_text(json.dumps(asdict(report)))
+
+
+def with_symbols(config: TokenizerConfig, needed: Sequence[str]) -> TokenizerConfig:
+    """Settings of a tokenizer with what must be a piece among its symbols."""
+    missing = [one for one in needed if one not in (config.symbols or ())]
+    return replace(config, symbols=[*(config.symbols or ()), *missing]) if missing else config
+
+
+def require_piece(tokenizer: Tokenizer, text: str) -> None:
+    """UserError where a text in front of another one is not one piece."""
+    (ids,) = tokenizer.encode([text])
+    if len(ids) != 1 or ids == [UNK]:
+        raise UserError(
+            f"{text} is {len(ids)} pieces of the tokenizer that is given, and has to be one: train "
+            f"that with tokenizer.symbols=['{text}'], or train another one here"
+        )
 
 
 def held_out(*splits: Dataset | None) -> Iterator[Text]:
@@ -133,12 +165,12 @@ def within(encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport) ->
 
 
 def train_tokenizers(
-    train: Dataset, kept: np.ndarray, config: TokenizerConfig, cache: Path
+    train: TrainText, kept: np.ndarray, config: TokenizerConfig, cache: Path
 ) -> tuple[Tokenizer, Tokenizer]:
     """The tokenizers of source and target: one and the same, or one a side. kept: rows of train."""
     pairs = max(1, config.max_lines // 2 if config.joint else config.max_lines)
     some = kept[:: -(-len(kept) // pairs)]
-    text = [texts(table) for table in chosen(train, some)]
+    text = train.chosen(some)
     source, target = (list(chain.from_iterable(side)) for side in zip(*text, strict=True))
     if config.joint:
         both = cached_tokenizer(source + target, config, cache)

@@ -20,6 +20,7 @@ from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus
 from nmt.data.prepare import Prepared, Tokenizers, prepare
 from nmt.data.stream import Stream
+from nmt.data.synthetic import Synthetic
 from nmt.data.tokenizer import TokenizerConfig
 from nmt.decoding.decode import Decode
 from nmt.experiment import refusals
@@ -42,6 +43,7 @@ class Parts:
     train: Train
     decode: Decode
     clean: Clean
+    synthetic: Synthetic
     tokenizer: TokenizerConfig
     corpus: Corpus
     links: LinkSource | None  # that guide attention; None: it finds out by itself
@@ -59,7 +61,7 @@ class Parts:
     def prepared(self, say: Callable[[str], None], given: Tokenizers | None = None) -> Prepared:
         """Clean, tokenize and encode the corpus, saying what is done, or find it in the cache."""
         cache = cache_folder(self.config.cache)
-        return prepare(self.corpus, self.clean, self.tokenizer, cache, say, given)
+        return prepare(self.corpus, self.clean, self.tokenizer, cache, say, given, self.synthetic)
 
     def loader(self, prepared: Prepared) -> Loader:
         """Build what training takes batches from."""
@@ -100,6 +102,7 @@ def build(cfg: DictConfig, ranks: Ranks) -> Parts:
         train=typed.train,
         decode=typed.decode,
         clean=typed.clean,
+        synthetic=typed.synthetic,
         tokenizer=typed.tokenizer,
         corpus=hydra.utils.instantiate(cfg.data),
         links=links,

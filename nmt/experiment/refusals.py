@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.alignment.guide import StatisticalLinks
 from nmt.attention.draws import rewarded
 from nmt.attention.penalty import penalized
 from nmt.config.check import check
@@ -39,9 +40,26 @@ def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
     tokenizer.check()
     decode: Decode = OmegaConf.to_object(cfg.decode)  # type: ignore[assignment]
     decode.refuse_unread(key for key in decode.changed() if key != "beam")  # yamls have a beam
+    of_synthetic(cfg)
     if cfg.guide and cfg.data["_target_"] == target_of(CORPORA["stream"]):
         raise UserError(
             "guide=… needs links for every line, and a stream has none: leave guide= out"
+        )
+
+
+def of_synthetic(cfg: DictConfig) -> None:
+    """Refuse pairs beside a corpus that is never read as a whole, and such without links."""
+    if not cfg.synthetic.files:
+        return
+    if cfg.data["_target_"] == target_of(CORPORA["stream"]):
+        raise UserError(
+            "synthetic.files=… is read beside a corpus that is kept on disk, and data=stream is "
+            "not: leave it out, or write the pairs into the stream's files"
+        )
+    if cfg.guide and cfg.guide["_target_"] != target_of(StatisticalLinks):
+        raise UserError(
+            "synthetic.files=…: guide=… needs links for every line, and these have none: take "
+            "guide=statistical, or leave one of the two out"
         )
 
 
