@@ -19,6 +19,7 @@ class Batch(NamedTuple):
     guide: Tensor | None = None  # (B,T,S) where each target piece looks; see nmt.batches.guide
     counted: int | None = None  # num_pieces, where asking would mean to wait for the device
     whole: bool = False  # whether `predicted` gives every place, padding among them
+    read: Tensor | None = None  # (B,T) what the decoder reads; None: bos and the target's pieces
 
     @property
     def num_pieces(self) -> int:
@@ -26,6 +27,11 @@ class Batch(NamedTuple):
         if self.counted is not None:
             return self.counted
         return int((self.target[:, 1:] != PAD).sum())
+
+    @property
+    def inputs(self) -> Tensor:
+        """What the decoder reads (B,T): under teacher forcing the target without its end."""
+        return self.target[:, :-1] if self.read is None else self.read
 
     @property
     def predicted(self) -> Tensor:

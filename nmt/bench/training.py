@@ -55,16 +55,16 @@ class TimedGradients(Gradients):
 
     clock: Clock | None = None
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
         self.objective = self.timed(FORWARD, self.objective)
         self.through = self.timed(BACKWARD, self.through)
 
-    def __call__(self, batches: list[Batch], step: int) -> Update:
+    def __call__(self, batches: list[Batch], step: int, progress: float = 0.0) -> Update:
         """Add the gradient of an update."""
         with self.part(DATA):
             there = [batch.to(self.device) for batch in batches]
-        return super().__call__(there, step)
+        return super().__call__(there, step, progress)
 
     def timed(self, part: str, done: Callable[P, Loss]) -> Callable[P, Loss]:
         """Return what does the same and is counted for a part."""
@@ -192,7 +192,9 @@ def build_trainer(
     model, config = translator.model, parts.train
     model.train()
     return TimedTrainer(
-        gradients=TimedGradients(model, parts.loss, config, parts.device, parts.precision),
+        gradients=TimedGradients(
+            *(model, parts.loss, config, parts.device, parts.precision), teacher=parts.teacher
+        ),
         optimizer=parts.optimizer(model),
         schedule=parts.schedule,
         loader=TrainLoader(corpus, config.max_tokens, parts.config.seed),

@@ -34,6 +34,7 @@ KINDS = {
     **MADE_LATER,
     "data": ("nmt.data.corpus.Corpus",),
     "consistency": ("nmt.training.consistency",),
+    "teacher": ("nmt.training.scheduled_sampling",),
     "guide": ("nmt.alignment.guide.LinkSource",),
     "schedule": ("nmt.training.schedule.Schedule",),
 }

@@ -117,6 +117,7 @@ class Root:
     residual: Any = None
     norm: Any = None
     consistency: Any = None
+    teacher: Any = None
     guide: Any = None
     optimizer: Any = None
     schedule: Any = None

@@ -33,6 +33,7 @@ from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.ranks import Ranks
 from nmt.training.schedule import Schedule
+from nmt.training.scheduled_sampling import Teacher, forcing
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Parts:
     corpus: Corpus
     links: LinkSource | None  # that guide attention; None: it finds out by itself
     loss: BatchLoss
+    teacher: Teacher  # what the decoder reads in training
     make_optimizer: Callable[..., torch.optim.Optimizer]
     schedule: Schedule
     device: torch.device
@@ -107,6 +109,7 @@ def build(cfg: DictConfig, ranks: Ranks) -> Parts:
         corpus=hydra.utils.instantiate(cfg.data),
         links=links,
         loss=build_loss(cfg, links),
+        teacher=hydra.utils.instantiate(cfg.teacher) if cfg.teacher else forcing,
         make_optimizer=hydra.utils.instantiate(cfg.optimizer),
         schedule=schedule,
         device=device,
@@ -119,6 +122,7 @@ def build(cfg: DictConfig, ranks: Ranks) -> Parts:
 def refuse(parts: Parts, ranks: Ranks) -> None:
     """Raise UserError for parts that do not go together, the model built without memory."""
     cfg, pieces = parts.config, range(parts.tokenizer.size)
+    refusals.of_teacher(cfg)
     refusals.of_compiling(cfg, parts.device, ranks)
     refusals.of_embeddings(cfg)
     refusals.of_copying(cfg)

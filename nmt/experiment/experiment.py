@@ -78,7 +78,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
             )
             on = parts.device, parts.precision
             trainer = Trainer(
-                gradients=Gradients(model, parts.loss, parts.train, *on, ranks),
+                gradients=Gradients(model, parts.loss, parts.train, *on, ranks, parts.teacher),
                 optimizer=parts.optimizer(model),
                 schedule=parts.schedule,
                 loader=loader,

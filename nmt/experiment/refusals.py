@@ -111,6 +111,22 @@ def of_copying(cfg: DictConfig) -> None:
         raise UserError("train.compile=true: what model.copy=true reads cannot be compiled")
 
 
+def of_teacher(cfg: DictConfig) -> None:
+    """Refuse own pieces where the model cannot write them in the midst of an update."""
+    if not cfg.teacher:
+        return
+    if cfg.train.compile:
+        raise UserError(
+            "train.compile=true: what teacher=… has the model write cannot be compiled; leave one "
+            "of the two out"
+        )
+    if cfg.train.shard:
+        raise UserError(
+            "train.shard=true: no process has all the weights that the model of teacher=… writes "
+            "with; leave one of the two out"
+        )
+
+
 def of_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:
     """Refuse dropout that nothing would drop, and a loss that lives of dropout without any."""
     shares = {str(key): value for key, value in cfg.model.items() if str(key).endswith("dropout")}

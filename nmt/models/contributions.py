@@ -59,10 +59,22 @@ def lengths(W_O: Tensor | None, weights: Tensor, values: Tensor) -> Tensor:
 def gradient_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
     """Return gradient times input, |x_s · ∂ ln P(y_t) / ∂x_s|: one map, source-target (B,1,1,T,S).
 
+    Ding et al. 2019 (Saliency-driven word alignment interpretation for neural machine translation)
+    find word alignments with gradients at embeddings. The rest is as in :func:`source_gradients`.
+    """
+    rows = source_gradients(model, source, target, lambda x, of_x: (x * of_x).sum(-1).abs())
+    return [AttentionMap(Kind.SOURCE_TARGET, [""], rows[:, None, None])]
+
+
+def source_gradients(
+    model: Seq2Seq, source: Tensor, target: Tensor, size: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Return a size of the gradient ∂ ln P(y_t) / ∂x_s for each target and source piece, (B,T,S).
+
     x_s is the embedding of a source piece, P(y_t) the probability of target piece t after those
-    before it. Ding et al. 2019 (Saliency-driven word alignment interpretation for neural machine
-    translation) find word alignments with gradients at embeddings. It takes a backward pass for
-    each target position.
+    before it; source ids (B,S), target ids bos … eos (B,T+1). ``size`` takes embeddings (B,S,E) and
+    gradient (B,S,E) of one target position and gives (B,S). It takes a backward pass for each
+    target position.
     """
     embedded: list[Tensor] = []
 
@@ -85,11 +97,11 @@ def gradient_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Attent
                 logits = logits if copied is None else mixed(logits, copied[:, at], source)
                 chosen = logits.log_softmax(-1).gather(2, labels[:, None, None]).sum()
                 (gradient,) = torch.autograd.grad(chosen, x, retain_graph=True)
-                rows.append((x * gradient).sum(-1).abs().detach())  # (B,S)
+                rows.append(size(x, gradient).detach())  # (B,S)
     finally:
         for hook in hooks:
             hook.remove()
-    return [AttentionMap(Kind.SOURCE_TARGET, [""], torch.stack(rows, 1)[:, None, None])]
+    return torch.stack(rows, 1)
 
 
 def as_shares(rows: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from nmt.training.loss import BatchLoss, Loss, total
 from nmt.training.penalized import with_penalties
 from nmt.training.ranks import Ranks
 from nmt.training.rewarded import with_rewards
+from nmt.training.scheduled_sampling import Teacher, forcing
 from nmt.training.tally import Update
 
 
@@ -30,6 +31,7 @@ class Gradients:
         device: where the model is.
         precision: of its products.
         ranks: the processes that share each update.
+        teacher: what the decoder reads.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Gradients:
         device: torch.device,
         precision: torch.dtype,
         ranks: Ranks | None = None,
+        teacher: Teacher = forcing,
     ) -> None:
         self.model = model
         self.config = config
         self.device = device
         self.precision = precision
         self.ranks = ranks or Ranks()
+        self.teacher = teacher
         loss = with_penalties(with_rewards(loss, model), model)
         self.objective = self.ranks.objective(model, loss)
         if config.compile:
@@ -53,8 +57,10 @@ class Gradients:
         self.recorder = PassRecorder(self.passes, cuda_graphs()) if self.records() else None
         self.through: Passes = self.recorder or self.passes  # what each batch goes through
 
-    def __call__(self, batches: list[Batch], step: int) -> Update:
+    def __call__(self, batches: list[Batch], step: int, progress: float = 0.0) -> Update:
         """Add the gradient of update ``step``, clipped, and return what the update saw.
+
+        ``progress`` is the used share of the training.
 
         It is the gradient of the loss summed over all target pieces and divided by their number,
         however they are spread over batches and processes. Batches are halved where the device has
@@ -67,18 +73,23 @@ class Gradients:
         try:
             with as_out_of_memory():
                 with self.ranks.apart():
-                    losses = [self.through(batch.to(self.device), divisor) for batch in first]
-                losses.append(self.through(last.to(self.device), divisor))
+                    losses = [self.through(self.read(one, progress), divisor) for one in first]
+                losses.append(self.through(self.read(last, progress), divisor))
         except torch.OutOfMemoryError as error:
             losses, batches = [], self.halved([*first, last], step, error)
         if not losses:  # Here nothing holds the tensors of the failed pass any longer.
             self.forget()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-            return self(batches, step)
+            return self(batches, step, progress)
         limit = self.config.clip_norm or float("inf")
         norm = full_tensor(nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         return Update(each(total(losses), self.ranks.summed), tokens, norm)
+
+    def read(self, batch: Batch, progress: float) -> Batch:
+        """Bring a batch to the device, with what the decoder reads of it."""
+        with autocast(self.device, self.precision):
+            return self.teacher(self.model, batch.to(self.device), progress)
 
     def passes(self, batch: Batch, divisor: Tensor) -> Loss:
         """Pass forward through a batch and back, which adds its gradient, divided by ()."""
@@ -112,4 +123,5 @@ class Gradients:
     def records(self) -> bool:
         """Whether passes are recorded as CUDA graphs, for which batches are padded further."""
         alone_on_gpu = self.device.type == "cuda" and self.ranks.size == 1
-        return self.config.cuda_graphs and alone_on_gpu and not self.model.reads_padding
+        as_planned = not self.model.reads_padding and self.teacher is forcing
+        return self.config.cuda_graphs and alone_on_gpu and as_planned

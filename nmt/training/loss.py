@@ -78,15 +78,15 @@ def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[T
     The passes are one forward of the batch and of its copies. A model that copies makes one pass;
     then also how much of each source piece is copied there (N,S), and its id (N,S).
     """
-    source, target = batch.source.repeat(passes, 1), batch.target[:, :-1].repeat(passes, 1)
-    features, copied = model.features_and_copies(source, target)  # (P·B,T,R)
+    source, read = batch.source.repeat(passes, 1), batch.inputs.repeat(passes, 1)
+    features, copied = model.features_and_copies(source, read)  # (P·B,T,R)
     places = batch.predicted  # (N,)
     x = features.unflatten(0, (passes, -1)).flatten(1, 2)[:, places]  # (P,N,R)
     labels = batch.target[:, 1:].flatten()[places]
     if copied is None:
         return x, labels
     assert passes == 1, "two passes with copies are refused"
-    return x, labels, copied.flatten(0, 1)[places], source[places // target.size(1)]
+    return x, labels, copied.flatten(0, 1)[places], source[places // read.size(1)]
 
 
 class SummedLoss(torch.autograd.Function):

@@ -158,7 +158,7 @@ class Trainer:
             position, step = self.position, self.position.step + 1
             progress = self.limits.progress(position, self.num_batches)
             factor = self.schedule(step, progress)
-            update = self.gradients(work.batches, step)
+            update = self.gradients(work.batches, step, progress)
 
             self.settle()
 

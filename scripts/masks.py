@@ -1,0 +1,100 @@
+"""What the causal mask and the padding mask are for: training without them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.utils import instantiate
+from matplotlib.figure import Figure
+from statement_page import Found, Rows, Run, Statement, panels
+
+from nmt.data.cache import cache_folder
+from nmt.decoding.decode import Decode
+from nmt.metrics.bleu import score
+from nmt.run import open_run
+from nmt.runs.folder import read_config
+
+VERSES = 200  # of dev, translated with and without company
+WAYS = (("alone", -0.15, "tab:blue"), ("in one batch", 0.15, "tab:orange"))
+
+
+def measure_causal(runs: Path) -> Found:
+    """Train with the causal mask and without it."""
+    found: Found = {}
+    for masked, label in (("true", "causal mask"), ("false", "no causal mask")):
+        words = ["experiment=causal_mask", f"model.causal_mask={masked}"]
+        run = Run(runs / f"causal_mask-{masked}", words)
+        found[label] = {
+            "training": run.curve("train/nll"),
+            "dev": run.curve("dev/bleu"),
+            "dev_loss": run.last("dev/loss"),
+            "bleu": run.result["bleu"],
+        }
+    return found
+
+
+def draw_causal(found: Found) -> Figure:
+    """Draw the loss in training, and BLEU on dev."""
+    figure, axes = panels(["training loss (nats a piece)", "dev BLEU"])
+    for label, one in found.items():
+        axes[0].plot(*one["training"], label=label)
+        axes[1].plot(*one["dev"], "o-", label=label)
+    for axis in axes:
+        axis.set_xlabel("update")
+        axis.legend(fontsize=8)
+    return figure
+
+
+def causal_rows(found: Found) -> Rows:
+    """The losses and BLEU at the end."""
+    table: Rows = [("", "training loss at the end (nats a piece)", "dev loss", "test BLEU")]
+    for label, one in found.items():
+        losses = one["training"][1][-1], one["dev_loss"]
+        table.append((label, *(f"{loss:.3f}" for loss in losses), f"{one['bleu']:.2f}"))
+    return table
+
+
+def measure_padding(runs: Path) -> Found:
+    """Train with the padding mask and without it, and translate alone and in one batch."""
+    alone = Decode(beam=1, batch_size=1)
+    together = replace(alone, batch_size=VERSES, batch_tokens=10**9)
+    found: Found = {}
+    for masked, label in (("true", "padding mask"), ("false", "no padding mask")):
+        words = ["experiment=padding_mask", f"model.padding_mask={masked}"]
+        run = Run(runs / f"padding_mask-{masked}", words)
+        corpus = instantiate(read_config(run.folder).data)
+        sources, references = (side[:VERSES] for side in corpus.lines(cache_folder(None), "dev"))
+        translator = open_run(run.folder, "cpu", "fp32")
+        texts = [[best[0].text for best in translator(sources, way)] for way in (alone, together)]
+        changed = sum(a != b for a, b in zip(*texts, strict=True)) / VERSES
+        bleu = [score(text, references, "en")["bleu"] for text in texts]
+        found[label] = {"changed": changed, "alone": bleu[0], "in one batch": bleu[1]}
+    return found
+
+
+def draw_padding(found: Found) -> Figure:
+    """Draw how many translations depend on the batch, and BLEU both ways."""
+    figure, axes = panels(["translations that change with the batch", "BLEU"])
+    for place, one in enumerate(found.values()):
+        axes[0].bar(place, 100 * one["changed"], width=0.5)
+        for way, shift, color in WAYS:
+            label = way if place == 0 else None
+            axes[1].bar(place + shift, one[way], 0.3, color=color, label=label)
+    axes[0].set_ylabel("%")
+    for axis in axes:
+        axis.set_xticks([0, 1], list(found))
+    axes[1].set_ylim(top=1.3 * max(axes[1].get_ylim()))
+    axes[1].legend(fontsize=8)
+    return figure
+
+
+def padding_rows(found: Found) -> Rows:
+    """The same in numbers."""
+    table: Rows = [("", "translations that change with the batch", "BLEU alone", "in one batch")]
+    for label, one in found.items():
+        bleu = (f"{one[way]:.2f}" for way, _, _ in WAYS)
+        table.append((label, f"{100 * one['changed']:.0f} %", *bleu))
+    return table
+
+
+CAUSAL = Statement(measure_causal, draw_causal, causal_rows)
+PADDING = Statement(measure_padding, draw_padding, padding_rows)
