@@ -1,7 +1,7 @@
-"""Whatever an update makes is made where the model is.
+"""Whatever an update makes is made where the model is, in numbers that this device has.
 
 Here that is torch's meta device, whose tensors have shapes and no numbers: a product or a sum of
-one of them and one that was left on the CPU is an error, as it is on a GPU.
+one of them and one that was left on the CPU is an error, as it is on a GPU. Apple's has no float64.
 """
 
 from contextlib import nullcontext
@@ -10,6 +10,8 @@ import pytest
 import torch
 from numberless import CASES, LOSSES, MODELS, muon, updates
 from small_model import small_rnn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from nmt.batches.batch import Batch
 from nmt.models.seq2seq import Seq2Seq
@@ -26,6 +28,22 @@ def no_numbers(monkeypatch):
     monkeypatch.setattr(Later, "__bool__", lambda _: True)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
+    for room in ("loss", "tally"):
+        monkeypatch.setattr(f"nmt.training.{room}.widest", lambda _: torch.float32)
+    with WithoutDoubles():
+        yield
+
+
+class WithoutDoubles(TorchDispatchMode):
+    """Allow no float64 on the device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(found):
+            is_double = isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float64
+            if is_double and tensor.is_meta:
+                raise TypeError(f"{func} makes float64")
+        return found
 
 
 @pytest.mark.parametrize(("model", "choice"), CASES, ids=str)
@@ -47,6 +65,12 @@ def test_muon(make_model, tmp_path):
 def test_what_is_fed_back(tmp_path):
     fed_back = {"order.input_feed": True}
     updates(tmp_path, lambda **model: small_rnn(fed_back, hops=2, **model), **META)
+
+
+def test_float64_is_found(monkeypatch, tmp_path):
+    monkeypatch.setattr("nmt.training.loss.widest", lambda _: torch.float64)
+    with pytest.raises(TypeError, match="float64"):
+        updates(tmp_path, small_rnn, **META)
 
 
 def test_what_was_left_behind_is_found(tmp_path):

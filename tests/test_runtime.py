@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from nmt.commands.errors import in_words
 from nmt.errors import UserError
 from nmt.hardware import runtime
 from nmt.hardware.runtime import (
@@ -21,6 +22,15 @@ from nmt.hardware.runtime import (
 )
 
 CPU = torch.device("cpu")
+
+
+def test_an_operator_that_apples_gpu_lacks_is_named_with_the_way_out():
+    missing = "The operator 'aten::x' is not currently implemented for the MPS device.\nMore."
+    told = in_words(NotImplementedError(missing))
+    assert told and told.startswith(
+        "device=mps: The operator 'aten::x' is not currently implemented for the MPS device. Use "
+        "device=cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1"
+    )
 
 
 def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
@@ -37,8 +47,8 @@ def test_a_device_can_be_named():
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("gpu", "device=gpu: there are auto, cpu and cuda"),
-        ("", "device=: there are auto, cpu and cuda"),
+        ("gpu", "device=gpu: choose one of auto, cpu, cuda, mps"),
+        ("", "device=: choose one of auto, cpu, cuda, mps"),
         ("cuda:99", "device=cuda:99 cannot be used here: "),
     ],
 )
@@ -69,7 +79,7 @@ def test_auto_is_bf16_where_the_processor_multiplies_it(flags, expected, monkeyp
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(UserError, match="precision=fp8: there are auto, bf16 and fp32"):
+    with pytest.raises(UserError, match="precision=fp8: choose one of auto, bf16, fp32"):
         pick_precision("fp8", CPU)
 
 

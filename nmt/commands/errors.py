@@ -62,6 +62,11 @@ def in_words(error: Exception) -> str | None:
         return explain(error)
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if "MPS" in str(error) and isinstance(error, (NotImplementedError, TypeError, RuntimeError)):
+        return (
+            f"device=mps: {str(error).splitlines()[0]} Use device=cpu, or set "
+            "PYTORCH_ENABLE_MPS_FALLBACK=1, which leaves such operators to the CPU."
+        )
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     of_hydra = frame.f_globals["__name__"].startswith("hydra.")  # it has bare ValueErrors
     return str(error) if of_hydra and isinstance(error, ValueError) else None

@@ -100,8 +100,9 @@ def leading(log_p: Tensor, place: Tensor, num: int) -> Tensor:
     """Where the `num` highest log P (B,N), none above 0, stand: (B,C), best first.
 
     Equal ones are ordered by place, which is below 2²⁹. `topk` does not say which of equal values
-    it takes. So it is given whole numbers that all differ: the bits of -log P as a double, which
-    are in its order and end in 29 zeros, with the place there.
+    it takes. So it is given whole numbers that all differ: the bits of -log P, which are in its
+    order, and the place behind them.
     """
-    rank = log_p.abs().double().view(torch.int64) | place  # (B,N)
+    bits = log_p.float().abs().view(torch.int32).long()  # (B,N), below 2³¹
+    rank = bits << 29 | place  # (B,N)
     return rank.topk(min(num, log_p.size(1)), largest=False).indices

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nmt.decoding.length import LengthNorm
 from nmt.decoding.search import Hypothesis, Memory, State, Step, living, select
+from nmt.hardware.runtime import widest
 
 
 class Distribution(NamedTuple):
@@ -102,7 +103,7 @@ def sample(
 
 def drawn(p: Tensor, uniform: Tensor) -> Tensor:
     """Return the pieces (B,K) that lie at these places, 0 to below 1, of distributions (B,K,V)."""
-    share = p.cumsum(2, dtype=torch.float64)  # (B,K,V)
+    share = p.cumsum(2, dtype=widest(p.device))  # (B,K,V)
     place = uniform.unsqueeze(2) * share[:, :, -1:]  # (B,K,1)
     found = torch.searchsorted(share, place, right=True)  # the first whose share is above
     return found.squeeze(2).clamp(max=p.size(2) - 1)

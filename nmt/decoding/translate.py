@@ -18,6 +18,7 @@ from nmt.decoding.mbr import Utility, expected_utilities, probabilities
 from nmt.decoding.sampling import Distribution, sample, uniforms
 from nmt.decoding.search import Hypothesis, RecordSteps, beam_search
 from nmt.errors import UserError
+from nmt.hardware.runtime import widest
 
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
@@ -239,7 +240,7 @@ def draw(
         begun.step,
         begun.memory,
         begun.state,
-        uniform=uniform.to(device),
+        uniform=uniform.to(device, widest(torch.device(device))),
         distribution=Distribution(decode.temperature, decode.top_k, decode.top_p),
         max_length=begun.limit,
         length_norm=decode.lp,

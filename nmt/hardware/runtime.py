@@ -18,19 +18,27 @@ from nmt.hardware.products import onednn_allowed
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` is the GPU where there is one, else the CPU."""
+    """Return the device of that name; ``auto`` is the CUDA GPU if there is one, else the CPU.
+
+    Apple's GPU, ``mps``, is used only if it is named: nobody has measured it yet.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"device={name}: there are auto, cpu and cuda") from error
+        raise UserError(f"device={name}: choose one of auto, cpu, cuda, mps") from error
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"device={name} cannot be used here: {reason}") from error
     return device
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """Return the most exact type that the device computes in: float64, on Apple's GPU float32."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
@@ -49,7 +57,7 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     if name in known:
         return known[name]
     if name != "auto":
-        raise UserError(f"precision={name}: there are auto, bf16 and fp32")
+        raise UserError(f"precision={name}: choose one of auto, bf16, fp32")
     return torch.bfloat16 if computes_bf16(device) else torch.float32
 
 

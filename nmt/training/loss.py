@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nmt.batches.batch import Batch
 from nmt.hardware.products import product_dtype, rounded
+from nmt.hardware.runtime import widest
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.rows import Rows, rows_in_place, rows_with_copies, without_gradient
 
@@ -39,10 +40,11 @@ BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothin
 
 
 def total(losses: Sequence[Loss]) -> Loss:
-    """Add losses up, in float64 and without what gradients need."""
+    """Add losses up, as exactly as the device can, and without what gradients need."""
 
     def add(parts: list[Tensor]) -> Tensor:
-        return torch.stack(parts).detach().double().sum()
+        stacked = torch.stack(parts).detach()
+        return stacked.sum(dtype=widest(stacked.device))
 
     objective, smoothed, likelihood, *others, _ = zip(*losses, strict=True)
     found = ([part for part in column if part is not None] for column in others)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.hardware.runtime import widest
 from nmt.training.loss import Loss
 
 
@@ -19,9 +20,9 @@ class Update(NamedTuple):
 
 @dataclass
 class Tally:
-    """Sums over updates, in float64 and in their order, so that they are the same after a resume.
+    """Sums over updates, in their order, so that they are the same after a resume.
 
-    They stay on the device until they are asked for.
+    They are in float64 if the device has it, and stay on the device until they are asked for.
     """
 
     sums: dict[str, Tensor] = field(default_factory=dict)  # (), of what is logged as a mean
@@ -33,12 +34,12 @@ class Tally:
     def add(self, update: Update) -> None:
         """Take in an update."""
         values = {
-            name: value.detach().double()
+            name: value.detach().to(widest(value.device))
             for name, value in (update.loss._asdict() | {"grad_norm": update.grad_norm}).items()
             if value is not None
         }
         self.sums = {
-            name: value + self.sums[name].to(value.device) if name in self.sums else value
+            name: value + self.sums[name].to(value) if name in self.sums else value
             for name, value in values.items()
         }
         self.updates += 1
