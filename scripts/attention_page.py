@@ -25,42 +25,40 @@ TITLE = """\
 
     Attention(query, keys, values) = Normalize(F(query, keys)) · values
 
-One word on the command line chooses each part of this formula. This page lists all choices, each
-with what it is for, its formula, its paper, its settings with their defaults, and what it costs.
+Each part of this formula is chosen by one argument. For each choice this page has its purpose,
+formula, paper, settings with their defaults, cost, and results.
 
-- `nmt show GROUP=CHOICE` prints the same for one choice. It also counts the choice's parameters in
-  a model, and names the choices that it cannot be combined with.
-- A choice can hold for one place or one layer alone, as in `nmt train cross.normalize=sparsemax`
+- `nmt show GROUP=CHOICE` prints the same for one choice. It also counts the parameters of the
+  choice in a model, and lists the choices that it cannot be combined with.
+- A choice can apply to one place or one layer, as in `nmt train cross.normalize=sparsemax`
   ([places](places.md)).
-- `python scripts/attention_page.py` writes this page from the code and from the
+- `python scripts/attention_page.py` generates this page from the code and the
   [studies](studies.md).
 
-**Cost** is CPU time of a forward and a backward pass of the whole model, as a multiple of the same
-model's without the choice; for a score, of the model's with `scaled_dot`. The model has 4,000
-pieces on each side, and reads 16 sentences of 20 pieces in float32 on one thread. Both models take
-turns, {rounds} times each, and the median counts. The machine was shared, so differences below
+**Cost** is the CPU time of a forward and a backward pass of the whole model, relative to the same
+model without the choice; for a score, relative to the model with `scaled_dot`. The model has 4,000
+pieces on each side, and reads 16 sentences of 20 pieces in float32 on one thread. Both models
+alternate, {rounds} times each, and the median counts. The machine was shared, so differences below
 0.05 say little. (`python scripts/attention_cost.py`)
 
-**Pictures** show where each piece of the same translation, on the left, looks in its source, above:
-white is 0, dark blue is 1. The sentence is one of the studies' own. Where a study has run the
-choice, the picture is of its trained model, the mean over layers and heads. Otherwise it is of the
-scores of a trained `{given}` in an RNN, put under the choice. Choices with
-parameters that begin at random have no picture before a study has run them.
+**Pictures** show where each piece of the same translation (left) looks in its source (top): white
+is 0, dark blue is 1. The sentence belongs to the studies. If a study has run the choice, the
+picture shows its trained model, the mean over layers and heads. Otherwise it shows the scores of a
+trained `{given}` in an RNN with the choice applied to them. Choices with parameters that are
+initialized at random have no picture until a study has run them.
 
-**Results** are those of the [studies](studies.md) so far: BLEU is the mean over the test sets, Δ
-its difference to the study's baseline, REP and DROP are repeated and dropped words
-([what they are](compare.md#words-repeated-dropped-rare)), entropy is that of source-target
-attention in nats.
+**Results** come from the [studies](studies.md) so far: BLEU is the mean over the test sets, Δ the
+difference to the baseline of the study, REP and DROP are repeated and dropped words ([what they
+are](compare.md#words-repeated-dropped-rare)), entropy is that of source-target attention in nats.
 
 In the formulas, q is a query and k a key. z are the scores of one query, z_i that of key i.
 σ(x) is 1 / (1 + exp(-x)); the σ of the Gaussian is its standard deviation. Pieces are the subwords
-that the tokenizer makes. `UserError` is a refusal: the command ends with a message before anything
-is trained.
+of the tokenizer. `UserError` means that the command stops with a message before training.
 """
 PICTURE = """\
-The picture has the scores of one query over eight keys, and the weights that each normalizer makes
-of them outside of training. An empty cell is exactly 0. Stick-breaking and monotonic attention take
-the keys from left to right. Constrained weights are at most 0.25 here, except that of the last key.
+The picture shows the scores of one query over eight keys, and the weights of each normalizer
+outside of training. An empty cell is exactly 0. Stick-breaking and monotonic attention read the
+keys from left to right. Constrained weights are at most 0.25 here, except that of the last key.
 For the other normalizers the order of the keys does not matter. `temperature` is not shown, because
 it also depends on the query.
 
@@ -76,8 +74,8 @@ GROUPS = {
     "window": "Window: which keys a query sees",
     "sink": "Sink: a place beside the keys, for a query that finds nothing",
     "gate": "Gate: what happens to the output of each head, before W_O",
-    "mix": "Mix: how the weights of a head are made of several maps of scores",
-    "positions": "Positions: how a Transformer knows the order of the pieces",
+    "mix": "Mix: several score maps behind the weights of a head",
+    "positions": "Positions: how a Transformer knows the order of pieces",
 }
 
 
@@ -158,7 +156,7 @@ def picture(choice: Choice, found: Looked, trained: bool) -> str:
     told = (
         f"Trained: the {of} of `{found.variant}` in [{found.study}](studies/{found.study}.md)."
         if trained
-        else f"Not trained with it: given scores of `{found.variant}`, under `{choice.word}`."
+        else f"Not trained: the scores of `{found.variant}` with `{choice.word}` applied to them."
     )
     return f"{link}\n\n{told}\n"
 

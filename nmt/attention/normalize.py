@@ -16,7 +16,7 @@ class Normalizer(nn.Module, ABC):
 
     Pictures, measures and tests follow its facts: whether the weights of a query sum to 1, whether
     visible keys may have a weight of exactly 0, whether a weight may be negative, whether none is
-    above 1, whether the order of the keys counts, whether the backward pass computes the
+    above 1, whether the order of the keys matters, whether the backward pass computes the
     derivative of the forward pass, and whether it reads the query. One that needs to know what
     earlier positions found is a subclass of ``Historic`` too.
 

@@ -139,7 +139,7 @@ def facts_of_weights(kind: type[Normalizer]) -> list[str]:
     if not kind.bounded:
         found.append("A weight may be above 1.")
     if kind.ordered:
-        found.append("The order of the keys counts.")
+        found.append("The order of the keys matters.")
     return found
 
 
@@ -159,7 +159,7 @@ def facts_of_scores(kind: type[Score]) -> list[str]:
     """Say what a score reads and what it can be used for."""
     found = []
     if issubclass(kind, InnerProduct):
-        found.append("It is an inner product: with the softmax, torch can take its fused kernel.")
+        found.append("It is an inner product: with the softmax, torch can use its fused kernel.")
     if not kind.reads_keys:
         found.append("It does not read the keys, only their number.")
     if not kind.reads_query:
