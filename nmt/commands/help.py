@@ -1,4 +1,4 @@
-"""What `--help` says to a newcomer, at once: nothing large is imported for it."""
+"""The help texts. They appear at once, because nothing large is imported for them."""
 
 from pathlib import Path
 from textwrap import wrap
@@ -12,216 +12,228 @@ OVERVIEW = """\
 nmt trains, compares and explains attention in neural machine translation.
 
 Commands:
-  nmt train       train a model on a corpus, evaluate it, draw where it looks
+  nmt train       train a model on a corpus, evaluate it, draw its attention
   nmt translate   translate text with a trained model
   nmt evaluate    score a trained model on a test set
-  nmt score       how probable a trained model finds given translations
+  nmt score       log P of given translations under a trained model
   nmt heads       what a trained model loses without each of its heads
-  nmt align       word alignments out of a trained model's attention
-  nmt compare     say which of several trained variants is better, and how surely
-  nmt explore     a page in which you point at a piece and see where it looked
-  nmt bench       how fast a configuration trains and translates on this machine
-  nmt study       many runs that answer one question, and a ledger of what came out
-  nmt check-part  test a part of your own, such as a score
+  nmt align       word alignments from a trained model's attention
+  nmt compare     which of several trained variants is better, and how surely
+  nmt explore     an interactive page of a model's attention
+  nmt bench       how fast a configuration trains and translates here
+  nmt study       many runs that answer one question, and their results
+  nmt check-part  test your own score, normalizer or other part
   nmt show        explain a choice: formula, paper, settings, parameters
 
-To begin:
+Getting started:
   nmt train experiment=smoke              everything once, in seconds
-  nmt train                               German to English on the corpus that is built in,
-                                          within a quarter of an hour on two cores
-  nmt train attention=bahdanau seed=2     one word changes the experiment
-  nmt translate run=last                  text in, text out, with the model trained last
-  nmt COMMAND --help                      what a command takes"""
+  nmt train                               German to English on the built-in corpus,
+                                          in a quarter of an hour on two cores
+  nmt train attention=bahdanau seed=2     each argument changes one thing
+  nmt translate run=last                  text in, text out, with the newest model
+  nmt COMMAND --help                      the arguments of a command"""
 
 TRAIN = """\
 nmt train [NAME=CHOICE ...] [KEY=VALUE ...] [OPTION ...]
 
-Trains a model, evaluates it on the test set and draws where it looks. All of
-that is written into a run folder, runs/<data>-<model>-<attention>/<time>.
+Trains a model, evaluates it on the test set and draws its attention. All files
+go into one run folder, runs/<data>-<model>-<attention>/<time>.
 
-Without words: German to English, some 5 minutes on two cores with AVX-512 and
-bf16, 7 to 13 with AVX2 alone.
+Without arguments: German to English, about 5 minutes on two cores with AVX-512
+and bf16, 7 to 13 with AVX2 only.
 
-Choices (* is taken where you name none):
+Choices (* marks the default; `nmt show NAME=CHOICE` explains one):
 {choices}
 
-Some of the keys (nmt train --cfg job prints all, as they stand with your words):
-  data.source=ja data.target=en   the languages: ISO 639, BCP 47 or FLORES codes
-  data.dir=FOLDER                 where the files of multi30k or kftt are; else
-                                  they come from the Hugging Face hub
-  data.train=[FILE,FILE]          with data=files; data.dev=, data.test= likewise
-  synthetic.files=[FILE,FILE]     more pairs for train, of which a model wrote one side;
-  synthetic.tag="'<bt>'"          a piece that begins their sources
-  tokenizer.size=8000             pieces of the vocabulary
-  tokenizer.symbols=['<2de>']     texts that are one piece each, wherever they stand
-  tokenizer.run=RUN               use the tokenizers of another run
-  init=RUN                        start with the weights of another run, as far as names
-                                  and shapes are the same
-  clean.max_pieces=60             longer train pairs are left out
-  model.encoder_width=256         of each direction; then model.decoder_width=512
-                                  where the score multiplies states
-  model.width=128                 of a Transformer
-  model.dropout=0.3               the share of numbers that training drops
-  model.heads=4 model.hops=2      of the attention
-  model.key_heads=1               heads of keys and values, shared by groups of heads
-  encoder.window=local_m          a choice for one place or one layer of it: encoder and
-  cross.2.sink=zero               decoder (self-attention), cross (source-target); for
-                                  attention, normalize, window, sink, gate, mix, heads, hops
-  optimizer.lr=1e-3               the highest learning rate; the factor of schedule=noam
-  train.max_steps=5000            updates; or train.max_minutes=15, or
-                                  train.max_epochs=20, or train.max_pieces=3500000
-                                  of the target; null takes a limit away
-  train.max_tokens=2048           of a batch, a side; train.accumulate=2 takes two
-                                  batches an update
-  train.evaluate_every=500        updates from one evaluation on dev, which
-                                  writes a checkpoint, to the next
-  decode.beam=5                   of the search in the test
-  seed=2                          of all that is drawn at random
-  device=cpu precision=fp32       where and how it is computed; else auto
+The main keys (nmt train --cfg job prints all of them with their current values):
 
-  attention=my_attention:MyScore  a class of your own, in my_attention.py in this folder or
+ Data
+  data.source=ja data.target=en   languages: ISO 639, BCP 47 or FLORES codes
+  data.dir=FOLDER                 where the files of multi30k or kftt are
+                                  (default: the Hugging Face hub)
+  'data.train=[FILE,FILE]'        with data=files; data.dev=, data.test= likewise
+  'synthetic.files=[FILE,FILE]'   more training pairs, one side written by a model;
+  synthetic.tag="'<bt>'"          the piece at the start of their sources
+  tokenizer.size=8000             vocabulary size in pieces
+  tokenizer.symbols="['<2de>']"   texts that are always one piece
+  tokenizer.run=RUN               use the tokenizers of another run
+  clean.max_pieces=60             longer training pairs are dropped
+
+ Model
+  model.encoder_width=256         per direction; dot-product scores need
+                                  model.decoder_width = 2 x encoder_width, here 512
+  model.width=128                 width of a Transformer
+  model.dropout=0.3               dropout probability
+  model.heads=4 model.hops=2      attention heads; hops
+  model.key_heads=1               heads of keys and values, shared by groups of heads
+  encoder.window=local_m          a choice for one place or one layer of it: encoder
+  cross.2.sink=zero               and decoder (self-attention), cross (source-target);
+                                  for attention, normalize, window, sink, gate, mix,
+                                  heads, hops
+  attention=my_attention:MyScore  your own class, in my_attention.py in this folder or
                                   in a package; test it first with nmt check-part
 
+ Training
+  train.max_steps=5000            number of updates; or train.max_minutes=15,
+                                  train.max_epochs=20, train.max_pieces=3500000 (target
+                                  pieces); null removes a limit
+  train.max_tokens=2048           batch size in pieces per side;
+                                  train.accumulate=2: two batches per update
+  train.evaluate_every=500        updates between evaluations on dev, each of which
+                                  writes a checkpoint
+  optimizer.lr=1e-3               peak learning rate; the factor of schedule=noam
+  init=RUN                        start with the weights of another run, if names and
+                                  shapes match
+  decode.beam=5                   beam size in the test
+  seed=2                          random seed
+  device=cpu precision=fp32       device and precision; default auto
+
 Options:
-  parts=my_attention     load the module of such a class, to resume or use a run that
-                         has one; needed in other commands, too
-  resume=RUN             resume an interrupted run, or with a higher limit
-                         (train.max_steps=) one that has ended; RUN is its folder,
+  resume=RUN             resume an interrupted run, or train a finished one further
+                         with a higher limit (train.max_steps=); RUN is its folder,
                          or `last`: the newest below runs/
-  from=RUN               start a new run, with new weights, as that one was; RUN may
-                         be its result.json, and KEY=VALUE arguments change single values
+  from=RUN               repeat a run with new weights; RUN may be its result.json;
+                         KEY=VALUE arguments change single values
   hydra.run.dir=FOLDER   the run folder
-  -m                     every combination of the values between commas, each run
-                         in a folder named for them below hydra.sweep.dir=FOLDER;
-                         the same words again skip the runs that are finished
-  --config-dir FOLDER    with yamls of your own: FOLDER/attention/mine.yaml is
+  -m                     sweep: every combination of comma-separated values, each in
+                         its own folder below hydra.sweep.dir=FOLDER; the same
+                         command again skips finished runs
+  parts=my_attention     load the module of your own class, to resume or use a run
+                         that has one; other commands need it, too
+  --config-dir FOLDER    your own yamls: FOLDER/attention/mine.yaml is
                          attention=mine
   --cfg job              print the configuration and stop
 
 Examples:
   nmt train attention=luong_dot
-  nmt train experiment=bible              more BLEU on the same text, in twice the time
+  nmt train experiment=bible              higher BLEU on the same text, twice the time
   nmt train model=transformer positions=rope
   nmt train experiment=multi30k data.dir=multi30k data.source=en data.target=de
-  nmt train data=files data.source=de data.target=en data.train=[my.de,my.en]
+  nmt train data=files data.source=de data.target=en data.train='[my.de,my.en]'
   nmt train -m attention=bahdanau,luong_general seed=1,2,3
   nmt train resume=last"""
 
 TRANSLATE = """\
 nmt translate run=RUN [KEY=VALUE ...]
 
-Translates standard input to standard output, a line for each line, with the
-model of a run folder. At a terminal it answers every line at once.
+Translates standard input to standard output, line by line, with the model of a
+run folder. At a terminal it answers each line at once.
 
-Keys:
-  run=RUN                     the run folder of a training; last: the newest;
-                              run=[RUN,RUN]: several models of the same pieces translate
-                              together, by the mean of their probabilities, or
-                              mean=geometric: of their log P
-  input=FILE                  for standard input; also .gz, .xz, .zst, .bz2
-  output=FILE                 for standard output
-  prefix=FILE                 what each translation begins with, a line per line of the
-                              text, empty for anything; prefix=column: each line of
-                              the text is a source, a tab and its prefix
-  n_best=3                    the three best of each line, all different (fewer where
-                              the beam holds fewer): number of the line, rank,
-                              score and text, between tabs; the same as
-                              decode.n_best=3
-  heatmap=FOLDER              draw each line's attention there
-  heatmap_words=true          with pieces merged to words
-  weights=FILE.arrow          all attention weights, pieces and scores, a row per
+Input and output:
+  run=RUN                     a run folder; `last`: the newest;
+                              'run=[RUN,RUN]': an ensemble of models with the same
+                              pieces, by the mean of their probabilities, or of log P
+                              with mean=geometric
+  input=FILE                  read FILE instead of standard input; also .gz, .xz,
+                              .zst, .bz2
+  output=FILE                 write to FILE instead of standard output
+  prefix=FILE                 force the beginning of each translation: one line per
+                              input line, may be empty; prefix=column: each input
+                              line is a source, a tab and its prefix
+  n_best=3                    the three best translations of each line, all different
+                              (fewer if the beam has fewer), tab-separated: line
+                              number, rank, score, text; same as decode.n_best=3
+
+Attention:
+  heatmap=FOLDER              draw the attention of each line
+  heatmap_words=true          merge pieces into words in the pictures
+  weights=FILE.arrow          all attention weights, pieces and scores, one row per
                               line, for pandas, polars or nmt.load_attention;
                               FILE.npz for a single line
   links=FILE                  word links of each translation, i-j in Pharaoh format
-                              (words count from 0), from the attention that aligns
-                              best: taught by guide=, or found by nmt align
+                              (words count from 0), from the best aligning attention:
+                              supervised by guide=, or found by nmt align
   layer=2 head=3 shift=true   or from this one; see nmt align --help
-  of=norms                    what pictures, weights= and links= show: weights,
-                              norms (of what each key adds), gradients (times input)
-  decode.beam=1               how to search, else as in the training; also
-                              decode.length_penalty=, decode.max_ratio=, ...
-  decode.length_norm=power    divide log P by |Y|^length_penalty; else wu
-  decode.no_repeat_ngram=3    no sequence of three pieces stands twice
-  decode.min_length=5         at least so many pieces
-  decode=sample               draw pieces at random: decode.temperature=0.7,
+  of=norms                    measure for pictures, weights= and links=: weights,
+                              norms (of each key's contribution), gradients (times
+                              input)
+
+Search (default: as in training):
+  decode.beam=1               beam size; also decode.length_penalty=,
+                              decode.max_ratio=, ...
+  decode.length_norm=power    divide log P by |Y|^length_penalty; default wu
+  decode.no_repeat_ngram=3    no sequence of three pieces occurs twice
+  decode.min_length=5         at least five pieces
+  decode=sample               sample pieces: decode.temperature=0.7,
                               decode.top_k=20, decode.top_p=0.9, decode.seed=2;
-                              n_best=5: five different samples, as they were drawn
-  decode=mbr                  of decode.samples=32 samples, or what a beam finds
-                              (decode.candidates=beam), the one that is most like all
-                              others, by decode.utility=chrf or bleu
-  decode=greedy decode=beam   a beam search, where the training's test was another
-  device=cpu precision=fp32   where and how it is computed; else auto
+                              n_best=5: five different samples, unsorted
+  decode=mbr                  minimum Bayes risk: of decode.samples=32 samples, or of
+                              the beam's hypotheses (decode.candidates=beam), the one
+                              most similar to all others, by decode.utility=chrf or
+                              bleu
+  decode=greedy decode=beam   greedy or beam search, if training used another
+  device=cpu precision=fp32   device and precision; default auto
 
 Examples:
   nmt translate run=last
   echo "Am Anfang war das Wort." | nmt translate run=last heatmap=pictures
   nmt translate run=RUN input=news.de output=news.en decode.beam=5
-  nmt translate run=RUN input=news.de output=news.en links=news.align weights=news.arrow"""
+  nmt translate run=RUN input=news.de output=news.en links=news.align"""
 
 EVALUATE = """\
 nmt evaluate run=RUN [data=CORPUS] [KEY=VALUE ...]
 
 Translates a test set with the model of a run folder and scores it: BLEU, chrF,
-TER, the loss of the references in nats per target piece, and what happens to
-words: REP (repeated), DROP (dropped), F1 of rare and frequent ones. Writes
+TER, the loss of the references in nats per target piece, and word scores: REP
+(repeated words), DROP (dropped words), F1 of rare and frequent words. Writes
 result.json, hypotheses.txt, losses.txt (nats and pieces of each reference),
-dropped.tsv (source words without a counterpart) and heatmaps into
-RUN/evaluation/<corpus>-<split>; another text gets a longer name.
+dropped.tsv (source words that were not translated) and heatmaps into
+RUN/evaluation/<corpus>-<split>; the name is longer for other texts.
 
 Keys:
-  run=RUN                     the run folder of a training; last: the newest;
-                              run=[RUN,RUN] output=FOLDER: several models together, see
+  run=RUN                     a run folder; `last`: the newest;
+                              'run=[RUN,RUN]' output=FOLDER: an ensemble, see
                               nmt translate --help
-  data=CORPUS                 {corpora};
-                              else the run's own
-  data.dir=FOLDER             and what else the corpus takes: nmt train --help;
-                              the languages are the run's unless you type others
+  data=CORPUS                 {corpora}
+                              (default: the run's own)
+  data.dir=FOLDER             and other keys of the corpus: nmt train --help; the
+                              default languages are those of the run
   split=test                  train, dev or test
-  output=FOLDER               where to write
-  heatmaps=4                  sentences whose attention is drawn
-  heatmap_words=true          with pieces merged to words
-  weights=FILE.arrow          all attention weights over the translations, a row
+  output=FOLDER               output folder
+  heatmaps=4                  number of sentences to draw
+  heatmap_words=true          merge pieces into words in the pictures
+  weights=FILE.arrow          all attention weights over the translations, one row
                               per line; see nmt translate --help
-  of=norms                    what pictures and weights= show: weights, norms,
+  of=norms                    measure for pictures and weights: weights, norms,
                               gradients
-  without=[decoder.3.cross.2]  heads that are switched off: layer 3, head 2; also
+  'without=[decoder.3.cross.2]'   switch off heads: here layer 3, head 2; also
                               encoder.1.self.4, decoder.1.self.4
-  decode.beam=5               how to search, else as in the training; all settings are
-                              those of nmt translate
-  device=cpu precision=fp32   where and how it is computed; else auto
+  decode.beam=5               search settings, as in nmt translate (default: as in
+                              training)
+  device=cpu precision=fp32   device and precision; default auto
 
 Examples:
   nmt evaluate run=last split=dev decode.beam=1
   nmt evaluate run=RUN data=multi30k data.dir=multi30k data.test=test_2017_flickr
-  nmt evaluate run=RUN data=files data.test=[a.de,a.en]"""
+  nmt evaluate run=RUN data=files data.test='[a.de,a.en]'"""
 
 SCORE = """\
 nmt score run=RUN source=FILE target=FILE [KEY=VALUE ...]
 
-Forces the model of a run folder to write given translations. For each line it
-prints log P (natural logarithm), log P per piece, perplexity and the number of
-pieces, between tabs. </s> counts as a piece. The values are those of training's
-loss without label smoothing. At the end: loss and perplexity of all lines.
-Without source= and target= it reads lines of source, tab, target from standard
-input.
+Scores given translations with the model of a run folder (teacher forcing). Prints
+for each line, tab-separated: log P (natural logarithm), log P per piece,
+perplexity and the number of pieces; </s> counts as a piece. The values agree with
+the training loss without label smoothing. At the end: loss and perplexity of all
+lines. Without source= and target= it reads lines of source, tab, target from
+standard input.
 
 Keys:
-  run=RUN                     the run folder of a training; last: the newest
-  source=FILE target=FILE     line n of both belong together; also .gz, .xz, .zst
-  candidates=FILE             with source=FILE: an n-best list, as written by
+  run=RUN                     a run folder; `last`: the newest
+  source=FILE target=FILE     line n of one is the translation of line n of the
+                              other; also .gz, .xz, .zst
+  candidates=FILE             with source=FILE: re-sort an n-best list written by
                               nmt translate n_best=5, or by Moses, Marian or
-                              Sockeye (number ||| text ||| ...). Each list is
-                              sorted anew, and printed as nmt translate does
-  length_penalty=1.0          of these scores, and length_norm=power (or wu); else as
-                              in the training
-  contrast=FILE               a contrastive test set: source, right target, and
-                              wrong targets, between tabs. Prints 1 where the
-                              right target is the most probable, else 0, and log P
-                              of each target; at the end, the accuracy
-  format=jsonl                an object per line, with the pieces and log P of each
-  output=FILE                 for standard output
-  max_pieces=1024             a line with more pieces on a side is refused
-  device=cpu precision=fp32   where and how it is computed; else auto
+                              Sockeye (number ||| text ||| ...)
+  length_penalty=1.0          for these scores, and length_norm=power (or wu);
+                              default: as in training
+  contrast=FILE               a contrastive test set, tab-separated: source, correct
+                              target, wrong targets. Prints 1 if the correct target
+                              is the most probable, else 0, and log P of each
+                              target; at the end, the accuracy
+  format=jsonl                one object per line, with all pieces and their log P
+  output=FILE                 write to FILE instead of standard output
+  max_pieces=1024             lines with more pieces on a side are rejected
+  device=cpu precision=fp32   device and precision; default auto
 
 Examples:
   nmt score run=last source=test.de target=test.en
@@ -232,21 +244,21 @@ Examples:
 HEADS = """\
 nmt heads run=RUN [data=CORPUS] [KEY=VALUE ...]
 
-Switches off one head after the other (its output is 0) and measures what the
-model of a run folder loses. Writes result.json and heads.png, a picture of layers
-and heads, into RUN/heads/<corpus>-<split>-<measure>.
+Switches off one head at a time (its output is 0) and measures what the model of a
+run folder loses. Writes result.json and heads.png, a picture of layers and heads,
+into RUN/heads/<corpus>-<split>-<measure>.
 
 Keys:
-  run=RUN                     the run folder of a training; last: the newest
-  data=CORPUS                 {corpora};
-                              else the run's own
+  run=RUN                     a run folder; `last`: the newest
+  data=CORPUS                 {corpora}
+                              (default: the run's own)
   split=dev                   train, dev or test
-  measure=loss                of the references, in nats per piece; bleu: of the
-                              translations, which takes longer
-  sentences=1000              the first ones; null: all
-  output=FOLDER               where to write
-  decode.beam=1               of the search for bleu, else as in the training
-  device=cpu precision=fp32   where and how it is computed; else auto
+  measure=loss                loss of the references, in nats per piece; bleu: of
+                              the translations, which takes longer
+  sentences=1000              only the first sentences; null: all
+  output=FOLDER               output folder
+  decode.beam=1               beam size for bleu (default: as in training)
+  device=cpu precision=fp32   device and precision; default auto
 
 Examples:
   nmt heads run=last
@@ -255,44 +267,49 @@ Examples:
 ALIGN = """\
 nmt align run=RUN [data=CORPUS] [KEY=VALUE ...]
 
-Forces the model of a run folder to write the references of a test set and reads
-its source-target attention as word alignments. Writes alignments.txt (Pharaoh
+Runs the model on a test set with the references as target (teacher forcing) and
+turns source-target attention into word alignments. Writes alignments.txt (Pharaoh
 format: words count from 0), source.txt and target.txt (the words), result.json
-and heatmaps into RUN/alignment/<corpus>-<split>. Where gold links are given, or
-the corpus has some (greek_nt), it tells the alignment error rate, precision and
-recall.
+and heatmaps into RUN/alignment/<corpus>-<split>. With gold links, which
+data=greek_nt has, it reports the alignment error rate, precision and recall.
 
-Keys:
-  run=RUN                     the run folder of a training; last: the newest
-  data=CORPUS                 {corpora};
-                              else the run's own
+Text and gold links:
+  run=RUN                     a run folder; `last`: the newest
+  data=CORPUS                 {corpora}
+                              (default: the run's own)
   split=test                  train, dev or test
-  source=FILE target=FILE     a text of your own in place of a corpus; also .gz
-  source_words=FILE           the same sentences as words between spaces, which
-  target_words=FILE           are linked; else the words of the text itself
-  detokenize=true             source= and target= hold words: make text of them
-  gold=FILE gold_base=1       gold links, i-j sure and ipj possible, and the
-                              number of the first word: 1, 0 in Pharaoh format
-  gold_flipped=true           where i is a word of the target
-  dev.source=FILE dev.gold=FILE ...   sentences to find the best attention with
+  source=FILE target=FILE     your own text instead of a corpus; also .gz
+  source_words=FILE           the same sentences, split into the words to link
+  target_words=FILE           (default: the words of the text itself)
+  detokenize=true             source= and target= are tokenized: restore raw text
+  gold=FILE gold_base=1       gold links, i-j sure and ipj possible; the first word
+                              has number 1, in Pharaoh format 0
+  gold_flipped=true           i is a word of the target
+  dev.source=FILE dev.gold=FILE ...   sentences on which to choose the attention
+  hypothesis=true             align the model's own translations (decode.beam=5)
+
+Attention and links:
   layer=2 head=3              which attention (hops are layers); null: the mean;
                               best: the one with the lowest error on dev
-  shift=true                  take a piece's row where it is read, not where it
-                              is predicted (Chen et al. 2020); best: see layer
-  of=[weights,norms,gradients]  what is read: weights, the norm of what each key
-                              adds, gradients times input; several stand in one
-                              table, and alignments.txt has the first
-  threshold=0.3               link all from this weight on; else each target
-                              word to the source word with the largest
-  reverse=RUN                 a run of the other direction; both are symmetrized
-  symmetrize=intersection     union, grow-diag-final-and: in alignments.txt
-  statistical=true            eflomal on the same text beside it
-  hypothesis=true             align the model's own translations (decode.beam=5)
-  heatmaps=4                  first sentences, drawn with gold links as boxes
-  weights=FILE.arrow          all attention weights over the references, a row per
+  shift=true                  use the row where a piece is read instead of the one
+                              where it is predicted (Chen et al. 2020); best: see
+                              layer
+  'of=[weights,norms,gradients]'   measure: weights, norm of each key's contribution,
+                              gradient times input; several share one table, and
+                              alignments.txt has the first
+  threshold=0.3               link every pair with at least this weight (default:
+                              link each target word to its highest-weighted source
+                              word)
+  reverse=RUN                 a run of the opposite direction, to symmetrize
+  symmetrize=intersection     or union, grow-diag-final-and: for alignments.txt
+  statistical=true            also align with eflomal, for comparison
+
+Output:
+  heatmaps=4                  number of sentences to draw, with gold links as boxes
+  weights=FILE.arrow          all attention weights over the references, one row per
                               line; see nmt translate --help
-  output=FOLDER               where to write
-  device=cpu precision=fp32   where and how it is computed; else auto
+  output=FOLDER               output folder
+  device=cpu precision=fp32   device and precision; default auto
 
 Examples:
   nmt align run=RUN reverse=RUN2 statistical=true
@@ -302,59 +319,61 @@ Examples:
 COMPARE = """\
 nmt compare FOLDER [FOLDER ...] [KEY=VALUE ...]
 
-Compares the runs in and below folders: a row for each variant, over its seeds.
-FOLDER may be `last`: the folder of the newest run below runs/, such as a sweep's.
-Prints scores and cost; writes Markdown, CSV, LaTeX, JSON and a page of HTML with
-plots and the attention of the same sentences under each. With two or more seeds
-each variant is tested against the baseline: would other seeds and sentences show
-the same? One seed says nothing of a method, only of two runs.
+Compares the runs in and below folders: one row per variant, over its seeds.
+FOLDER may be `last`: the folder that contains the newest run below runs/, such as
+a sweep's. Prints scores and cost; writes Markdown, CSV, LaTeX, JSON and an HTML
+page with plots and the attention of the same sentences under each variant. With
+two or more seeds each variant is tested against the baseline: would other seeds
+and sentences show the same? One seed says nothing about a method, only about two
+runs.
 
 Keys:
-  baseline=NAME               the variant that the others are held against, by
-                              its name or a part that no other has; else the first
-  allow=[budget,data]         what may differ, and is marked: data, test,
+  baseline=NAME               the variant to compare against: its name, or any
+                              unambiguous part of it (default: the first by name)
+  'allow=[budget,data]'       what may differ, and is marked: data, test,
                               tokenizer, budget, signature, alignment
-  scores=FILE                 a score of each sentence from elsewhere (COMET, people),
-                              tested too. Columns between tabs, named in line 1:
-                              run, line, and the score's name; or [FILE,FILE]
-  sentences=[3,17]            whose attention is drawn; else those whose
-                              translations differ most
-  num_sentences=4             how many, where none are named; 0: none
-  output=FOLDER               where to write; else FOLDER/comparison
-  device=cpu precision=fp32   where and how attention is computed; else auto
+  scores=FILE                 sentence scores from outside (COMET, human judgements),
+                              which are tested as well. Tab-separated columns, named
+                              in line 1: run, line, and the score's name;
+                              or 'scores=[FILE,FILE]'
+  'sentences=[3,17]'          line numbers of test sentences to draw (default: those
+                              whose translations differ most)
+  num_sentences=4             how many to draw by default; 0: none
+  output=FOLDER               output folder (default: FOLDER/comparison)
+  device=cpu precision=fp32   device and precision for attention; default auto
 
 Examples:
   nmt compare last baseline=none
-  nmt compare runs/rnn runs/transformer allow=[budget] output=report
+  nmt compare runs/rnn runs/transformer 'allow=[budget]' output=report
   nmt compare runs/grid baseline=none scores=comet.tsv"""
 
 EXPLORE = """\
 nmt explore RUN [RUN ...] [KEY=VALUE ...]
 
-Writes explorer.html, one file for a browser, without network: point at a piece of
-a translation and see where the model looked. Choose the sentence, the kind of
+Writes explorer.html, one file for a browser that needs no network: point at a piece
+of a translation and see where the model looked. Choose the sentence, the kind of
 attention, layer and head, and move a slider over the evaluations of the training.
-Several runs on the same test set are side by side. RUN is a run folder (last: the
-newest), or a file that weights=FILE.arrow wrote. The page has 3 MB at most, and
-says how many sentences it holds.
+Several runs on the same test set are shown side by side. RUN is a run folder
+(`last`: the newest), or a file written by weights=FILE.arrow. The page has at most
+3 MB, and says how many sentences it has.
 
 Keys:
   run=RUN                     the same as RUN
-  sentences=[3,17]            of the test set, from 1; else as many as fit, from
-                              short to long
-  of=norms                    beside the weights: the norm of what each key adds,
-                              or of=gradients; see nmt align --help
-  output=FILE                 else explorer.html in the run folder, or in the
-                              folder above several runs
-  serve=true                  write nothing, and translate what you type in a
-                              browser: each run's translations with their attention,
-                              and the pieces that stood next; for this machine alone
-  port=8123                   of serve=true; 0: any that is free
-  device=cpu precision=fp32   where and how attention is computed; else auto
+  'sentences=[3,17]'          line numbers of test sentences (default: as many as
+                              fit, from short to long)
+  of=norms                    also show the norm of each key's contribution, or
+                              of=gradients; see nmt align --help
+  output=FILE                 default: explorer.html in the run folder, or in the
+                              folder that contains several runs
+  serve=true                  instead of writing a file, translate what you type in a
+                              browser: each run's translations with their attention
+                              and the most probable next pieces; only on this machine
+  port=8123                   for serve=true; 0: any free port
+  device=cpu precision=fp32   device and precision for attention; default auto
 
 Examples:
   nmt explore last
-  nmt explore runs/bahdanau runs/transformer sentences=[3,17] output=both.html
+  nmt explore runs/bahdanau runs/transformer 'sentences=[3,17]' output=both.html
   nmt explore test.arrow
   nmt explore last serve=true"""
 
@@ -362,22 +381,22 @@ BENCH = """\
 nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]
 
 Measures training and beam search on random sentences, with the code of nmt train
-and nmt translate: target pieces a second, the rate of matrix products beside that
-of large ones on this machine, time by part, memory. No corpus is read.
+and nmt translate: target pieces per second, speed of matrix products compared with
+large ones on this machine, time per part, memory. It reads no corpus.
 
-Keys (and the choices and keys of nmt train; data, tokenizer and clean do nothing):
-  bench.updates=20            of each of three passes: the time of all, the time of
-                              each part, and a count of what is computed; 0: none
+Keys (and the choices and keys of nmt train; data, tokenizer and clean have no effect):
+  bench.updates=20            timed updates (repeated three times: total time, time
+                              per part, FLOP count); 0 skips training
   bench.warmup=5              updates before them
-  bench.sentences=256         to translate; 0: none
-  bench.pieces=16             of each translation, forced
-  bench.vocabulary=8000       pieces
-  bench.length=15             pieces of a sentence in the mean
-  bench.profile=0             operators to list, those that take most time
-  train.max_tokens=4096       of a batch, a side
-  decode.beam=5 decode.batch_size=64   of the search
-  device=cpu precision=fp32   where and how it is computed; else auto
-  output=FILE                 the figures as JSON
+  bench.sentences=256         sentences to translate; 0 skips decoding
+  bench.pieces=16             length of each translation (fixed)
+  bench.vocabulary=8000       vocabulary size in pieces
+  bench.length=15             mean sentence length in pieces
+  bench.profile=0             number of operators to list, the slowest first
+  train.max_tokens=4096       batch size in pieces per side
+  decode.beam=5 decode.batch_size=64   beam size, sentences per batch
+  device=cpu precision=fp32   device and precision; default auto
+  output=FILE                 write the figures as JSON
 
 Examples:
   nmt bench model=transformer_small precision=bf16
@@ -387,27 +406,28 @@ Examples:
 STUDY = """\
 nmt study NAME [KEY=VALUE ...]
 
-Trains the runs of a study that its ledger lacks: every variant of
-configs/study/NAME.yaml under every seed, each for as many target pieces. What
-came out of a run is a line of docs/studies/NAME.jsonl, from which
-`nmt compare docs/studies/NAME.jsonl` computes tables and tests. Stop it at any
-moment (Ctrl-C, SIGTERM): the same command resumes.
+Trains the missing runs of a study: every variant of configs/study/NAME.yaml with
+every seed, each for the same number of target pieces. Each result is one line of
+the ledger docs/studies/NAME.jsonl, from which `nmt compare docs/studies/NAME.jsonl`
+computes tables and tests. Stop it at any moment (Ctrl-C, SIGTERM): the same command
+resumes.
 
 Studies: {studies}
 
 Keys:
-  data.dir=FOLDER           where the files of the corpus are on this machine
-  list=true                 show which runs are missing, and train none
-  limit=2                   train at most two runs now
-  part=1/2                  the first half of the variants, on one of two machines
-  merge=FOLDER              add the runs of another ledger, from the other machine
-  speed=3                   measure how fast each variant is, three rounds by
-                            nmt bench, and train none; on a quiet machine
-  threads=1 nice=10         of each run; nice=19 is the lowest priority
+  data.dir=FOLDER             where the files of the corpus are on this machine
+  list=true                   show the missing runs, and train none
+  limit=2                     train at most two runs now
+  part=1/2                    only the first half of the variants, on one of two
+                              machines
+  merge=FOLDER                add the runs of a ledger from another machine
+  speed=3                     measure the speed of each variant in three rounds of
+                              nmt bench, and train none; on a quiet machine
+  threads=1 nice=10           threads and priority of each run; nice=19 is the lowest
   ledger=FOLDER runs=FOLDER   where results and runs are written
-  device=cuda               where runs are trained; else auto
+  device=cuda                 where runs are trained; default auto
   hydra/launcher=joblib hydra.launcher.n_jobs=2   two runs at a time
-  --config-dir FOLDER       with a study of your own: FOLDER/study/mine.yaml
+  --config-dir FOLDER         your own study: FOLDER/study/mine.yaml
 
 Examples:
   nmt study multi30k_rnn data.dir=multi30k
@@ -417,10 +437,10 @@ Examples:
 CHECK_PART = """\
 nmt check-part MODULE:CLASS [KEY=VALUE ...]
 
-Tests a part of your own: a score, a normalizer, a window, a sink, a gate or a mix,
-in MODULE.py in this folder or in a package. It is tried in every law that all parts
-of nmt fulfil. Prints one line per law: passed or failed, and the largest
-difference that was seen. Exit code 1 if one fails.
+Tests your own part: a score, normalizer, window, sink, gate or mix, in MODULE.py in
+this folder or in a package. It must keep every law that the parts of nmt keep.
+Prints one line per law: passed or failed, and the largest difference found. Exit
+code 1 if one fails.
 
 KEY=VALUE sets an argument of its constructor.
 
@@ -434,13 +454,13 @@ SHOW = """\
 nmt show [GROUP | GROUP=CHOICE [KEY=VALUE ...]]
 
 Explains the choices of nmt train. Without arguments it lists all groups and
-choices, for a GROUP each choice in one line. For GROUP=CHOICE it prints:
-formula and paper, shapes of inputs and outputs, settings with their defaults,
-number of parameters in a model, and the choices that it cannot be combined with.
+choices, for a GROUP one line per choice. For GROUP=CHOICE it prints: formula and
+paper, shapes of inputs and outputs, settings with their defaults, number of
+parameters in a model, and the choices that it cannot be combined with.
 
 Keys:
-  model=transformer_base      the model to try it in; by default rnn_small and
-                              transformer_small
+  model=transformer_base      the model to use (default: rnn_small and
+                              transformer_small)
   model.heads=8 ...           settings of that model
 
 Examples:
@@ -466,16 +486,16 @@ COMMANDS = {
 
 
 def command_help(command: str) -> str:
-    """Return what a command takes."""
+    """Return the help text of a command."""
     return COMMANDS[command].format(
         choices=choices(), corpora=", ".join(names("data")), studies=", ".join(names("study"))
     )
 
 
 def choices() -> str:
-    """List the folders of configs/ with their files, a star at what train.yaml takes.
+    """List the folders of configs/ with their files, a star at the defaults of train.yaml.
 
-    Behind them stands what installed packages offer.
+    The choices that installed packages offer follow.
     """
     content = yaml.safe_load((config_folder() / "train.yaml").read_text(encoding="utf-8"))
     taken: dict[str, str | None] = {}
