@@ -56,9 +56,9 @@ def refuse(cfg: DictConfig) -> None:
     """Raise UserError for what cannot be measured, and for a file that cannot be written."""
     if cfg.guide:
         raise UserError("guide=…: random sentences have no links; leave it out")
-    for key, run in (("tokenizer.run", cfg.tokenizer.run), ("init", cfg.init)):
-        if run:
-            raise UserError(f"{key}={run}: random sentences have nothing of a run; leave it out")
+    for key in ("tokenizer.run", "tokenizer.model", "init"):
+        if given := OmegaConf.select(cfg, key):
+            raise UserError(f"{key}={given}: random sentences have nothing of it; leave it out")
     if cfg.bench.length > cfg.train.max_tokens:
         raise UserError(
             f"bench.length={cfg.bench.length}: a sentence does not fit into a batch of "

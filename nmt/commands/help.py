@@ -56,6 +56,7 @@ The main keys (nmt train --cfg job prints all of them with their current values)
   synthetic.tag="'<bt>'"          the piece at the start of their sources
   tokenizer.size=8000             vocabulary size in pieces
   tokenizer.symbols="['<2de>']"   texts that are always one piece
+  tokenizer.model=FILE            your own SentencePiece model; or '[SOURCE,TARGET]'
   tokenizer.run=RUN               use the tokenizers of another run
   clean.max_pieces=60             longer training pairs are dropped
 

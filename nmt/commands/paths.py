@@ -17,7 +17,7 @@ PATHS = frozenset(
         *SIDES,
         *(f"dev.{side}" for side in SIDES),
         *("data.dir", "data.name", "data.folder", "guide.path"),
-        *("tokenizer.run", "init"),
+        *("tokenizer.run", "tokenizer.model", "init"),
         *("hydra.run.dir", "hydra.sweep.dir"),
     }
 )

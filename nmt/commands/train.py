@@ -56,7 +56,7 @@ def train_again(words: list[str]) -> Path | None:
         go_on(run, others)
         return run
     if repeats:
-        refuse_beside_run(others)
+        refuse_beside_given(others)
         cfg, run = repeated(Path(repeats[-1]), others)
         train(cfg, run, None, resuming_new(run))
         return run
@@ -65,7 +65,7 @@ def train_again(words: list[str]) -> Path | None:
 
 def choices(words: list[str]) -> list[str]:
     """Return the words of a new run as Hydra reads them. UserError for those that contradict."""
-    refuse_beside_run(words)
+    refuse_beside_given(words)
     return [as_choice(word) for word in words]
 
 
@@ -79,17 +79,19 @@ def new_run(cfg: DictConfig) -> float:
     return train(cfg, run, None, resuming_new(run))
 
 
-def refuse_beside_run(words: list[str]) -> None:
-    """Raise UserError where ``tokenizer.run=`` is typed beside what would make other pieces."""
-    runs = given(list(map(without_quotes, words)), "tokenizer.run=")
-    for word in words if runs and runs[-1] != "null" else ():
-        key = word.lstrip("+").partition("=")[0]
-        part, _, setting = key.partition(".")
-        if key == "tokenizer" or (part == "tokenizer" and setting in VOCABULARY):
-            raise UserError(
-                f"{word} beside tokenizer.run={runs[-1]}: the pieces are those of that run. Leave "
-                "one of them out"
-            )
+def refuse_beside_given(words: list[str]) -> None:
+    """Raise UserError where tokenizers are given, beside a word that would make other pieces."""
+    typed = list(map(without_quotes, words))
+    for giver in ("tokenizer.run", "tokenizer.model"):
+        values = given(typed, f"{giver}=")
+        for word in words if values and values[-1] != "null" else ():
+            key = word.lstrip("+").partition("=")[0]
+            part, _, setting = key.partition(".")
+            if key == "tokenizer" or (part == "tokenizer" and setting in VOCABULARY):
+                raise UserError(
+                    f"{word} beside {giver}={values[-1]}: the pieces are made already. Leave one "
+                    "of them out"
+                )
 
 
 def run_of_sweep(cfg: DictConfig, run: Path) -> float:

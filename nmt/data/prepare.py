@@ -44,7 +44,8 @@ NOTHING = Synthetic()
 
 def made_by(config: TokenizerConfig) -> dict[str, Any]:
     """What the pieces depend on beside the text, in a form that older versions had too."""
-    made = {key: value for key, value in asdict(config).items() if key != "run"}
+    given = ("run", "model")
+    made = {key: value for key, value in asdict(config).items() if key not in given}
     return {key: value for key, value in made.items() if value not in (None, [])}
 
 

@@ -50,7 +50,10 @@ class TokenizerConfig:
     # Subword sampling in training, 0: off. unigram: the exponent of the probabilities of the
     # segmentations (Kudo 2018, section 3.2: 0.1 to 0.5); bpe: dropout (Provilkov et al. 2020: 0.1).
     sample: float = 0.0
-    run: str | None = None  # a run folder whose tokenizers are taken; null: they are trained
+    # What is taken instead of training: the tokenizers of a run folder, or SentencePiece models,
+    # FILE for both sides or [SOURCE,TARGET].
+    run: str | None = None
+    model: Any = None
 
     def check(self) -> None:
         """UserError for a value that means nothing."""
@@ -129,12 +132,28 @@ class Tokenizer:
     @cached_property
     def sampler(self) -> Sampler:
         """What draws segmentations."""
+        symbol = self.proto.SentencePiece.USER_DEFINED
+        symbols = [one.piece for one in self.proto.pieces if one.type == symbol]
+        return Sampler(self.processor, self.kind, self.smoothing, symbols)
+
+    @cached_property
+    def proto(self) -> Any:
+        """The model as SentencePiece's protocol buffer: its pieces, and how it was trained."""
         made: Any = protos  # by protobuf, at run time
-        model = made.ModelProto.FromString(self.model)
-        name = made.TrainerSpec.ModelType.Name(model.trainer_spec.model_type).lower()
-        symbol = made.ModelProto.SentencePiece.USER_DEFINED
-        symbols = [one.piece for one in model.pieces if one.type == symbol]
-        return Sampler(self.processor, name, self.smoothing, symbols)
+        return made.ModelProto.FromString(self.model)
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        spec = self.proto.trainer_spec
+        return spec.ModelType.Name(spec.model_type).lower()
+
+    @property
+    def can_be_sampled(self) -> bool:
+        """Whether `sample` knows all its segmentations: no piece goes across a space."""
+        spec = self.proto.trainer_spec
+        within_words = spec.split_by_whitespace and not spec.treat_whitespace_as_suffix
+        return self.kind in SAMPLED_KINDS and within_words
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text; pad, bos and eos say nothing."""

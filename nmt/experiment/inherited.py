@@ -1,30 +1,48 @@
 """What a training takes from another run: its tokenizers, and the weights to start with."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.data.cache import expanded
 from nmt.data.language import require_known
-from nmt.data.tokenizer import Tokenizer, TokenizerConfig
+from nmt.data.sentencepiece_file import read_sentencepiece
+from nmt.data.tokenizer import NORMALIZATIONS, SAMPLED_KINDS, Tokenizer, TokenizerConfig
 from nmt.errors import UserError
 from nmt.run import Translator
 from nmt.runs.checkpoint import MODEL, checkpoints
 from nmt.runs.folder import CONFIG, load_tokenizers, read_config, trained_on
 from nmt.runs.tensors import read_tensors
 
-OWN = ("run", "sample")  # settings of a tokenizer that do not make its pieces
+OWN = ("run", "model", "sample")  # settings of a tokenizer that do not make its pieces
 VOCABULARY = tuple(key.name for key in fields(TokenizerConfig) if key.name not in OWN)
 
 
 def with_tokenizer_settings(cfg: DictConfig) -> DictConfig:
-    """Return a configuration that says of ``tokenizer.run`` how its tokenizers were made.
+    """Return a configuration that says how the tokenizers it is given were made.
 
-    UserError for a run that is not there, and for one of other languages.
+    UserError for a run or a SentencePiece model that cannot be read, and for a run of other
+    languages.
     """
-    if not cfg.tokenizer.run:
+    run, model = cfg.tokenizer.run, cfg.tokenizer.model
+    if run and model:
+        raise UserError(
+            f"tokenizer.run={run} beside tokenizer.model={model}: leave one of them out"
+        )
+    if not run and not model:
         return cfg
+    made = settings_of_run(cfg) if run else settings_of_models(cfg.tokenizer)
+    merged = OmegaConf.merge(cfg, {"tokenizer": made})
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def settings_of_run(cfg: DictConfig) -> dict[str, Any]:
+    """Return the settings that the pieces of ``tokenizer.run`` were made with."""
     theirs = read_config(Path(cfg.tokenizer.run))
     for side in ("source", "target"):
         if cfg.data and cfg.data[side] != theirs.data[side]:
@@ -33,10 +51,44 @@ def with_tokenizer_settings(cfg: DictConfig) -> DictConfig:
                 f"{theirs.data.target}, and data.{side}={cfg.data[side]}: name a run of the same "
                 "languages, or leave tokenizer.run out"
             )
-    made = {key: theirs.tokenizer[key] for key in VOCABULARY}
-    merged = OmegaConf.merge(cfg, {"tokenizer": made})
-    assert isinstance(merged, DictConfig)
-    return merged
+    return {key: theirs.tokenizer[key] for key in VOCABULARY}
+
+
+def settings_of_models(config: DictConfig) -> dict[str, Any]:
+    """Return what ``tokenizer.model`` says of itself, where a setting has a name for it.
+
+    UserError where segmentations are to be drawn from a model that does not allow it.
+    """
+    tokenizers = read_models(config.model)
+    for one in tokenizers if config.sample else ():
+        if not one.can_be_sampled:
+            why = "its pieces cross spaces" if one.kind in SAMPLED_KINDS else f"kind {one.kind}"
+            raise UserError(
+                f"tokenizer.sample={config.sample}: other pieces cannot be drawn from "
+                f"tokenizer.model={config.model} ({why}): set tokenizer.sample=0"
+            )
+    source, target = tokenizers
+    normalization = source.proto.normalizer_spec.name
+    return {
+        "kind": source.kind,
+        "size": max(len(source), len(target)),
+        "joint": source.model == target.model,
+        "byte_fallback": source.proto.trainer_spec.byte_fallback,
+        **({"normalization": normalization} if normalization in NORMALIZATIONS else {}),
+    }
+
+
+def read_models(model: Any) -> tuple[Tokenizer, Tokenizer]:
+    """Read what ``tokenizer.model`` names: FILE for both sides, or [SOURCE,TARGET]."""
+    paths = [model] if isinstance(model, str) else model
+    listed = isinstance(paths, Sequence) and all(isinstance(one, str) for one in paths)
+    if not listed or len(paths) not in (1, 2):
+        raise UserError(
+            f"tokenizer.model={model}: give one SentencePiece model for both sides, or "
+            "[SOURCE,TARGET]"
+        )
+    source, *others = (read_sentencepiece(expanded(path)) for path in paths)
+    return source, others[0] if others else source
 
 
 def refuse_new(cfg: DictConfig) -> None:
@@ -54,9 +106,13 @@ def given_tokenizers(cfg: DictConfig, run: Path) -> tuple[Tokenizer, Tokenizer] 
 
     A run that is resumed has them in its folder, wherever they came from.
     """
-    if not cfg.tokenizer.run:
+    if not cfg.tokenizer.run and not cfg.tokenizer.model:
         return None
-    return load_tokenizers(run if (run / CONFIG).exists() else Path(cfg.tokenizer.run))
+    if (run / CONFIG).exists():
+        return load_tokenizers(run)
+    if cfg.tokenizer.model:
+        return read_models(cfg.tokenizer.model)
+    return load_tokenizers(Path(cfg.tokenizer.run))
 
 
 def weights_of(run: Path) -> Path:
