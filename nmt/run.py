@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import hydra.utils
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from nmt.data.pairs import asked_for, asking_for, piece_of, targets_of
+from nmt.data.text import shortened
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.decode import Decode
 from nmt.decoding.graphs import StepRecorder, cuda_graphs
@@ -54,6 +57,7 @@ class Translator:
     ranks: Ranks = field(default_factory=Ranks)
     weights: str | None = None  # where they lie in a run folder; None: they are in training
     long: LongLines = field(default_factory=LongLines)
+    targets: tuple[str, ...] = ()  # languages that a source asks for by its first piece; or none
 
     def __call__(
         self, lines: list[str], decode: Decode, prefixes: list[str] | None = None
@@ -101,12 +105,54 @@ class Translator:
         prefixes: list[str] | None = None,
     ) -> list[list[Translation]]:
         """Translate lines in this process; see :func:`translate`."""
+        self.require_asking(lines)
         tokenizers = self.source_tokenizer, self.target_tokenizer
         mbr = decode.method == "mbr"
         utility = utility_of(decode.utility, self.target_language) if mbr else None
         return translate(
             self.model, *tokenizers, lines, decode, self.device, record, long, prefixes, utility
         )
+
+    @property
+    def languages(self) -> str:
+        """What is translated into what, in words: de → en."""
+        return f"{self.source_language} → {' '.join(self.targets) or self.target_language}"
+
+    def into(self, language: str | None) -> Self:
+        """Return what translates into one of the languages of a model of several.
+
+        None: into those that the lines ask for, or into the only one. UserError for a language that
+        the model does not write.
+        """
+        if language is None:
+            return self
+        if language not in (self.targets or (self.target_language,)):
+            known = " ".join(self.targets or (self.target_language,))
+            raise UserError(f"to={language}: this model translates into {known}")
+        return replace(self, target_language=language)
+
+    def asking(self, lines: Iterable[str], language: str | None) -> Iterator[str]:
+        """Yield lines which ask for a language, where the model has several pairs of languages.
+
+        None: for the only one, if it is one. A line that asks for a language stays as it is.
+        """
+        if language is None and len(self.targets) == 1:
+            (language,) = self.targets
+        for line in lines:
+            if self.targets and language and not asked_for(line, self.targets):
+                (line,) = asking_for(language, [line])
+            yield line
+
+    def require_asking(self, lines: Sequence[str]) -> None:
+        """Raise UserError, with its number, for a line that asks for no language, but has to."""
+        for number, line in enumerate(lines if self.targets else (), start=1):
+            if line.strip() and not asked_for(line, self.targets):
+                pieces = " or ".join(map(piece_of, self.targets))
+                raise UserError(
+                    f"line {number:,} begins with none of {pieces}, which say what it is to be "
+                    f"translated into. Give to={self.targets[0]}, or put the piece before it: "
+                    f"{shortened(line.strip(), 50)}"
+                )
 
     def attention(
         self, source: Tensor, target: Tensor, maps: Maps = attention_maps
@@ -193,8 +239,11 @@ def open_runs(
 
 def check_together(first: Translator, other: Translator, both: str, named: Path) -> None:
     """Raise UserError for models whose probabilities are not of the same pieces."""
-    directions = [f"{one.source_language} to {one.target_language}" for one in (first, other)]
-    if directions[0] != directions[1]:
+    directions = [
+        f"{one.source_language} to {' '.join(one.targets or (one.target_language,))}"
+        for one in (first, other)
+    ]
+    if directions[0] != directions[1] or first.targets != other.targets:
         raise UserError(
             f"{both} translate {directions[0]} and {directions[1]}: an ensemble has one direction"
         )
@@ -244,4 +293,5 @@ def open_run(run: Path, device_name: str, precision: str) -> Translator:
         dtype,
         weights=path.relative_to(run).as_posix(),
         long=LongLines(cfg.clean.max_pieces),
+        targets=tuple(targets_of(cfg.data.get("pairs"))),
     )

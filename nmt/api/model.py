@@ -89,17 +89,23 @@ class Model:
         return stored_config(self.path)
 
     def __repr__(self) -> str:
-        source, target = self.translator.source_language, self.translator.target_language
-        return f"<nmt.Model {source} → {target}, {' + '.join(map(str, self.paths))}>"
+        return f"<nmt.Model {self.translator.languages}, {' + '.join(map(str, self.paths))}>"
 
     @overload
-    def translate(self, text: str, *, prefix: str | None = None, **settings: Any) -> str: ...
+    def translate(
+        self, text: str, *, prefix: str | None = None, to: str | None = None, **settings: Any
+    ) -> str: ...
     @overload
     def translate(
-        self, text: Texts, *, prefix: Texts | None = None, **settings: Any
+        self, text: Texts, *, prefix: Texts | None = None, to: str | None = None, **settings: Any
     ) -> list[str]: ...
     def translate(
-        self, text: str | Texts, *, prefix: str | Texts | None = None, **settings: Any
+        self,
+        text: str | Texts,
+        *,
+        prefix: str | Texts | None = None,
+        to: str | None = None,
+        **settings: Any,
     ) -> str | list[str]:
         """Translate a sentence or a list of sentences; the result has the same form.
 
@@ -107,6 +113,7 @@ class Model:
             text: one sentence per string.
             prefix: what the translation begins with; for a list of sentences a list, with an empty
                 string for a translation that may begin with anything.
+            to: the language, of a model that was trained with ``data.pairs``.
             settings: of the search, such as ``beam=1``, by the names of :class:`Decode`. For
                 several translations per sentence call the model: ``model(text, n_best=5)``.
 
@@ -120,18 +127,25 @@ class Model:
         """
         lines, prefixes, single = as_begun(text, prefix)
         best = {**settings, "n_best": settings.get("n_best", 1)}
-        found = self._search(lines, best, prefixes)
+        found = self._search(self._asking(lines, to), best, prefixes, to)
         texts = [one[0].text for one in found]
         return texts[0] if single else texts
 
     @overload
-    def __call__(self, text: str, *, prefix: str | None = None, **settings: Any) -> Translation: ...
+    def __call__(
+        self, text: str, *, prefix: str | None = None, to: str | None = None, **settings: Any
+    ) -> Translation: ...
     @overload
     def __call__(
-        self, text: Texts, *, prefix: Texts | None = None, **settings: Any
+        self, text: Texts, *, prefix: Texts | None = None, to: str | None = None, **settings: Any
     ) -> list[Translation]: ...
     def __call__(
-        self, text: str | Texts, *, prefix: str | Texts | None = None, **settings: Any
+        self,
+        text: str | Texts,
+        *,
+        prefix: str | Texts | None = None,
+        to: str | None = None,
+        **settings: Any,
     ) -> Translation | list[Translation]:
         """Translate as :meth:`translate`, and return all that is known of each translation.
 
@@ -143,19 +157,22 @@ class Model:
         True
         """
         lines, prefixes, single = as_begun(text, prefix)
-        found = self._search(lines, settings, prefixes)
+        lines = self._asking(lines, to)
+        found = self._search(lines, settings, prefixes, to)
         made = [self._translation(*one) for one in zip(lines, found, strict=True)]
         return made[0] if single else made
 
     @overload
-    def score(self, source: str, target: str) -> Score: ...
+    def score(self, source: str, target: str, *, to: str | None = None) -> Score: ...
     @overload
-    def score(self, source: Texts, target: Texts) -> list[Score]: ...
-    def score(self, source: str | Texts, target: str | Texts) -> Score | list[Score]:
+    def score(self, source: Texts, target: Texts, *, to: str | None = None) -> list[Score]: ...
+    def score(
+        self, source: str | Texts, target: str | Texts, *, to: str | None = None
+    ) -> Score | list[Score]:
         """Return how probable the model finds a target, given its source; see :class:`nmt.Score`.
 
-        UserError where the numbers of sources and targets differ, and for a sentence that is too
-        long.
+        ``to`` as in :meth:`translate`. UserError where the numbers of sources and targets differ,
+        and for a sentence that is too long.
 
         >>> found = model.score("kato akvo", "the cat")
         >>> round(found.log_p, 3) == round(float(found.log_ps.sum()), 3)
@@ -163,26 +180,36 @@ class Model:
         """
         sources, targets, single = as_pairs(source, target)
         with undisturbed():
-            found = score(self.translator, sources, targets)
+            found = score(self.translator, self._asking(sources, to), targets)
         return found[0] if single else found
 
     @overload
     def attention(
-        self, source: str, target: str | None = None, *, of: str = "weights"
+        self, source: str, target: str | None = None, *, of: str = "weights", to: str | None = None
     ) -> Attention: ...
     @overload
     def attention(
-        self, source: Texts, target: Texts | None = None, *, of: str = "weights"
+        self,
+        source: Texts,
+        target: Texts | None = None,
+        *,
+        of: str = "weights",
+        to: str | None = None,
     ) -> list[Attention]: ...
     def attention(
-        self, source: str | Texts, target: str | Texts | None = None, *, of: str = "weights"
+        self,
+        source: str | Texts,
+        target: str | Texts | None = None,
+        *,
+        of: str = "weights",
+        to: str | None = None,
     ) -> Attention | list[Attention]:
         """Return where the model looks when it writes a target; None: its own translation.
 
         With ``of="norms"`` it has the norm of what each key added, with ``of="gradients"`` gradient
-        times input (``cross`` alone, one layer and one head). UserError for a model without
-        attention, for several that translate together, for a sentence that is too long, and for
-        another ``of``.
+        times input (``cross`` alone, one layer and one head). ``to`` as in :meth:`translate`; its
+        piece is the first of the source. UserError for a model without attention, for several that
+        translate together, for a sentence that is too long, and for another ``of``.
 
         >>> model.attention("kato akvo", "the cat").target[-1]
         '</s>'
@@ -191,18 +218,27 @@ class Model:
         one_of(tuple(MEASURES), {"of": of})
         if target is None:
             lines, single = as_lines(source)
-            made = zip(lines, self._search(lines, {}), strict=True)
+            lines = self._asking(lines, to)
+            made = zip(lines, self._search(lines, {}, None, to), strict=True)
             found = [self._attention_of(self._translation(*one), of) for one in made]
         else:
             sources, targets, single = as_pairs(source, target)
             with undisturbed():
-                forced = weights.given(self.translator, sources, targets)
+                forced = weights.given(self.translator, self._asking(sources, to), targets)
                 held = weights.weights_of(self.translator, forced, of)
                 found = [of_weights(one) for one in held]
         return found[0] if single else found
 
+    def _asking(self, lines: list[str], to: str | None) -> list[str]:
+        """Return sources that ask for a language. UserError for one that is not written here."""
+        return list(self.translator.into(to).asking(lines, to))
+
     def _search(
-        self, lines: list[str], settings: dict[str, Any], prefixes: list[str] | None = None
+        self,
+        lines: list[str],
+        settings: dict[str, Any],
+        prefixes: list[str] | None,
+        to: str | None,
     ) -> list[list[Found]]:
         for key in settings:
             if key not in SETTINGS:
@@ -210,7 +246,7 @@ class Model:
                 raise UserError(f"{key}: no such setting.{meant} There are {', '.join(SETTINGS)}")
         decode = changed(self.decode, settings)
         with undisturbed():
-            return self.translator(lines, decode, prefixes)
+            return self.translator.into(to)(lines, decode, prefixes)
 
     def _translation(self, line: str, found: list[Found]) -> Translation:
         pieces = self.translator.target_tokenizer.pieces

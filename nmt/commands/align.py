@@ -26,6 +26,7 @@ from nmt.commands.evaluate import (
 from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.commands.paths import for_shell
 from nmt.config.check import check
+from nmt.config.languages import with_first_pair
 from nmt.config.schema import Align, register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
@@ -64,6 +65,7 @@ def run(cfg: DictConfig) -> float | None:
     folder = given_run(cfg)
     trained = read_config(folder)
     take_languages(cfg, trained)
+    cfg = with_first_pair(cfg)
     check(cfg)
     asked: Align = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     if asked.statistical:
@@ -129,7 +131,9 @@ def read_material(cfg: DictConfig, asked: Align, folder: Path, trained: DictConf
         translator = open_run(folder, asked.device, asked.precision)
         return Material(translator, translated(translator, source, decode), dev, data)
     text = load(asked, corpus, asked.split, *where)
-    return Material(open_run(folder, asked.device, asked.precision), text, dev, data)
+    translator = open_run(folder, asked.device, asked.precision)
+    translator.require_asking(text.source.lines)
+    return Material(translator, text, dev, data)
 
 
 def align(asked: Align, of: str, folder: Path, material: Material) -> FromModels:

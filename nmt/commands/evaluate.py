@@ -17,10 +17,12 @@ from nmt.commands.errors import reporting_mistakes
 from nmt.commands.output import fingerprint, folder_of_text, require_folder, require_unread
 from nmt.commands.paths import for_shell
 from nmt.config.check import check
-from nmt.config.schema import CORPORA, changed, register_schema, target_of
+from nmt.config.languages import default_language, with_first_pair
+from nmt.config.schema import changed, register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
+from nmt.data.pairs import asking_for, targets_of
 from nmt.data.text import one_line
 from nmt.decoding.decode import Decode
 from nmt.errors import UserError, at_least, one_of
@@ -62,6 +64,7 @@ def run(cfg: DictConfig) -> float:
         if not cfg.output:
             raise UserError("an ensemble has no run folder of its own: give output=FOLDER")
     take_languages(cfg, trained)
+    cfg = with_first_pair(cfg)
     check(cfg)
     at_least(0, {"heatmaps": cfg.heatmaps})
     one_of(tuple(MEASURES), {"of": cfg.of})
@@ -70,7 +73,7 @@ def run(cfg: DictConfig) -> float:
     decode = one_best(trained, cfg)
     given = require_folder("output", cfg.output) if cfg.output else None
     corpus: Corpus = hydra.utils.instantiate(data)
-    lines = corpus.lines(cache_folder(cfg.cache), cfg.split)
+    lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
     output = given or folder_of_text(
         folder / ("without" if cfg.without else "evaluation"),
         [f"{name}{without_name(cfg.without)}" for name in split_names(data, cfg.split)],
@@ -79,7 +82,11 @@ def run(cfg: DictConfig) -> float:
     require_unread(output, (RESULT, *TEXTS), corpus.paths())
     weights = weights_place(cfg.weights, corpus.paths())
     known = read_training_words(folder)
-    translator = open_runs(folders, cfg.device, cfg.precision, cfg.mean)
+    translator = replace(
+        open_runs(folders, cfg.device, cfg.precision, cfg.mean),
+        source_language=data.source,
+        target_language=data.target,
+    )
     require_attention(translator, str(folder), weights=cfg.weights)
     off = named_heads(translator.model, cfg.without)
     output.mkdir(parents=True, exist_ok=True)
@@ -164,15 +171,21 @@ def refuse_of_one(cfg: DictConfig, keys: tuple[str, ...]) -> None:
             )
 
 
+def asking_lines(trained: DictConfig, data: DictConfig, lines: Lines) -> Lines:
+    """Return lines of one pair as a run of several wants them: their sources ask for the target."""
+    if not trained.data.get("pairs") or data.get("pairs"):
+        return lines
+    return lines._replace(source=asking_for(data.target, lines.source))
+
+
 def take_languages(cfg: DictConfig, trained: DictConfig) -> None:
     """Give the corpus the run's languages, a side each, where nobody has said which it has.
 
     Said is what is typed, and what a corpus's yaml has that is not the default of its class.
     """
     typed = {word.partition("=")[0].lstrip("+") for word in HydraConfig.get().overrides.task}
-    for side in ("source", "target") if cfg.data else ():
-        kinds = (kind for kind in CORPORA.values() if target_of(kind) == cfg.data.get("_target_"))
-        default = getattr(next(kinds, None), side, None)
+    for side in ("source", "target") if cfg.data and not cfg.data.get("pairs") else ():
+        default = default_language(cfg.data, side)
         unsaid = OmegaConf.is_missing(cfg.data, side) or cfg.data.get(side) == default
         if unsaid and f"data.{side}" not in typed:
             cfg.data[side] = trained.data[side]
@@ -180,6 +193,19 @@ def take_languages(cfg: DictConfig, trained: DictConfig) -> None:
 
 def check_languages(folder: Path, trained: DictConfig, data: DictConfig) -> None:
     """Raise UserError for a corpus of other languages than the run's."""
+    if targets := targets_of(trained.data.get("pairs")):
+        asked = targets_of(data.get("pairs")) or [data.target]
+        if unknown := set(asked) - set(targets):
+            raise UserError(
+                f"data.target={min(unknown)}: {folder} translates into {' '.join(targets)}. Choose "
+                "another language, or another run"
+            )
+        return
+    if data.get("pairs"):
+        raise UserError(
+            f"data.pairs=[{','.join(data.pairs)}]: {folder} was trained on one pair of languages, "
+            f"{trained.data.source} to {trained.data.target}: leave it out, or give another run"
+        )
     for side in ("source", "target"):
         if data[side] != trained.data[side]:
             raise UserError(

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import (
+    asking_lines,
     check_languages,
     given_run,
     one_best,
@@ -16,6 +17,7 @@ from nmt.commands.evaluate import (
 )
 from nmt.commands.output import folder_of_text, require_folder, require_unread
 from nmt.config.check import check
+from nmt.config.languages import with_first_pair
 from nmt.config.schema import register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
@@ -50,6 +52,7 @@ def run(cfg: DictConfig) -> None:
     folder = given_run(cfg)
     trained = read_config(folder)
     take_languages(cfg, trained)
+    cfg = with_first_pair(cfg)
     check(cfg)
     asked: Any = OmegaConf.to_object(cfg)
     data = cfg.data or trained.data
@@ -57,7 +60,8 @@ def run(cfg: DictConfig) -> None:
     decode = one_best(trained, cfg)
     given = require_folder("output", cfg.output) if cfg.output else None
     corpus: Corpus = hydra.utils.instantiate(data)
-    lines = beginning(corpus.lines(cache_folder(cfg.cache), cfg.split), asked.sentences)
+    lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
+    lines = beginning(lines, asked.sentences)
     kept = {
         SOURCES: [one_line(line) for line in lines.source],
         REFERENCES: [one_line(line) for line in lines.target],
@@ -107,4 +111,4 @@ def run(cfg: DictConfig) -> None:
 
 def beginning(lines: Lines, number: int | None) -> Lines:
     """Return the first sentences of a text; None: all."""
-    return lines if number is None else Lines(*(side[:number] for side in lines))
+    return Lines(lines.source[:number], lines.target[:number])

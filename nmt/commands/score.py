@@ -23,7 +23,7 @@ from nmt.evaluation.groups import Group, read_candidates, read_pairs, read_tabs
 from nmt.evaluation.likelihood import with_perplexity
 from nmt.evaluation.score import Score, score_groups
 from nmt.report.next_steps import nmt_command, show_next
-from nmt.run import open_run
+from nmt.run import Translator, open_run
 from nmt.runs.files import finite
 from nmt.runs.folder import read_config
 from nmt.terminal.console import console
@@ -47,7 +47,8 @@ def run(cfg: DictConfig) -> None:
     place = require_file("output", asked.output, read) if asked.output else None
     groups, report = what_is_scored(asked, run_decode(trained))
     with text_file("output", place) as file:
-        translator = open_run(folder, asked.device, asked.precision)
+        translator = open_run(folder, asked.device, asked.precision).into(asked.to)
+        groups = (asking_group(translator, group, asked.to) for group in groups)
         with console().status("") as status:
             for group, scores in score_groups(translator, groups, asked.max_pieces):
                 for row in report(group, scores):
@@ -57,6 +58,12 @@ def run(cfg: DictConfig) -> None:
     console().print(report.summary())
     if asked.format == "text":
         show_next(console(), [nmt_command("score", *for_shell(sys.argv[1:]), "format=jsonl")])
+
+
+def asking_group(translator: Translator, group: Group, language: str | None) -> Group:
+    """Return a group whose source asks for a language, see `Translator.asking`."""
+    (source,) = translator.asking([group.source], language)
+    return group._replace(source=source)
 
 
 class Row(NamedTuple):

@@ -52,13 +52,14 @@ def run(cfg: DictConfig) -> None:
     lines = Repaired(input_lines(cfg.input))
     pairs = with_prefixes(lines, cfg.prefix, cfg.input)
     with text_file("output", place) as file:
-        translator = open_runs(folders, cfg.device, cfg.precision, cfg.mean)
+        translator = open_runs(folders, cfg.device, cfg.precision, cfg.mean).into(cfg.to)
         with beside(cfg, places, translator, trained, decode) as write_beside:
             if interactive:
-                languages = f"{translator.source_language} → {translator.target_language}"
+                languages = translator.languages
                 console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
             chunk = 1 if interactive else CHUNK
-            for block in in_blocks(with_translations(translator, decode, pairs, chunk), chunk):
+            asking = asking_lines(translator, pairs, cfg.to)
+            for block in in_blocks(with_translations(translator, decode, asking, chunk), chunk):
                 for number, _, translations in block:
                     file.write(written(number, translations, decode.n_best))
                 if interactive:
@@ -66,6 +67,15 @@ def run(cfg: DictConfig) -> None:
                 write_beside(block)
     if lines.num_broken:
         tell(repaired(lines))
+
+
+def asking_lines(
+    translator: Translator, lines: Iterable[Prefixed], language: str | None
+) -> Iterator[Prefixed]:
+    """Yield lines that ask for a language where the model has several, see `Translator.asking`."""
+    for line in lines:
+        (text,) = translator.asking([line.text], language)
+        yield line._replace(text=text)
 
 
 def num_best(cfg: DictConfig) -> int:

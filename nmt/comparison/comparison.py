@@ -13,6 +13,7 @@ from nmt.comparison.measures import (
     TESTED,
     Measure,
     Statistic,
+    measures_of_pairs,
     measures_outside,
     statistic,
 )
@@ -97,7 +98,7 @@ def compare(
     variants = group([run for run, _ in pairs], [one for _, one in pairs], naming)
     chosen = choose(variants, baseline)
     outside = read_scores(scores, done, [one.name for one in MEASURES])
-    measures = (*QUALITY, *measures_outside(outside))
+    measures = (*QUALITY, *measures_of_pairs(done), *measures_outside(outside))
     counts = counts_of_all(done, chosen.runs[0].tokenizer, outside)
     tests = tests_of(variants, chosen, counts, measures)
     footnotes: list[str] = []

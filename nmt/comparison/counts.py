@@ -41,7 +41,15 @@ def counts_of(run: Run, metrics: Mapping[str, Metric]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = dict(run.words)
     if run.hypotheses is not None and run.references is not None:
         found |= sentence_counts(metrics, run.hypotheses, run.references)
+        found |= {f"bleu {name}": within(found["bleu"], one) for name, one in run.places.items()}
     return found if run.losses is None else {**found, "loss": run.losses}
+
+
+def within(counts: np.ndarray, place: range) -> np.ndarray:
+    """Return the counts of the sentences in a place; all others count nothing."""
+    found = np.zeros_like(counts)
+    found[place.start : place.stop] = counts[place.start : place.stop]
+    return found
 
 
 def fingerprint(references: list[str] | None) -> str:

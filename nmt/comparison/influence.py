@@ -65,8 +65,11 @@ def totals_of(counts: np.ndarray) -> Tensor:
 
 
 def formula(score: str) -> Callable[[Tensor], Tensor]:
-    """Return what computes a score from sums; for a name that is not known, a ratio."""
-    return FORMULAS.get(score, ratio)
+    """Return what computes a score from sums; for a name that is not known, a ratio.
+
+    The name of a part of the sentences stands behind that of the score: "bleu de-en".
+    """
+    return FORMULAS.get(score.partition(" ")[0], ratio)
 
 
 def bleu(totals: Tensor) -> Tensor:

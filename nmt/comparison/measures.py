@@ -157,6 +157,7 @@ COST = (
 )
 MEASURES = (*QUALITY, *DEV, *COST)
 TESTED = ("bleu", "chrf", "loss", *WORD_SCORES)  # whose counts are kept for each sentence
+OF_PAIR = "bleu "  # before the name of a pair of languages
 SMALL = 10.0  # scores from outside below it have four digits
 
 
@@ -171,6 +172,26 @@ def measures_outside(found: Sequence[Outside]) -> tuple[Measure, ...]:
             f"the mean over sentences, of {one.file.name}",
         )
         for one in found
+    )
+
+
+def is_of_pair(measure: Measure) -> bool:
+    """Tell whether a measure is the BLEU of a pair of languages."""
+    return measure.name.startswith(OF_PAIR)
+
+
+def measures_of_pairs(runs: Sequence[Run]) -> tuple[Measure, ...]:
+    """Return the BLEU of each pair of languages that runs were tested on, as a measure of a run."""
+    names = dict.fromkeys(name for run in runs for name in run.places)
+    return tuple(
+        Measure(
+            f"{OF_PAIR}{name}",
+            f"BLEU {name}",
+            2,
+            result("pairs", name, "bleu"),
+            f"of the sentences of {name} in the test set, by sacreBLEU",
+        )
+        for name in names
     )
 
 

@@ -124,6 +124,11 @@ def note_of_others() -> str:
     )
 
 
+def note_of_stars() -> str:
+    """Say what a star behind a mean is."""
+    return f"{STAR}: differs from the baseline, p by Holm below {LEVEL}."
+
+
 def note_of_words(tests: Mapping[str, Tested], lacking: Sequence[str]) -> tuple[str, ...]:
     """Say what the scores of words are, and of which variants some are not known."""
     found = [
@@ -132,7 +137,7 @@ def note_of_words(tests: Mapping[str, Tested], lacking: Sequence[str]) -> tuple[
         "both are better lower. F1: of words by how often the training text has them."
     ]
     if any(tests[name].differences for name in WORD_SCORES if name in tests):
-        found[0] += f" {STAR}: differs from the baseline, p by Holm below {LEVEL}."
+        found[0] += f" {note_of_stars()}"
     if lacking:
         found.append(
             f"DROP and F1 are not known of {names(lacking)}: an older nmt trained them, and kept "

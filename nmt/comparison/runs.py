@@ -86,6 +86,14 @@ class Run:
         named = (one for one in known if f"tok:{one}" in signature)
         return next(named, bleu_tokenizer(str(self.settings.get("data.target", "en"))))
 
+    @property
+    def places(self) -> dict[str, range]:
+        """Where the lines of each pair of languages are in its texts; empty: there is one pair."""
+        return {
+            str(name): range(one["first"] - 1, one["first"] - 1 + one["sentences"])
+            for name, one in self.result.get("pairs", {}).items()
+        }
+
     @cached_property
     def words(self) -> dict[str, np.ndarray]:
         """What is measured of words, (N,2) for each score that is known."""
@@ -204,10 +212,24 @@ def read_result(path: Path) -> dict[str, Any]:
     signatures = result.get("signatures", {})
     if not isinstance(signatures, dict):
         raise UserError(f"{path} is of no run: signatures={signatures}")
+    if not all(is_place(one) for one in as_values(result.get("pairs", {}))):
+        raise UserError(f"{path} is of no run: pairs={shortened(str(result['pairs']), 50)}")
     for key, value in {**{key: result.get(key) for key in TEXTS}, **signatures}.items():
         if not isinstance(value, str | None):
             raise UserError(f"{path} is of no run: {key}={value}")
     return result
+
+
+def as_values(content: Any) -> list[Any]:
+    """Return the values of an object of JSON; anything else is one that is none."""
+    return list(content.values()) if isinstance(content, dict) else [content]
+
+
+def is_place(content: Any) -> bool:
+    """Tell whether a result says where the lines of a pair of languages are."""
+    found = content if isinstance(content, dict) else {}
+    numbers = [found.get(key) for key in ("first", "sentences")]
+    return all(isinstance(one, int) and one > 0 for one in numbers)
 
 
 def why_not(run: Run) -> str:

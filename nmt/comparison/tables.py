@@ -17,9 +17,10 @@ from nmt.comparison.cells import (
 )
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.lengths import bleu_by_length, lengths_of, unit_of
-from nmt.comparison.measures import COST, DEV, WORDS
+from nmt.comparison.measures import COST, DEV, WORDS, is_of_pair
 from nmt.comparison.notes import (
     note_of_others,
+    note_of_stars,
     note_of_two_runs,
     note_of_words,
     notes_of_tests,
@@ -32,6 +33,7 @@ def grids(comparison: Comparison) -> list[Grid]:
     every = (
         quality(comparison),
         others(comparison),
+        pairs(comparison),
         differences(comparison),
         two_runs(comparison),
         words(comparison),
@@ -71,7 +73,7 @@ def others(comparison: Comparison) -> Grid:
     """The other scores of the test set, and the differences of those that are tested."""
     elsewhere = ("bleu", *WORD_SCORES)
     quality = measured(comparison, comparison.quality)
-    shown = [one for one in quality if one.name not in elsewhere]
+    shown = [one for one in quality if one.name not in elsewhere and not is_of_pair(one)]
     header = [comparison.heading]
     columns = [[name(row) for row in comparison.rows]]
     for one in shown:
@@ -84,6 +86,19 @@ def others(comparison: Comparison) -> Grid:
     tested = any(one.differences for one in comparison.tests.values())
     notes = (note_of_others(),) if tested and shown else ()
     return Grid("Other scores of the test set", header, rows, notes=notes)
+
+
+def pairs(comparison: Comparison) -> Grid:
+    """BLEU of each pair of languages, where the test set has several."""
+    shown = [one for one in comparison.quality if is_of_pair(one)]
+    rows = [
+        [name(row), *(starred(comparison, row, one) for one in shown)] for row in comparison.rows
+    ]
+    notes = (
+        (note_of_stars(),) if any(comparison.tests[one.name].differences for one in shown) else ()
+    )
+    header = [comparison.heading, *headings(shown)]
+    return Grid("Pairs of languages", header, rows if shown else [], notes=notes)
 
 
 def differences(comparison: Comparison) -> Grid:

@@ -201,6 +201,7 @@ class Translate(Together):
 
     input: str | None = None  # a file, also .gz, .xz, .zst, .bz2; null: standard input
     output: str | None = None  # a file; null: standard output
+    to: str | None = None  # the language, where the run has several (data.pairs)
     # What translations begin with: a file with a line per line, or column: behind a tab of the line
     prefix: str | None = None
     n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
@@ -223,6 +224,7 @@ class Score(Opened):
     candidates: str | None = None  # an n-best list for each line of source, to sort anew
     contrast: str | None = None  # lines of source, right target, wrong targets, between tabs
     output: str | None = None  # a file; null: standard output
+    to: str | None = None  # the language of the targets, where the run has several (data.pairs)
     format: str = "text"  # or jsonl, with pieces
     length_penalty: float | None = None  # of candidates; null: decode.length_penalty of the run
     length_norm: str | None = None  # of candidates, wu or power; null: decode.length_norm

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.chapters import held_out
-from nmt.data.corpus import Corpus, Splits, pairs
+from nmt.data.corpus import Splits, pairs
+from nmt.data.pairs import Multilingual
 from nmt.errors import UserError, at_least
 
 
@@ -85,7 +86,7 @@ Place = tuple[int, int, int]  # book, chapter, verse
 
 
 @dataclass
-class Bible(Corpus):
+class Bible(Multilingual):
     """Verse pairs; dev and test are whole chapters, the same ones for every pair of languages."""
 
     source: str = "de"

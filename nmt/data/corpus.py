@@ -1,12 +1,13 @@
 """A corpus: sentence pairs in three splits, whatever they come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from types import MappingProxyType
 from typing import NamedTuple, Self, cast
 
 import datasets
@@ -66,10 +67,14 @@ class Splits(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """A split as text: line n of `target` translates line n of `source`."""
+    """A split as text: line n of `target` translates line n of `source`.
+
+    Where it is of several pairs of languages, `pairs` has the places of the lines of each.
+    """
 
     source: list[str]
     target: list[str]
+    pairs: Mapping[str, range] = MappingProxyType({})  # by names such as de-en
 
 
 @dataclass
@@ -103,6 +108,14 @@ class Corpus(ABC):
 
         What may be large goes to files in the folder `scratch` instead of into memory (`spooled`).
         """
+
+    def symbols(self) -> list[str]:
+        """Texts in front of its sources that have to be one piece each."""
+        return []
+
+    def places(self, cache: Path, split: str) -> dict[str, range]:
+        """Where in a split the lines of each pair of languages are; empty: there is one pair."""
+        return {}
 
     def key(self, cache: Path) -> str:
         """The corpus's name in `cache`."""
@@ -144,7 +157,8 @@ class Corpus(ABC):
         splits = self.load(cache).present()
         if split not in splits:
             raise UserError(f"the corpus has no split {split!r}; it has {', '.join(splits)}")
-        return Lines(list(splits[split]["source"]), list(splits[split]["target"]))
+        sides = list(splits[split]["source"]), list(splits[split]["target"])
+        return Lines(*sides, self.places(cache, split))
 
 
 def lines_of(split: Dataset) -> Iterator[tuple[str, str]]:

@@ -64,18 +64,18 @@ def prepare(
 ) -> Prepared:
     """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
 
-    Train is that of the corpus and what is `synthetic`, whose tag becomes a piece.
+    Train is that of the corpus and what is `synthetic`. The tags of both become pieces.
     Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say.
     What takes a while is told `say` before it begins.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
     after cleaning, where the tokenizer's size does not fit the text, and where those that are given
-    have no piece for the tag.
+    have no piece for a tag.
     """
-    tags = [synthetic.tag] if synthetic.tag else []
-    config = with_symbols(config, tags)
+    symbols = [*corpus.symbols(), *([synthetic.tag] if synthetic.tag else [])]
+    config = with_symbols(config, symbols)
     config.check()
-    for tag in tags if given else ():
-        require_piece(given[0], tag)
+    if given:
+        require_pieces(given[0], symbols)
     model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
     pieces = [sha256(one.model).hexdigest() for one in given] if given else made_by(model)
     more = synthetic.of(corpus.source, corpus.target)
@@ -143,14 +143,14 @@ def with_symbols(config: TokenizerConfig, needed: Sequence[str]) -> TokenizerCon
     return replace(config, symbols=[*(config.symbols or ()), *missing]) if missing else config
 
 
-def require_piece(tokenizer: Tokenizer, text: str) -> None:
-    """UserError where a text in front of another one is not one piece."""
-    (ids,) = tokenizer.encode([text])
-    if len(ids) != 1 or ids == [UNK]:
-        raise UserError(
-            f"{text} is {len(ids)} pieces of the tokenizer that is given, and has to be one: train "
-            f"that with tokenizer.symbols=['{text}'], or train another one here"
-        )
+def require_pieces(tokenizer: Tokenizer, symbols: Sequence[str]) -> None:
+    """UserError for a text in front of others that is not one piece."""
+    for symbol, ids in zip(symbols, tokenizer.encode(symbols), strict=True):
+        if len(ids) != 1 or ids == [UNK]:
+            raise UserError(
+                f"{symbol} is {len(ids)} pieces of the tokenizer that is given, and has to be one: "
+                f"train that with tokenizer.symbols=['{symbol}'], or train another one here"
+            )
 
 
 def held_out(*splits: Dataset | None) -> Iterator[Text]:

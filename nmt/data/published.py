@@ -6,14 +6,15 @@ from pathlib import Path
 
 from nmt.data.cache import expanded
 from nmt.data.compressed import COMPRESSED
-from nmt.data.corpus import Corpus, Splits
+from nmt.data.corpus import Splits
 from nmt.data.hub import Hub
 from nmt.data.lines import read_pair
+from nmt.data.pairs import Multilingual
 from nmt.errors import UserError
 
 
 @dataclass
-class Published(Corpus):
+class Published(Multilingual):
     """In the folder, a split is two files `<name>.<language>`, plain or compressed (`.gz` …)."""
 
     dir: str | None = None  # None: from the hub

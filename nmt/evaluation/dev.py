@@ -1,5 +1,8 @@
 """What is measured on dev while training runs."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from datasets import Dataset
 
 from nmt.attention.mask import padding_mask
@@ -9,7 +12,8 @@ from nmt.decoding.decode import Decode
 from nmt.evaluation import focus
 from nmt.evaluation.explorer import MOMENT, during
 from nmt.evaluation.likelihood import batches_of, mean_loss, with_perplexity
-from nmt.metrics.bleu import bleu_and_chrf
+from nmt.evaluation.pairs import bleu_of_pairs
+from nmt.metrics.bleu import BLEU_OF, bleu_and_chrf
 from nmt.metrics.doubts import warn_of_doubts
 from nmt.models.attention_maps import attends, attention_maps
 from nmt.models.open_heads import num_open, open_heads
@@ -35,6 +39,7 @@ class DevEvaluation:
         max_tokens: of a batch of the loss.
         gallery: the sentences that are drawn.
         logger: where the measures go.
+        places: where in dev each pair of languages is; empty: there is one pair.
     """
 
     def __init__(
@@ -45,23 +50,29 @@ class DevEvaluation:
         max_tokens: int,
         gallery: Gallery,
         logger: Logger,
+        places: Mapping[str, range] = MappingProxyType({}),
     ) -> None:
         self.translator = translator
         self.decode = decode
         self.gallery = gallery
         self.logger = logger
+        self.places = places
         self.sources: list[str] = list(dev["source"])
         self.references: list[str] = list(dev["target"])
         self.batches = batches_of(Ids.of(dev), max_tokens)
         self.warn([])
 
     def __call__(self, step: int) -> dict[str, float]:
-        """Measure at an update: loss in nats a piece, perplexity, bleu, chrf."""
+        """Measure at an update: loss in nats a piece, perplexity, bleu, chrf; bleu of each pair."""
         forced = self.forced()
         hypotheses = [best[0].text for best in self.translator(self.sources, self.decode)]
         self.warn(hypotheses)
         language = self.translator.target_language
-        measured = {**forced, **bleu_and_chrf(hypotheses, self.references, language)}
+        measured = {
+            **forced,
+            **bleu_and_chrf(hypotheses, self.references, language),
+            **bleu_of_pairs(hypotheses, self.references, self.places),
+        }
         self.logger.log(step, {name_in_log(name): value for name, value in measured.items()})
         self.show(Occasion.update(step))
         return measured
@@ -113,4 +124,5 @@ def copied(model: Seq2Seq, batch: Batch) -> float:
 
 def name_in_log(name: str) -> str:
     """Return where a measure is logged."""
-    return f"dev/{name}" if name in SCORES else f"attention/{name}"
+    score = name in SCORES or name.startswith(BLEU_OF)
+    return f"dev/{name}" if score else f"attention/{name}"

@@ -13,6 +13,7 @@ from nmt.data.corpus import Lines
 from nmt.data.text import one_line
 from nmt.decoding.decode import Decode
 from nmt.evaluation.likelihood import likelihood, sentence_losses
+from nmt.evaluation.pairs import PAIRS, pair_rows, scores_of_pairs
 from nmt.evaluation.training_words import FREQUENCIES, TrainingWords
 from nmt.evaluation.weights import found, weights_of
 from nmt.evaluation.words import DROPPED_WORDS, measure_words
@@ -69,9 +70,11 @@ def evaluate(
             write(weights_of(translator, forced, of))
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     languages = translator.source_language, translator.target_language
+    pairs = scores_of_pairs(hypotheses, lines, losses)
     return {
         **scores,
         **likelihood(losses),
+        **({"pairs": pairs} if pairs else {}),
         **measure_words(known, lines, hypotheses, languages, folder),
         "sentences": len(hypotheses),
         "decode_seconds": round(seconds, 3),
@@ -97,6 +100,8 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
     )
     console.print(table(SAMPLES, samples))
     console.print(table(SCORES, score_rows(result)))
+    if "pairs" in result:
+        console.print(table(PAIRS, pair_rows(result["pairs"])))
     console.print(
         f"loss {result['loss']:.3f} nats per target piece, perplexity {result['perplexity']:,.2f}"
     )

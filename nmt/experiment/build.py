@@ -65,6 +65,10 @@ class Parts:
         cache = cache_folder(self.config.cache)
         return prepare(self.corpus, self.clean, self.tokenizer, cache, say, given, self.synthetic)
 
+    def places(self, split: str) -> dict[str, range]:
+        """Return where in a split each pair of languages is; empty: there is one pair."""
+        return self.corpus.places(cache_folder(self.config.cache), split)
+
     def loader(self, prepared: Prepared) -> Loader:
         """Build what training takes batches from."""
         max_tokens, seed = self.train.max_tokens, self.config.seed

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
+from nmt.config.languages import with_first_pair
 from nmt.data.prepare import Prepared
 from nmt.evaluation.dev import DevEvaluation
 from nmt.experiment import ends
@@ -50,7 +51,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
     with process(cfg, run, again) as (run, ranks, signals):
         show = console(quiet=not ranks.first)
         new = not (run / CONFIG).exists()
-        cfg = with_tokenizer_settings(cfg) if new else cfg
+        cfg = with_tokenizer_settings(with_first_pair(cfg)) if new else cfg
         parts = build(cfg, ranks)
         if new:
             refuse_new(cfg)
@@ -74,7 +75,13 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         ):
             gallery = new_gallery(parts, run, translator, prepared, log)
             evaluation = DevEvaluation(
-                translator, prepared.dev, parts.dev_decode, parts.train.max_tokens, gallery, log
+                translator,
+                prepared.dev,
+                parts.dev_decode,
+                parts.train.max_tokens,
+                gallery,
+                log,
+                parts.places("dev"),
             )
             on = parts.device, parts.precision
             trainer = Trainer(

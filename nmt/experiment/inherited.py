@@ -10,9 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.data.cache import expanded
 from nmt.data.language import require_known
+from nmt.data.pairs import Pair, targets_of
 from nmt.data.sentencepiece_file import read_sentencepiece
 from nmt.data.tokenizer import NORMALIZATIONS, SAMPLED_KINDS, Tokenizer, TokenizerConfig
 from nmt.errors import UserError
+from nmt.metrics.bleu import require_one_tokenizer
 from nmt.run import Translator
 from nmt.runs.checkpoint import MODEL, checkpoints
 from nmt.runs.folder import CONFIG, load_tokenizers, read_config, trained_on
@@ -96,7 +98,11 @@ def refuse_new(cfg: DictConfig) -> None:
 
     A run that is resumed keeps the codes that it has, and needs no other run.
     """
+    pairs = cfg.data.get("pairs") or []
+    for language in (language for pair in pairs for language in Pair.of(pair)):
+        require_known({"data.pairs": language})
     require_known({f"data.{side}": str(cfg.data[side]) for side in ("source", "target")})
+    require_one_tokenizer([str(cfg.data.target), *targets_of(pairs)])
     if cfg.init:
         weights_of(Path(cfg.init))
 

@@ -52,7 +52,7 @@ def conclude(
             cache = cache_folder(parts.config.cache)
             keep_training_words(prepared.train, languages, cache, run)
         progress.stage(f"testing {tested(prepared, parts.decode)}")
-        result = test(translator, prepared, replace(parts.decode, n_best=1), run, console)
+        result = test(parts, prepared, translator, run, console)
         progress.stage("measuring the loss of the tested weights on dev")
         result["tested_weights"] = evaluation.forced()
         if heads := open_heads(translator.model):
@@ -80,11 +80,12 @@ def finish(
 
 
 def test(
-    translator: Translator, prepared: Prepared, decode: Decode, run: Path, console: Console
+    parts: Parts, prepared: Prepared, translator: Translator, run: Path, console: Console
 ) -> dict[str, Any]:
     """Translate and score the test split, or dev where there is none, and show it."""
+    decode = replace(parts.decode, n_best=1)
     name, split = ("test", prepared.test) if prepared.test is not None else ("dev", prepared.dev)
-    lines = Lines(list(split["source"]), list(split["target"]))
+    lines = Lines(list(split["source"]), list(split["target"]), parts.places(name))
     if not translator.ranks.first:
         translator(lines.source, decode)  # its share
         sentence_losses(translator, lines, decode.batch_tokens)

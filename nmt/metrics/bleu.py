@@ -1,5 +1,6 @@
 """BLEU, chrF and TER by sacreBLEU, each with the signature that says what was computed."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NotRequired, TypedDict
 
@@ -10,11 +11,13 @@ from sacrebleu.metrics.ter import TER
 from sacremoses import MosesTokenizer
 
 from nmt.data.language import CHINESE, JAPANESE, SPACELESS, primary, script
+from nmt.errors import UserError
 
 # By the script of the target language, as sacreBLEU's own command chooses by the language: 13a for
 # every script not named. Where no words are written and sacreBLEU has none: BLEU of characters.
 TOKENIZERS = dict.fromkeys(SPACELESS, "char") | dict.fromkeys(CHINESE, "zh")
 TOKENIZERS |= dict.fromkeys(JAPANESE, "ja-mecab") | {"Kore": "ko-mecab", "Hang": "ko-mecab"}
+BLEU_OF = "bleu_"  # before the name of a pair of languages: its BLEU on dev, in the log
 
 
 class Scores(TypedDict):
@@ -87,6 +90,18 @@ def bleu_tok_lc(
 def bleu_tokenizer(target_language: str) -> str:
     """Name the tokenizer that sacreBLEU has for a language."""
     return TOKENIZERS.get(script(target_language), "13a")
+
+
+def require_one_tokenizer(target_languages: Sequence[str]) -> None:
+    """UserError for languages whose BLEU cannot be that of one test set."""
+    first = target_languages[0]
+    for other in target_languages[1:]:
+        if bleu_tokenizer(first) != bleu_tokenizer(other):
+            raise UserError(
+                f"data.pairs: BLEU is counted in {bleu_tokenizer(first)} tokens for {first}, and "
+                f"in {bleu_tokenizer(other)} for {other}, so both cannot have one BLEU: train a "
+                "model for each"
+            )
 
 
 def moses(lines: list[str], language: str) -> list[str]:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from nmt.metrics.bleu import BLEU_OF
+
 SOON = 5.0  # seconds until the first line of a training, where there is no bar
 ALMOST = 0.999  # of the bar, which stands still when it is full
 
@@ -104,9 +106,14 @@ class Progress:
     def measured(self, step: int, dev: Mapping[str, Any], better: bool) -> None:
         """Write the line of a dev evaluation; a star marks the best so far."""
         self.took = time.monotonic() - self.began
+        of_pairs = [
+            f"  {name.removeprefix(BLEU_OF)} {value:.2f}"
+            for name, value in dev.items()
+            if name.startswith(BLEU_OF)
+        ]
         self.say(
-            f"step {step:,}  dev loss {dev['loss']:.3f}  BLEU {dev['bleu']:.2f}  "
-            f"chrF {dev['chrf']:.2f}{'  *' if better else ''}"
+            f"step {step:,}  dev loss {dev['loss']:.3f}  BLEU {dev['bleu']:.2f}{''.join(of_pairs)}"
+            f"  chrF {dev['chrf']:.2f}{'  *' if better else ''}"
         )
 
 
