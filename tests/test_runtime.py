@@ -27,7 +27,8 @@ CPU = torch.device("cpu")
 def test_an_operator_that_apples_gpu_lacks_is_named_with_the_way_out():
     missing = "The operator 'aten::x' is not currently implemented for the MPS device.\nMore."
     told = in_words(NotImplementedError(missing))
-    assert told and told.startswith(
+    assert told
+    assert told.startswith(
         "device=mps: The operator 'aten::x' is not currently implemented for the MPS device. Use "
         "device=cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1"
     )

@@ -51,6 +51,8 @@ The main keys (nmt train --cfg job prints all of them with their current values)
   data.source=ja data.target=en   languages: ISO 639, BCP 47 or FLORES codes
   data.dir=FOLDER                 where the files of multi30k or kftt are
                                   (default: the Hugging Face hub)
+  'data.pairs=[de-en,fr-en]'      several pairs of languages in one model (bible,
+                                  multi30k, kftt)
   'data.train=[FILE,FILE]'        with data=files; data.dev=, data.test= likewise
   'synthetic.files=[FILE,FILE]'   more training pairs, one side written by a model;
   synthetic.tag="'<bt>'"          the piece at the start of their sources
@@ -128,6 +130,7 @@ Input and output:
   input=FILE                  read FILE instead of standard input; also .gz, .xz,
                               .zst, .bz2
   output=FILE                 write to FILE instead of standard output
+  to=fr                       the target language of a run trained with data.pairs
   prefix=FILE                 force the beginning of each translation: one line per
                               input line, may be empty; prefix=column: each input
                               line is a source, a tab and its prefix
@@ -222,6 +225,7 @@ Keys:
   run=RUN                     a run folder; `last`: the newest
   source=FILE target=FILE     line n of one is the translation of line n of the
                               other; also .gz, .xz, .zst
+  to=fr                       the target language of a run trained with data.pairs
   candidates=FILE             with source=FILE: re-sort an n-best list written by
                               nmt translate n_best=5, or by Moses, Marian or
                               Sockeye (number ||| text ||| ...)

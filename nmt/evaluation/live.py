@@ -24,7 +24,7 @@ def answer(translator: Translator, decode: Decode, text: str) -> list[dict[str, 
 
     UserError for a sentence that is empty or has more than ``LONGEST`` pieces.
     """
-    line = one_line(text).strip()
+    (line,) = translator.asking([one_line(text).strip()], None)
     (ids,) = translator.source_tokenizer.encode([line])
     if not ids:
         raise UserError("type a sentence")
