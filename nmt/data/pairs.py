@@ -4,6 +4,7 @@ Johnson et al. 2017, section 3: one model translates between several languages i
 with a token for the target language, such as <2en>.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,6 +19,7 @@ from nmt.data.cache import cached, code_digest, digest
 from nmt.data.corpus import PAIR, Corpus, Splits, tables, texts
 from nmt.errors import UserError
 
+PIECE = re.compile(r"<2[^<>\s]+> ")  # at the beginning of a line
 NAMED = pa.schema([*PAIR.arrow_schema, pa.field("pair", pa.string())])
 
 
@@ -54,6 +56,12 @@ def piece_of(language: str) -> str:
 def asking_for(language: str, lines: Sequence[str]) -> list[str]:
     """Lines that begin with the piece of a language; what is blank stays so."""
     return [f"{piece_of(language)} {line}" if line.strip() else line for line in lines]
+
+
+def without_asking(line: str) -> str:
+    """A line without the piece that asks for a language, if it begins with one."""
+    found = PIECE.match(line)
+    return line[found.end() :] if found else line
 
 
 def asked_for(line: str, languages: Sequence[str]) -> str | None:

@@ -18,6 +18,7 @@ from datasets import Dataset
 
 from nmt.data.cache import cached
 from nmt.data.corpus import tables, texts
+from nmt.data.pairs import without_asking
 from nmt.errors import UserError
 from nmt.links.diagonal import Lexicon
 from nmt.metrics.bleu import bleu_tokenizer
@@ -90,8 +91,9 @@ def lines_evenly(train: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def lower_words(lines: Sequence[str], language: str) -> list[list[str]]:
-    """Return the words of lines as lexicons have them."""
-    return words_of_lines((line.lower() for line in lines), bleu_tokenizer(language))
+    """Return the words of lines as lexicons have them; a piece that asks for a language is none."""
+    texts = (without_asking(line).lower() for line in lines)
+    return words_of_lines(texts, bleu_tokenizer(language))
 
 
 def read_training_words(run: Path) -> TrainingWords | None:
