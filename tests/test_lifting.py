@@ -70,6 +70,11 @@ def test_scores_of_a_transformer_are_of_places_since_format_5():
     assert now == {"attention": usual, "model": {"attention": usual, **own}, **own}
 
 
+def test_the_memory_of_an_rnn_was_of_hidden_states_before_format_9():
+    old = {"model": {"_target_": "nmt.models.rnn.RNN", "copy": False}}
+    assert lifted(old, 8)["model"]["output_memory"] is False
+
+
 def test_gates_that_close_are_as_slow_as_they_were_before_format_7():
     gate = {"_target_": "nmt.attention.head_gate.L0Gate", "_partial_": True, "weight": 0.01}
     old = {"gate": dict(gate), "model": {"gate": dict(gate), "cross": {"1": {"gate": dict(gate)}}}}

@@ -82,7 +82,7 @@ def test_every_setting_changes_what_is_computed_or_is_refused(model, attention):
             continue
         if after.shape == before.shape and torch.equal(after, before):
             idle.add(key)
-    needs_weights = {"heads", "hops", "soft_cap", "key_heads"}
+    needs_weights = {"heads", "hops", "soft_cap", "key_heads", "output_memory"}
     needs_weights |= {"encoder_self_attention", "decoder_self_attention"}
     one_head = {"tie_keys_values", "key_heads"} if model == "rnn" else set()  # nothing is projected
     assert refused == one_head | (needs_weights if attention == "none" else set())

@@ -47,6 +47,7 @@ CHANGES = {
     "heads": {"heads": 2},
     "hops": {"hops": 2},
     "self": SELF_ATTENTION,
+    "outputs": {"output_memory": True},
     "tied": TIED | SELF_ATTENTION | {"heads": 2},
 }
 LOOKS_AGAIN = ("hops", "self", "tied")  # for what has no history
@@ -223,6 +224,21 @@ def test_the_encoders_states_are_added_to_what_they_find_in_each_other():
     torch.testing.assert_close(memory.values[0], torch.stack(expected))
 
 
+def test_the_memory_may_be_the_encoders_outputs():
+    model = small_rnn(output_memory=True).eval()
+    source = sources()
+    mask = source != PAD
+    states, last = model.encoder(model.source_embedding(source), mask)
+    assert model.to_outputs is not None
+
+    memory = model.encode(source)
+
+    torch.testing.assert_close(memory.values, torch.tanh(model.to_outputs(states)))
+    torch.testing.assert_close(
+        memory.start, model.bridge(states, last, mask).view(memory.start.shape)
+    )
+
+
 # Embeddings
 
 
@@ -271,6 +287,7 @@ def test_padding_has_no_embedding():
             r"23 and one of 29 pieces.*joint=true.*share_embeddings=false",
         ),
         ({"attention": "luong_dot", "decoder_width": 9}, "9 wide and the key 10"),
+        ({"attention": "none", "output_memory": True}, r"output_memory=true .*attention=none"),
         ({"attention": "none", "hops": 2}, r"model\.hops=2 has no meaning with attention=none"),
         (TIED, r"tie_keys_values=true has no meaning with model\.heads=1.*K = V already.*heads=2"),
         (TIED | {"attention": "none"}, r"tie_keys_values=true.*attention=none"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from nmt.attention.attend import Attend
@@ -18,6 +19,7 @@ from nmt.attention.sink import NoSink, Sink
 from nmt.attention.sizes import check_sizes
 from nmt.attention.window import Window
 from nmt.errors import UserError, share
+from nmt.hardware.products import Linear
 from nmt.models.bridge import Bridge
 from nmt.models.copying import copying
 from nmt.models.decoder import Decoder, RecurrentMemory, RecurrentState
@@ -52,6 +54,8 @@ class RNN(Seq2Seq):
         heads: of every attention; hops: how often the source-target attention looks (hopping).
         tie_keys_values: where keys and values are projected, by one matrix for both: K = V. One
             head of source-target attention has no projections, and K = V as it is.
+        output_memory: the source-target attention reads the encoder's outputs, tanh(W h_s + b), and
+            not its hidden states h_s themselves.
         key_heads: of keys and values, each for a group of heads; null: as many as heads.
         encoder_self_attention: the encoder's states attend to each other, see :class:`Encoder`.
         decoder_self_attention: the decoder attends to its own states so far, see :class:`Decoder`.
@@ -84,6 +88,7 @@ class RNN(Seq2Seq):
         heads: int,
         hops: int,
         tie_keys_values: bool = False,
+        output_memory: bool = False,
         key_heads: int | None = None,
         soft_cap: float | None = None,
         copy: bool = False,
@@ -183,6 +188,12 @@ class RNN(Seq2Seq):
             ),
         )
         self.attend = attend
+        if output_memory and attend.one_slot:
+            raise UserError(
+                "model.output_memory=true has no meaning with attention=none, which reads the last "
+                "hidden state alone: leave it out, or choose another attention"
+            )
+        self.to_outputs = Linear(self.encoder.width, self.encoder.width) if output_memory else None
         state_width = self.decoder.cells[0].state_width
         self.bridge = bridge(self.encoder.width, decoder_layers * state_width)
         self.start_shape = (decoder_layers, state_width)
@@ -198,6 +209,8 @@ class RNN(Seq2Seq):
         start = self.bridge(states, last, mask).unflatten(-1, self.start_shape)  # (B,L,W)
         if self.attend.one_slot:
             states, mask = last.unsqueeze(1), mask[:, :1]
+        if self.to_outputs is not None:
+            states = torch.tanh(self.to_outputs(states))
         keys, values = self.attend.remember(states, states)
         return RecurrentMemory(keys, values, mask, start, source)
 

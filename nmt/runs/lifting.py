@@ -11,7 +11,8 @@ NO_SINK = "nmt.attention.sink.NoSink"
 NO_GATE = "nmt.attention.gate.NoGate"
 L0_GATE = "nmt.attention.head_gate.L0Gate"
 NO_MIX = "nmt.attention.mix.NoMix"
-FORMAT = 8  # that is written; 0: before formats had numbers
+RNN = "nmt.models.rnn.RNN"
+FORMAT = 9  # that is written; 0: before formats had numbers
 
 # Switches of format 4, by what has them; before, it was as with false.
 SINCE_4 = {
@@ -69,6 +70,10 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
             node.setdefault("copy", False)
         for key, value in SINCE_8.items() if config.get("decode") else ():
             config["decode"].setdefault(key, value)
+    if number < 9:
+        for node in parts(config, "model"):
+            if node.get("_target_") == RNN:
+                node.setdefault("output_memory", False)
     return config
 
 
