@@ -23,8 +23,8 @@ from nmt.runs.folder import read_config
 
 ATTENTIONS = ("none", "luong_general")
 EXPERIMENT = ("experiment=gradient_distance",)
-VERSES = 64  # of dev
-MAX_TOKENS = 512  # of a batch
+VERSES = 12  # of dev
+MAX_TOKENS = 1024  # of a batch
 WIDTH = 5  # distances that one number stands for
 FARTHEST = 60
 NEAR, FAR = "6", "36"  # the groups that are compared
@@ -117,7 +117,7 @@ def rows(found: Found) -> Rows:
         left = [b / a for a, b in zip(near, far, strict=True)]
         per_step = [share ** (1 / (int(FAR) - int(NEAR))) for share in left]
         means = [f"{sum(values) / len(values):.2g}" for values in (near, far)]
-        share = f"{100 * sum(left) / len(left):.2g} %"
+        share = f"{100 * sum(left) / len(left):.1f} %"
         table.append((name, *means, share, spread(per_step, 3)))
     return table
 

@@ -14,6 +14,7 @@ from nmt.run import open_run
 from nmt.runs.folder import read_config
 
 VERSES = 200  # of dev, translated with and without company
+LOSSES = (("training", -0.15, "tab:blue"), ("dev", 0.15, "tab:orange"))
 WAYS = (("alone", -0.15, "tab:blue"), ("in one batch", 0.15, "tab:orange"))
 
 
@@ -24,32 +25,33 @@ def measure_causal(runs: Path) -> Found:
         words = ["experiment=causal_mask", f"model.causal_mask={masked}"]
         run = Run(runs / f"causal_mask-{masked}", words)
         found[label] = {
-            "training": run.curve("train/nll"),
-            "dev": run.curve("dev/bleu"),
-            "dev_loss": run.last("dev/loss"),
+            "training": run.last("train/nll"),
+            "dev": run.last("dev/loss"),
             "bleu": run.result["bleu"],
         }
     return found
 
 
 def draw_causal(found: Found) -> Figure:
-    """Draw the loss in training, and BLEU on dev."""
-    figure, axes = panels(["training loss (nats a piece)", "dev BLEU"])
-    for label, one in found.items():
-        axes[0].plot(*one["training"], label=label)
-        axes[1].plot(*one["dev"], "o-", label=label)
+    """Draw both losses at the end, and BLEU."""
+    figure, axes = panels(["loss at the end (nats per piece)", "test BLEU"])
+    for place, one in enumerate(found.values()):
+        for side, shift, color in LOSSES:
+            label = side if place == 0 else None
+            axes[0].bar(place + shift, one[side], 0.3, color=color, label=label)
+        axes[1].bar(place, one["bleu"], 0.5)
     for axis in axes:
-        axis.set_xlabel("update")
-        axis.legend(fontsize=8)
+        axis.set_xticks([0, 1], list(found))
+    axes[0].legend(fontsize=8)
     return figure
 
 
 def causal_rows(found: Found) -> Rows:
     """The losses and BLEU at the end."""
-    table: Rows = [("", "training loss at the end (nats a piece)", "dev loss", "test BLEU")]
+    table: Rows = [("", "final training loss (nats per piece)", "dev loss", "test BLEU")]
     for label, one in found.items():
-        losses = one["training"][1][-1], one["dev_loss"]
-        table.append((label, *(f"{loss:.3f}" for loss in losses), f"{one['bleu']:.2f}"))
+        losses = (f"{one[side]:.3f}" for side, _, _ in LOSSES)
+        table.append((label, *losses, f"{one['bleu']:.2f}"))
     return table
 
 
@@ -89,7 +91,9 @@ def draw_padding(found: Found) -> Figure:
 
 def padding_rows(found: Found) -> Rows:
     """The same in numbers."""
-    table: Rows = [("", "translations that change with the batch", "BLEU alone", "in one batch")]
+    table: Rows = [
+        ("", "translations that change with the batch", "BLEU alone", "BLEU in one batch")
+    ]
     for label, one in found.items():
         bleu = (f"{one[way]:.2f}" for way, _, _ in WAYS)
         table.append((label, f"{100 * one['changed']:.0f} %", *bleu))

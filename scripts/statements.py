@@ -11,6 +11,7 @@ go to docs/images/statement-NAME.png.
 import argparse
 from pathlib import Path
 
+import crossing_links
 import dot_products
 import gradient_distance
 import masks
@@ -39,8 +40,9 @@ def memory_rows(found: Found) -> Rows:
     return [header, *rows, ("mixture", "", f"{sum(found['weights']):.4f}", *mixture)]
 
 
-STATEMENTS = {
+STATEMENTS = {  # in the order of the page
     "gradient_distance": gradient_distance.STATEMENT,
+    "crossing_links": crossing_links.STATEMENT,
     "memory": Statement(measure_memory, lambda _: picture(look()), memory_rows),
     "scaling": dot_products.STATEMENT,
     "causal_mask": masks.CAUSAL,

@@ -1,0 +1,96 @@
+"""How well a model goes on from the reference, and from what it has written itself."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.utils import instantiate
+from matplotlib.figure import Figure
+from statement_page import Found, Rows, Run, Statement, panels
+
+from nmt.comparison.plots import COLORS
+from nmt.data.cache import cache_folder
+from nmt.decoding.decode import Decode
+from nmt.run import open_run
+from nmt.runs.folder import read_config
+
+TEACHERS = ("forcing", "scheduled_sampling")
+PREFIXES = (0, 2, 4, 6, 8)  # words
+NEXT = 3  # words behind a prefix that are judged
+SENTENCES = 500  # of dev, those that are long enough
+
+
+def measure(runs: Path) -> Found:
+    """Judge the words behind prefixes of either kind, for each teacher."""
+    found: Found = {}
+    for teacher in TEACHERS:
+        words = ["experiment=scheduled_sampling", f"teacher={teacher}"]
+        run = Run(runs / f"teacher-{teacher}", words)
+        translator = open_run(run.folder, "cpu", "fp32")
+        data = instantiate(read_config(run.folder).data)
+        pairs = zip(*data.lines(cache_folder(None), "dev"), strict=True)
+        long = [pair for pair in pairs if len(pair[1].split()) >= PREFIXES[-1] + NEXT]
+        sources, references = (list(side) for side in zip(*long[:SENTENCES], strict=True))
+        greedy = Decode(beam=1)
+        free = [best[0].text for best in translator(sources, greedy)]
+        found[teacher] = {
+            "sentences": len(sources),
+            "bleu": run.result["bleu"],
+            "forced": [],
+            "free": [],
+        }
+        for length in PREFIXES:
+            prefixes = [" ".join(one.split()[:length]) for one in references]
+            forced = [best[0].text for best in translator(sources, greedy, prefixes)]
+            for name, texts in (("forced", forced), ("free", free)):
+                found[teacher][name].append(next_words(texts, references, length))
+    return found
+
+
+def next_words(texts: Sequence[str], references: Sequence[str], length: int) -> float:
+    """Return the share of right words among the ``NEXT`` behind the first ``length`` of each text.
+
+    Right is a word of the reference, as often as it stands there, that the first words of the text
+    have not used up. So a prefix is not rewarded, and a translation may have another order.
+    """
+    right = number = 0
+    for text, reference in zip(texts, references, strict=True):
+        words = text.split()
+        left = Counter(reference.split()) - Counter(words[:length])
+        judged = words[length : length + NEXT]
+        right += (Counter(judged) & left).total()
+        number += len(judged)
+    return right / number
+
+
+def draw(found: Found) -> Figure:
+    """Draw the share over the length of the prefix, a panel for each teacher."""
+    figure, axes = panels([f"teacher={teacher}" for teacher in found])
+    for axis, one in zip(axes, found.values(), strict=True):
+        for name, color in zip(("forced", "free"), COLORS, strict=False):
+            label = "after the reference" if name == "forced" else "after its own words"
+            axis.plot(
+                PREFIXES, [100 * share for share in one[name]], "o-", color=color, label=label
+            )
+        axis.set_xlabel("words before")
+        axis.legend(fontsize=8)
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+    axes[0].set_ylabel(f"right among the next {NEXT} words, %")
+    return figure
+
+
+def rows(found: Found) -> Rows:
+    """The same in numbers."""
+    table: Rows = [("teacher", "words before", *(str(length) for length in PREFIXES), "test BLEU")]
+    for teacher, one in found.items():
+        for name, label in (("forced", "the reference's"), ("free", "its own")):
+            shares = (f"{100 * share:.1f} %" for share in one[name])
+            bleu = f"{one['bleu']:.2f}" if name == "forced" else ""
+            table.append((f"`{teacher}`" if name == "forced" else "", label, *shares, bleu))
+    return table
+
+
+STATEMENT = Statement(measure, draw, rows)

@@ -1,0 +1,112 @@
+"""A task for which an attention has to look twice: copy the word that follows the word named first.
+
+python scripts/hopping.py FOLDER            # writes train, dev and test, a source and a target each
+"""
+
+import random
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from statement_page import Found, Rows, Run, Statement, panels, spread
+
+from nmt.comparison.plots import COLORS
+
+LETTERS = "abcdefghij"
+LISTED = 5  # words of a sentence beside the one that is named
+SIZES = {"train": 20_000, "dev": 500, "test": 1_000}
+HOPS = (1, 2, 3)
+SEEDS = (1, 2, 3)
+
+
+def sentence(drawn: random.Random) -> tuple[str, str]:
+    """Return a source, "? b : a b c", and what follows the word behind the question mark, "c"."""
+    listed = drawn.sample(LETTERS, LISTED)
+    place = drawn.randrange(LISTED - 1)
+    return f"? {listed[place]} : {' '.join(listed)}", listed[place + 1]
+
+
+def write_task(folder: Path) -> None:
+    """Write train.source, train.target, dev.source … into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = random.Random(0)
+    for split, size in SIZES.items():
+        sides = zip(*(sentence(drawn) for _ in range(size)), strict=True)
+        for side, lines in zip(("source", "target"), sides, strict=True):
+            (folder / f"{split}.{side}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def words_of_task(folder: Path) -> list[str]:
+    """Return what is typed to train on the task in a folder."""
+    return [
+        f"data.{split}=[{folder / split}.source,{folder / split}.target]"
+        for split in ("train", "dev", "test")
+    ]
+
+
+def measure(runs: Path) -> Found:
+    """Train every number of hops with every seed; the share of right answers, and the loss."""
+    write_task(runs / "hopping-task")
+    given = ["experiment=hopping", *words_of_task((runs / "hopping-task").absolute())]
+    found: Found = {}
+    for hops in HOPS:
+        trained = [
+            Run(runs / f"hopping-{hops}-{seed}", [*given, f"cross.hops={hops}", f"seed={seed}"])
+            for seed in SEEDS
+        ]
+        found[str(hops)] = {
+            "right": [share_of_right(run.folder) for run in trained],
+            "loss": [run.curve("train/nll") for run in trained],
+            "parameters": trained[0].result["parameters"],
+        }
+    return found
+
+
+def share_of_right(run: Path) -> float:
+    """Return how many of a run's answers to the test are right."""
+    answers, right = (
+        (run / name).read_text(encoding="utf-8").splitlines()
+        for name in ("hypotheses.txt", "references.txt")
+    )
+    return sum(a == b for a, b in zip(answers, right, strict=True)) / len(right)
+
+
+def draw(found: Found) -> Figure:
+    """Draw the loss in training, a line for each seed, and the share of right answers."""
+    figure, axes = panels(["loss in training (nats per piece)", "right answers"])
+    for place, (hops, one) in enumerate(found.items()):
+        color = COLORS[place]
+        for number, (steps, losses) in enumerate(one["loss"]):
+            label = named(hops) if number == 0 else None
+            axes[0].plot(steps, losses, color=color, label=label)
+        shares = [100 * share for share in one["right"]]
+        axes[1].bar(place, sum(shares) / len(shares), width=0.6, color=color, alpha=0.4)
+        axes[1].plot([place] * len(shares), shares, "o", color=color)
+    axes[0].set_xlabel("update")
+    axes[0].set_ylim(0, 2)
+    axes[0].legend(fontsize=8)
+    axes[1].axhline(100 / (LISTED - 1), color="0.4", linestyle="--", linewidth=1)
+    axes[1].set_xticks(range(len(found)), [named(hops) for hops in found])
+    axes[1].set_ylabel("%")
+    return figure
+
+
+def named(hops: str) -> str:
+    """Write how many hops there are."""
+    return f"{hops} hop" if hops == "1" else f"{hops} hops"
+
+
+def rows(found: Found) -> Rows:
+    """Right answers and loss at the end, over the seeds, and what the second matrix costs."""
+    table: Rows = [("hops", "right answers, %", "training loss at the end", "parameters")]
+    for hops, one in found.items():
+        losses = [losses[-1] for _, losses in one["loss"]]
+        right = spread([100 * share for share in one["right"]], 1)
+        table.append((hops, right, spread(losses, 3), f"{one['parameters']:,}"))
+    return table
+
+
+STATEMENT = Statement(measure, draw, rows)
+
+if __name__ == "__main__":
+    write_task(Path(sys.argv[1]))
