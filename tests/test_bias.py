@@ -185,7 +185,7 @@ def test_what_has_no_meaning_is_refused():
         UserError, match=r"Gaussian is itself a position bias, .*: choose positions=none"
     ):
         small_transformer(positions="alibi", attention="gaussian")
-    with pytest.raises(UserError, match=r"Gaussian reads no query, .* cross\.attention="):
+    with pytest.raises(UserError, match=r"Gaussian does not read the query, .* cross\.attention="):
         small_transformer(attention="gaussian")
     with pytest.raises(UserError, match=r"attention\.offsets=\[\]"):
         small_rnn({"attention.offsets": []}, attention="gaussian")

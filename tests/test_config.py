@@ -151,7 +151,7 @@ def test_compare_composes():
         ("attention=none normalize=hard", ["normalize", "attention=none"]),
         (
             "attention=none model.attention_dropout=0.1",
-            ["model.attention_dropout=0.1", "attention=none", "leave it out"],
+            ["model.attention_dropout=0.1", "attention=none", "Remove model.attention_dropout"],
         ),
         ("attention=luong_dot model.decoder_width=7", ["7", "luong_general"]),
         ("model.heads=5", ["model.heads=5"]),

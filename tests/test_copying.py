@@ -135,7 +135,7 @@ def test_a_model_learns_to_copy_pieces_that_it_has_never_predicted():
 def test_what_has_no_meaning_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"one of 23 and one of 29 .* tokenizer\.joint=true"):
         small_rnn(copy=True)
-    with pytest.raises(UserError, match=r"model\.copy=true has no meaning with attention=none"):
+    with pytest.raises(UserError, match=r"model\.copy=true does not apply to attention=none"):
         MODELS["rnn"](attention="none")
     monkeypatch.chdir(tmp_path)
     for words, reason in {

@@ -1,4 +1,4 @@
-"""Gates: against the formulas, in both kinds of models, and where they have no meaning."""
+"""Gates: against the formulas, in both kinds of models, and where they do not apply."""
 
 from itertools import product
 
@@ -164,7 +164,7 @@ def test_the_loss_has_the_price_of_every_piece_once(make):
 def test_what_has_no_meaning_is_refused():
     with pytest.raises(UserError, match="normalize=relu has weights of any size"):
         small_rnn(normalize="relu", gate="sigmoid")
-    with pytest.raises(UserError, match="gate= other than none has no meaning with attention=none"):
+    with pytest.raises(UserError, match="gate= other than none does not apply to attention=none"):
         small_rnn(gate="rms", attention="none")
 
 

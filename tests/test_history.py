@@ -226,5 +226,5 @@ def test_what_has_no_meaning_is_refused(kind):
         small_transformer(**choice)
     with pytest.raises(UserError, match=rf"decoder attention .* decoder\.{kind[0]}="):
         small_rnn(**choice, decoder_self_attention=True)
-    with pytest.raises(UserError, match=r"model\.hops=2 has no meaning"):
+    with pytest.raises(UserError, match=r"model\.hops=2 does not apply"):
         small_rnn(**choice, hops=2)

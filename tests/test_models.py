@@ -288,8 +288,8 @@ def test_padding_has_no_embedding():
         ),
         ({"attention": "luong_dot", "decoder_width": 9}, "9 wide and the key 10"),
         ({"attention": "none", "output_memory": True}, r"output_memory=true .*attention=none"),
-        ({"attention": "none", "hops": 2}, r"model\.hops=2 has no meaning with attention=none"),
-        (TIED, r"tie_keys_values=true has no meaning with model\.heads=1.*K = V already.*heads=2"),
+        ({"attention": "none", "hops": 2}, r"model\.hops=2 does not apply to attention=none"),
+        (TIED, r"tie_keys_values=true does not apply to model\.heads=1.*K = V.*heads=2"),
         (TIED | {"attention": "none"}, r"tie_keys_values=true.*attention=none"),
         (
             TIED | {"attention": "luong_location", "heads": 2},

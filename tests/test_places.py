@@ -149,7 +149,7 @@ def test_a_part_that_asks_is_told_where_it_is(name):
     [
         ({"encoder.heads": 2}, r"encoder\.heads .* model\.encoder_self_attention=true"),
         ({"decoder.1.window": None}, r"decoder\.1 .* model\.decoder_self_attention=true"),
-        ({"cross.tie_keys_values": True}, r"tie_keys_values=true has no meaning with .*heads=1"),
+        ({"cross.tie_keys_values": True}, r"tie_keys_values=true does not apply to .*heads=1"),
         ({"cross.heads": 3}, r"cross\.1: model\.heads=3"),
         ({"cross.attention": yaml("attention", "none"), "cross.hops": 2}, r"cross\.1: .*hops=2"),
     ],

@@ -1,4 +1,4 @@
-"""Sinks: against the formula, in both kinds of models, and where they have no meaning."""
+"""Sinks: against the formula, in both kinds of models, and where they do not apply."""
 
 from itertools import product
 
@@ -113,5 +113,5 @@ def test_a_model_with_a_sink_decodes_as_it_trains(small, sink):
 def test_what_has_no_meaning_is_refused():
     with pytest.raises(UserError, match="LuongLocation reads none: choose sink=logit"):
         small_rnn(sink="key", attention="luong_location")
-    with pytest.raises(UserError, match="sink= other than none has no meaning with attention=none"):
+    with pytest.raises(UserError, match="sink= other than none does not apply to attention=none"):
         small_rnn(sink="zero", attention="none")

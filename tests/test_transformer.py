@@ -356,7 +356,7 @@ def test_self_and_source_target_attention_can_differ():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"attention": "none"}, "attention=none has no meaning in a Transformer"),
+        ({"attention": "none"}, "attention=none does not apply to a Transformer"),
         ({"heads": 5}, r"model\.heads=5.*12"),
         ({"heads": 0}, r"model\.heads=0"),
         ({"head_width": 0}, r"model\.head_width=0"),

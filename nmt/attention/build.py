@@ -56,7 +56,7 @@ def build_attention(
     `turn`, `tie_keys_values` and `key_heads` are those of MultiHead; `bias` makes the position
     bias, for a number of heads and the score. A part whose constructor has a parameter `place` or
     `layer` is told where it is. `in_turn`: positions are computed one after the other, so it may
-    have a history. UserError where the choices have no meaning together.
+    have a history. UserError for choices that cannot be combined.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -65,8 +65,8 @@ def build_attention(
     at_most(1024, {"model.heads": heads, "model.hops": hops})
     if project and _makes(score, FixedContext):
         raise UserError(
-            "attention=none has no meaning in a Transformer or in an RNN's self-attention, where a "
-            "score must weigh: choose another attention=, or one for self-attention alone, "
+            "attention=none does not apply to a Transformer or to an RNN's self-attention, which "
+            "need a score: choose another attention=, or one for self-attention only, "
             "encoder.attention= decoder.attention=; or model=rnn with "
             "model.encoder_self_attention=false and model.decoder_self_attention=false"
         )
@@ -137,26 +137,26 @@ def _makes(factory: Callable[..., object], kind: type) -> bool:
 def _refuse_without_heads(heads: int, sink: Callable[..., Sink], mix: Callable[..., Mix]) -> None:
     if heads < 2:
         raise UserError(
-            "window=fixed needs a head that learns beside those with fixed patterns: choose "
+            "window=fixed needs at least one head without a fixed pattern: choose "
             "model.heads=2 or more, or another window="
         )
     if not _makes(sink, NoSink):
         raise UserError(
-            "sink= other than none has no meaning with window=fixed, whose fixed patterns give a "
-            "sink no weight: leave sink= out, or choose another window="
+            "sink= other than none does not apply to window=fixed: fixed patterns give a sink no "
+            "weight. Remove sink=, or choose another window="
         )
     if not _makes(mix, NoMix):
         raise UserError(
-            "mix= other than none has no meaning with window=fixed, whose heads have the fixed "
-            "patterns as their weights: leave mix= out, or choose another window="
+            "mix= other than none does not apply to window=fixed: the weights of its heads are the "
+            "fixed patterns. Remove mix=, or choose another window="
         )
 
 
 def _refuse_key_heads(key_heads: int, heads: int, projects: bool) -> None:
     if not projects:
         raise UserError(
-            f"model.key_heads={key_heads} has no meaning with model.heads=1, which projects "
-            "nothing, so there are no keys and values to share: leave it out, or choose "
+            f"model.key_heads={key_heads} does not apply to model.heads=1: one head projects "
+            "nothing, so there are no keys and values to share. Remove model.key_heads, or choose "
             "model.heads=2 or more"
         )
     if key_heads < 1 or heads % key_heads:
@@ -172,7 +172,7 @@ def _refuse_without_scale(attend: Attend) -> None:
     rescaling = [part for part in attend.modules() if isinstance(part, Gate | Mix)]
     if not all(one.bounded for one in normalizers) and not any(one.rescales for one in rescaling):
         raise UserError(
-            "normalize=relu has weights of any size, so the output of a head has to be rescaled: "
+            "normalize=relu has weights of any size, so the output of a head must be rescaled: "
             "add gate=rms, or choose another normalize="
         )
 
@@ -181,9 +181,9 @@ def _refuse_hops(attend: Attend, hops: int) -> None:
     for part in attend.modules():
         if isinstance(part, Attention) and not part.reads_query:
             raise UserError(
-                f"model.hops={hops} has no meaning with {type(part.score).__name__}, which "
-                "does not read the query, and so would look at the same keys in each hop: leave it "
-                "out, or choose another attention="
+                f"model.hops={hops} does not apply to {type(part.score).__name__}: it "
+                "does not read the query, so every hop would look at the same keys. Remove "
+                "model.hops, or choose another attention="
             )
 
 
@@ -191,8 +191,8 @@ def _refuse_unread(attend: Attend) -> None:
     for part in attend.modules():
         if isinstance(part, Attention) and not part.reads_query:
             raise UserError(
-                f"{type(part.score).__name__} reads no query, so source-target attention would not "
-                "depend on the target: choose another score for it, with cross.attention="
+                f"{type(part.score).__name__} does not read the query, so source-target attention "
+                "would not depend on the target: choose another score for it, with cross.attention="
             )
 
 
@@ -203,19 +203,19 @@ def _refuse_history(
     name, choice = type(part).__name__, "attention" if isinstance(part, Score) else "normalize"
     if not in_turn:
         raise UserError(
-            f"{name} needs what earlier positions found, but {place} attention computes all "
-            "positions at once here. It is for the source-target attention of model=rnn: make "
-            f"another choice for this place, with {place}.{choice}="
+            f"{name} needs the weights of earlier positions, but {place} attention computes all "
+            "positions at once. It is for the source-target attention of model=rnn: choose "
+            f"another one for this place, with {place}.{choice}="
         )
     if hops > 1:
         raise UserError(
-            f"model.hops={hops} has no meaning with {name}, with which each position looks "
-            f"only once: leave it out, or choose another {choice}="
+            f"model.hops={hops} does not apply to {name}: each position looks only "
+            f"once. Remove model.hops, or choose another {choice}="
         )
     if isinstance(part, Normalizer) and not _makes(mix, NoMix):
         raise UserError(
-            f"mix= other than none has no meaning with {name}, which reads the weights that it "
-            "gave itself: leave mix= out, or choose another normalize="
+            f"mix= other than none does not apply to {name}: it reads its own earlier weights. "
+            "Remove mix=, or choose another normalize="
         )
 
 
@@ -223,17 +223,16 @@ def _refuse_needless_sink(attend: Attend) -> None:
     for part in attend.modules():
         if isinstance(part, Normalizer) and part.leaves_rest:
             raise UserError(
-                f"sink= other than none has no meaning with {type(part).__name__} as normalize=, "
-                "where a query that finds nothing already gives its weight to no key: leave sink= "
-                "out"
+                f"sink= other than none does not apply to {type(part).__name__} as normalize=: "
+                "a query that finds nothing already gives its weight to no key. Remove sink="
             )
 
 
 def _refuse_second_window(attend: Attend) -> None:
     if any(isinstance(part, Monotonic) for part in attend.modules()):
         raise UserError(
-            "window= other than full has no meaning with normalize=monotonic, which itself goes "
-            "from key to key and could not come back from outside a window: leave window= out"
+            "window= other than full does not apply to normalize=monotonic: it moves from key to "
+            "key by itself, and could not come back from outside a window. Remove window="
         )
 
 
@@ -264,6 +263,7 @@ def _refuse_without_attention(
     for choice, is_refused in refused.items():
         if is_refused:
             raise UserError(
-                f"{choice} has no meaning with attention=none, which gives the decoder one fixed "
-                "vector and weighs nothing. Leave it out, or choose another attention="
+                f"{choice} does not apply to attention=none: the decoder gets one fixed vector "
+                f"and there are no weights. Remove {choice.partition('=')[0]}, or choose "
+                "another attention="
             )

@@ -74,9 +74,9 @@ class MultiHead(Attend):
             )
         if tie_keys_values and not self.attention.score.reads_keys:
             raise UserError(
-                "model.tie_keys_values=true has no meaning with "
-                f"{type(self.attention.score).__name__}, which reads no keys and has no matrix for "
-                "them. Leave it out, or choose another attention="
+                "model.tie_keys_values=true does not apply to "
+                f"{type(self.attention.score).__name__}: it does not read the keys. Remove "
+                "model.tie_keys_values, or choose another attention="
             )
         self.has_history = self.attention.has_history
         self.gate = gate(heads, query_width, head_width)

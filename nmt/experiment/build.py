@@ -96,7 +96,7 @@ class Parts:
 
 
 def build(cfg: DictConfig, ranks: Ranks) -> Parts:
-    """Build every part once; UserError for what cannot be built, or what has no meaning."""
+    """Build every part once; UserError for parts that cannot be built or combined."""
     refusals.of_settings(cfg, ranks)
     typed: Any = OmegaConf.to_object(cfg)
     schedule = hydra.utils.instantiate(cfg.schedule)

@@ -88,8 +88,8 @@ def of_embeddings(cfg: DictConfig) -> None:
     """Refuse embeddings for both sides where each has pieces of its own."""
     if cfg.model.get("share_embeddings") and not cfg.tokenizer.joint:
         raise UserError(
-            "model.share_embeddings=true has no meaning with tokenizer.joint=false, where each "
-            "side has pieces of its own: add model.share_embeddings=false"
+            "model.share_embeddings=true does not apply to tokenizer.joint=false: each side "
+            "has its own pieces. Add model.share_embeddings=false"
         )
 
 
@@ -132,8 +132,8 @@ def of_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:
     shares = {str(key): value for key, value in cfg.model.items() if str(key).endswith("dropout")}
     if shares.get("attention_dropout") and not inside(model):
         raise UserError(
-            f"model.attention_dropout={shares['attention_dropout']} has no meaning with "
-            "attention=none, which has no weights to drop: leave it out"
+            f"model.attention_dropout={shares['attention_dropout']} does not apply to "
+            "attention=none: there are no weights to drop. Remove model.attention_dropout"
         )
     if isinstance(loss, Guided):
         loss = loss.loss

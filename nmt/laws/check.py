@@ -81,7 +81,7 @@ def outcomes(
             try:
                 found = law(subject())
             except UserError:
-                continue  # a combination that has no meaning
+                continue  # a combination that is refused
             except Exception as error:
                 outcome.broken = f"{name}: {reason(error)}".removeprefix(": ")
                 break

@@ -86,7 +86,7 @@ def copying(wanted: bool, width: int, vocabularies: tuple[int, int], attend: Att
         )
     if not any(isinstance(part, Attention) for part in attend.modules()):
         raise UserError(
-            "model.copy=true has no meaning with attention=none, which looks at no source piece: "
-            "leave model.copy out, or choose another attention="
+            "model.copy=true does not apply to attention=none: it looks at no source piece. "
+            "Remove model.copy, or choose another attention="
         )
     return Copy(width)

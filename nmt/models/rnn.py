@@ -265,7 +265,7 @@ def check_tied(choices: Choices, self_attention: Mapping[Place, bool]) -> None:
     tied = [place for place in Place if choices.at(place)["tie_keys_values"]]
     if tied and not set(tied) & set(projected):
         raise UserError(
-            "model.tie_keys_values=true has no meaning with model.heads=1, which projects "
-            "nothing: keys and values are the same states, K = V already. Leave it out, or "
-            "choose model.heads=2 or more"
+            "model.tie_keys_values=true does not apply to model.heads=1: one head projects "
+            "nothing, so keys and values are the same states, K = V. Remove "
+            "model.tie_keys_values, or choose model.heads=2 or more"
         )
