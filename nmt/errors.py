@@ -43,4 +43,4 @@ def one_of(known: tuple[str, ...], settings: Mapping[str, str]) -> None:
     """Raise UserError for the first of the settings, by key, whose value is not among the known."""
     for key, value in settings.items():
         if value not in known:
-            raise UserError(f"{key}={value}: there are {', '.join(known)}")
+            raise UserError(f"{key}={value}: choose one of {', '.join(known)}")

@@ -257,7 +257,7 @@ def test_parts_of_installed_packages_have_names(here):
         scores = re.search(r"^  attention( .*\n)+?  \w", nmt("train", "--help").out, re.MULTILINE)
         assert scores[0].splitlines()[-2].endswith(" l2")
         assert "_target_: my_attention.L2" in nmt("train", "attention=l2", "--cfg=job").out
-        assert "There are bahdanau, " in (message := mistake(nmt("train", "attention=l3")))
+        assert "Choose one of bahdanau, " in (message := mistake(nmt("train", "attention=l3")))
         assert message.endswith(", l2\n")
     finally:
         offered.cache_clear()

@@ -98,7 +98,7 @@ def test_a_training_says_what_it_does_and_that_its_text_is_ready_the_second_time
     prepares = [
         "reading and cleaning the corpus",
         "training the tokenizer (unigram, 34 pieces) on ",
-        "cutting the corpus into pieces",
+        "segmenting the corpus into pieces",
     ]
     trains = [
         "begins with new weights, seed=1",

@@ -111,7 +111,7 @@ def test_a_model_with_a_sink_decodes_as_it_trains(small, sink):
 
 
 def test_what_has_no_meaning_is_refused():
-    with pytest.raises(UserError, match="LuongLocation reads none: choose sink=logit"):
+    with pytest.raises(UserError, match="LuongLocation reads no keys: choose sink=logit"):
         small_rnn(sink="key", attention="luong_location")
     with pytest.raises(UserError, match="sink= other than none does not apply to attention=none"):
         small_rnn(sink="zero", attention="none")

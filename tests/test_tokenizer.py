@@ -139,8 +139,8 @@ def test_normalization_changes_text_only_on_request() -> None:
         ({"symbols": [""]}, r"tokenizer\.symbols: '' must have one or more characters"),
         ({"symbols": ["</s>"]}, r"tokenizer\.symbols: </s> is a piece of every tokenizer"),
         ({"symbols": ["<0x41>"]}, r"tokenizer\.symbols: <0x41> is a piece of every"),
-        ({"symbols": ["<a>", "<a>"]}, r"tokenizer\.symbols=.*: one is there twice"),
-        ({"normalization": "nfd"}, r"tokenizer\.normalization=nfd: there are identity"),
+        ({"symbols": ["<a>", "<a>"]}, r"tokenizer\.symbols=.*: one occurs twice"),
+        ({"normalization": "nfd"}, r"tokenizer\.normalization=nfd: choose one of identity"),
     ],
 )
 def test_what_means_nothing_is_refused(changes: dict[str, object], message: str) -> None:

@@ -147,7 +147,7 @@ def test_fixed_heads_have_their_pattern_and_the_others_their_scores(heads, patte
 def test_fixed_patterns_have_no_meaning_for_one_head_or_with_a_sink():
     with pytest.raises(UserError, match=r"window=fixed .* model\.heads=2 or more"):
         small_rnn(window="fixed", heads=1)
-    with pytest.raises(UserError, match=r"sink= other .* window=fixed.* leave sink= out"):
+    with pytest.raises(UserError, match=r"sink= other .* window=fixed.* Remove sink="):
         small_rnn(window="fixed", sink="zero")
     with pytest.raises(UserError, match=r"window\.patterns=8"):
         Fixed(D, 8)

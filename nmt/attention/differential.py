@@ -31,7 +31,7 @@ class Differential(Mix):
         super().__init__(heads, width)
         if width % 2:
             raise UserError(
-                "mix=differential has a map for each half of a head, and a head has width "
+                "mix=differential has one map per half of a head, but a head has width "
                 f"{width}: choose model.heads= or model.head_width= so that this width is even"
             )
         self.start = 0.8 - 0.6 * math.exp(-0.3 * (layer - 1))

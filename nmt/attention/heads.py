@@ -68,9 +68,9 @@ class MultiHead(Attend):
         score = self.attention.score
         if turn and not (score.keeps_angle and score.reads_query):
             raise UserError(
-                "positions=rope turns query and key, so that their inner product depends on their "
-                f"distance; {type(self.attention.score).__name__} is no such product. Choose "
-                "luong_dot, scaled_dot or cosine, or other positions="
+                "positions=rope rotates query and key, so that their inner product depends on "
+                f"their distance, but {type(self.attention.score).__name__} is not an inner "
+                "product. Choose luong_dot, scaled_dot or cosine, or other positions="
             )
         if tie_keys_values and not self.attention.score.reads_keys:
             raise UserError(

@@ -56,8 +56,8 @@ def need_equal_widths(score: Score) -> None:
     """Raises UserError where query and key have no inner product with each other."""
     if score.query_width != score.key_width:
         raise UserError(
-            f"{type(score).__name__} multiplies query and key, so they need one width, but the "
-            f"query is {score.query_width} wide and the key {score.key_width}. Take "
-            "attention=luong_general, whose matrix goes between them, or model.heads=2 or more, "
-            "which projects both, or make the decoder as wide as the encoder."
+            f"{type(score).__name__} multiplies query and key, so they need the same width, but "
+            f"the query has width {score.query_width} and the key {score.key_width}. Choose "
+            "attention=luong_general, which has a matrix between them, or model.heads=2 or "
+            "more, which projects both, or make the decoder as wide as the encoder."
         )

@@ -79,8 +79,8 @@ class KeySink(Sink):
         super().__init__(heads, score, value_width)
         if not score.reads_keys:
             raise UserError(
-                f"sink=key is a key, and {type(score).__name__} reads none: choose sink=logit or "
-                "another attention="
+                f"sink=key is a key, but {type(score).__name__} reads no keys: choose "
+                "sink=logit or another attention="
             )
         self.key = nn.Parameter(torch.randn(heads, 1, score.key_width) * score.key_width**-0.5)
         self.value = nn.Parameter(torch.zeros(heads, 1, value_width))

@@ -24,8 +24,8 @@ class TalkingHeads(Mix):
         super().__init__(heads, width)
         if heads < 2:
             raise UserError(
-                "mix=talking_heads mixes several heads, and model.heads=1 is one: choose "
-                "model.heads=2 or more, or leave mix= out"
+                "mix=talking_heads needs several heads: choose model.heads=2 or more, or remove "
+                "mix="
             )
         self.P_l = nn.Parameter(torch.eye(heads))
         self.P_w = nn.Parameter(torch.eye(heads))

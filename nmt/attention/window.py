@@ -62,8 +62,8 @@ class Local(Window):
         super().__init__(query_width)
         if radius < 1:
             raise UserError(
-                f"window.radius={radius} leaves no key to look at. Choose 1 or more; "
-                "the paper takes 10."
+                f"window.radius={radius} leaves no key to look at. Choose 1 or more; the paper "
+                "uses 10."
             )
         self.radius = radius
 

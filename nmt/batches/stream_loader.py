@@ -52,7 +52,8 @@ class StreamLoader:
         if clean.max_pieces + 1 > max_tokens:
             raise UserError(
                 f"train.max_tokens={max_tokens}: the pairs of a stream have up to "
-                f"{clean.max_pieces + 1} tokens; give a larger budget, or lower clean.max_pieces"
+                f"{clean.max_pieces + 1} tokens; raise train.max_tokens, or lower "
+                "clean.max_pieces"
             )
         self.stream = stream
         self.train = prepared.train  # the stream's first pairs
@@ -85,8 +86,8 @@ class StreamLoader:
         whole = {name: value for name, value in state.items() if type(value) is int and value >= 0}
         if whole.keys() != set(Mark._fields) or whole["shard"] > num_shards:
             raise UserError(
-                f"the checkpoint was written at {state} of its data, which is no place in this "
-                f"stream of {num_shards} files: data= must be as it was"
+                f"the checkpoint was written at {state} of its data, which is not a position in "
+                f"this stream of {num_shards} files: data= must not change"
             )
         self._marks.append(Mark(**whole))
 

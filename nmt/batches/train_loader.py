@@ -40,8 +40,8 @@ class TrainLoader:
         longest = int(self._best.lengths().max())
         if longest > max_tokens:
             raise UserError(
-                f"train.max_tokens={max_tokens}: the longest train pair has {longest} tokens; "
-                "give a larger budget, or lower clean.max_pieces"
+                f"train.max_tokens={max_tokens}: the longest training pair has {longest} "
+                "tokens; raise train.max_tokens, or lower clean.max_pieces"
             )
 
     def num_batches(self, epoch: int) -> int:

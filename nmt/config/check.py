@@ -53,7 +53,9 @@ def check(cfg: DictConfig) -> None:
     for part, value in content.items():
         built = isinstance(value, dict) and "_target_" in value
         if part in KINDS and value and not built:
-            raise UserError(f"{part} has no _target_, which says what is built: choose {part}=…")
+            raise UserError(
+                f"{part} has no _target_, which names the class to build: choose {part}=…"
+            )
     check_parts(cfg)
     check_places(cfg)
     for path in targets(cfg):
@@ -65,7 +67,7 @@ def check_parts(cfg: DictConfig) -> None:
     for part in PARTS:
         if cfg.get("model") and cfg.get(part) and part not in cfg.model:
             name = str(cfg.model.get("_target_")).rpartition(".")[2]
-            raise UserError(f"{part}=… is no part of model={name}: leave it out")
+            raise UserError(f"{part}=… is not a part of model={name}: remove it")
 
 
 def check_schema(node: Any, path: str) -> None:
@@ -113,7 +115,7 @@ def check_target(path: str, node: DictConfig) -> None:
         if get_origin(taken[key].annotation) is Mapping:
             continue  # choices of a place, see check_places
         if isinstance(value, dict) and "_target_" not in value:
-            raise UserError(f"{path}.{key} has no _target_, which says what is built")
+            raise UserError(f"{path}.{key} has no _target_, which names the class to build")
         if not fits(value, taken[key].annotation):
             shown = "null" if value is None else value
             raise UserError(f"{path}.{key}={shown}: must be {in_words(key, taken[key].annotation)}")
@@ -148,8 +150,8 @@ def check_choices(
         if str(key).isdecimal() and not of_layer:
             if not isinstance(key, str) or not isinstance(value, DictConfig):
                 raise UserError(
-                    f"{path}.{key} is a layer: type {path}.{key}.window=… for a choice, and write "
-                    f"its number in quotes in a yaml: '{key}':"
+                    f"{path}.{key} is a layer: type {path}.{key}.window=… for a choice; in a "
+                    f"yaml, quote its number: '{key}':"
                 )
             check_choices(f"{path}.{key}", value, taken, of_layer=True)
         elif key not in taken:
@@ -229,7 +231,7 @@ def explain(error: Exception) -> str:
         meant = did_you_mean(similar(choice, known))
         if group in CHOICES and re.search(r"[.:/-]", choice):
             meant = f" A class of yours is MODULE:CLASS, such as {group}=my_module:MyClass."
-        return f"{group}={choice}: no such choice.{meant} There are {', '.join(known)}"
+        return f"{group}={choice}: no such choice.{meant} Choose one of {', '.join(known)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: {unreadable(error)}"
     if isinstance(error, ConfigCompositionException) and isinstance(inner, OmegaConfBaseException):
@@ -240,21 +242,21 @@ def explain(error: Exception) -> str:
     twice = re.match(r"Multiple values for (\w+@([\w.]+))\.", str(error))
     if isinstance(error, ConfigCompositionException) and twice:
         return (
-            f"{twice[2]} is chosen twice. Leave one word out; to change what a yaml chooses, type "
-            f"{twice[1]}=…"
+            f"{twice[2]} is chosen twice. Remove one of them; to override the choice of a yaml, "
+            f"type {twice[1]}=…"
         )
     if isinstance(error, (ConfigKeyError, ConfigAttributeError)) and error.full_key:
         node = error.parent_node
         if not node:  # where null stood
             part = error.full_key.rpartition(".")[0]
-            return f"{error.full_key}: choose first whose key it is, {part}=…"
+            return f"{error.full_key}: choose {part}=… first, which has this key"
         known = (str(key) for key in node if key not in ("_target_", "_partial_", "hydra"))
         return str(no_such_key(error.full_key, node, known))
     if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} is missing: give {error.full_key}=…"
+        return f"{error.full_key} is missing: add {error.full_key}=…"
     if isinstance(error, ValidationError) and "is not a ListConfig" in str(error):
         word = f"{error.full_key}={error.value}"
-        return f"{word}: a list is needed, in brackets: '{error.full_key}=[{error.value}]'"
+        return f"{word}: must be a list, in brackets: '{error.full_key}=[{error.value}]'"
     if isinstance(error, OmegaConfBaseException):
         reason = str(error).partition("\n")[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason

@@ -29,7 +29,7 @@ def parsed(word: str) -> tuple[str, Any]:
     """
     (override,) = OverridesParser.create().parse_overrides([word])
     if override.is_sweep_override():
-        raise UserError(f"{word}: several values are for a sweep (-m) of new runs; give one")
+        raise UserError(f"{word}: several values are only for a sweep (-m) of new runs; give one")
     return override.key_or_group, override.value()
 
 

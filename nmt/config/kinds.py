@@ -59,7 +59,7 @@ def find_class(path: str, name: str) -> type:
     """Return the class that ``_target_`` names, for the part at a key. UserError for all others."""
     part = part_at(path)
     if part not in KINDS:
-        raise UserError(f"{path}._target_={name}: nothing is built there")
+        raise UserError(f"{path}._target_={name}: no class can be chosen there")
     try:
         return class_for(part, name)
     except UserError as error:
@@ -97,7 +97,7 @@ def own_class(part: str, name: str) -> type:
         raise UserError(f"{last} is not a subclass of {' or '.join(KINDS[part])}")
     missing = getattr(target, "__abstractmethods__", ())
     if missing:
-        raise UserError(f"{last} has to define {' and '.join(sorted(missing))}")
+        raise UserError(f"{last} must define {' and '.join(sorted(missing))}")
     return target
 
 

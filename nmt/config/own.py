@@ -81,7 +81,7 @@ def load(module: str) -> ModuleType:
     """
     if not any(f"{module}.".startswith(f"{one}.") for one in Named().modules):
         raise UserError(
-            f"{module} is code from outside nmt, and this command does not name it. If you trust "
+            f"{module} is code from outside nmt, which this command does not name. If you trust "
             f"it, add {PARTS}{module}"
         )
     if os.getcwd() not in sys.path:
@@ -91,8 +91,8 @@ def load(module: str) -> ModuleType:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
             raise UserError(
-                f"there is no module {module}: {module.replace('.', '/')}.py has to lie in this "
-                "folder, or its package has to be installed"
+                f"there is no module {module}: {module.replace('.', '/')}.py must be in this "
+                "folder, or its package must be installed"
             ) from error
         place = traceback.extract_tb(error.__traceback__)[-1]
         told = f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})"

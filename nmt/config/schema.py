@@ -244,8 +244,8 @@ class Score(Opened):
         for key in ("length_penalty", "length_norm"):
             if getattr(self, key) is not None and not self.candidates:
                 raise UserError(
-                    f"{key}={getattr(self, key)} is for an n-best list: give candidates=FILE too, "
-                    "or leave it out"
+                    f"{key}={getattr(self, key)} is for an n-best list: add candidates=FILE, or "
+                    "remove it"
                 )
         other = {"source": "candidates" if self.candidates else "target", "target": "source"}
         for key, needed in other.items():
@@ -258,7 +258,7 @@ class Score(Opened):
         for key in others:
             if getattr(self, key):
                 raise UserError(
-                    f"{given}=FILE has the targets already: leave out {key}={getattr(self, key)}"
+                    f"{given}=FILE already has the targets: remove {key}={getattr(self, key)}"
                 )
 
 

@@ -53,8 +53,8 @@ class Study:
         for name in self.variants:
             if not NAME.fullmatch(name):
                 raise UserError(
-                    f"study.variants: {name!r} names folders, so it is made of letters, digits "
-                    "and _ . + -"
+                    f"study.variants: {name!r} becomes the name of a folder: use letters, "
+                    "digits and _ . + -"
                 )
         seen: dict[str, str] = {}
         for name, typed in self.variants.items():
@@ -62,9 +62,11 @@ class Study:
             if same != name:
                 raise UserError(f"study.variants: {same} and {name} have the same arguments")
         if len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"study.seeds={self.seeds}: a seed is there twice")
+            raise UserError(f"study.seeds={self.seeds}: a seed occurs twice")
         if self.baseline not in self.variants:
-            raise UserError(f"study.baseline={self.baseline}: there are {', '.join(self.variants)}")
+            raise UserError(
+                f"study.baseline={self.baseline}: choose one of {', '.join(self.variants)}"
+            )
         if self.tune and len(self.tune.values) < 2:
             raise UserError(f"study.tune.values={self.tune.values}: give two or more, or tune=null")
         if any(len(pair) != 2 for pair in self.sentences):

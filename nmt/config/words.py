@@ -31,7 +31,9 @@ def as_choice(word: str) -> str:
     chosen = name in CHOICES and (config_folder() / name).is_dir() and value[:1] != "{"
     check_layer(key)
     if chosen and "," in value and "null" in value.split(","):
-        raise UserError(f"{word}: a sweep has no null for a part: name what the model has")
+        raise UserError(
+            f"{word}: null is not possible for a part in a sweep: name the choice of the model"
+        )
     return f"+{name}@{word}" if chosen and value != "null" else f"++{word}"
 
 

@@ -37,7 +37,7 @@ def expanded(path: str, otherwise: str = "write the whole path") -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise UserError(
-            f"{path}: ~ stands for a home folder that is not known; {otherwise}"
+            f"{path}: ~ means the home folder, which is unknown; {otherwise}"
         ) from error
 
 

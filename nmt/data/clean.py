@@ -67,7 +67,7 @@ class CleaningReport:
     def require_some(self) -> None:
         """UserError with the table where nothing is left."""
         if self.kept <= 0:
-            raise UserError(f"no train pair is left after cleaning\n{self}")
+            raise UserError(f"no training pair is left after cleaning\n{self}")
 
 
 class Judged(NamedTuple):

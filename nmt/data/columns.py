@@ -31,8 +31,8 @@ class Columns:
         source, target = (self._find(side, present, where) for side in SIDES)
         if source == target:
             raise UserError(
-                f"{where}: '{source}' cannot be the column of both sides: give data.source_column= "
-                "and data.target_column="
+                f"{where}: '{source}' cannot be the column of both sides: set "
+                "data.source_column= and data.target_column="
             )
         return source, target
 
@@ -86,7 +86,7 @@ class Columns:
             asked = f"data.{side}_column={named}"
         has = f"has {len(found)} columns" if found else "has no column"
         raise UserError(
-            f"{where} {has} for {asked}: there are {', '.join(present)}. Name one with "
+            f"{where} {has} for {asked}: the columns are {', '.join(present)}. Choose one with "
             f"data.{side}_column="
         )
 

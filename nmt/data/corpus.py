@@ -49,9 +49,10 @@ class Splits(NamedTuple):
                 longest = max(pair, key=len)
                 if len(longest) > LONGEST:
                     raise UserError(
-                        f"{name}, line {number:,} has {len(longest):,} characters, and a sentence "
-                        f"of dev or test has at most {LONGEST:,}: split it on both sides, or take "
-                        f"the pair out. It begins: {shortened(longest.strip(), 50)}"
+                        f"{name}, line {number:,} has {len(longest):,} characters, but a "
+                        f"sentence of dev or test may have at most {LONGEST:,}: split it on "
+                        "both sides, or remove the pair. It begins: "
+                        f"{shortened(longest.strip(), 50)}"
                     )
 
     def save(self, folder: Path) -> None:
@@ -145,7 +146,8 @@ class Corpus(ABC):
                 for path, before in self._digests.items():
                     if file_digest(path) != before:
                         raise UserError(
-                            f"{path} changed while it was read: start again when it rests"
+                            f"{path} changed while it was being read: start again once nothing "
+                            "writes to it"
                         )
                 splits.check()
                 splits.save(partial)
@@ -156,7 +158,7 @@ class Corpus(ABC):
         """The raw text of one split, for evaluation. UserError where there is no such split."""
         splits = self.load(cache).present()
         if split not in splits:
-            raise UserError(f"the corpus has no split {split!r}; it has {', '.join(splits)}")
+            raise UserError(f"the corpus has no split {split!r}: choose one of {', '.join(splits)}")
         sides = list(splits[split]["source"]), list(splits[split]["target"])
         return Lines(*sides, self.places(cache, split))
 

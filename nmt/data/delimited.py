@@ -29,7 +29,7 @@ def comma_pairs(
 ) -> Iterator[tuple[str, str]]:
     """The pairs of a CSV, quoted as usual."""
     rows = _csv(without_blank_end(lines), where, separator)
-    return _pairs(rows, columns, where, f"a text with {separator!r} in it must be in quotes")
+    return _pairs(rows, columns, where, f"text that contains {separator!r} must be in quotes")
 
 
 def _csv(lines: Iterable[str], where: str, separator: str) -> Iterator[list[str]]:
@@ -55,22 +55,23 @@ def _pairs(
     number = before = int(header)
     for number, row in enumerate(rows, before + 1):
         if len(row) != len(first):
-            told = f"{where}, row {number}: {_columns(row)} where {len(first)} are needed"
+            told = f"{where}, row {number}: {_columns(row)}, but {len(first)} are needed"
             raise UserError(f"{told}: {hint}" if len(row) > len(first) else told)
         yield row[source], row[target]
     if header and number == 1:
-        raise UserError(f"{where} is empty but for its header")
+        raise UserError(f"{where} has nothing but a header")
 
 
 def _numbers(first: list[str], columns: Columns, where: str) -> tuple[int, int]:
     """The places of both columns where the first row is not a header, which is said."""
     if len(first) < 2:
-        raise UserError(f"{where}, row 1: {_columns(first)} where 2 are needed")
+        raise UserError(f"{where}, row 1: {_columns(first)}, but 2 are needed")
     if len(first) > 2 and not (columns.source and columns.target):
         cells = ", ".join(_shown(cell) for cell in first)
         raise UserError(
-            f"{where} has {_columns(first)}, and its first row does not name both sides: {cells}. "
-            "Give data.source_column= and data.target_column=, each a name there or a number from 1"
+            f"{where} has {_columns(first)}, but its first row does not name both sides: "
+            f"{cells}. Set data.source_column= and data.target_column= to a name there or a "
+            "number from 1"
         )
     names = [str(number) for number in range(1, len(first) + 1)]
     chosen = replace(columns, source=columns.source or "1", target=columns.target or "2")

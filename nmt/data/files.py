@@ -59,13 +59,13 @@ class Files(Corpus):
         given = {split: paths for split, paths in named.items() if paths}
         if not given:
             raise UserError(
-                "data=files needs data.train=[SOURCE,TARGET] or data.train=[TABLE] "
-                "(for evaluation alone data.test=…)"
+                "data=files needs data.train=[SOURCE,TARGET] or data.train=[TABLE] (for "
+                "evaluation only data.test=…)"
             )
         for split, paths in given.items():
             if len(paths) > 2:
                 raise UserError(
-                    f"data.{split} has {len(paths)} files: give [SOURCE,TARGET] or one table"
+                    f"data.{split} has {len(paths)} files: pass [SOURCE,TARGET] or one table"
                 )
         return given
 
@@ -79,8 +79,8 @@ class Files(Corpus):
     def _cut(self, split: str, train: Dataset, size: int) -> tuple[Dataset, Dataset]:
         if size >= len(train):
             raise UserError(
-                f"data.{split}_size={size}: train has {len(train):,} pairs; "
-                f"lower it or give data.{split}"
+                f"data.{split}_size={size}: train has {len(train):,} pairs; lower it, or pass "
+                f"data.{split}"
             )
         parts = train.train_test_split(test_size=size, seed=self.split_seed)
         return parts["train"], parts["test"]

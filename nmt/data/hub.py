@@ -37,7 +37,7 @@ class HubDataset(Corpus):
     def content(self) -> object:
         if "/" not in self.name:  # else it may be a loader of the library, of pickles for one
             raise UserError(
-                f"data.name={self.name}: give owner/dataset, or a folder, such as ./{self.name}"
+                f"data.name={self.name}: use owner/dataset, or a folder, such as ./{self.name}"
             )
         splits = self.train, self.dev, self.test
         columns = self.source_column, self.target_column
@@ -110,14 +110,14 @@ class HubDataset(Corpus):
         file = str(getattr(error, "filename", None) or "")
         if file and Path(file).is_relative_to(HF_HOME):
             return UserError(
-                f"{asked} cannot be had: {reason}. The Hugging Face libraries keep what they fetch "
-                "there; HF_HOME=FOLDER names another place"
+                f"{asked} cannot be loaded: {reason}. The Hugging Face libraries keep downloads "
+                "there; HF_HOME=FOLDER sets another place"
             )
         if Path(self.name).is_dir():
             return UserError(f"{asked} cannot be read from that folder: {reason}")
         return UserError(
-            f"{asked} cannot be had from the Hugging Face hub: {reason}. Look at "
-            "huggingface.co/datasets for the name, config and splits; without a network use "
+            f"{asked} cannot be loaded from the Hugging Face hub: {reason}. See "
+            "huggingface.co/datasets for its name, config and splits; without a network use "
             "data=bible, data=files, or the folder of a corpus you have (data.dir=)"
         )
 

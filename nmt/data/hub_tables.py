@@ -108,8 +108,8 @@ def as_text(builder: DatasetBuilder, columns: Columns, cache: Path) -> DatasetBu
     if others or (separator is not None and len(separator) != 1):
         raise UserError(
             f"the card of the dataset {builder.dataset_name} reads its files with "
-            f"{', '.join(others) or f'sep: {separator}'}, which is not supported: download them "
-            "and use data=files"
+            f"{', '.join(others) or f'sep: {separator}'}, which is not supported: download the "
+            "files and use data=files"
         )
     return TextTables(
         cache_dir=str(cache),

@@ -83,7 +83,5 @@ def _text(record: dict[str, Any], name: str, place: str) -> str:
     if not isinstance(found, str):
         raise UserError(f"{place}: '{name}' is not text: {shortened(json.dumps(found), 40)}")
     if SURROGATE.search(found):
-        raise UserError(
-            f"{place}: '{name}' has half of a character (a surrogate without its other half)"
-        )
+        raise UserError(f"{place}: '{name}' has an incomplete character (a lone surrogate)")
     return found

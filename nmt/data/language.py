@@ -46,9 +46,10 @@ def require_known(codes: Mapping[str, str]) -> None:
         if parsed(code) is None:
             meant = likely(code)
             raise UserError(
-                f"{key}={code} is not a language code{f': did you mean {meant}?' if meant else '.'}"
-                " Codes are those of ISO 639 and BCP 47, such as de, jpn, pt-BR or zho_Hans. For a "
-                "language without a code there are qaa to qtz"
+                f"{key}={code} is not a language "
+                f"code{f': did you mean {meant}?' if meant else '.'} Use an ISO 639 or BCP 47 "
+                "code, such as de, jpn, pt-BR or zho_Hans. For a language without a code use "
+                "qaa to qtz"
             )
 
 

@@ -18,7 +18,7 @@ def require_file(path: Path) -> None:
     """UserError where `path` is no file that can be read twice."""
     require_readable(path)
     if not path.is_file():
-        raise UserError(f"{path} is no regular file: write what it gives to a file and name that")
+        raise UserError(f"{path} is not a regular file: write its content to a file and use that")
 
 
 def require_readable(path: Path) -> None:

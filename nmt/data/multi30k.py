@@ -27,7 +27,7 @@ class Multi30k(Published):
         if self.test != HUB_TEST:
             raise UserError(
                 f"data.test={self.test}: the hub's copy of Multi30k has only {HUB_TEST}; for "
-                "another test set give data.dir=, a folder with its files"
+                "another test set pass data.dir=, a folder with its files"
             )
         if "fr" in (self.source, self.target):
             # The copy that has French has the pictures too: 10 GB, of which the text is streamed.

@@ -51,8 +51,8 @@ def in_order(function: Callable[[Block], Result], blocks: Iterable[Block]) -> It
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise UserError(
-            "a process that prepared the corpus was killed, as happens where memory is short: "
-            "free some, or allow fewer cores (taskset --cpu-list 0 nmt train …)"
+            "a process that prepared the corpus was killed, probably for lack of memory: free "
+            "some, or use fewer cores (taskset --cpu-list 0 nmt train …)"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

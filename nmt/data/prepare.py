@@ -112,7 +112,7 @@ def _build(
     splits = corpus.load(cache)
     if splits.train is None or splits.dev is None:
         missing = "train" if splits.train is None else "dev"
-        raise UserError(f"the corpus has no {missing} split, and training needs train and dev")
+        raise UserError(f"the corpus has no {missing} split, but training needs train and dev")
     train = text_of_train(splits.train, synthetic, (corpus.source, corpus.target), cache)
     if train.synthetic is not None:
         say(
@@ -126,7 +126,7 @@ def _build(
             f"training the tokenizer ({config.kind}, {config.size:,} pieces) on {len(kept):,} pairs"
         )
     source, target = given or train_tokenizers(train, kept, config, cache)
-    say("cutting the corpus into pieces")
+    say("segmenting the corpus into pieces")
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
     encoded = in_order(Encoder(source, target), train.chosen(kept))

@@ -50,7 +50,9 @@ class Published(Multilingual):
     def _check(self) -> None:
         for side, language in (("source", self.source), ("target", self.target)):
             if language not in self.languages():
-                raise UserError(f"data.{side}={language}: there are {', '.join(self.languages())}")
+                raise UserError(
+                    f"data.{side}={language}: choose one of {', '.join(self.languages())}"
+                )
         if self.source == self.target:
             raise UserError(f"data.source and data.target are both {self.source}")
 

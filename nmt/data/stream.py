@@ -42,7 +42,7 @@ class Stream(HubDataset):
         at_least(1, {f"data.{key}": size for key, size in sizes.items()})
         at_least(0, {"data.test_size": self.test_size})
         if self.train is None:
-            raise UserError("data.train=null: a stream is for training, give the split's name")
+            raise UserError("data.train=null: a stream needs a split for training, pass its name")
         return [super().content(), self.first, self.dev_size, self.test_size]
 
     def read(self, scratch: Path) -> Splits:
@@ -57,7 +57,7 @@ class Stream(HubDataset):
         if len(found) <= num_held:
             raise UserError(
                 f"data.dev_size={self.dev_size} and data.test_size={self.test_size}: the stream "
-                f"ends after {len(found):,} pairs; lower them, or give data.dev and data.test"
+                f"ends after {len(found):,} pairs; lower them, or pass data.dev and data.test"
             )
         held_dev, held_test, train = (
             found.select(range(start, end)) if start < end else None

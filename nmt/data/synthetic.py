@@ -30,12 +30,12 @@ class Synthetic:
         """UserError for other numbers of files, and for a tag of nothing."""
         if self.files is not None and len(self.files) not in (1, 2):
             raise UserError(
-                f"synthetic.files has {len(self.files)} files: give [SOURCE,TARGET] or [TABLE]"
+                f"synthetic.files has {len(self.files)} files: pass [SOURCE,TARGET] or [TABLE]"
             )
         if self.tag is not None and not self.files:
             raise UserError(
-                f"synthetic.tag={self.tag} begins sources of synthetic.files, and there are none: "
-                "give synthetic.files=[SOURCE,TARGET], or leave it out"
+                f"synthetic.tag={self.tag} begins the sources of synthetic.files, but there are "
+                "none: pass synthetic.files=[SOURCE,TARGET], or remove synthetic.tag"
             )
 
     def of(self, source: str, target: str) -> Files | None:

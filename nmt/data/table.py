@@ -32,8 +32,8 @@ def read_table(path: Path, columns: Columns, scratch: Path) -> Dataset:
         if name.endswith(ending):
             return spooled(read(strict_lines(path), columns, str(path)), scratch)
     raise UserError(
-        f"{path}: a single file must be .tsv, .csv, .jsonl or .parquet; "
-        "of plain text give both sides: [SOURCE,TARGET]"
+        f"{path}: a single file must be .tsv, .csv, .jsonl or .parquet; for plain text pass "
+        "both sides: [SOURCE,TARGET]"
     )
 
 

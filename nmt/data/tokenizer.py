@@ -62,16 +62,16 @@ class TokenizerConfig:
             ("normalization", self.normalization, NORMALIZATIONS),
         ):
             if value not in known:
-                raise UserError(f"tokenizer.{key}={value}: there are {', '.join(known)}")
+                raise UserError(f"tokenizer.{key}={value}: choose one of {', '.join(known)}")
         at_least(1, {"tokenizer.size": self.size, "tokenizer.max_lines": self.max_lines})
         at_most(1_000_000, {"tokenizer.size": self.size})
         for symbol in self.symbols or ():
             _check_symbol(symbol)
         if len(set(self.symbols or ())) < len(self.symbols or ()):
-            raise UserError(f"tokenizer.symbols={self.symbols}: one is there twice")
+            raise UserError(f"tokenizer.symbols={self.symbols}: one occurs twice")
         if self.sample and self.kind not in SAMPLED_KINDS:
             raise UserError(
-                f"tokenizer.sample={self.sample}: kind={self.kind} cuts text in one way only; "
+                f"tokenizer.sample={self.sample}: kind={self.kind} has only one segmentation; "
                 f"sample with {' or '.join(SAMPLED_KINDS)}, or set tokenizer.sample=0"
             )
         if not 0 <= self.sample <= 1:
@@ -90,7 +90,7 @@ def _check_symbol(symbol: str) -> None:
             "be a space, a control character, ▁ or ▅"
         )
     if OWN_PIECE.fullmatch(symbol):
-        raise UserError(f"tokenizer.symbols: {symbol} is a piece of every tokenizer: leave it out")
+        raise UserError(f"tokenizer.symbols: {symbol} is a piece of every tokenizer: remove it")
 
 
 class Pieces(NamedTuple):
@@ -221,12 +221,11 @@ def _explain(message: str, config: TokenizerConfig) -> str:
     if least := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return (
             f"tokenizer.size={config.size}: the single characters of the training text need at "
-            f"least {least[1]}; give more, or lower tokenizer.character_coverage"
+            f"least {least[1]}; raise it, or lower tokenizer.character_coverage"
         )
     if "sentences_.empty()" in message:
         return (
-            f"tokenizer.kind={config.kind} has no text to learn from: lines longer than "
-            f"{MAX_LINE:,} bytes and lines with U+2585 (▅) are not learned from, and no other is "
-            "there"
+            f"tokenizer.kind={config.kind} has no text to train on: there are only lines longer "
+            f"than {MAX_LINE:,} bytes or with U+2585 (▅), which are not used"
         )
     return f"SentencePiece could not train tokenizer.kind={config.kind}: {message}"

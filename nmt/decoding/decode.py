@@ -63,12 +63,12 @@ class Decode:
         one_of(("chrf", "bleu"), {"decode.utility": self.utility})
         if self.source == "beam" and self.n_best > self.beam:
             raise UserError(
-                f"decode.n_best={self.n_best} needs a beam at least as wide, and decode.beam is "
-                f"{self.beam}: add decode.beam={self.n_best}."
+                f"decode.n_best={self.n_best} needs a beam at least as large, but decode.beam "
+                f"is {self.beam}: add decode.beam={self.n_best}."
             )
         if self.source == "samples" and self.n_best > self.samples:
             raise UserError(
-                f"decode.n_best={self.n_best} needs as many samples, and decode.samples is "
+                f"decode.n_best={self.n_best} needs as many samples, but decode.samples is "
                 f"{self.samples}: add decode.samples={self.n_best}."
             )
 
@@ -81,8 +81,8 @@ class Decode:
         for key in keys:
             if key in known - read:
                 raise UserError(
-                    f"decode.{key}={getattr(self, key)} does nothing with decode.method={how}: "
-                    f"leave it out, or choose another method ({', '.join(METHODS)})"
+                    f"decode.{key}={getattr(self, key)} has no effect with decode.method={how}: "
+                    f"remove it, or choose another method ({', '.join(METHODS)})"
                 )
 
     @property

@@ -22,13 +22,15 @@ class LongLines:
         for number, length in enumerate(lengths, self.number + 1):
             pieces = f"more than {most:,}" if length > most else f"{length:,}"
             if length > most:
-                self.tell("cut", f"line {number:,} was cut at {most:,} pieces (decode.max_source)")
+                self.tell(
+                    "cut", f"line {number:,} was truncated to {most:,} pieces (decode.max_source)"
+                )
             if self.trained is not None and length > self.trained:
                 self.tell(
                     "long",
-                    f"line {number:,} has {pieces} pieces, and no sentence in training had more "
-                    f"than {self.trained:,} (clean.max_pieces): much of it may be missing in the "
-                    "translation. Give one sentence per line",
+                    f"line {number:,} has {pieces} pieces, but no sentence in training had more "
+                    f"than {self.trained:,} (clean.max_pieces): much of it may be missing in "
+                    "the translation. Put one sentence on each line",
                 )
         self.number += len(lengths)
 

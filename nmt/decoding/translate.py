@@ -89,16 +89,16 @@ def check_prefixes(
     """UserError for what cannot begin a translation, with its line; `before` lines came earlier."""
     for number, (prefix, source) in enumerate(zip(prefixes, sources, strict=True), before + 1):
         if prefix and not source:
-            raise UserError(f"line {number:,}: there is a prefix, and no text to translate")
+            raise UserError(f"line {number:,}: there is a prefix, but no text to translate")
         if UNK in prefix:
             raise UserError(
-                f"line {number:,}: the prefix has characters that the vocabulary of the target "
-                "does not have, so no translation can begin with it"
+                f"line {number:,}: the prefix has characters that are not in the target "
+                "vocabulary, so no translation can begin with it"
             )
         if len(prefix) > most:
             raise UserError(
-                f"line {number:,}: the prefix has {len(prefix):,} pieces, and at most {most:,} are "
-                "read (decode.max_source)"
+                f"line {number:,}: the prefix has {len(prefix):,} pieces, but at most {most:,} "
+                "are read (decode.max_source)"
             )
 
 

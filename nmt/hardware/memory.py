@@ -8,12 +8,12 @@ import torch
 from nmt.errors import UserError
 
 TO_TRANSLATE = (
-    "the device has too little memory to translate: lower decode.batch_size or "
-    "decode.batch_tokens, or search with a smaller decode.beam (train.dev_beam while it trains)"
+    "the device has too little memory to translate: lower decode.batch_size, "
+    "decode.batch_tokens or decode.beam (train.dev_beam during training)"
 )
 FOR_THE_MODEL = (
     "the device has too little memory for the model, its gradient and its optimizer: train a "
-    "smaller model, or on another device (device=cpu)"
+    "smaller model, or use another device (device=cpu)"
 )
 OF_A_CPU = ("DefaultCPUAllocator", "std::bad_alloc")  # words of its RuntimeErrors
 

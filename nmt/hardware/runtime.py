@@ -51,8 +51,8 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     known = {"fp32": torch.float32, "bf16": torch.bfloat16}
     if name == "bf16" and device.type == "cpu" and not computes_bf16(device):
         raise UserError(
-            "precision=bf16: this processor has no products in bf16 (AVX512-BF16 or AMX); "
-            "take precision=auto"
+            "precision=bf16: this processor does not support bf16 (AVX512-BF16 or AMX); use "
+            "precision=auto"
         )
     if name in known:
         return known[name]

@@ -80,9 +80,9 @@ def copying(wanted: bool, width: int, vocabularies: tuple[int, int], attend: Att
         return None
     if vocabularies[0] != vocabularies[1]:
         raise UserError(
-            "model.copy=true copies source pieces as target pieces, so it needs one vocabulary for "
-            f"both sides, not one of {vocabularies[0]} and one of {vocabularies[1]} pieces: set "
-            "tokenizer.joint=true, or leave model.copy out"
+            "model.copy=true copies source pieces as target pieces, so it needs one vocabulary "
+            f"for both sides, not one of {vocabularies[0]} and one of {vocabularies[1]} pieces: "
+            "set tokenizer.joint=true, or remove model.copy"
         )
     if not any(isinstance(part, Attention) for part in attend.modules()):
         raise UserError(

@@ -76,9 +76,9 @@ def both_embeddings(
     """The embeddings of source and target: where they are shared, one and the same."""
     if share and source_vocabulary != target_vocabulary:
         raise UserError(
-            f"model.share_embeddings=true needs one vocabulary for both sides, not one of "
-            f"{source_vocabulary} and one of {target_vocabulary} pieces: set "
-            "tokenizer.joint=true, or model.share_embeddings=false."
+            "model.share_embeddings=true needs one vocabulary for both sides, but they have "
+            f"{source_vocabulary} and {target_vocabulary} pieces: set tokenizer.joint=true, or "
+            "model.share_embeddings=false."
         )
     target = Embedding(target_vocabulary, width, word_dropout, scale)
     if share:

@@ -136,7 +136,8 @@ class T5(Positions):
         if max_distance <= num_buckets // 2:
             raise UserError(
                 f"positions.max_distance={max_distance}: must be above half of "
-                f"positions.num_buckets={num_buckets}, as that many buckets hold one distance each"
+                f"positions.num_buckets={num_buckets}, because that many buckets have one "
+                "distance each"
             )
         self.num_buckets = num_buckets
         self.max_distance = max_distance

@@ -125,9 +125,9 @@ class RNN(Seq2Seq):
         readout = readout_width or (embedding_width if tie_output else decoder_width)
         if tie_output and readout != embedding_width:
             raise UserError(
-                f"model.readout_width={readout} is not model.embedding_width={embedding_width}: an "
-                "output tied to the embeddings reads their width. Leave model.readout_width=null, "
-                "or set model.tie_output=false."
+                f"model.readout_width={readout} is not model.embedding_width={embedding_width}: "
+                "an output tied to the embeddings has their width. Leave "
+                "model.readout_width=null, or set model.tie_output=false."
             )
         self.source_embedding, self.target_embedding = both_embeddings(
             source_vocabulary,
@@ -249,8 +249,8 @@ def check_places(choices: Choices, self_attention: Mapping[Place, bool]) -> None
         if choices.own[place] and not there:
             raise UserError(
                 f"{place}.{next(iter(choices.own[place]))} is for the self-attention of the "
-                f"{place}, which this RNN does not have: add model.{place}_self_attention=true, or "
-                "use cross., which is for its source-target attention"
+                f"{place}, which this RNN does not have: add model.{place}_self_attention=true, "
+                "or use cross. for its source-target attention"
             )
     for place in Place:
         choices.check_layers(place, 1)

@@ -64,7 +64,7 @@ def named_heads(model: Seq2Seq, names: Sequence[str]) -> list[Head]:
     known = heads_of(model)
     if names and not known:
         raise UserError(
-            f"without={names[0]}: this model has no attention of several heads. Choose a run with "
+            f"without={names[0]}: this model has only single-head attention. Choose a run with "
             "model.heads=2 or more"
         )
     found: list[Head] = []

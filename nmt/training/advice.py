@@ -45,19 +45,19 @@ def too_large(
     )
     resume = ["train.cuda_graphs=false"] * recorded
     if sentences == 1:
-        message += "Leave long sentences out (clean.max_pieces)"
+        message += "Drop long sentences (clean.max_pieces)"
         anew = [f"clean.max_pieces={max(max(source, target) // 2, 1)}"]
     else:
         message += (
-            f"Halve train.max_tokens={config.max_tokens} and double train.accumulate="
-            f"{config.accumulate}, which leaves the updates the same"
+            f"Halve train.max_tokens={config.max_tokens} and double "
+            f"train.accumulate={config.accumulate}, which keeps the size of an update"
         )
         anew = [
             f"train.max_tokens={config.max_tokens // 2}",
             f"train.accumulate={2 * config.accumulate}",
         ]
         resume = ["train.split_batches=true"] * alone + resume
-    others = "".join(f", or give {word}" for word in resume)
+    others = "".join(f", or add {word}" for word in resume)
     return NeedsOtherSettings(message + others, resume, anew)
 
 
@@ -67,7 +67,7 @@ def diverged(
     """Say what to change where updates are not finite, given the learning rate and the others."""
     return NeedsOtherSettings(
         f"training has diverged: {happened}. Lower optimizer.lr, lengthen schedule.warmup, or "
-        f"{'lower' if clip_norm else 'give'} train.clip_norm",
+        f"{'lower' if clip_norm else 'set'} train.clip_norm",
         resume=[f"train.clip_norm={clip_norm / 2 if clip_norm else 1.0:g}"],
         anew=[f"optimizer.lr={rate / 2:g}", f"schedule.warmup={max(2 * warmup, 100)}"],
     )

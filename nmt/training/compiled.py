@@ -23,17 +23,18 @@ def check_compiler(device: torch.device) -> None:
     """Raise UserError where there is nothing to compile with, or for."""
     if device.type != "cuda":
         raise UserError(
-            "train.compile=true is for a GPU: on a CPU what is compiled is no faster; leave it out"
+            "train.compile=true needs a GPU (compiled CPU code was not faster): remove it"
         )
     compilers = [os.environ["CC"]] if "CC" in os.environ else ["cc", "gcc", "clang"]
     if not any(map(shutil.which, compilers)):
         raise UserError(
             f"train.compile=true needs a C compiler ({', '.join(compilers)}): install one, or "
-            "leave it out"
+            "remove train.compile"
         )
     if not importlib.util.find_spec("triton"):
         raise UserError(
-            "train.compile=true needs the package triton: pip install triton, or leave it out"
+            "train.compile=true needs the package triton: pip install triton, or remove "
+            "train.compile"
         )
 
 

@@ -70,12 +70,12 @@ class Guided:
         layers = [one for one in model.attentions()[Kind.SOURCE_TARGET] if inside(one)]
         if not layers:
             raise UserError(
-                "guide=… needs attention, and this model has none: choose another attention=, or "
-                "leave guide out"
+                "guide=… needs attention, but this model has none: choose another attention=, "
+                "or remove guide"
             )
         number = self.layer or max(len(layers) - 1, 1)
         if number > len(layers):
-            raise UserError(f"guide.layer={number}: the model's decoder has {len(layers)}")
+            raise UserError(f"guide.layer={number}: the model's decoder has {len(layers)} layers")
         return layers[number - 1]
 
     def weights(self, recorded: list[Tensor], num_queries: int) -> Tensor:
@@ -84,7 +84,7 @@ class Guided:
         if self.head is None:
             return heads.mean(1)
         if self.head > heads.size(1):
-            raise UserError(f"guide.head={self.head}: the attention has {heads.size(1)}")
+            raise UserError(f"guide.head={self.head}: the attention has {heads.size(1)} heads")
         return heads[:, self.head - 1]
 
     def check(self, model: Seq2Seq) -> None:
@@ -109,8 +109,8 @@ def refuse_mixed(attend: Attend) -> None:
     (attention,) = inside(attend)
     if attention.mix.negative:
         raise UserError(
-            "guide=… teaches weights that are probabilities, and with mix= they may be negative: "
-            "choose cross.mix=none, or leave guide out"
+            "guide=… supervises weights that are probabilities, but with mix= they may be "
+            "negative: choose cross.mix=none, or remove guide"
         )
 
 
@@ -119,13 +119,13 @@ def refuse_fixed(attend: Attend, head: int | None) -> None:
     (attention,) = inside(attend)
     if not attention.reads_query and not any(True for _ in attention.score.parameters()):
         raise UserError(
-            f"guide=… has nothing to teach: the weights of {type(attention.score).__name__} are "
-            "fixed. Choose another attention=, or leave guide out"
+            f"guide=… has nothing to supervise: the weights of {type(attention.score).__name__} "
+            "are fixed. Choose another attention=, or remove guide"
         )
     heads = next((one.heads for one in attend.modules() if isinstance(one, MultiHead)), 1)
     number = attention.window.number(heads) if isinstance(attention.window, Fixed) else 0
     if head and head <= number:
         raise UserError(
-            f"guide.head={head} has a fixed pattern (window=fixed) and learns nothing: give "
+            f"guide.head={head} has a fixed pattern (window=fixed) and learns nothing: set "
             f"guide.head={number + 1}, or choose cross.window=full"
         )

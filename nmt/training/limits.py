@@ -25,16 +25,16 @@ class Limits:
         else:
             return
         raise UserError(
-            "training has no end: give train.max_steps, train.max_epochs, train.max_pieces "
-            f"or train.max_minutes ({reason})"
+            "training has no end: set train.max_steps, train.max_epochs, train.max_pieces or "
+            f"train.max_minutes ({reason})"
         )
 
     def check_epochs(self, num_batches: int | None) -> None:
         """UserError where a schedule would fall with epochs of which nobody knows the length."""
         if num_batches is None and self.falls and self.config.max_epochs is not None:
             raise UserError(
-                f"train.max_epochs={self.config.max_epochs}: the learning rate cannot fall with "
-                "the epochs of a stream, whose length is not known. Give train.max_steps, and "
+                f"train.max_epochs={self.config.max_epochs}: the learning rate cannot decay "
+                "with the epochs of a stream, whose length is unknown. Set train.max_steps, and "
                 "train.max_epochs=null"
             )
 
@@ -63,8 +63,8 @@ class Limits:
                 continue
             if name == "minutes" and len(shares) > 1 and self.falls:
                 return (
-                    "train.max_minutes reached before the learning rate had fallen, which follows "
-                    "the other limits; with train.max_steps=null it follows the clock"
+                    "train.max_minutes reached before the learning rate had decayed, which "
+                    "follows the other limits; with train.max_steps=null it follows the clock"
                 )
             return f"train.max_{name} reached"
         if self.lost_patience(position):

@@ -32,7 +32,7 @@ def connected(seed: int, device: str, shard: bool) -> Iterator[Ranks]:
         yield Ranks()
         return
     if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device={device}: several processes take a GPU each: give device=cuda")
+        raise UserError(f"device={device}: several processes use one GPU each: type device=cuda")
     with_gpus = device != "cpu" and torch.cuda.is_available()
     if with_gpus:
         take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
@@ -57,7 +57,7 @@ def take_gpu(number: int) -> None:
     there = torch.cuda.device_count()
     if number >= there:
         raise UserError(
-            f"process {number + 1} on this machine has no GPU of its own: there are {there}; give "
-            f"torchrun --nproc-per-node={there}"
+            f"process {number + 1} on this machine has no GPU: there are {there}; use torchrun "
+            f"--nproc-per-node={there}"
         )
     torch.cuda.set_device(number)

@@ -30,8 +30,8 @@ def only_one(run: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise Taken(
-            f"another process is training in {run}: wait for it or stop it, or begin in another "
-            "folder (hydra.run.dir=)"
+            f"another process is training in {run}: wait for it, stop it, or use another folder "
+            "(hydra.run.dir=)"
         ) from error
     try:
         yield
@@ -52,13 +52,14 @@ def checkpoint_room(folder: Path, size: int, config: Train) -> str:
         fewest = "train.keep_last=1 train.keep_best=0"
         fewer = number > 2
         raise NeedsOtherSettings(
-            f"{folder.parent} has {in_bytes(free)} of room, and {number} checkpoints take "
-            f"{in_bytes(number * size)}: make room, {f'keep fewer ({fewest}), ' * fewer}or begin "
-            "in a folder on another disk (hydra.run.dir=)",
+            f"{folder.parent} has only {in_bytes(free)} free, but {number} checkpoints need "
+            f"{in_bytes(number * size)}: free some space, "
+            f"{f'keep fewer ({fewest}), ' * fewer}or use a folder on another disk "
+            "(hydra.run.dir=)",
             resume=[fewest] if fewer else [],
             anew=["hydra.run.dir=FOLDER"],
         )
-    return f"checkpoints take up to {in_bytes(number * size)}; {in_bytes(free)} are free"
+    return f"checkpoints need up to {in_bytes(number * size)}; {in_bytes(free)} are free"
 
 
 def in_bytes(number: int) -> str:

@@ -33,8 +33,8 @@ class Sharded(Together):
         """Raise UserError for an optimizer but Adam and AdamW, which are known to work on parts."""
         if not isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
             raise UserError(
-                "train.shard=true: each process holds a part of every matrix, and "
-                f"{type(optimizer).__name__} may need it whole; take optimizer=adam or "
+                "train.shard=true: each process holds a part of every matrix, but "
+                f"{type(optimizer).__name__} may need whole matrices; choose optimizer=adam or "
                 "optimizer=adamw"
             )
 
@@ -59,7 +59,7 @@ class Sharded(Together):
 
     def in_words(self) -> str:
         """Say of the processes who holds the parameters, before what each computes with."""
-        return f"{self.size} processes that divide them, each with "
+        return f"{self.size} processes that share them, each with "
 
     def mean(self, mine: Tensor) -> Tensor:
         """Return the mean of a tensor of the same shape over the processes."""

@@ -50,7 +50,7 @@ class Signals:
         # Not by print: the signal may have come in the middle of one. The terminal may be gone.
         with suppress(OSError):
             os.write(
-                2, f"nmt: {self.asked}: stopping after this step; Ctrl-C ends at once\n".encode()
+                2, f"nmt: {self.asked}: stopping after this step; Ctrl-C stops at once\n".encode()
             )
 
 

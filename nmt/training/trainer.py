@@ -95,7 +95,7 @@ class Trainer:
             return
         if state.keys() != self.schedule.state().keys():
             raise UserError(
-                f"{last.folder / 'state.json'}: schedule={state} is not of this training"
+                f"{last.folder / 'state.json'}: schedule={state} is from another training"
             )
         self.schedule.restore(state)
 
@@ -213,10 +213,10 @@ class Trainer:
             write(self.run / NOT_FINITE, "".join(f"{one}\t{other}\n" for one, other in sentences))
         self.keep()
         happened = (
-            f"at step {position.step} loss or gradient is not finite, as in "
-            f"{position.skipped_in_row} updates in a row. Its sentences are in "
-            f"{self.run / NOT_FINITE} (the first: {sentences[0][0][:60]}); the last good weights "
-            "are kept"
+            f"loss or gradient was not finite in {position.skipped_in_row} consecutive updates "
+            f"(last: step {position.step}). The sentences of that update are in "
+            f"{self.run / NOT_FINITE} (the first: {sentences[0][0][:60]}); the last good "
+            "weights are kept"
         )
         raise diverged(happened, self.base_rates[0], self.schedule.warmup, self.config.clip_norm)
 
