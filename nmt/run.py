@@ -221,7 +221,7 @@ def open_runs(
     """
     if len(runs) == 1:
         if mean is not None:
-            raise UserError(f"mean={mean} is for several runs, run=[{runs[0]},…]: leave it out")
+            raise UserError(f"mean={mean} is for several runs, run=[{runs[0]},…]: remove it")
         return open_run(runs[0], device_name, precision)
     mean = mean or "arithmetic"
     one_of(tuple(MEANS), {"mean": mean})
@@ -245,11 +245,12 @@ def check_together(first: Translator, other: Translator, both: str, named: Path)
     ]
     if directions[0] != directions[1] or first.targets != other.targets:
         raise UserError(
-            f"{both} translate {directions[0]} and {directions[1]}: an ensemble has one direction"
+            f"{both} translate {directions[0]} and {directions[1]}: an ensemble needs a single "
+            "direction"
         )
     for side, why in (
-        ("target", "their probabilities are of other pieces"),
-        ("source", "an ensemble cuts a source into pieces once"),
+        ("target", "their probabilities are for different pieces"),
+        ("source", "an ensemble segments a source only once"),
     ):
         models = [getattr(one, f"{side}_tokenizer").model for one in (first, other)]
         if models[0] != models[1]:

@@ -718,7 +718,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
     monkeypatch.setattr(Files, "read", read_while_written)
     corpus = Files("de", "en", test=files)
-    with pytest.raises(UserError, match=rf"{name} changed while it was read"):
+    with pytest.raises(UserError, match=rf"{name} changed while it was being read"):
         corpus.load(tmp_path / "cache")
     assert not list((tmp_path / "cache" / "corpora").iterdir())
 
@@ -749,7 +749,7 @@ def test_what_is_no_file_is_told(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(UserError, match="is a folder: name a file in it"):
         Files("de", "en", test=[str(tmp_path), str(tmp_path)]).key(scratch)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="pipe is no regular file"):
+    with pytest.raises(UserError, match="pipe is not a regular file"):
         Files("de", "en", test=[str(tmp_path / "pipe")]).key(scratch)
 
 

@@ -100,7 +100,7 @@ def test_a_run_that_cannot_train_on_loses_nothing(run, numbers):
     assert "source.model" in mistake(nmt("train", "resume=run", *words))
     shutil.rmtree(run / "checkpoints")
     message = mistake(nmt("train", "resume=run", "train.max_steps=6"))
-    assert "run has result.json and no whole checkpoint" in message
+    assert "run has result.json but no complete checkpoint" in message
     assert "nmt train from=run" in message
     now = {name: (run / name).stat().st_mtime_ns for name in files(run)}
     assert now.items() <= before.items()

@@ -41,7 +41,7 @@ def test_a_run_begins_where_another_ended_and_resumes_without_it(plain, trained,
     told = train(*plain, *words, "optimizer.lr=0", f"hydra.run.dir={run}")
     assert "weights new: none" in told
     assert "weights dropped: none" in told
-    assert "begins with the weights of" in told
+    assert "starting with the weights of" in told
     assert tokenizers(run) == tokenizers(trained)
     assert translated(run) == translated(trained)
     theirs, ours = (OmegaConf.load(one / "config.yaml").tokenizer for one in (trained, run))

@@ -152,4 +152,4 @@ def test_nmt_train_takes_it(tiny, tmp_path):
     assert answer.code == 0, answer.err
     answer = nmt("train", f"resume={tmp_path}/run", "train.max_steps=6")
     assert answer.code == 0, answer.err
-    assert "goes on at step 4" in answer.err
+    assert "resuming at step 4" in answer.err

@@ -101,7 +101,7 @@ def test_a_training_says_what_it_does_and_that_its_text_is_ready_the_second_time
         "segmenting the corpus into pieces",
     ]
     trains = [
-        "begins with new weights, seed=1",
+        "starting with new weights, seed=1",
         "step 2  evaluating on dev",
         "step 4  evaluating on dev, 0:0",
         "train.max_steps reached",

@@ -94,7 +94,7 @@ def test_a_run_is_run_again_from_its_folder_or_its_result(named, origin, tmp_pat
     for name in ("config.yaml", "hypotheses.txt"):
         assert (run / name).read_text() == (origin / name).read_text()
     assert "made with" not in answer.err
-    assert "begins with new weights, seed=7\n" in answer.err
+    assert "starting with new weights, seed=7\n" in answer.err
 
 
 def test_single_values_are_changed_wherever_they_are_used(origin, tmp_path):

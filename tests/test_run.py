@@ -158,7 +158,7 @@ def test_a_run_works_wherever_it_is_moved(tiny, numbers, tmp_path, monkeypatch):
     ]
     answer = nmt("train", "resume=moved", "train.max_steps=6", *places)
     assert answer.code == 0, answer.err
-    assert "goes on at step 4" in answer.err
+    assert "resuming at step 4" in answer.err
     assert json.loads(Path("moved/result.json").read_text())["steps"] == 6
 
 

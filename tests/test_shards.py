@@ -41,7 +41,7 @@ def test_processes_that_divide_a_model_learn_what_one_does_and_go_on_for_each_ot
         answer = forked.nmt("train", *begin, *together(size), size=size)
         assert answer.code == 0, answer.err
         assert "arning" not in answer.err
-        assert "\n7 batches an epoch" in answer.err
+        assert "\n7 batches per epoch" in answer.err
         assert ("2 processes that divide them" in answer.err) == (size == 2)
     assert_close(*map(metrics, runs))
     assert_same_files(*runs)

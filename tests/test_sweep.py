@@ -75,7 +75,7 @@ def test_a_sweep_started_again_skips_what_is_finished_and_resumes_the_rest(grid,
 
     assert answer.code == 0, answer.err
     assert "decoder_width=12 has ended already" in answer.err
-    assert "goes on at step 2" in answer.err
+    assert "resuming at step 2" in answer.err
     assert answer.err.endswith("nmt compare grid\n")
     assert answer.err.count("next:") == 1, "of the sweep, not of each run"
     assert {name: os.stat(RUNS[0] / name).st_mtime_ns for name in files(RUNS[0])} == before

@@ -600,7 +600,7 @@ def test_a_schedule_resumes_from_an_old_checkpoint_and_not_from_another_schedule
     for state, schedule in ((begun, Constant(0)), ({"waited": 1}, trainer.schedule)):
         other = bench.trainer(Train(max_steps=1), schedule=schedule, run="other")
         kept = replace(last, position=replace(last.position, schedule=state))
-        with pytest.raises(UserError, match=r"state\.json: schedule=.* is not of this training"):
+        with pytest.raises(UserError, match=r"state\.json: schedule=.* is from another training"):
             other.resume(kept)
     again = bench.trainer(Train(max_steps=1), schedule=Plateau(0, factor=0.5, patience=1))
     again.resume(replace(last, position=replace(last.position, schedule={})))

@@ -49,8 +49,9 @@ class LinkSource(ABC):
         """
         if prepared.source_tokenizer.smoothing:
             raise UserError(
-                "guide=… is about the pieces of the best segmentation, and tokenizer.sample="
-                f"{prepared.source_tokenizer.smoothing} draws others: leave one of them out"
+                "guide=… needs the best segmentation, but "
+                f"tokenizer.sample={prepared.source_tokenizer.smoothing} samples others: remove "
+                "one of them"
             )
         text = self.linked(corpus, prepared.train, cache)
         both = zip(text.source.lines, text.target.lines, strict=True)
@@ -66,8 +67,8 @@ class CorpusLinks(LinkSource):
         text = train_text(BitextFiles(), corpus, cache)
         if text.gold is None:
             raise UserError(
-                "guide=gold: this corpus has no links of its own for train. Take data=greek_nt, "
-                "or guide=statistical, or guide=file guide.path=FILE"
+                "guide=gold: this corpus has no gold links for train. Use data=greek_nt, or "
+                "guide=statistical, or guide=file guide.path=FILE"
             )
         return text
 

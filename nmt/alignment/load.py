@@ -47,7 +47,7 @@ def load_dev(
 ) -> Bitext | None:
     """Read dev sentences with gold links: from files, or a corpus that has some; None: neither."""
     if files.source and not files.gold:
-        raise UserError(f"dev.source={files.source} is for gold links: give dev.gold=FILE")
+        raise UserError(f"dev.source={files.source} is for gold links: add dev.gold=FILE")
     if not files.source and not files.gold and not isinstance(corpus, Aligned):
         return None
     text = load(files, corpus, "dev", cache, languages)
@@ -61,8 +61,8 @@ def load_source(
     for key in ("target", "target_words", "gold"):
         if getattr(files, key):
             raise UserError(
-                f"{key}={getattr(files, key)} is about references, and hypothesis=true aligns the "
-                "model's own translations: leave one of them out"
+                f"{key}={getattr(files, key)} is about references, but hypothesis=true aligns "
+                "the model's own translations: remove one of them"
             )
     if files.source:
         side = read_side(files.source, languages[0], files.detokenize)
@@ -98,6 +98,4 @@ def read(files: BitextFiles, languages: Languages) -> Bitext:
 def check_whole(files: BitextFiles) -> None:
     """Raise UserError for detokenize where no words are given to make text of."""
     if files.detokenize:
-        raise UserError(
-            "detokenize=true makes text of words: give source=FILE target=FILE, which hold them"
-        )
+        raise UserError("detokenize=true needs tokenized text: pass source=FILE target=FILE")

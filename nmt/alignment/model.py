@@ -41,14 +41,14 @@ def from_attention(
     measure = MEASURES[of]
     found = shape(translator, measure)
     if found is None:
-        raise UserError(f"{run} has attention=none: it looks nowhere, so there is nothing to align")
+        raise UserError(f"{run} has attention=none, so there is nothing to align")
     readings = asked.readings(found, run)
     on_dev = None
     if len(readings) > 1:
         if dev is None:
             raise UserError(
-                "best is chosen by gold links of dev sentences, and there are none: give "
-                "dev.source=FILE dev.target=FILE dev.gold=FILE, or numbers for layer, head, shift"
+                "best is chosen by gold links of dev sentences, but there are none: pass "
+                "dev.source=FILE dev.target=FILE dev.gold=FILE, or set layer, head and shift"
             )
         reading, on_dev = best_reading(translator, dev, readings, rule, measure)
     else:

@@ -48,13 +48,13 @@ def choose(translator: Translator, run: Path, trained: DictConfig, known: Known 
     """
     layers = shape(translator)
     if layers is None:
-        raise UserError(f"{run} has attention=none: it looks at no source word, so it has no links")
+        raise UserError(f"{run} has attention=none, so it has no word links")
     asked, why, of = known or best_known(translator, run, trained, layers.layers)
     one_of(tuple(MEASURES), {"of": of})
     if BEST in asked:
         raise UserError(
-            f"the best attention is found by nmt align {TO_FIND}, with gold links. Leave out "
-            "layer, head and shift here: what it finds is taken by itself"
+            f"the best attention is found by nmt align {TO_FIND}, with gold links. Remove "
+            "layer, head and shift here: its result is used automatically"
         )
     found = shape(translator, MEASURES[of])
     assert found is not None
@@ -69,7 +69,7 @@ def best_known(translator: Translator, run: Path, trained: DictConfig, layers: i
         taught = sum(bool(inside(one)) for one in attends)
         layer = (trained.guide.layer or max(taught - 1, 1)) * layers // taught  # its last hop
         asked = Asked(layer, trained.guide.head, trained.guide.shift)
-        return Known(asked, "taught by links in training")
+        return Known(asked, "supervised by links in training")
     results = sorted((run / "alignment").glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
     for path in reversed(results):
         result = read_json(path)
@@ -79,7 +79,9 @@ def best_known(translator: Translator, run: Path, trained: DictConfig, layers: i
             shift = reading.get("shift", False)
             asked = Asked(reading.get("layer"), reading.get("head"), shift)
             return Known(asked, f"the best of {path}", str(reading.get("of", "weights")))
-    return Known(MEAN, f"the best is not known; nmt align {TO_FIND} finds it, with gold links")
+    return Known(
+        MEAN, f"the best attention is not known; nmt align {TO_FIND} finds it, with gold links"
+    )
 
 
 def translation_links(

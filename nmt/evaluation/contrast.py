@@ -32,7 +32,9 @@ def read_contrast(path: str) -> Iterator[Group]:
     for group in rows:
         right, *wrong = group.targets
         if right in wrong:
-            raise UserError(f"{path}, line {group.line:,}: the right target is a wrong one, too")
+            raise UserError(
+                f"{path}, line {group.line:,}: the correct target is also among the wrong ones"
+            )
         yield group
 
 

@@ -154,8 +154,8 @@ def of_test(
         chosen = forced(translator, lines.source, hypotheses, [n - 1 for n in numbers])
         if sum(map(sizes.cost, chosen)) > limit:
             raise UserError(
-                f"sentences={list(numbers)}: the page would be larger than {LIMIT / 1e6:.0f} MB: "
-                "name fewer or shorter ones"
+                f"sentences={list(numbers)}: the page would be larger than {LIMIT / 1e6:.0f} "
+                "MB: choose fewer or shorter ones"
             )
     else:
         there = written(translator, lines, hypotheses)
@@ -243,7 +243,7 @@ def of_run(
 
 def looks_nowhere(run: Path) -> UserError:
     """Return why there is nothing to see of a run."""
-    return UserError(f"{run} has attention=none: it looks nowhere, so there is nothing to show")
+    return UserError(f"{run} has attention=none, so there is no attention to show")
 
 
 def of_rows(

@@ -29,7 +29,7 @@ def answer(translator: Translator, decode: Decode, text: str) -> list[dict[str, 
     if not ids:
         raise UserError("type a sentence")
     if len(ids) > LONGEST:
-        raise UserError(f"the sentence has {len(ids)} pieces: {LONGEST} at most")
+        raise UserError(f"the sentence has {len(ids)} pieces, but at most {LONGEST} are allowed")
     beam = max(decode.beam, HYPOTHESES)
     (best,) = translator([line], replace(decode, method="beam", beam=beam, n_best=HYPOTHESES))
     rows = Sizes.of(translator).rows

@@ -125,7 +125,7 @@ def encoded(
         if len(ids) > most or len(text) > most_characters:
             pieces = f"more than {most:,}" if len(text) > most_characters else f"{len(ids):,}"
             raise UserError(
-                f"line {number:,}: the {side} has {pieces} pieces, and at most {most:,} are read "
-                "(max_pieces): give one sentence per line, or a higher max_pieces"
+                f"line {number:,}: the {side} has {pieces} pieces, but at most {most:,} are "
+                "read (max_pieces): put one sentence on each line, or raise max_pieces"
             )
     return found

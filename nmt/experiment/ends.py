@@ -73,8 +73,8 @@ def check_checkpoint(run: Path) -> None:
     for name in (RESULT, MODEL):
         if (run / name).exists():
             raise UserError(
-                f"{run} has {name} and no whole checkpoint, so it cannot train on. To train it "
-                f"again in a new folder: nmt train from={as_typed(run)}"
+                f"{run} has {name} but no complete checkpoint, so it cannot be trained further. "
+                f"To train it again in a new folder: nmt train from={as_typed(run)}"
             )
 
 

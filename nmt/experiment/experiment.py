@@ -101,7 +101,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
                 resume(cfg, trainer, found[-1])
             else:
                 weights = f"the weights of {cfg.init}" if inherits else "new weights"
-                progress.say(f"begins with {weights}, seed={cfg.seed}")
+                progress.say(f"starting with {weights}, seed={cfg.seed}")
                 log.config((run / CONFIG).read_text(encoding="utf-8"))
             reached = trainer.fit()
             progress.say(f"{reached} after {clock(trainer.position.seconds)}")
@@ -121,10 +121,10 @@ def resume(cfg: DictConfig, trainer: Trainer, last: checkpoint.Checkpoint) -> No
     """
     trainer.resume(last)
     say, step = trainer.progress.say, trainer.position.step
-    say(f"goes on at step {step:,}")
+    say(f"resuming at step {step:,}")
     if trainer.ranks.first:
         for place in ends.leave(trainer.run, step, trains_on=not trainer.reached()):
-            say(f"what the run had come to is now in {place}")
+            say(f"the previous result is now in {place}")
         write_config(cfg, trainer.run)
 
 
@@ -149,11 +149,11 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
     if prepared.test is not None:
         splits += f", {len(prepared.test):,} test pairs"
     console.print(
-        f"{splits}; vocabulary {len(prepared.source_tokenizer):,} → "
-        f"{len(prepared.target_tokenizer):,} pieces\n"
-        f"{f'{number:,} batches an epoch' if number else 'a stream'}, "
-        f"{loader.padding_share():.1%} padding\n"
-        f"{num_parameters(model):,} parameters on {trainer.ranks.in_words()}{gradients.device} in "
+        f"{splits}; vocabulary: {len(prepared.source_tokenizer):,} source, "
+        f"{len(prepared.target_tokenizer):,} target pieces\n"
+        f"{f'{number:,} batches per epoch' if number else 'a stream'}, "
+        f"{loader.padding_share():.1%} padding\n{num_parameters(model):,} parameters on "
+        f"{trainer.ranks.in_words()}{gradients.device} in "
         f"{str(gradients.precision).removeprefix('torch.')}\n"
         f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",
         markup=False,

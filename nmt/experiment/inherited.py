@@ -50,8 +50,8 @@ def settings_of_run(cfg: DictConfig) -> dict[str, Any]:
         if cfg.data and cfg.data[side] != theirs.data[side]:
             raise UserError(
                 f"tokenizer.run={cfg.tokenizer.run} has pieces for {theirs.data.source} to "
-                f"{theirs.data.target}, and data.{side}={cfg.data[side]}: name a run of the same "
-                "languages, or leave tokenizer.run out"
+                f"{theirs.data.target}, but data.{side}={cfg.data[side]}: choose a run with the "
+                "same languages, or remove tokenizer.run"
             )
     return {key: theirs.tokenizer[key] for key in VOCABULARY}
 
@@ -146,7 +146,7 @@ def take_weights(translator: Translator, run: Path) -> list[str]:
         name for name, p in parameters.items() if name in stored and stored[name].shape == p.shape
     ]
     if not taken:
-        raise UserError(f"init={run}: none of its weights has the name and the shape of one here")
+        raise UserError(f"init={run}: none of its weights matches the new model in name and shape")
     with torch.no_grad():
         for name in taken:
             parameters[name].copy_(stored[name])
@@ -165,6 +165,6 @@ def refuse_other_pieces(translator: Translator, run: Path) -> None:
         if own.model != other.model:
             raise UserError(
                 f"init={run}: its {len(other):,} {side} pieces are not the {len(own):,} of this "
-                "training, so each of its embeddings would stand for another piece. Use its "
-                f"tokenizers, too: tokenizer.run={run}"
+                "training, so each of its embeddings would belong to another piece. Use its "
+                f"tokenizers as well: tokenizer.run={run}"
             )

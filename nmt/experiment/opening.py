@@ -39,8 +39,8 @@ def opened(
             until.enter_context(only_one(run))
             if written_config(run) != before:
                 raise Taken(
-                    f"{run}: another training has begun or changed here meanwhile. To resume "
-                    f"what is there now: nmt train resume={as_typed(run)}"
+                    f"{run}: meanwhile another training has started or changed here. To resume "
+                    f"that one: nmt train resume={as_typed(run)}"
                 )
             ends.complete(run)
             found = checkpoint.repaired(run, progress.say)
@@ -87,8 +87,8 @@ def check_pieces(run: Path, prepared: Prepared) -> None:
         path = run / TOKENIZERS / f"{side}.model"
         if path.read_bytes() != tokenizer.model:
             raise UserError(
-                f"{path} is not what the corpus gives now: its text is another, or sentencepiece "
-                f"is. Put the text back (data.dir=, data.train=), or begin again: "
+                f"{path} no longer matches the corpus: the text or the sentencepiece version "
+                "has changed. Restore the text (data.dir=, data.train=), or start a new run: "
                 f"nmt train from={as_typed(run)}"
             )
 
@@ -104,7 +104,7 @@ def same_checkpoints(run: Path, ranks: Ranks) -> list[checkpoint.Checkpoint]:
     steps = [one.position.step for one in found]
     if any(others != steps for others in ranks.gathered(steps)):
         raise UserError(
-            f"{run}: not every process sees its checkpoints: put it on a disk that all machines "
-            "share (hydra.run.dir=)"
+            f"{run}: some processes cannot see its checkpoints: put it on a disk that all "
+            "machines share (hydra.run.dir=)"
         )
     return found

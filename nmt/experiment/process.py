@@ -47,7 +47,7 @@ def process(cfg: DictConfig, run: Path, again: str) -> Iterator[tuple[Path, Rank
         if error.errno not in FULL:
             raise
         raise UserError(
-            f"{run}: {error.strerror}. What was written stays; where there is room again: {again}"
+            f"{run}: {error.strerror}. Complete files are kept; once there is space again: {again}"
         ) from error
     finally:
         remove_empty(run)

@@ -42,9 +42,7 @@ def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
     decode.refuse_unread(key for key in decode.changed() if key != "beam")  # yamls have a beam
     of_synthetic(cfg)
     if cfg.guide and cfg.data["_target_"] == target_of(CORPORA["stream"]):
-        raise UserError(
-            "guide=… needs links for every line, and a stream has none: leave guide= out"
-        )
+        raise UserError("guide=… needs links for every line, but a stream has none: remove guide=")
 
 
 def of_synthetic(cfg: DictConfig) -> None:
@@ -68,19 +66,25 @@ def of_compiling(cfg: DictConfig, device: torch.device, ranks: Ranks) -> None:
     if not cfg.train.compile:
         return
     if ranks.size > 1:
-        raise UserError("train.compile=true works in one process alone: leave it out with several")
+        raise UserError("train.compile=true works only in a single process: remove it with several")
     if cfg.guide:
-        raise UserError("train.compile=true: what guide=… learns from cannot be compiled")
+        raise UserError(
+            "train.compile=true: the attention weights for guide=… cannot be compiled; remove "
+            "one of the two"
+        )
     check_compiler(device)
 
 
 def of_compiled_penalties(cfg: DictConfig, model: Seq2Seq) -> None:
     """Refuse torch.compile where parts of the model add to the loss."""
     if cfg.train.compile and penalized(model):
-        raise UserError("train.compile=true: what gate=… adds to the loss cannot be compiled")
+        raise UserError(
+            "train.compile=true: the loss term of gate=… cannot be compiled; remove one of the two"
+        )
     if cfg.train.compile and rewarded(model):
         raise UserError(
-            "train.compile=true: what normalize=reinforce adds to the loss cannot be compiled"
+            "train.compile=true: the loss term of normalize=reinforce cannot be compiled; "
+            "remove one of the two"
         )
 
 
@@ -99,16 +103,19 @@ def of_copying(cfg: DictConfig) -> None:
         return
     if not cfg.tokenizer.joint:
         raise UserError(
-            "model.copy=true copies source pieces as target pieces, and with tokenizer.joint=false "
-            "each side has pieces of its own: set tokenizer.joint=true, or leave model.copy out"
+            "model.copy=true copies source pieces as target pieces, but with "
+            "tokenizer.joint=false each side has its own pieces: set tokenizer.joint=true, or "
+            "remove model.copy"
         )
     if cfg.consistency:
         raise UserError(
-            "consistency=… compares what two passes say of the vocabulary alone, and with "
-            "model.copy=true they also copy: leave one of the two out"
+            "consistency=… compares the vocabulary distributions of two passes, but with "
+            "model.copy=true they also copy: remove one of the two"
         )
     if cfg.train.compile:
-        raise UserError("train.compile=true: what model.copy=true reads cannot be compiled")
+        raise UserError(
+            "train.compile=true: model.copy=true cannot be compiled; remove one of the two"
+        )
 
 
 def of_teacher(cfg: DictConfig) -> None:
@@ -140,8 +147,8 @@ def of_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:
     if isinstance(loss, RDrop) and not any(shares.values()):
         raise UserError(
             "consistency=rdrop compares two passes that differ in their dropout, and "
-            f"{'=0, '.join(f'model.{key}' for key in shares)}=0: give one of them a share, or take "
-            "consistency=simcut"
+            f"{'=0, '.join(f'model.{key}' for key in shares)}=0: set one of them above 0, or "
+            "choose consistency=simcut"
         )
 
 

@@ -69,8 +69,8 @@ def with_words(side: Side, key: str, path: str | None) -> Side:
     words = [split_words(line) for line in read_lines(Path(path))]
     if len(words) != len(side.lines):
         raise UserError(
-            f"{key}={path} has {len(words):,} lines, and the text has {len(side.lines):,}: "
-            "line n of both must be the same sentence"
+            f"{key}={path} has {len(words):,} lines, but the text has {len(side.lines):,}: line "
+            "n of both must be the same sentence"
         )
     return side._replace(words=words, name=path)
 

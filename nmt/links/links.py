@@ -68,7 +68,7 @@ def read_links(path: Path, base: int, sizes: Sequence[Size] | None = None) -> li
     lines = read_lines(path)
     if sizes is not None and len(lines) != len(sizes):
         raise UserError(
-            f"{path} has the links of {len(lines):,} sentence pairs, and the text has "
+            f"{path} has the links of {len(lines):,} sentence pairs, but the text has "
             f"{len(sizes):,}: line n of both must belong together"
         )
     found: list[Gold] = []
@@ -86,8 +86,8 @@ def read_line(line: str, place: str, base: int, size: Size | None) -> Gold:
         match = LINK.fullmatch(word)
         if not match:
             raise UserError(
-                f"{place}: {word!r} is no link; a link is written {base}-{base + 1}, a possible "
-                f"one {base}p{base + 1}"
+                f"{place}: {word!r} is not an alignment link; write a link as "
+                f"{base}-{base + 1}, and a possible one as {base}p{base + 1}"
             )
         link = int(match[1]) - base, int(match[3]) - base
         check_link(link, f"{place}: link {word}", base, size)
@@ -100,12 +100,12 @@ def read_line(line: str, place: str, base: int, size: Size | None) -> Gold:
 def check_link(link: tuple[int, int], place: str, base: int, size: Size | None) -> None:
     """Raise UserError for a word outside its sentence."""
     if min(link) < 0:
-        raise UserError(f"{place} names word 0, and words are counted from {base} here")
+        raise UserError(f"{place} has word 0, but words are counted from {base} here")
     if size is None:
         return
     for side, word, length in zip(("source", "target"), link, size, strict=True):
         if word >= length:
             raise UserError(
-                f"{place} names {side} word {word + base}, and the {side} has {length} words, "
+                f"{place} has {side} word {word + base}, but the {side} has {length} words, "
                 f"counted from {base}"
             )

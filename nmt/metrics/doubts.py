@@ -36,15 +36,15 @@ def doubts(hypotheses: Sequence[str], references: Sequence[str], target_language
     found: list[str] = []
     if bleu_tokenizer(target_language) == "13a" and without_spaces(references):
         found.append(
-            f"data.target={target_language} is scored in words between spaces (tok:13a), and these "
-            "references are written without spaces: BLEU and TER take several words for one. Name "
-            "the language and its script, for instance zh, jpn or tha_Thai"
+            f"data.target={target_language} is scored in words separated by spaces (tok:13a), "
+            "but these references are written without spaces: BLEU and TER count several words "
+            "as one. Name the language and its script, for instance zh, jpn or tha_Thai"
         )
     if max(map(lone_periods, (hypotheses, references))) >= PERIODS:
         found.append(
-            f'{PERIODS} or more translations or references end in " .", as tokenized text does: '
-            "scores are comparable on raw text alone. Undo the tokens of the corpus first, for "
-            "instance with sacremoses detokenize"
+            f'{PERIODS} or more translations or references end in " .", as in tokenized text: '
+            "only scores on raw text are comparable. Detokenize the corpus first, for instance "
+            "with sacremoses detokenize"
         )
     return found
 

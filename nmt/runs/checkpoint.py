@@ -91,7 +91,7 @@ class Checkpoint:
         try:
             load(tensors)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise UserError(f"{self.folder / name} is not of this training: {error}") from error
+            raise UserError(f"{self.folder / name} is from another training: {error}") from error
 
 
 def read_position(path: Path) -> Position:
@@ -105,7 +105,7 @@ def read_position(path: Path) -> Position:
             or not fits(value, types[key])
             or not all(fits(number, float) for number in numbers)
         ):
-            raise UserError(f"{path}: {key}={value} is nothing that a training counts")
+            raise UserError(f"{path}: {key}={value} is not a valid count")
         if type(value) is int and value < 0:
             raise UserError(f"{path}: {key}={value}: must be at least 0")
     return Position(**content)
@@ -178,8 +178,8 @@ def save(run: Path, tensors: Files, position: Position) -> Checkpoint:
         shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{place} cannot be written: {reason}. The checkpoints before it are as they were; "
-            f"where there is room again: nmt train resume={run}"
+            f"{place} cannot be written: {reason}. Earlier checkpoints are intact; once there "
+            f"is space again: nmt train resume={run}"
         ) from error
     exchange(partial, place)
     return Checkpoint(place, position)
@@ -215,7 +215,7 @@ def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
     kept = measured(kept)
     for one in kept:
         if watch not in one.position.dev:
-            raise UserError(f"{one.folder / 'state.json'} has no {watch} of dev")
+            raise UserError(f"{one.folder / 'state.json'} has no dev {watch}")
     return sorted(kept, key=lambda c: (badness(c.position.dev[watch], watch), c.position.step))
 
 

@@ -68,7 +68,7 @@ def lines_of(path: Path) -> list[str]:
     try:
         return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no UTF-8 text: {error.reason}") from error
+        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
 
 
 def sync(path: Path) -> None:
@@ -96,5 +96,5 @@ def damage(folder: Path) -> str | None:
         if Path(name).name != name or not (folder / name).is_file():
             return f"{name} is missing"
         if file_digest(folder / name) != digest:
-            return f"{name} is not what was written"
+            return f"{name} has changed since it was written"
     return None

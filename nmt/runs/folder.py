@@ -34,7 +34,7 @@ from nmt.config.schema import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError
 from nmt.runs.checkpoint import MODEL, Checkpoint, better_first, checkpoints
-from nmt.runs.files import damage
+from nmt.runs.files import as_typed, damage
 from nmt.runs.foreign import read_json, read_yaml, refuse_links, without_format
 from nmt.runs.lifting import FORMAT
 
@@ -105,7 +105,7 @@ def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
     except (RuntimeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder} has a damaged SentencePiece model: {error}") from error
     if not len(source) or not len(target):
-        raise UserError(f"{folder} has a SentencePiece model that is empty")
+        raise UserError(f"{folder} has an empty SentencePiece model")
     return source, target
 
 
@@ -136,5 +136,8 @@ def best_checkpoint(run: Path, watch: str) -> Checkpoint:
         harm = damage(one.folder)
         if not harm:
             return one
-        logging.getLogger(__name__).warning("%s is damaged (%s): left out", one.folder, harm)
-    raise UserError(f"{run} has neither {MODEL} nor a checkpoint: its training has not got far")
+        logging.getLogger(__name__).warning("%s is damaged (%s): ignored", one.folder, harm)
+    raise UserError(
+        f"{run} has neither {MODEL} nor a checkpoint: training stopped before the first "
+        f"checkpoint. Resume it: nmt train resume={as_typed(run)}"
+    )

@@ -32,8 +32,8 @@ def refuse_links(folder: Path) -> None:
                 raise UserError(f"{path} is neither a file nor a folder: remove it")
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 raise UserError(
-                    f"{path} is a link that leads out of {folder}: put a copy of what it leads to "
-                    "in its place, or remove it"
+                    f"{path} is a link that leads out of {folder}: replace it by a copy of its "
+                    "target, or remove it"
                 )
 
 
@@ -44,7 +44,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object")
+        raise UserError(f"{path} is not a JSON object")
     return content
 
 
@@ -69,14 +69,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
                 raise UserError(
-                    f"{path}, line {event.start_mark.line + 1}: a value is nested too deep, or "
-                    "repeats another by *alias: write out what a run has"
+                    f"{path}, line {event.start_mark.line + 1}: a value is nested too deeply, "
+                    "or repeats another by *alias: write the value itself"
                 )
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no settings")
+        raise UserError(f"{path} has no settings")
     return {str(key): value for key, value in content.items()}
 
 
@@ -89,11 +89,11 @@ def without_format(config: dict[str, Any], path: Path) -> dict[str, Any]:
     """
     number = config.get("format", 0)
     if type(number) is not int or number < 0:
-        raise UserError(f"{path}: format={number} is no number of a format")
+        raise UserError(f"{path}: format={number} is not a format number")
     if number > FORMAT:
         raise UserError(
-            f"{path} was made by a newer nmt (format {number}, and this one knows {FORMAT}): "
-            "upgrade nmt"
+            f"{path} was written by a newer nmt (format {number}; this one reads up to "
+            f"{FORMAT}): upgrade nmt"
         )
     for key, value in values(config):
         if "${" in value:

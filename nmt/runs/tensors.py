@@ -33,7 +33,9 @@ def check_tensors(model: nn.Module, path: Path) -> None:
         name for name, shape in parameters.items() if shapes[name] != shape
     ]
     if wrong:
-        raise UserError(f"{path} is not of the configured model: {', '.join(wrong[:3])} differ")
+        raise UserError(
+            f"{path} does not match the configured model: {', '.join(wrong[:3])} differ"
+        )
 
 
 def stored_step(path: Path) -> int | None:
@@ -72,4 +74,4 @@ def shard_like(like: Tensor, tensor: Tensor) -> Tensor:
 
 def damaged(path: Path, error: SafetensorError) -> UserError:
     """Say that a file is not what was written."""
-    return UserError(f"{path} is damaged, or no safetensors file: {error}. Copy it again")
+    return UserError(f"{path} is damaged, or not a safetensors file: {error}. Copy it again")
