@@ -25,7 +25,9 @@ from nmt.attention.score import Score
 from nmt.catalog.choices import Choice, path_of
 from nmt.errors import UserError
 from nmt.laws.small import usual_beside
-from nmt.report.heatmap import pixels
+from nmt.report.heatmap import draw_labels, pixels, scaled
+from nmt.report.labels import labels
+from nmt.report.palette import EDGE, WEIGHTS
 
 OF_WEIGHTS = ("attention", "normalize", "window", "sink")  # groups that make them
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images" / "attention"
@@ -33,6 +35,7 @@ HEADS = 8  # as many as fixed patterns need; of given scores all are alike
 WIDTH = 16
 LEAST = 1e-3  # weights below it are rounding in float16
 CELL, LEFT, ABOVE = 0.135, 0.75, 0.75  # inches
+LABEL = 7.5  # points
 DPI = 100
 COLOURS = 128
 
@@ -110,15 +113,10 @@ def draw(found: Looked, path: Path) -> None:
     figure = Figure((width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((LEFT / width, 0.05 / height, CELL * wide / width, CELL * tall / height))
-    axes.imshow(found.weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.xaxis.tick_top()
-    style: dict[str, Any] = {"fontsize": 7, "parse_math": False}
-    for ticks, labels in ((axes.set_xticks, found.source), (axes.set_yticks, found.target)):
-        ticks(range(len(labels)), labels, **style)
-    for label in axes.get_xticklabels():
-        label.set_rotation(90)
+    axes.imshow(found.weights, cmap=WEIGHTS, norm=scaled("linear"), aspect="auto")
+    draw_labels(axes, labels(found.source), labels(found.target), LABEL)
     axes.tick_params(length=0, pad=2)
-    axes.spines[:].set_color("0.7")
+    axes.spines[:].set_color(EDGE)
     image = Image.fromarray(pixels(figure)).convert("RGB").quantize(COLOURS)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, "PNG", optimize=True)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
@@ -16,12 +15,11 @@ from nmt.attention.build import build_attention
 from nmt.attention.normalize import Softmax
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.attention.window import Full
-from nmt.comparison.plots import COLORS
+from nmt.report.palette import BLUE, SIGNED
+from nmt.report.palette import VERMILION as RED
 
 NUM_KEYS, WIDTH = 4, 3
-BLUE, RED = COLORS[:2]
 GREY = "0.45"
-SIGNED = LinearSegmentedColormap.from_list("signed", (RED, "white", BLUE))
 DEEPEST = 3.0  # the number that has the full colour
 CELL, HEIGHT = 0.85, 0.72  # where a row is 1 high
 KEYS, SCORES, WEIGHTS, VALUES = 0.6, 4.7, 7.9, 11.1  # where these begin, from left to right

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from nmt.catalog.choices import groups, path_of
+from nmt.report.palette import WEIGHTS
 from nmt.terminal.console import tell
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "images" / "normalizers.png"
@@ -56,7 +57,7 @@ def picture(rows: dict[str, Tensor]) -> Figure:
     above.set_ylabel("score")
     above.spines[["top", "right", "bottom"]].set_visible(False)
     table = torch.stack(list(rows.values()))
-    below.imshow(table, cmap="Blues", vmin=0.0, vmax=DARKEST, aspect="auto")
+    below.imshow(table, cmap=WEIGHTS, vmin=0.0, vmax=DARKEST, aspect="auto")
     for row, found in enumerate(table.tolist()):
         for place, weight in enumerate(found):
             if weight:  # an exact 0 stays empty

@@ -9,7 +9,7 @@ from comparison_runs import DOT, NONE, RESULT, SIGNATURES, configured, text, wri
 from nmt.comparison.comparison import compare, default_output
 from nmt.comparison.files import to_csv, to_json, to_latex, to_markdown
 from nmt.comparison.runs import find_runs
-from nmt.comparison.tables import cost, grids, missing, others, quality
+from nmt.comparison.tables import cost, dev, grids, missing, others, quality
 from nmt.comparison.variants import choose
 from nmt.errors import UserError
 
@@ -96,7 +96,7 @@ def test_names_hold_what_differs_and_nothing_that_a_part_implies(tmp_path):
         "attention=none, model.dropout=0.25",
         "attention=none, model.dropout=0.5",
     ]
-    assert found.settings["attention.width"] == [7, "none", "none"]
+    assert found.settings["attention.width"] == [7, "–", "–"]
 
 
 def test_one_run_twice_is_told(tmp_path):
@@ -177,10 +177,11 @@ def test_what_was_not_measured_is_blank_and_never_zero(tmp_path):
 
     found = compare(find_runs([tmp_path]), None, [])
 
-    first, second = cost(found).rows
-    assert cost(found).header[4] == "AER"
-    assert (first[4], first[5]) == ("0.250", "4,960,000")
-    assert second == ["none", *[""] * (len(second) - 1)]
+    assert dev(found).header[4] == "AER"
+    assert dev(found).rows[0][4] == "0.250"
+    assert cost(found).rows[0][1] == "4,960,000"
+    for table in (dev(found), cost(found)):
+        assert table.rows[1] == ["none", *[""] * (len(table.header) - 1)]
     assert quality(found).rows[1][3:] == ["+0.00"]
     assert any("not known" in note for note in found.notes)
     header, *rows = [line.split(",") for line in to_csv(found).splitlines()]
@@ -236,16 +237,16 @@ def test_every_form_has_every_variant(sweep):
     assert len(to_csv(found).splitlines()) == 1 + 2 + 2
     assert json.loads(json.dumps(to_json(found)))["baseline"] == "attention=bahdanau"
     latex = to_latex(found)
-    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 7
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 8
     assert r"attention=luong\_dot" in latex
-    assert r"34.33 $\pm$ 4.93" in latex
+    assert r"\textbf{34.33 $\pm$ 4.93}" in latex
     markdown = to_markdown(found, [("A plot", "figures/a.png")])
     assert "| none | 1 2 10 | 24.33 ± 4.93 | -10.00 |" in markdown
     assert "![A plot](figures/a.png)" in markdown
     assert [grid.title for grid in grids(found)] == [
         *("Test set", "Other scores of the test set", "Differences to attention=bahdanau"),
         *("Words of the test set", "BLEU by source length"),
-        *("Dev set, and cost", "Without a result"),
+        *("Dev set", "Cost", "Without a result"),
     ]
 
 

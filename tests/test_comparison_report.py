@@ -1,29 +1,35 @@
 """The report: what it prints, the page of HTML, the figures, the atlas, TensorBoard's events."""
 
-import base64
 import json
 import re
+from html import escape
 from math import inf, nan
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 from browser import needs_browser
 from command import files, mistake, nmt
-from comparison_runs import DOT, NONE, RESULT, configured, text, write_run
+from comparison_runs import DOT, NONE, RESULT, configured, text, write_run, write_scored
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from nmt.commands.compare import as_settings
-from nmt.comparison.atlas import page, words
+from nmt.comparison.cells import p_value, spread
 from nmt.comparison.comparison import compare
 from nmt.comparison.disagreement import sentences
 from nmt.comparison.explorer import CHRF_DIFFERS, DIFFER, LENGTH, interleaved, ranked
-from nmt.comparison.plots import label, plots, style
+from nmt.comparison.files import to_latex, to_markdown
+from nmt.comparison.headline import headline, subtitle
+from nmt.comparison.plots import label, plots
 from nmt.comparison.runs import find_runs
+from nmt.comparison.tables import grids
+from nmt.comparison.variants import Naming, shown_at
 from nmt.data.corpus import Lines
 from nmt.errors import UserError
+from nmt.report.palette import style
 from nmt.runs.files import write_json
 
 PLOTS = ["bleu_by_length", "dev_bleu_by_minute", "dev_bleu_by_step", "entropy", "quality_by_speed"]
@@ -167,16 +173,6 @@ def test_sentences_are_those_that_differ_most_or_those_that_are_named():
         sentences([31], 2, lines, [same, other], "en")
 
 
-def test_panels_are_put_in_rows_below_the_text():
-    panels = [np.zeros((50, width, 4), np.uint8) for width in (900, 1200, 800)]
-
-    image = page("sentence 3", ["source"], panels)
-
-    head = words("sentence 3", ["source"], image.shape[1] / 110)
-    assert image.shape == (len(head) + 100, 900 + 1200 + 48, 4)
-    assert (image[-1, 10, 0], image[-1, 1500, 0]) == (0, 255)
-
-
 @pytest.fixture(scope="module")
 def two(tiny, tmp_path_factory) -> Path:
     """A sweep over two attentions, through the command."""
@@ -217,11 +213,19 @@ def test_from_a_sweep_to_a_report(two):
         assert len(np.unique(np.asarray(image)[..., :3].reshape(-1, 3), axis=0)) > 20, "drawn"
     svg = (report / "figures" / "entropy.svg").read_text()
     assert "</svg>" in svg
-    assert base64.b64encode(svg.encode()).decode() in (report / "index.html").read_text()
-    with Image.open(report / "figures" / "sentence-1.png") as image:
-        assert image.width > 1000, "two panels"
     html = (report / "index.html").read_text()
-    assert html.count("<img") == html.count('src="data:image') == len(PLOTS) + 2
+    (alike,) = re.findall(r"grey is all pieces alike", html)
+    assert alike
+    assert "all pieces alike" in svg, "the entropy of equal weights is a line"
+    variants = (two / "attention=bahdanau", two / "attention=none")
+    texts = [(run / "hypotheses.txt").read_text().splitlines() for run in variants]
+    images = len(PLOTS) + 2 + 2 * 1  # variants in the legend, sentences of the one that attends
+    assert html.count("<img") == html.count('src="data:image') == images
+    assert html.count("(attends to nothing)") == 2
+    still = html.partition('<div class="still">')[2].partition('<section id="plots">')[0]
+    for one in texts:
+        assert still.count(f'<span dir="auto">{escape(one[0])}</span>') == 1, "once"
+    assert html.index('id="sentences"') < html.index('id="plots"')
 
 
 @needs_browser
@@ -268,10 +272,136 @@ def test_without_scripts_the_page_is_what_it_was(two, tab):
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(two / "comparison" / "index.html")
 
-    assert tab.run("document.images.length") == len(PLOTS) + 1
-    assert tab.run("[...document.images].every((one) => one.naturalWidth > 100)")
+    assert tab.run("document.querySelectorAll('.plot img, .looks img').length") == len(PLOTS) + 1
+    shown = (
+        "[...document.querySelectorAll('.plot img, .looks img')].every((one) => one.width > 100)"
+    )
+    assert tab.run(shown)
     assert tab.run("document.querySelectorAll('table').length") > 3
     assert tab.run("document.querySelector('.attention')") is None
+
+
+@needs_browser
+def test_the_page_fits_a_phone_and_paper_has_all_of_it(two, tab):
+    assert nmt("compare", two, "num_sentences=1", "device=cpu").code == 0
+    tab.size(390)
+    tab.open(two / "comparison" / "index.html")
+    tab.until("Boolean(document.querySelector('.attention canvas'))")
+    tab.run("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+
+    assert tab.run("document.documentElement.scrollWidth") == 390, "nothing scrolls sideways"
+    visible = "[...document.querySelectorAll('{}')].map((one) => one.offsetHeight > 0)"
+    assert tab.run(visible.format(".attention")) == [True]
+    assert tab.run(visible.format(".still")) == [False], "translations stand there once"
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    assert tab.run(visible.format(".attention")) == [False]
+    assert tab.run(visible.format(".still")) == [True]
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_can_be_read_in_light_and_in_the_dark(dark, two, tab):
+    if dark:
+        tab.dark()
+    assert nmt("compare", two, "num_sentences=0", "device=cpu").code == 0
+    tab.open(two / "comparison" / "index.html")
+
+    for one in ("h1", ".about", "td", ".base td", ".note", "nav a"):
+        text, behind = (
+            luminance(tab.run(f"getComputedStyle(document.querySelector('{of}')).{what}"))
+            for of, what in ((one, "color"), ("body", "backgroundColor"))
+        )
+        low, high = sorted((text, behind))
+        assert (high + 0.05) / (low + 0.05) > 4.5, f"{one}: WCAG 2.1, AA"
+        assert (behind < text) == dark
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of a colour "rgb(r, g, b)", WCAG 2.1."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(share * one for share, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory) -> Path:
+    """Three attentions, each better than the one before, with three seeds."""
+    folder = tmp_path_factory.mktemp("graded")
+    for wrong, attention in ((0.4, NONE), (0.3, None), (0.1, DOT)):
+        for seed in (1, 2, 3):
+            config = configured(attention, seed=seed)
+            write_scored(folder / f"{wrong}-{seed}", config, wrong)
+    return folder
+
+
+def test_the_headline_says_what_is_best_by_how_much_and_how_surely(graded):
+    found = compare(find_runs([graded]), "none", [])
+    delta = found.tests["bleu"].differences["attention=luong_dot"].delta
+    p = p_value(found.tests["bleu"].corrected["attention=luong_dot"])
+    p = f"p < {p[1:]}" if p.startswith("<") else f"p = {p}"
+    assert headline(found) == f"luong_dot is best: +{delta:.2f} BLEU over none, {p}, 3 seeds"
+    assert subtitle(found)[:2] == ["de→en", "files"]
+    assert subtitle(found)[2:4] == ["40 test sentences", "9 runs"]
+
+    found = compare(find_runs([graded]), "luong_dot", [])
+    delta = -found.tests["bleu"].differences["attention=bahdanau"].delta
+    assert headline(found).startswith(
+        f"luong_dot, the baseline, is best: +{delta:.2f} BLEU over bahdanau, p "
+    )
+
+
+def test_a_headline_does_not_call_chance_the_best(tmp_path):
+    for name, attention, bleu in (("a", NONE, 20.0), ("b", DOT, 21.5)):
+        write_run(tmp_path / name, configured(attention), {**RESULT, "bleu": bleu})
+    assert headline(compare(find_runs([tmp_path]), "none", [])) == (
+        "luong_dot has the highest BLEU: +1.50 BLEU over none; one seed, so it may be chance"
+    )
+    for seed in (2, 3):
+        for name, attention, wrong in (("a", NONE, 0.31), ("b", DOT, 0.3)):
+            write_scored(tmp_path / f"{name}{seed}", configured(attention, seed=seed), wrong)
+    for name in ("a", "b"):
+        rmtree(tmp_path / name)
+    assert re.fullmatch(
+        r"\w+ has the highest BLEU: \+\d.\d\d BLEU over \w+, which may be chance "
+        r"\(p = 0\.\d{3}, 2 seeds\)|\w+, the baseline, has .*",
+        headline(compare(find_runs([tmp_path]), "none", [])),
+    )
+
+
+def test_rows_are_sorted_the_best_is_bold_and_the_baseline_tinted(graded):
+    assert nmt("compare", graded, "baseline=none", "num_sentences=0").code == 0
+    html = (graded / "comparison" / "index.html").read_text()
+    table = html.partition("<table")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr( class=\"base\")?><td class=\"text\">(\w+)<.*?</tr>", table, re.S)
+    assert rows == [("", "luong_dot"), ("", "bahdanau"), (' class="base"', "none")]
+    (best,) = re.findall(r'class="number best">([^<]*)', table)
+    found = compare(find_runs([graded]), "none", [])
+    assert best == spread(found.rows[0].statistics["bleu"])
+    assert f"| luong_dot | 1 2 3 | **{best}** |" in to_markdown(found, [])
+    assert rf"\textbf{{{best.replace(' ± ', ' $' + chr(92) + 'pm$ ')}}}" in to_latex(found)
+    others = next(grid for grid in grids(found) if grid.title == "Other scores of the test set")
+    assert (0, others.header.index("loss")) in others.best, "the lowest"
+    legend = html.partition("What is measured")[2]
+    assert "<td>p Holm</td>" in legend
+    assert "<td>AER</td>" not in legend, "no run has it"
+
+
+def test_values_are_named_and_what_goes_with_a_part_is_not():
+    feed = {"order": "luong", "order.input_feed": True}
+    one = {"model": "rnn", "attention": "bahdanau", **feed, "optimizer.lr": 0.002}
+    two = {**one, "order.input_feed": False}
+    three = {"model": "transformer", "attention": "scaled_dot", "optimizer.lr": 0.004}
+    naming = Naming([one, two, three])
+    shorts = [naming.short(identity) for identity in (one, two, three)]
+    assert shorts == [
+        "rnn, bahdanau, input_feed=true",
+        "rnn, bahdanau, input_feed=false",
+        "transformer, scaled_dot",
+    ]
+    assert naming.implied == ["optimizer.lr"]
+    assert shown_at(three, "order.input_feed") == "–"
+    first, other = {"model.dropout": 0.1}, {"model.dropout": 0.2}
+    assert Naming([first, other]).short(first) == "dropout=0.1"
 
 
 def test_sentences_are_ranked_by_what_tells_variants_apart():
@@ -294,7 +424,9 @@ def test_tensorboard_has_the_figures_and_the_columns_of_its_hparams(two):
 
     events = EventAccumulator(str(two / "comparison" / "tensorboard")).Reload()
     images = events.Tags()["images"]
-    assert [f"comparison/{name}" for name in PLOTS] == sorted(images)[1:]
+    names = [*(f"variants/{name}" for name in PLOTS), "where_they_looked/sentence-"]
+    assert [name.rstrip("0123456789") for name in sorted(images)] == names
+    assert sorted(["train/loss", *images])[0] == "train/loss", "pictures come after the curves"
     assert all(len(events.Images(name)) == 1 for name in images)
     for folder in (two / "comparison" / "tensorboard", two / "tensorboard"):
         events = EventAccumulator(str(folder)).Reload()

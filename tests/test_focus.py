@@ -32,6 +32,7 @@ def test_source_target_attention_is_measured_over_the_pieces_of_the_target():
     assert found == pytest.approx(
         {
             "entropy": (0 + log(2) + 2 * 0.25 * log(4)) / 3,
+            "uniform": (2 * log(4) + log(2)) / 3,
             "largest": (1 + 0.5 + 0.25) / 3,
             "zeros": (3 / 4 + 2 / 4 + 0) / 3,  # of the keys in sight
             "no_key": (0 + 0 + 0.5) / 3,
@@ -54,7 +55,7 @@ def test_heads_are_averaged_and_even_weights_have_an_entropy_of_ln_s():
 def test_a_decoder_sees_the_past_alone_and_has_no_end_of_the_source():
     found = spread(Kind.DECODER, [[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]])
 
-    assert set(found) == {"entropy", "largest", "zeros", "no_key"}
+    assert set(found) == {"entropy", "uniform", "largest", "zeros", "no_key"}
     assert found["zeros"] == pytest.approx((0 + 1 / 2 + 0) / 3)
 
 

@@ -90,10 +90,16 @@ def test_the_axes_are_what_was_read_and_what_was_predicted(by_letters, asked, tm
     gallery(translator, tmp_path, source="eins", reference="one").draw_references(step=1)
 
     source, target = ["▁", *"eins", "</s>"], ["▁", *"one"]
-    assert [(left, above) for _, above, left, *_ in asked] == [
+    found = [(left, above) for _, above, left, *_ in asked]
+    assert [(left.pieces, above.pieces) for left, above in found] == [
         ([*target, "</s>"], source),
         (source, source),
         (["<s>", *target], ["<s>", *target]),
+    ]
+    assert [(left.role, above.role) for left, above in found] == [
+        ("reference", "source"),
+        ("source, queries", "source, keys"),
+        ("reference, queries", "reference, keys"),
     ]
 
 

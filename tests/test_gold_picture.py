@@ -8,12 +8,12 @@ from matplotlib.patches import Rectangle
 from nmt.links.bitext import Bitext, Side
 from nmt.links.links import Gold
 from nmt.report.gold import draw_alignments, draw_gold, draw_links
-from nmt.report.heatmap import heatmap, pixels
+from nmt.report.heatmap import Axis, heatmap, pixels
 
 
 @pytest.fixture
 def figure() -> Figure:
-    return heatmap(torch.rand(3, 5), list("abcde"), list("xyz"), "sentence 1", [])
+    return heatmap(torch.rand(3, 5), Axis([*"abcde"]), Axis([*"xyz"]), "sentence 1", [])
 
 
 def test_a_box_around_each_gold_link(figure):

@@ -7,13 +7,17 @@ import gc
 import itertools
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from matplotlib import _pylab_helpers
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from nmt.report.fonts import drawable
-from nmt.report.heatmap import cell_size, heatmap, pixels
+from nmt.report.heatmap import Axis, cell_size, heatmap, pixels
+from nmt.report.palette import BEGINS, CONTINUES, SOFT
+from nmt.report.several import Panel, several
 from nmt.report.words import merge_words, words
 
 SENTENCES = {
@@ -30,35 +34,51 @@ SENTENCES = {
 }
 
 
-def draw(source: list[str], target: list[str], heading="Sentence 3", lines=("text",)) -> Figure:
+TEXT = (("source", "text"),)
+
+
+def draw(
+    source: list[str], target: list[str], heading="Sentence 3", lines=TEXT, language=""
+) -> Figure:
     weights = torch.rand(len(target), len(source))
-    return heatmap(weights, source, target, heading, lines)
+    above, left = Axis(source, "source", language), Axis(target, "translation")
+    return heatmap(weights, above, left, heading, lines)
 
 
 def boxes(texts):
     return [text.get_window_extent() for text in texts if text.get_text()]
 
 
+def title(figure: Figure) -> list[Text]:
+    """The texts above the picture, from top to bottom; the names of the axes come first."""
+    found = [text for text in figure.texts if text.get_va() == "top"]
+    return sorted(found, key=lambda text: (-text.get_position()[1], text.get_position()[0]))
+
+
+def shown(texts) -> list[tuple[str, str]]:
+    return [(text.get_text(), str(text.get_color())) for text in texts]
+
+
 @pytest.mark.parametrize("language", SENTENCES)
 def test_every_label_is_drawn_and_covers_no_other(language):
     source, target = SENTENCES[language].split(" "), SENTENCES["de"].split(" ")
     for one, other in ((source, target), (target, source)):
-        figure = draw(one, other, "Sentence 3 · step 2,000", [" ".join(one), " ".join(other)])
+        lines = [("source", " ".join(one)), ("translation", " ".join(other))]
+        figure = draw(one, other, "Sentence 3 · step 2,000", lines)
         image = pixels(figure)
         above = boxes(figure.axes[0].get_xticklabels())
         left = boxes(figure.axes[0].get_yticklabels())
-        (title,) = boxes(figure.texts)
+        around = boxes(title(figure))
         assert len(above) == len(one)
         assert len(left) == len(other)
         for a, b in itertools.pairwise(above):
             assert a.x1 <= b.x0 + 1
         for a, b in itertools.pairwise(left):
             assert b.y1 <= a.y0 + 4
-        assert max(box.y1 for box in above) < title.y0
-        assert min(box.x0 for box in left) > 0
-        assert title.x0 > 0
-        assert title.x1 < image.shape[1]
-        assert title.y1 < image.shape[0]
+        assert max(box.y1 for box in above) < min(box.y0 for box in around)
+        assert min(box.x0 for box in (*left, *around)) > 0
+        assert max(box.x1 for box in around) < image.shape[1]
+        assert max(box.y1 for box in around) < image.shape[0]
 
 
 @pytest.mark.parametrize("word", ["שיי", "شــ"])  # a tall letter, then low ones
@@ -76,20 +96,71 @@ def test_hebrew_and_arabic_are_drawn_from_right_to_left(word):
     assert 0 < 1.4 * heights[0] < heights[1]
 
 
-def test_labels_are_at_their_cells():
-    figure = draw(["▁a", "b", "c"], ["▁d", "e"])
+def test_labels_are_at_their_cells_black_where_a_word_begins_and_have_no_space_mark():
+    figure = draw(["▁a", "b", "▁", "c", "</s>"], ["d", "e"])
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["▁a", "b", "c"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["▁d", "e"]
-    assert list(axes.get_xticks()) == [0, 1, 2]
+    assert shown(axes.get_xticklabels()) == [
+        ("a", BEGINS),
+        ("b", CONTINUES),
+        ("␣", CONTINUES),
+        ("c", BEGINS),
+        ("</s>", BEGINS),
+    ]
+    assert shown(axes.get_yticklabels()) == [("d", BEGINS), ("e", BEGINS)], "words, not pieces"
+    assert list(axes.get_xticks()) == [0, 1, 2, 3, 4]
     assert axes.yaxis_inverted(), "the first target piece is on top"
+    turned = {label.get_text(): label.get_rotation() for label in axes.get_xticklabels()}
+    assert turned == {"a": 90, "b": 90, "␣": 0, "c": 90, "</s>": 90}
+    figure = draw(["▁", "犬", "が"], ["d"], language="ja")
+    assert {color for _, color in shown(figure.axes[0].get_xticklabels())} == {BEGINS}
+
+
+def test_texts_and_axes_are_named():
+    lines = [("source", "ein Hund"), ("translation", "a dog"), ("reference", "")]
+    figure = draw(["▁ein"], ["▁a"], "sentence 3", lines)
+    heading, *rest = title(figure)
+    assert (heading.get_text(), heading.get_weight()) == ("sentence 3", "bold")
+    assert [text for text, _ in shown(rest)] == ["source", "ein Hund", "translation", "a dog"]
+    assert {color for _, color in shown(rest[::2])} == {SOFT}
+    axes = [text for text in figure.texts if text.get_va() == "bottom"]
+    assert [text for text, _ in shown(axes)] == ["source →", "translation ↓"]
+    grid = figure.axes[0].get_window_extent()
+    assert all(box.x1 < grid.x0 and box.y0 > grid.y1 for box in boxes(axes)), "in the corner"
+    assert figure.axes[1].get_ylabel() == "attention weight"
+
+
+def test_the_square_root_tells_weak_weights_apart():
+    weights = torch.tensor([[0.0, 0.04, 0.16, 0.8]])
+    sides = Axis(list("abcd")), Axis(["e"])
+    plain, root = (heatmap(weights, *sides, "", [], scale=one) for one in ("linear", "sqrt"))
+    shares = [figure.axes[0].images[0].norm([0.04, 0.16]).tolist() for figure in (plain, root)]
+    assert shares == [pytest.approx([0.04, 0.16]), pytest.approx([0.2, 0.4])]
+    assert [text.get_text() for text in root.axes[1].get_yticklabels()] == [
+        *("0", "0.05", "0.25", "0.5", "1")
+    ]
+
+
+def test_several_attentions_have_one_text_and_one_colour_bar():
+    def panel(name: str, num: int) -> Panel:
+        return Panel(name, torch.eye(num, 3), Axis(list("abc")), Axis(["x"] * num), f"{name} text")
+
+    panels = [panel(name, num) for name, num in (("one", 3), ("two", 9), ("three", 5))]
+    image = several(panels, "sentence 3", [("source", "a b c")])
+    blue = image[..., 2].astype(int) - image[..., 0] > 25
+    top = np.flatnonzero((image[..., 0] < 20) & blue).min() // image.shape[1]  # of the bar
+    shades = [len(set(map(tuple, image[rows, columns]))) for rows, columns in ((top, blue[top]),)]
+    assert shades[0] > 100
+    below = image[top + 40 :]
+    assert len(set(map(tuple, below[blue[top + 40 :]]))) < 40, "no other bar"
+    matrix = np.flatnonzero(blue[top + 40 :].sum(1) > 60).min()
+    edges = np.diff(blue[top + 40 + matrix + 5].astype(int))
+    assert (edges == 1).sum() == 3, "the first cells of all three are on a line"
 
 
 def test_a_grid_has_names_and_repeats_the_labels():
     weights = torch.rand(2, 3, 4, 5)
-    figure = heatmap(
-        weights, list("abcde"), list("wxyz"), "Sentence 1", ["text"], ["up", "down"], list("123")
-    )
+    sides = Axis(list("abcde")), Axis(list("wxyz"))
+    figure = heatmap(weights, *sides, "Sentence 1", TEXT, ["up", "down"], list("123"))
     pixels(figure)
     axes = figure.axes[0]
     across = [label.get_text() for label in axes.get_xticklabels()]
@@ -101,21 +172,22 @@ def test_a_grid_has_names_and_repeats_the_labels():
     assert image.mask[4].all()
     assert image.mask[:, 5].all()
 
-    *names, title = figure.texts
+    names = figure.texts[:5]
     assert [name.get_text() for name in names] == ["up", "down", "1", "2", "3"]
     found = [name.get_window_extent() for name in names]
     left, above = boxes(axes.get_yticklabels()), boxes(axes.get_xticklabels())
     grid = axes.get_window_extent()
     assert max(box.x1 for box in found[:2]) < min(box.x0 for box in left)
     assert min(box.y0 for box in found[2:]) > max(box.y1 for box in above)
-    assert title.get_window_extent().y0 > max(box.y1 for box in found[2:])
+    assert min(box.y0 for box in boxes(title(figure))) > max(box.y1 for box in found[2:])
     for number, box in enumerate(found[2:]):  # over the middle of its panel
         middle = grid.x0 + grid.width * (6 * number + 2.5) / 17
         assert abs((box.x0 + box.x1) / 2 - middle) < 2
 
 
 def test_darkness_is_the_weight_between_0_and_1():
-    figure = heatmap(torch.tensor([[0.0, 0.5, 1.0]]), list("abc"), ["d"], "Sentence 1", [])
+    sides = Axis(list("abc")), Axis(["d"])
+    figure = heatmap(torch.tensor([[0.0, 0.5, 1.0]]), *sides, "Sentence 1", [])
     image = figure.axes[0].images[0]
     assert image.get_clim() == (0, 1)
     red, green, blue = pixels(figure)[..., :3].astype(int).transpose(2, 0, 1)
@@ -129,20 +201,17 @@ def test_darkness_is_the_weight_between_0_and_1():
 
 def test_long_titles_are_wrapped_and_complete():
     line = "子供たちは学校へ行った。" * 20 + " and a great many words of English" * 9
-    figure = draw(["a"], ["b"], lines=[line])
-    text = figure.texts[0].get_text()
-    assert text.startswith("Sentence 3\n")
-    assert text.removeprefix("Sentence 3").replace("\n", "").replace(" ", "") == line.replace(
-        " ", ""
-    )
-    (title,) = boxes(figure.texts)
-    assert title.x1 < pixels(figure).shape[1]
+    figure = draw(["a"], ["b"], lines=[("source", line)])
+    heading, role, *rows = title(figure)
+    assert (heading.get_text(), role.get_text()) == ("Sentence 3", "source")
+    assert "".join(row.get_text() for row in rows).replace(" ", "") == line.replace(" ", "")
+    assert max(box.x1 for box in boxes(rows)) < pixels(figure).shape[1]
 
 
 def test_an_endless_line_is_cut_above_the_picture():
-    pixels(draw(["a"], ["b"], lines=["x " * 5_000_000]))
-    figure = draw(["a"], ["b"], lines=["x" * 10_000])
-    assert figure.texts[0].get_text().replace("\n", "") == "Sentence 3" + "x" * 2000 + "…"
+    pixels(draw(["a"], ["b"], lines=[("", "x " * 5_000_000)]))
+    figure = draw(["a"], ["b"], lines=[("", "x" * 10_000)])
+    assert "".join(text for text, _ in shown(title(figure))) == "Sentence 3" + "x" * 2000 + "…"
 
 
 def test_what_no_font_has_is_written_as_its_number():

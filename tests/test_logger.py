@@ -17,7 +17,7 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from nmt.metrics.bleu import score
-from nmt.report.heatmap import heatmap, pixels
+from nmt.report.heatmap import Axis, heatmap, pixels
 from nmt.report.logger import EVENTS, METRICS, Logger
 from nmt.terminal.table import SCORES, markdown, sample_rows, score_rows, table
 
@@ -68,7 +68,7 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint(tmp_path):
 def test_figures_text_and_configuration(tmp_path):
     with Logger(tmp_path) as logger:
         for step in (3, 7):
-            figure = heatmap(torch.eye(2), ["a", "b"], ["c", "d"], "Sentence 1", [])
+            figure = heatmap(torch.eye(2), Axis(["a", "b"]), Axis(["c", "d"]), "Sentence 1", [])
             logger.image(step, "attention/1", pixels(figure))
         logger.text(7, "samples", "| a |\n| --- |\n| Hündin |")
         logger.config("model:\n  width: 3")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHADES = " ·░▒▓█"  # from 0 to 1
 MIDDLE = len(SHADES) - 2
 LONGEST_LABEL = 14  # characters of a label in the text form
-COLOUR = "31, 119, 180"  # of weight 1 in the table of HTML
+COLOUR = "8, 48, 107"  # of weight 1 in the table of HTML, as in every picture
 CELL = 18  # pixels of a row of the explorer
 CONTROLS = 420  # pixels of what is around its rows
 
@@ -151,14 +151,21 @@ class Attention:
         returned. Without, a new Figure is returned that shows every layer and head, and the mean of
         the heads.
         """
-        from nmt.report.heatmap import panel, weights_figure
+        from nmt.models.seq2seq import Kind
+        from nmt.report.heatmap import Axis, axes_of, panel, weights_figure
 
+        one = self.sentence
+        kind = next(kind for kind in Kind if kind.place == self.place)
+        source = Axis(self.source, "source", one.source_language)
+        predicted, read = (
+            Axis(pieces, "target", one.target_language) for pieces in (self.target, self._read)
+        )
+        above, left = axes_of(kind, source, predicted, read)
         if ax is not None:
-            return panel(ax, self._mean(), self.keys, self.queries)
-        lines = [self.sentence.source, self.sentence.target]
-        heading = "" if self.place == Place.CROSS else f"{self.place} self-attention"
-        is_share = self.sentence.of == "weights"
-        return weights_figure(self.weights, self.keys, self.queries, heading, lines, is_share)
+            return panel(ax, self._mean(), above, left)
+        lines = [("source", one.source), ("target", one.target)]
+        heading = "" if self.place == Place.CROSS else f"{kind.value}-attention"
+        return weights_figure(self.weights, above, left, heading, lines, one.of)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all places into an ``.npz`` file, which :func:`nmt.load_attention` reads."""

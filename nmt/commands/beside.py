@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from nmt.alignment.choice import Asked
 from nmt.alignment.translation import Choice, Known, choose, translation_links
 from nmt.commands.output import require_file, require_folder, text_file
+from nmt.config.schema import HEATMAP_SCALES
 from nmt.data.pairs import asked_for
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import Translation
@@ -52,6 +53,7 @@ def check_beside(cfg: DictConfig, read: Sequence[str | None]) -> Places:
     UserError for a place where nothing can be written, or that another key names, too.
     """
     one_of(tuple(MEASURES), {"of": cfg.of})
+    one_of(HEATMAP_SCALES, {"heatmap_scale": cfg.heatmap_scale})
     if cfg.heatmap:
         require_folder("heatmap", cfg.heatmap)
     weights = weights_place(cfg.weights, read)
@@ -98,7 +100,8 @@ def beside(
         if cfg.heatmap:
             folder = Path(cfg.heatmap)
             folder.mkdir(parents=True, exist_ok=True)
-            gallery = Gallery(translator, decode, [], folder, cfg.heatmap_words, of=cfg.of)
+            how = {"of": cfg.of, "scale": cfg.heatmap_scale}
+            gallery = Gallery(translator, decode, [], folder, cfg.heatmap_words, **how)
             writers.append(partial(draw, gallery))
         if places.weights:
             weights = files.enter_context(writing(places.weights))
@@ -121,7 +124,7 @@ def beside(
 def draw(gallery: Gallery, block: list[Translated]) -> None:
     """Draw the attention of each line over its best translation."""
     for number, source, (best, *_) in block:
-        gallery.draw(Drawn(number, source), best.ids, [source, best.text], Occasion())
+        gallery.draw(Drawn(number, source), best.ids, best.text, Occasion())
 
 
 def write_weights(

@@ -18,7 +18,7 @@ from nmt.commands.output import fingerprint, folder_of_text, require_folder, req
 from nmt.commands.paths import for_shell
 from nmt.config.check import check
 from nmt.config.languages import default_language, with_first_pair
-from nmt.config.schema import changed, register_schema
+from nmt.config.schema import HEATMAP_SCALES, changed, register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus, Lines
@@ -39,6 +39,7 @@ from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, read_config
 from nmt.terminal.console import console
 
+PICTURES = ("heatmap_words", "heatmap_scale")  # how they are drawn
 NOT_MEASURED = (
     "not measured: DROP, and F1 by frequency. An older nmt trained this run, and kept no words of "
     "its training text"
@@ -60,7 +61,7 @@ def run(cfg: DictConfig) -> float:
     folder = folders[0]
     trained = read_config(folder)
     if len(folders) > 1:
-        refuse_of_one(cfg, ("heatmaps", "heatmap_words", "weights", "of", "without"))
+        refuse_of_one(cfg, ("heatmaps", *PICTURES, "weights", "of", "without"))
         if not cfg.output:
             raise UserError("an ensemble has no run folder of its own: give output=FOLDER")
     take_languages(cfg, trained)
@@ -68,6 +69,7 @@ def run(cfg: DictConfig) -> float:
     check(cfg)
     at_least(0, {"heatmaps": cfg.heatmaps})
     one_of(tuple(MEASURES), {"of": cfg.of})
+    one_of(HEATMAP_SCALES, {"heatmap_scale": cfg.heatmap_scale})
     data = cfg.data or trained.data
     check_languages(folder, trained, data)
     decode = one_best(trained, cfg)
@@ -105,9 +107,9 @@ def run(cfg: DictConfig) -> float:
     write_json(output / RESULT, {**settings, **result, "decode": vars(decode)})
     if not translator.together:
         sentences = spread(lines.source, lines.target, cfg.heatmaps)
-        gallery = Gallery(
-            translator, decode, sentences, output / "heatmaps", cfg.heatmap_words, of=cfg.of
-        )
+        how = {"of": cfg.of, "scale": cfg.heatmap_scale}
+        folder_of = output / "heatmaps"
+        gallery = Gallery(translator, decode, sentences, folder_of, cfg.heatmap_words, **how)
         gallery.draw_hypotheses(Occasion())
     if attends(translator.model) and not translator.together:
         best = best_head(translator, folder, trained)

@@ -141,6 +141,7 @@ Input and output:
 Attention:
   heatmap=FOLDER              draw the attention of each line
   heatmap_words=true          merge pieces into words in the pictures
+  heatmap_scale=sqrt          colours that tell weak weights apart
   weights=FILE.arrow          all attention weights, pieces and scores, one row per
                               line, for pandas, polars or nmt.load_attention;
                               FILE.npz for a single line
@@ -196,6 +197,7 @@ Keys:
   output=FOLDER               output folder
   heatmaps=4                  number of sentences to draw
   heatmap_words=true          merge pieces into words in the pictures
+  heatmap_scale=sqrt          colours that tell weak weights apart
   weights=FILE.arrow          all attention weights over the translations, one row
                               per line; see nmt translate --help
   of=norms                    measure for pictures and weights: weights, norms,

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from nmt.commands.beside import CHOICE, Translated, beside, check_beside
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.evaluate import given_runs, refuse_of_one, run_decode
+from nmt.commands.evaluate import PICTURES, given_runs, refuse_of_one, run_decode
 from nmt.commands.output import require_file, text_file
 from nmt.commands.prefixes import Prefixed, prefix_file, with_prefixes
 from nmt.config.check import check
@@ -40,7 +40,7 @@ def run(cfg: DictConfig) -> None:
     """Translate standard input or a file to standard output or a file."""
     folders = given_runs(cfg)
     if len(folders) > 1:
-        refuse_of_one(cfg, ("heatmap", "heatmap_words", "weights", "links", "of", *CHOICE))
+        refuse_of_one(cfg, ("heatmap", *PICTURES, "weights", "links", "of", *CHOICE))
     check(cfg)
     trained = read_config(folders[0])
     decode = changed(run_decode(trained), cfg.decode)

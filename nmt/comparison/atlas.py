@@ -1,12 +1,13 @@
 """The atlas: the same sentence under every variant, where each looked while it wrote its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 
 from nmt.alignment.attention import source_target
@@ -21,11 +22,21 @@ from nmt.decoding.decode import Decode
 from nmt.decoding.translate import source_ids
 from nmt.errors import UserError
 from nmt.models.attention_maps import AttentionMap
-from nmt.report.heatmap import DPI, GAP, MIN_WIDTH, draw_title, heatmap, height, pixels
+from nmt.report.heatmap import Axis
+from nmt.report.several import Panel, several
 from nmt.run import Translator, open_run
 
-MAX_WIDTH = 2400  # pixels of a row of panels
-SPACE = 24  # pixels between panels
+NOTHING = "(attends to nothing)"
+CLOSED = "(cannot be opened)"
+
+
+class Look(NamedTuple):
+    """Where a variant looked while it wrote its translation of a sentence."""
+
+    variant: Variant
+    text: str
+    said: str  # what the weights are the mean of, or why there are none; empty: there is one matrix
+    panel: Panel | None  # None: there are no weights
 
 
 @dataclass
@@ -34,7 +45,13 @@ class Page:
 
     number: int  # in the test set, from 1
     source: str
-    image: np.ndarray  # (height, width, 4) of uint8
+    reference: str
+    looks: list[Look]
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """All of it as one picture, (height, width, 4) of uint8."""
+        return page(self.number, self.source, self.reference, self.looks)
 
 
 @dataclass
@@ -60,34 +77,35 @@ def atlas(comparison: Comparison, wish: Wish) -> Atlas:
 
     UserError for a sentence that is not in the test set.
     """
-    shown = {variant.name: run for variant, run in drawn_runs(comparison)}
+    shown = drawn_runs(comparison)
     if not shown or not (wish.sentences or wish.number):
         return Atlas([], [], None)
-    first = next(iter(shown.values()))
+    first = shown[0][1]
     assert first.sources
     assert first.references
-    hypotheses = [run.hypotheses or [] for run in shown.values()]
+    hypotheses = [run.hypotheses or [] for _, run in shown]
     language = str(comparison.baseline.identity.get("data.source", "en"))
     text = Lines(first.sources, first.references)
     numbers = sentences(wish.sentences, wish.number, text, hypotheses, language)
-    names = {variant.name: variant.short for variant in comparison.variants}
-    panels: dict[int, list[np.ndarray]] = {number: [] for number in numbers}
+    looks: dict[int, list[Look]] = {number: [] for number in numbers}
     notes: list[str] = []
     touched = Sentences(wish.sentences, text, hypotheses)
-    for name, run in shown.items():
+    for variant, run in shown:
         try:
             translator = open_run(run.folder, wish.device, wish.precision)
         except UserError as error:
-            notes.append(f"{name} is not in the atlas: {error}")
+            notes.append(f"{variant.name} is not drawn: {error}")
+            texts = run.hypotheses or []
+            for number in numbers:
+                looks[number].append(Look(variant, texts[number - 1], CLOSED, None))
             continue
         for number in numbers:
-            panels[number].append(panel(name, translator, run, number))
-        touched.add(names[name], translator, run.hypotheses or [])
-    pages: list[Page] = []
-    for number in numbers:
-        lines = [first.sources[number - 1], first.references[number - 1]]
-        image = page(f"sentence {number} · source, reference", lines, panels[number])
-        pages.append(Page(number, lines[0], image))
+            looks[number].append(look(variant, translator, run, number))
+        touched.add(variant.short, translator, run.hypotheses or [])
+    pages = [
+        Page(number, first.sources[number - 1], first.references[number - 1], looks[number])
+        for number in numbers
+    ]
     return Atlas(pages, notes, touched.document())
 
 
@@ -109,8 +127,8 @@ def drawn_runs(comparison: Comparison) -> list[tuple[Variant, Run]]:
     ]
 
 
-def panel(name: str, translator: Translator, run: Run, number: int) -> np.ndarray:
-    """Draw where a model looked while it wrote its translation in hypotheses.txt.
+def look(variant: Variant, translator: Translator, run: Run, number: int) -> Look:
+    """Find where a model looked while it wrote its translation in hypotheses.txt.
 
     Its text is cut into pieces anew, most probably as the model wrote them.
     """
@@ -124,12 +142,12 @@ def panel(name: str, translator: Translator, run: Run, number: int) -> np.ndarra
     ids = torch.tensor([source]), torch.tensor([[BOS, *target, EOS]])
     found = source_target(translator, *ids) if source else None
     if found is None:
-        return words(name, [text, "(attends to nothing)"], MIN_WIDTH)
+        return Look(variant, text, NOTHING, None)
     weights = found.weights[0].float().cpu().mean((0, 1))  # (T,S)
-    heading = " · ".join(part for part in (name, averaged(found)) if part)
-    above = translator.source_tokenizer.pieces(source)
-    left = translator.target_tokenizer.pieces([*target, EOS])
-    return pixels(heatmap(weights, above, left, heading, [text]))
+    above = Axis(translator.source_tokenizer.pieces(source), "source", translator.source_language)
+    pieces = translator.target_tokenizer.pieces([*target, EOS])
+    left = Axis(pieces, "translation", translator.target_language)
+    return Look(variant, text, averaged(found), Panel(variant.short, weights, above, left, text))
 
 
 def averaged(found: AttentionMap) -> str:
@@ -140,45 +158,16 @@ def averaged(found: AttentionMap) -> str:
     return f"mean of {', '.join(parts)}" if parts else ""
 
 
-def page(heading: str, lines: list[str], panels: list[np.ndarray]) -> np.ndarray:
-    """Put panels side by side, in rows, below a heading and lines of text."""
-    rows: list[list[np.ndarray]] = [[]]
-    for one in panels:
-        used = sum(other.shape[1] + SPACE for other in rows[-1])
-        if rows[-1] and used + one.shape[1] > MAX_WIDTH:
-            rows.append([])
-        rows[-1].append(one)
-    strips = [beside(row) for row in rows if row]
-    width = max([int(MIN_WIDTH * DPI), *(strip.shape[1] for strip in strips)])
-    parts = [words(heading, lines, width / DPI), *strips]
-    return np.concatenate([widened(part, width) for part in parts])
-
-
-def beside(images: list[np.ndarray]) -> np.ndarray:
-    """Put images in a row, their tops on a line, white where one is smaller."""
-    tallest = max(image.shape[0] for image in images)
-    padded = [
-        np.pad(image, ((0, tallest - len(image)), (0, SPACE), (0, 0)), constant_values=255)
-        for image in images
+def page(number: int, source: str, reference: str, looks: Sequence[Look]) -> np.ndarray:
+    """Draw a sentence under all variants; those that attend to nothing have their text alone."""
+    lines = [("source", source), ("reference", reference)]
+    lines += [(one.variant.short, f"{one.text} {one.said}") for one in looks if not one.panel]
+    panels = [
+        one.panel._replace(name=" · ".join(filter(None, (one.variant.short, one.said))))
+        for one in looks
+        if one.panel
     ]
-    return np.concatenate(padded, axis=1)
-
-
-def widened(image: np.ndarray, width: int) -> np.ndarray:
-    """Return an image as wide as the page."""
-    missing = max(0, width - image.shape[1])
-    return np.pad(image, ((0, 0), (0, missing), (0, 0)), constant_values=255)[:, :width]
-
-
-def words(heading: str, lines: list[str], inches: float) -> np.ndarray:
-    """Draw text alone, wrapped."""
-    figure = Figure(figsize=(inches, 1), dpi=DPI)
-    pixels(figure)  # gives it the canvas that text is measured on
-    title = draw_title(figure, heading, lines, inches - 2 * GAP)
-    tall = height(title) + 2 * GAP
-    figure.set_size_inches(inches, tall)
-    title.set_position((GAP / inches, 1 - GAP / tall))
-    return pixels(figure)
+    return several(panels, f"sentence {number}", lines)
 
 
 def save(pages: list[Page], folder: Path) -> None:

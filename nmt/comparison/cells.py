@@ -1,6 +1,6 @@
 """What stands in the cells of a comparison's tables, and what a table is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nmt.comparison.comparison import Comparison, Row
@@ -20,12 +20,45 @@ class Grid(NamedTuple):
     rows: list[list[str]]
     text_columns: int = 1
     notes: tuple[str, ...] = ()  # to be read below it
+    best: frozenset[tuple[int, int]] = frozenset()  # cells (row, column) in bold
+    base: int | None = None  # the row of the baseline
 
 
 def measured(comparison: Comparison, measures: Sequence[Measure]) -> list[Measure]:
     """Return the measures that a variant has."""
     has = {key for row in comparison.rows for key in row.statistics}
     return [one for one in measures if one.name in has]
+
+
+def best_cells(
+    comparison: Comparison, columns: Mapping[int, Measure]
+) -> frozenset[tuple[int, int]]:
+    """Return the cells with the best mean of each column, of tables with a row per variant.
+
+    None in a column whose cells are all alike, or that has no better and worse.
+    """
+    found: set[tuple[int, int]] = set()
+    for column, one in columns.items():
+        values = {
+            place: one.better * row.statistics[one.name].mean
+            for place, row in enumerate(comparison.rows)
+            if one.better and one.name in row.statistics
+        }
+        found |= {(place, column) for place in best_places(values, one.digits)}
+    return frozenset(found)
+
+
+def best_places(values: Mapping[int, float], digits: int) -> list[int]:
+    """Return the places of the highest value as it is written; none where all are alike."""
+    rounded = {place: round(value, digits) for place, value in values.items()}
+    best = max(rounded.values(), default=0.0)
+    found = [place for place, value in rounded.items() if value == best]
+    return found if len(found) < len(rounded) else []
+
+
+def base_row(comparison: Comparison) -> int | None:
+    """Return the row of the baseline, of tables with a row per variant; None: it is alone."""
+    return comparison.rows.index(comparison.base) if len(comparison.rows) > 1 else None
 
 
 def headings(measures: list[Measure]) -> list[str]:

@@ -1,8 +1,9 @@
-"""A comparison: a row a variant, and what has to be said beside the rows."""
+"""A comparison: a row per variant, the best first, and what has to be said beside the rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 from nmt.comparison.conditions import deviations, require_same
 from nmt.comparison.counts import RunCounts, counts_of_all
@@ -22,7 +23,7 @@ from nmt.comparison.outside import read_scores
 from nmt.comparison.runs import Run
 from nmt.comparison.significance import PValues, p_values
 from nmt.comparison.testing import Counted, all_against
-from nmt.comparison.variants import Naming, Variant, choose, group, identify, value_of
+from nmt.comparison.variants import Naming, Variant, choose, group, identify, shown_at
 from nmt.config.settings import Setting
 from nmt.errors import UserError
 
@@ -50,7 +51,7 @@ class Missing:
 class Comparison:
     """All that every form of the report is made of."""
 
-    rows: list[Row]
+    rows: list[Row]  # by BLEU, the best first
     missing: list[Missing]
     baseline: Variant
     heading: str  # the keys that the variants' short names have values of
@@ -101,6 +102,7 @@ def compare(
     measures = (*QUALITY, *measures_of_pairs(done), *measures_outside(outside))
     counts = counts_of_all(done, chosen.runs[0].tokenizer, outside)
     tests = tests_of(variants, chosen, counts, measures)
+    variants.sort(key=lambda one: -mean(float(run.result["bleu"]) for run in one.runs))
     footnotes: list[str] = []
     two_runs = pairs_of_runs(variants, chosen)
     rows = [row(one, chosen, measures, two_runs.get(one.name), footnotes) for one in variants]
@@ -110,9 +112,9 @@ def compare(
         [Missing(names.get(id(run), run.folder.name), run) for run in runs if run.why],
         chosen,
         naming.heading,
-        {key: [value_of(one.identity, key) for one in variants] for key in naming.differing},
+        {key: [shown_at(one.identity, key) for one in variants] for key in naming.differing},
         footnotes,
-        notes(variants, counts),
+        notes(variants, counts, naming.implied),
         chosen.runs[0].result.get("signatures", {}),
         measures,
         tests,

@@ -8,6 +8,7 @@ from typing import Any
 from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison, Row
 from nmt.comparison.crossed import Tested
+from nmt.comparison.headline import headline, subtitle
 from nmt.comparison.significance import PValues
 from nmt.comparison.tables import different, footnotes, grids, legend
 from nmt.data.text import one_line
@@ -31,10 +32,13 @@ OF_A_TEST = ("difference", "low", "high", "p", "p_holm", "standard_error", "df",
 
 def to_markdown(comparison: Comparison, figures: list[tuple[str, str]]) -> str:
     """Return the report in Markdown; figures are (title, file beside it)."""
-    parts = ["# Comparison"]
+    parts = [
+        "# Comparison",
+        f"{plain(headline(comparison))}. {plain(', '.join(subtitle(comparison)))}.",
+    ]
     for grid in (*grids(comparison), different(comparison)):
         if grid.rows:
-            parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows)]
+            parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows, grid.best)]
             parts += map(plain, grid.notes)
     parts += map(plain, footnotes(comparison))
     parts += ["## What is measured", markdown(("", "meaning"), legend(comparison))]
@@ -99,7 +103,14 @@ def pars(lines: Sequence[str]) -> list[str]:
 def latex_table(grid: Grid) -> str:
     """Return one tabular."""
     kinds = "l" * grid.text_columns + "r" * (len(grid.header) - grid.text_columns)
-    lines = [" & ".join(map(latex, row)) + r" \\" for row in (grid.header, *grid.rows)]
+    rows = [
+        [
+            rf"\textbf{{{latex(cell)}}}" if (place, column) in grid.best else latex(cell)
+            for column, cell in enumerate(row)
+        ]
+        for place, row in enumerate(grid.rows)
+    ]
+    lines = [" & ".join(row) + r" \\" for row in (map(latex, grid.header), *rows)]
     return "\n".join(
         [
             f"% {grid.title}",

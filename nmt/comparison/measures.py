@@ -21,6 +21,7 @@ class Measure:
     digits: int
     read: Callable[[Run], Any]  # None: not measured
     meaning: str
+    better: int = 0  # 1: the higher; -1: the lower; 0: neither
 
 
 class Statistic(NamedTuple):
@@ -52,17 +53,28 @@ MEANINGS = {
     else "F1 of words that the training text has less than ten times"
     for least, name in BUCKETS.items()
 }
-WORDS = tuple(Measure(one, HEADINGS[one], 2, of_words(one), MEANINGS[one]) for one in WORD_SCORES)
+WORDS = tuple(
+    Measure(
+        one,
+        HEADINGS[one],
+        2,
+        of_words(one),
+        MEANINGS[one],
+        better=-1 if one in (REPEATED, DROPPED) else 1,
+    )
+    for one in WORD_SCORES
+)
 QUALITY = (
-    Measure("bleu", "BLEU", 2, result("bleu"), "of the test set, by sacreBLEU"),
-    Measure("chrf", "chrF", 2, result("chrf"), "of the test set, by sacreBLEU"),
-    Measure("ter", "TER", 2, result("ter"), "of the test set, by sacreBLEU; lower is better"),
+    Measure("bleu", "BLEU", 2, result("bleu"), "of the test set, by sacreBLEU", 1),
+    Measure("chrf", "chrF", 2, result("chrf"), "of the test set, by sacreBLEU", 1),
+    Measure("ter", "TER", 2, result("ter"), "of the test set, by sacreBLEU; lower is better", -1),
     Measure(
         "bleu_tok_lc",
         "BLEU lc",
         2,
         result("bleu_tok_lc"),
-        "BLEU of lower-cased Moses tokens, as the older literature has it",
+        "BLEU of lower-cased Moses tokens, as reported in older papers",
+        1,
     ),
     Measure(
         "loss",
@@ -70,17 +82,19 @@ QUALITY = (
         3,
         result("loss"),
         "of the test set, in nats per target piece, without label smoothing; lower is better",
+        -1,
     ),
     *WORDS,
 )
 DEV = (
-    Measure("best_dev_bleu", "dev BLEU", 2, result("best_dev", "bleu"), "the best of training"),
+    Measure("best_dev_bleu", "dev BLEU", 2, result("best_dev", "bleu"), "the best of training", 1),
     Measure(
         "dev_perplexity",
         "dev ppl",
         2,
         result("tested_weights", "perplexity"),
         "perplexity of a piece of dev under the tested weights; lower is better",
+        -1,
     ),
     Measure(
         "attention_entropy",
@@ -88,6 +102,13 @@ DEV = (
         2,
         result("tested_weights", "entropy"),
         "of source-target attention on dev, in nats: 0 is one piece alone",
+    ),
+    Measure(
+        "attention_uniform",
+        "of equal",
+        2,
+        result("tested_weights", "uniform"),
+        "the entropy it would have if it looked at all pieces alike: ln S",
     ),
     Measure(
         "attention_largest",
@@ -130,6 +151,7 @@ DEV = (
         3,
         lambda run: run.alignment.get("aer"),
         "alignment error rate against a gold standard; lower is better",
+        -1,
     ),
 )
 COST = (
@@ -190,6 +212,7 @@ def measures_of_pairs(runs: Sequence[Run]) -> tuple[Measure, ...]:
             2,
             result("pairs", name, "bleu"),
             f"of the sentences of {name} in the test set, by sacreBLEU",
+            better=1,
         )
         for name in names
     )

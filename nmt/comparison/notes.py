@@ -16,10 +16,17 @@ NAMED = 3  # runs, where there may be many
 STAR = "*"  # behind a mean whose difference is significant
 
 
-def notes(variants: Sequence[Variant], counts: Mapping[Path, RunCounts]) -> list[str]:
-    """Say what is not as in a comparison of like with like."""
+def notes(
+    variants: Sequence[Variant], counts: Mapping[Path, RunCounts], implied: Sequence[str]
+) -> list[str]:
+    """Say what is not as in a comparison of like with like; ``implied`` keys are not in names."""
     runs = [run for variant in variants for run in variant.runs]
     found: list[str] = []
+    if implied:
+        found.append(
+            f"The names leave out {', '.join(implied)}, which varies only together with what they "
+            "name: see the settings that differ."
+        )
     if any(run.test_set is None for run in runs):
         found.append(
             "Some run folders have no sources.txt and references.txt: whether they were scored "

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,14 +16,13 @@ from nmt.comparison.lengths import by_length, lengths_of, unit_of
 from nmt.comparison.runs import Run
 from nmt.report.fonts import drawable, families
 from nmt.report.heatmap import pixels
+from nmt.report.palette import EDGE, SOFT, style
 
-# Okabe and Ito 2008, told apart by the colour-blind too; yellow, faint on white, comes last.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00", "#B8A800")
-LINES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-SIZE = (8.0, 4.6)  # inches
+SIZE = (6.4, 4.0)  # inches, without the legend
+LEGEND_ROW = 0.17  # inches of a line of the legend
 MAX_MARKERS = 10  # on a curve
 WIDE = 34  # characters of a name before it is cut
+DODGE = 0.7  # of the room of a bucket, over which variants stand side by side
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,37 @@ class Plot:
     @cached_property
     def svg(self) -> bytes:
         """The file of SVG."""
-        data = io.BytesIO()
-        with crowded():
-            self.figure.savefig(data, format="svg")
-        return data.getvalue()
+        return as_svg(self.figure)
+
+    @contextmanager
+    def without_legend(self) -> Iterator[Figure]:
+        """Have no legend in the figure inside the block: of several plots it may stand once."""
+        legends, size = self.figure.legends, self.figure.get_size_inches()
+        self.figure.legends = []
+        self.figure.set_size_inches(SIZE)
+        try:
+            yield self.figure
+        finally:
+            self.figure.legends = legends
+            self.figure.set_size_inches(*size)
+
+
+def as_svg(figure: Figure) -> bytes:
+    """Return a figure as a file of SVG."""
+    data = io.BytesIO()
+    with crowded():
+        figure.savefig(data, format="svg")
+    return data.getvalue()
+
+
+def swatch(place: int) -> bytes:
+    """Return the line and the marker of the variant of a row, as SVG."""
+    figure = Figure(figsize=(0.42, 0.16))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.plot([0, 0.5, 1], [0, 0, 0], **style(place), markevery=[1])
+    axes.axis("off")
+    figure.patch.set_visible(False)
+    return as_svg(figure)
 
 
 @contextmanager
@@ -59,29 +84,18 @@ def crowded() -> Iterator[None]:
         yield
 
 
-def style(place: int) -> dict[str, Any]:
-    """Return how the variant of a row is drawn: no two of the first 32 alike."""
-    turn = place // len(COLORS)
-    return {
-        "color": COLORS[place % len(COLORS)],
-        "linestyle": LINES[(place + turn) % len(LINES)],
-        "marker": MARKERS[(place + turn) % len(MARKERS)],
-        "markersize": 5,
-        "linewidth": 1.6,
-    }
-
-
 def plots(comparison: Comparison) -> list[Plot]:
     """Draw all that the run folders have the numbers for."""
     steps = curves(comparison, "dev/bleu", "updates", lambda line: line.get("step"))
     minutes = curves(comparison, "dev/bleu", "minutes of training", lambda line: line["minutes"])
     entropy = curves(comparison, "attention/entropy", "updates", lambda line: line.get("step"))
-    greedy = "BLEU on dev, with the beam of the dev evaluations; a line for each seed."
+    greedy = "BLEU on dev, with the beam of the dev evaluations; one line per seed."
     found = [
         (
             "bleu_by_length",
             "BLEU by source length",
-            "The mean over the seeds; the band holds 95 of 100 bootstrap samples of the sentences.",
+            "Mean over the seeds; a bar holds 95 of 100 bootstrap samples of the sentences. Points "
+            "of a length stand side by side.",
             length_figure(comparison),
         ),
         ("dev_bleu_by_step", "Learning, by updates", greedy, steps),
@@ -89,7 +103,8 @@ def plots(comparison: Comparison) -> list[Plot]:
         (
             "entropy",
             "Entropy of the attention",
-            "Of source-target attention on dev, in nats, while training went on.",
+            "Of source-target attention on dev, in nats: 0 is one piece alone"
+            + (", grey is all pieces alike." if uniform(comparison) else "."),
             entropy,
         ),
         (
@@ -109,15 +124,20 @@ def length_figure(comparison: Comparison) -> Figure | None:
         return None
     (test_set,) = comparison.counts[comparison.baseline.runs[0].folder]
     figure, axes = blank(f"source length in {unit_of(comparison.baseline)}", "BLEU")
-    centres = [bucket.length for bucket in found]
+    step = DODGE / len(comparison.variants)
     for place, variant in enumerate(comparison.variants):
         bands = by_length(variant, found, test_set, comparison.counts)
         if bands:
-            drawn = style(place)
-            axes.plot(centres, [b.score for b in bands], label=label(variant.short), **drawn)
-            low, high = [b.low for b in bands], [b.high for b in bands]
-            axes.fill_between(centres, low, high, color=drawn["color"], alpha=0.12, linewidth=0)
-    axes.set_xticks(centres, [f"{b.label}\n({len(b.places):,})" for b in found], fontsize=8)
+            shift = step * (place - (len(comparison.variants) - 1) / 2)
+            scores = np.array([band.score for band in bands])
+            ends = np.array([[band.low for band in bands], [band.high for band in bands]])
+            errors = np.abs(ends - scores)  # (2,buckets)
+            drawn = {**style(place), "linewidth": 0.6, "elinewidth": 0.9}
+            at = np.arange(len(bands)) + shift
+            axes.errorbar(at, scores, errors, label=label(variant.short), **drawn)
+    names = [f"{one.label}\n({len(one.places):,})" for one in found]
+    axes.set_xticks(range(len(found)), names, fontsize=8)
+    axes.set_xlim(-0.5, len(found) - 0.5)
     axes.set_ylim(bottom=0)
     return finished(figure, axes, comparison.heading)
 
@@ -138,8 +158,21 @@ def curves(
             if points:
                 every = 1 + len(points) // MAX_MARKERS
                 axes.plot(*zip(*points, strict=True), label=name, markevery=every, **style(number))
-                name = None  # one entry a variant in the legend
+                name = None  # one entry per variant in the legend
+    if metric == "attention/entropy" and (alike := uniform(comparison)):
+        axes.axhline(alike, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+        style_of_text = {"fontsize": 8, "color": SOFT, "va": "bottom"}
+        axes.text(
+            0.01, alike, "all pieces alike", transform=axes.get_yaxis_transform(), **style_of_text
+        )
+    axes.set_ylim(bottom=0)
     return finished(figure, axes, comparison.heading)
+
+
+def uniform(comparison: Comparison) -> float | None:
+    """Return the entropy of attention to all pieces alike; None: no run has it."""
+    found = [row.statistics.get("attention_uniform") for row in comparison.rows]
+    return next((one.mean for one in found if one), None)
 
 
 def timed(run: Run) -> list[dict]:
@@ -165,12 +198,12 @@ def speed_figure(comparison: Comparison) -> Figure | None:
 
 
 def blank(across: str, up: str) -> tuple[Figure, Axes]:
-    """Begin a figure."""
+    """Return a figure with empty axes."""
     figure = Figure(figsize=SIZE, dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(across)
     axes.set_ylabel(up)
-    axes.grid(color="0.9", linewidth=0.7)
+    axes.grid(color=EDGE, linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -178,21 +211,26 @@ def blank(across: str, up: str) -> tuple[Figure, Axes]:
 
 
 def finished(figure: Figure, axes: Axes, heading: str) -> Figure | None:
-    """Put the names, below what they name, beside the plot; None: there is nothing in it."""
-    if not axes.get_legend_handles_labels()[0]:
+    """Put the names, below what they name, under the plot; None: there is nothing in it."""
+    names = axes.get_legend_handles_labels()[1]
+    if not names:
         return None
-    legend = axes.legend(
-        loc="center left",
-        bbox_to_anchor=(1.01, 0.5),
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    columns = min(len(names), max(1, 84 // (longest + 9)))
+    legend = figure.legend(
+        loc="outside lower left",
+        ncols=columns,
         frameon=False,
         prop={"size": 8, "family": families()},
         handlelength=3.2,
-        title=label(heading),
+        title=label(heading) or None,
         title_fontsize=8,
         alignment="left",
     )
     for text in (*legend.get_texts(), legend.get_title()):
         text.set_parse_math(False)
+    lines = sum(1 + name.count("\n") for name in names) / columns + (1 if heading else 0)
+    figure.set_size_inches(SIZE[0], SIZE[1] + LEGEND_ROW * (lines + 1))
     return figure
 
 

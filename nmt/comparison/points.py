@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator
 
 from nmt.comparison.plots import Plot, crowded
 
@@ -28,15 +29,16 @@ def points(plot: Plot) -> list[Point]:
     to_figure = axes.transData + figure.transFigure.inverted()
     handles = zip(*axes.get_legend_handles_labels(), strict=True)
     names = {look(line_of(handle)): " ".join(name.split()) for handle, name in handles}
-    ticks = dict(
-        zip(axes.get_xticks(), (t.get_text() for t in axes.get_xticklabels()), strict=True)
-    )
+    ticks: dict[float, str] = {}
+    if isinstance(axes.xaxis.get_major_locator(), FixedLocator):  # names, with points around them
+        labels = (" ".join(text.get_text().split()) for text in axes.get_xticklabels())
+        ticks = dict(zip(axes.get_xticks(), labels, strict=True))
     found: list[Point] = []
     for line in axes.lines:
         name = names.get(look(line))
         for x, y in np.asarray(line.get_xydata()).tolist() if name else ():
             left, up = to_figure.transform((x, y))
-            at = " ".join(ticks.get(x, "").split()) or f"{x:,.4g}"
+            at = ticks[min(ticks, key=lambda tick: abs(tick - x))] if ticks else f"{x:,.4g}"
             text = f"{name}: {y:.4g} at {at} ({axes.get_xlabel()})"
             found.append(Point(round(100 * left, 2), round(100 * (1 - up), 2), text))
     return found[:: 1 + len(found) // MOST]

@@ -46,6 +46,8 @@ def write_events(
     write_columns(folder, runs)
     with SummaryWriter(str(folder)) as writer:
         for plot in found:
-            writer.add_image(f"comparison/{plot.name}", plot.image, dataformats="HWC")
+            writer.add_image(f"variants/{plot.name}", plot.image, dataformats="HWC")
         for one in pages:
-            writer.add_image(f"atlas/sentence-{one.number}", one.image, dataformats="HWC")
+            writer.add_image(
+                f"where_they_looked/sentence-{one.number}", one.image, dataformats="HWC"
+            )

@@ -1,4 +1,7 @@
-// Tables that sort: click a heading, once more for the other direction.
+// Tables that sort: click a heading, once more for the other direction. What is folded is printed.
+
+if (document.getElementById("explorer")) document.documentElement.classList.add("touched");
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
 
 /** Return what a cell is sorted by: its first number, else its text. */
 function keyOf(row, column) {

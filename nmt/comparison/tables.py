@@ -1,9 +1,14 @@
 """The tables of a comparison as text, whatever they are written into."""
 
+from collections.abc import Sequence
+
 from nmt.comparison.cells import (
     SUPERSCRIPTS,
     Grid,
     against,
+    base_row,
+    best_cells,
+    best_places,
     change,
     headings,
     interval,
@@ -17,7 +22,7 @@ from nmt.comparison.cells import (
 )
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.lengths import bleu_by_length, lengths_of, unit_of
-from nmt.comparison.measures import COST, DEV, WORDS, is_of_pair
+from nmt.comparison.measures import COST, DEV, WORDS, Measure, is_of_pair
 from nmt.comparison.notes import (
     note_of_others,
     note_of_stars,
@@ -25,7 +30,20 @@ from nmt.comparison.notes import (
     note_of_words,
     notes_of_tests,
 )
+from nmt.comparison.variants import typed
 from nmt.metrics.words import DROPPED, WORD_SCORES
+
+OF_TESTS = (  # headings that are not of measures
+    ("seeds", "of the runs that a mean is over"),
+    ("Δ", "the difference of the mean to the baseline's"),
+    ("95 %", "the interval of this difference, over other seeds and other sentences"),
+    ("p", "how probable a difference as large would be between equal methods"),
+    ("p Holm", "p corrected for the number of comparisons in the table (Holm 1979)"),
+    ("df", "degrees of freedom of the test"),
+    ("visible", "the smallest difference that four of five such comparisons would find"),
+    ("p boot.", "of two single runs: paired bootstrap over the sentences (Koehn 2004)"),
+    ("p rand.", "of two single runs: paired randomisation (Riezler and Maxwell 2005)"),
+)
 
 
 def grids(comparison: Comparison) -> list[Grid]:
@@ -38,6 +56,7 @@ def grids(comparison: Comparison) -> list[Grid]:
         two_runs(comparison),
         words(comparison),
         lengths(comparison),
+        dev(comparison),
         cost(comparison),
         missing(comparison),
     )
@@ -66,7 +85,8 @@ def quality(comparison: Comparison) -> Grid:
     ]
     said = notes_of_tests(comparison.tests, comparison.quality, comparison.baseline.name)
     notes = tuple(said) if len(rows) > 1 else ()
-    return Grid("Test set", header, rows, text_columns=2, notes=notes)
+    best = best_cells(comparison, {2: comparison.quality[0]})
+    return Grid("Test set", header, rows, 2, notes, best, base_row(comparison))
 
 
 def others(comparison: Comparison) -> Grid:
@@ -76,7 +96,9 @@ def others(comparison: Comparison) -> Grid:
     shown = [one for one in quality if one.name not in elsewhere and not is_of_pair(one)]
     header = [comparison.heading]
     columns = [[name(row) for row in comparison.rows]]
+    scores: dict[int, Measure] = {}
     for one in shown:
+        scores[len(header)] = one
         header.append(one.heading)
         columns.append([mean(row, one) for row in comparison.rows])
         if one.name in comparison.tests and len(comparison.rows) > 1:
@@ -85,7 +107,8 @@ def others(comparison: Comparison) -> Grid:
     rows = [list(row) for row in zip(*columns, strict=True)] if shown else []
     tested = any(one.differences for one in comparison.tests.values())
     notes = (note_of_others(),) if tested and shown else ()
-    return Grid("Other scores of the test set", header, rows, notes=notes)
+    best = best_cells(comparison, scores)
+    return Grid("Other scores of the test set", header, rows, 1, notes, best, base_row(comparison))
 
 
 def pairs(comparison: Comparison) -> Grid:
@@ -98,7 +121,9 @@ def pairs(comparison: Comparison) -> Grid:
         (note_of_stars(),) if any(comparison.tests[one.name].differences for one in shown) else ()
     )
     header = [comparison.heading, *headings(shown)]
-    return Grid("Pairs of languages", header, rows if shown else [], notes=notes)
+    best = best_cells(comparison, dict(enumerate(shown, 1)))
+    base = base_row(comparison)
+    return Grid("Pairs of languages", header, rows if shown else [], 1, notes, best, base)
 
 
 def differences(comparison: Comparison) -> Grid:
@@ -134,8 +159,8 @@ def two_runs(comparison: Comparison) -> Grid:
             name(row),
             seeds(row),
             f"{row.difference:+.2f}",
-            "" if row.two_runs.bootstrap is None else f"{row.two_runs.bootstrap:.4f}",
-            f"{row.two_runs.randomisation:.4f}",
+            "" if row.two_runs.bootstrap is None else p_value(row.two_runs.bootstrap),
+            p_value(row.two_runs.randomisation),
         ]
         for row in comparison.rows
         if row.two_runs
@@ -158,6 +183,8 @@ def words(comparison: Comparison) -> Grid:
         [comparison.heading, *headings(shown)],
         rows if shown else [],
         notes=notes,
+        best=best_cells(comparison, dict(enumerate(shown, 1))),
+        base=base_row(comparison),
     )
 
 
@@ -167,21 +194,52 @@ def lengths(comparison: Comparison) -> Grid:
     if found is None:
         return Grid("BLEU by source length", [], [])
     (test_set,) = comparison.counts[comparison.baseline.runs[0].folder]
-    rows = []
-    for row in comparison.rows:
-        scores = bleu_by_length(row.variant, found, test_set, comparison.counts)
-        rows += [[name(row), *(f"{score:.2f}" for score in scores)]] if scores else []
+    scored = [
+        (row, scores)
+        for row in comparison.rows
+        if (scores := bleu_by_length(row.variant, found, test_set, comparison.counts))
+    ]
+    rows = [[name(row), *(f"{score:.2f}" for score in scores)] for row, scores in scored]
+    best = {
+        (place, column)
+        for column in range(len(found))
+        for place in best_places({n: s[column] for n, (_, s) in enumerate(scored)}, 2)
+    }
+    base = next((n for n, (row, _) in enumerate(scored) if row is comparison.base), None)
     unit = unit_of(comparison.baseline)
     header = [f"{one.label} {unit} ({len(one.places):,})" for one in found]
     note = "In brackets: how many sentences there are. The figure has the spread of each number."
-    return Grid("BLEU by source length", [comparison.heading, *header], rows, notes=(note,))
+    return Grid(
+        "BLEU by source length",
+        [comparison.heading, *header],
+        rows,
+        notes=(note,),
+        best=frozenset((place, column + 1) for place, column in best),
+        base=base,
+    )
+
+
+def dev(comparison: Comparison) -> Grid:
+    """What the dev set says, of attention too."""
+    return of_measures(comparison, "Dev set", DEV)
 
 
 def cost(comparison: Comparison) -> Grid:
-    """What the dev set says, and what training and translating took; nothing nobody has."""
-    shown = measured(comparison, (*DEV, *COST))
+    """What training and translating took."""
+    return of_measures(comparison, "Cost", COST)
+
+
+def of_measures(comparison: Comparison, title: str, measures: Sequence[Measure]) -> Grid:
+    """The means of measures, of those that a variant has."""
+    shown = measured(comparison, measures)
     rows = [[name(row), *(mean(row, one) for one in shown)] for row in comparison.rows]
-    return Grid("Dev set, and cost", [comparison.heading, *headings(shown)], rows)
+    return Grid(
+        title,
+        [comparison.heading, *headings(shown)],
+        rows if shown else [],
+        best=best_cells(comparison, dict(enumerate(shown, 1))),
+        base=base_row(comparison),
+    )
 
 
 def missing(comparison: Comparison) -> Grid:
@@ -195,14 +253,16 @@ def missing(comparison: Comparison) -> Grid:
 
 def different(comparison: Comparison) -> Grid:
     """All settings in which the variants differ, those that a name implies too."""
-    rows = [[key, *map(str, values)] for key, values in comparison.settings.items()]
+    rows = [[key, *map(typed, values)] for key, values in comparison.settings.items()]
     names = [name(row) for row in comparison.rows]
     return Grid("Settings that differ", ["setting", *names], rows, text_columns=1 + len(names))
 
 
 def legend(comparison: Comparison) -> list[tuple[str, str]]:
-    """Return what every heading means."""
-    return [(one.heading, one.meaning) for one in comparison.measures]
+    """Return what every heading of the tables means; nothing of what no run has."""
+    shown = {heading for grid in grids(comparison) for heading in grid.header}
+    every = (*OF_TESTS, *((one.heading, one.meaning) for one in comparison.measures))
+    return [(heading, meaning) for heading, meaning in every if heading in shown]
 
 
 def footnotes(comparison: Comparison) -> list[str]:

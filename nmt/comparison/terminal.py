@@ -9,6 +9,7 @@ from rich.text import Text
 
 from nmt.comparison.cells import Grid
 from nmt.comparison.comparison import Comparison
+from nmt.comparison.headline import headline
 from nmt.comparison.tables import footnotes, grids_in_short
 from nmt.terminal.console import PlainConsole
 
@@ -17,7 +18,7 @@ WIDTH = 100  # columns
 
 def print_comparison(comparison: Comparison) -> None:
     """Print the tables and what has to be said beside them to standard output."""
-    print_grids(grids_in_short(comparison), footnotes(comparison))
+    print_grids(grids_in_short(comparison), [*footnotes(comparison), "", headline(comparison)])
 
 
 def print_grids(grids: Iterable[Grid], lines: Iterable[str]) -> None:
@@ -48,6 +49,7 @@ def drawn(grid: Grid) -> Table:
             overflow="fold",
             ratio=1 if text and place == last else None,
         )
-    for row in grid.rows:
-        table.add_row(*map(Text, row))
+    for place, row in enumerate(grid.rows):
+        bold = ("bold" if (place, column) in grid.best else "" for column in range(len(row)))
+        table.add_row(*map(Text, row, bold))
     return table

@@ -11,6 +11,7 @@ from nmt.config.settings import Setting
 from nmt.errors import UserError
 
 Identity = dict[str, Setting]
+ABSENT = "–"  # of a setting that a variant does not have
 
 
 @dataclass
@@ -36,7 +37,9 @@ class Naming:
     """Names settings by those of their keys that are not the same in all of them.
 
     What a part's name implies is not named beside it: with ``attention=bahdanau`` its width is, if
-    all that have bahdanau have the same. Those differences are in :attr:`differing`.
+    all that have bahdanau have the same, and so is the optimizer's rate with ``model=transformer``.
+    Those differences are in :attr:`differing`, and those that are not of the part in
+    :attr:`implied`.
     """
 
     def __init__(self, identities: Sequence[Identity]) -> None:
@@ -47,8 +50,14 @@ class Naming:
             for key in self.differing
             if not any(implies(part, key, identities) for part in self.above(key))
         ]
-        self.keys = sorted(told, key=lambda key: "." in key)  # parts before their keys
-        self.keys = self.keys or ["model", "attention"]
+        parts = [key for key in told if "." not in key]
+        self.implied = [
+            key
+            for key in told
+            if key not in parts and any(implies(part, key, identities) for part in parts)
+        ]
+        settings = [key for key in told if key not in (*parts, *self.implied)]
+        self.keys = [*parts, *settings] or ["model", "attention"]
 
     def above(self, key: str) -> list[str]:
         """Return the differing parts that a key belongs to; a Transformer has no cell, as it is."""
@@ -57,16 +66,38 @@ class Naming:
 
     def name(self, identity: Identity) -> str:
         """Return `attention=bahdanau, model.dropout=0.1`."""
-        return ", ".join(f"{key}={value_of(identity, key)}" for key in self.keys)
+        return ", ".join(f"{key}={typed(value)}" for key, value in self.values(identity))
 
     def short(self, identity: Identity) -> str:
-        """Return `bahdanau, 0.1`."""
-        return ", ".join(str(value_of(identity, key)) for key in self.keys)
+        """Return `bahdanau, dropout=0.1`."""
+        ends = Counter(key.rpartition(".")[2] for key in self.keys)
+        shown = [(key, key.rpartition(".")[2], typed(v)) for key, v in self.values(identity)]
+        return ", ".join(
+            value if key == end else f"{end if ends[end] == 1 else key}={value}"
+            for key, end, value in shown
+        )
+
+    def values(self, identity: Identity) -> list[tuple[str, Setting]]:
+        """Return the keys that name settings and the values, but for keys that these lack."""
+        found = [(key, shown_at(identity, key)) for key in self.keys]
+        return [(key, value) for key, value in found if value != ABSENT] or found
 
     @property
     def heading(self) -> str:
         """Return `attention, model.dropout`."""
         return ", ".join(self.keys)
+
+
+def typed(value: Setting) -> str:
+    """Write a value as it is typed."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def shown_at(identity: Identity, key: str) -> Setting:
+    """Return what stands at a key, as :func:`value_of`; ABSENT for a key below a part it lacks."""
+    value = value_of(identity, key)
+    known = any(one in identity for one in (key, *wider(key)))
+    return value if known or "." not in key else ABSENT
 
 
 def value_of(identity: Identity, key: str) -> Setting:

@@ -29,6 +29,7 @@ from nmt.links.symmetrize import SYMMETRIZATIONS
 from nmt.models.contributions import MEASURES
 
 LONGEST_NAME = 200  # bytes of a folder; file systems end at 255
+HEATMAP_SCALES = ("linear", "sqrt")  # of colours
 CORPORA = {
     "bible": Bible,
     "files": Files,
@@ -66,6 +67,7 @@ class Train:
     dev_beam: int = 1  # beam of the dev evaluations; the test takes decode.beam
     heatmaps: int = 4  # dev sentences whose attention is drawn at each evaluation
     heatmap_words: bool = False  # merge pieces to words
+    heatmap_scale: str = "linear"  # of the colours; sqrt tells weak weights apart
     keep_last: int = 2  # checkpoints
     keep_best: int = 1
     average: str = "best"  # the final model is the mean of these checkpoints: best or last
@@ -86,6 +88,7 @@ class Train:
             share(self._settings("ema"))
         one_of(("bleu", "loss"), self._settings("watch"))
         one_of(("best", "last"), self._settings("average"))
+        one_of(HEATMAP_SCALES, self._settings("heatmap_scale"))
 
     def _settings(self, *names: str) -> dict[str, Any]:
         return {f"train.{name}": getattr(self, name) for name in names}
@@ -172,6 +175,7 @@ class Evaluate(Together):
     output: str | None = None  # folder; null: evaluation/<corpus>-<split>… in the run folder
     heatmaps: int = 4  # sentences whose attention is drawn
     heatmap_words: bool = False
+    heatmap_scale: str = "linear"  # or sqrt
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
     of: str = "weights"  # what pictures and weights show: also norms, gradients
     without: list[str] = field(default_factory=list)  # heads that are switched off
@@ -207,6 +211,7 @@ class Translate(Together):
     n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
     heatmap_words: bool = False
+    heatmap_scale: str = "linear"  # or sqrt
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
     of: str = "weights"  # what pictures, weights and links show: also norms, gradients
     links: str | None = None  # a file: word links of each translation, Pharaoh format

@@ -15,7 +15,8 @@ from nmt.config.yamls import config_folder
 
 Setting = str | int | float | bool
 # What is seen while a run goes on, and where; it has no part in what comes out.
-SHOWN = ("cache", "train.log_every", "train.heatmaps", "train.heatmap_words")
+HEATMAPS = ("train.heatmaps", "train.heatmap_words", "train.heatmap_scale")
+SHOWN = ("cache", "train.log_every", *HEATMAPS)
 HIDDEN = ("_target_", "_partial_")
 UNSAID = (*SHOWN, "init")  # where they are null: no parts
 

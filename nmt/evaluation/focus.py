@@ -18,6 +18,7 @@ def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[st
     Means over layers, heads and queries:
 
     - ``entropy``: -Σ w ln w in nats; 0: one key, ln S: S keys alike;
+    - ``uniform``: ln S, the entropy of equal weights on all keys that a query may see;
     - ``largest``: the largest weight of a query;
     - ``zeros``: the share of keys with a weight of exactly 0, of those that a query may see;
     - ``end``: the weight on the last piece of the source, which is </s>. Not of the decoder's
@@ -53,6 +54,7 @@ def measured(found: AttentionMap, batch: Batch) -> Iterator[tuple[str, float]]:
     weights = found.weights.float()  # (B,L,H,T,S)
     yield "queries", float(queries.sum())
     yield "entropy", over_heads(torch.special.entr(weights.clamp(min=0)).sum(-1), queries)
+    yield "uniform", float(visible.sum(-1)[queries].log().sum())
     yield "largest", over_heads(weights.amax(-1), queries)
     zeros = ((weights == 0) & visible[:, None, None]).sum(-1) / visible.sum(-1)[:, None, None]
     yield "zeros", over_heads(zeros, queries)

@@ -135,8 +135,9 @@ def new_gallery(
     number = parts.train.heatmaps if translator.ranks.first else 0
     sentences = spread(prepared.dev["source"], prepared.dev["target"], number)
     alone = replace(translator, ranks=Ranks())
-    words = parts.train.heatmap_words
-    return Gallery(alone, parts.decode, sentences, run / "heatmaps", words, logger)
+    words, scale = parts.train.heatmap_words, parts.train.heatmap_scale
+    folder = run / "heatmaps"
+    return Gallery(alone, parts.decode, sentences, folder, words, logger, scale=scale)
 
 
 def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path) -> None:

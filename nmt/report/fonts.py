@@ -2,9 +2,11 @@
 
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
+FIRST = "DejaVu Sans"  # the one that is bold too
 PACKAGES = ("noto_cjk_sans_jp_regular", "manimgx_fonts")
 
 
@@ -15,7 +17,7 @@ def families() -> list[str]:
     Latin, Greek and Cyrillic stay in DejaVu Sans; Han, kana and Hangul are in Noto Sans CJK, other
     scripts in Noto Sans of that script. The first call makes them known to matplotlib.
     """
-    names = ["DejaVu Sans"]
+    names = [FIRST]
     for package in PACKAGES:
         for file in sorted(files(package).iterdir(), key=str):
             if file.name.endswith((".otf", ".ttf")) and "Italic" not in file.name:
@@ -24,11 +26,23 @@ def families() -> list[str]:
     return names
 
 
+def heavy(text: str) -> dict[str, Any]:
+    """The font of a text in bold; not bold where the bold font lacks a character of it."""
+    if all(ord(c) in _charmap(FIRST) for c in text):
+        return {"family": FIRST, "weight": "bold"}
+    return {"family": families()}
+
+
+@cache
+def _charmap(name: str) -> frozenset[int]:
+    """The code points that a font can draw."""
+    return frozenset(get_font(findfont(FontProperties(family=name))).get_charmap())
+
+
 @cache
 def _covered() -> frozenset[int]:
     """The code points that one of the fonts can draw."""
-    fonts = (get_font(findfont(FontProperties(family=name))) for name in families())
-    return frozenset(code for font in fonts for code in font.get_charmap())
+    return frozenset().union(*map(_charmap, families()))
 
 
 def drawable(text: str) -> str:

@@ -15,24 +15,11 @@ from nmt.decoding.translate import Translation, source_ids
 from nmt.models.attention_maps import AttentionMap
 from nmt.models.contributions import MEASURES, Maps, as_shares
 from nmt.models.seq2seq import Kind
-from nmt.report.heatmap import heatmap, pixels, with_mean
+from nmt.report.heatmap import Axis, axes_of, heatmap, name_of, pixels, with_mean
 from nmt.report.logger import Logger
+from nmt.report.title import Lines
 from nmt.report.words import merge_words
 from nmt.terminal.table import markdown, sample_rows
-
-# What stands on the left and above: the source, the target as it is predicted, or as it is read.
-AXES = {
-    Kind.SOURCE_TARGET: ("predicted", "source"),
-    Kind.ENCODER: ("source", "source"),
-    Kind.DECODER: ("read", "read"),
-}
-
-
-class Axis(NamedTuple):
-    """The pieces along one side of a picture."""
-
-    labels: list[str]
-    language: str
 
 
 @dataclass
@@ -44,18 +31,23 @@ class Drawn:
     reference: str = ""
 
 
+# In TensorBoard, behind the scalars, which it sorts by their names.
+HYPOTHESIS, REFERENCE = "where_it_looked", "where_it_looked_forced"
+
+
 class Occasion(NamedTuple):
     """What a picture is drawn for; by default: one sentence, once, without a log."""
 
     heading: str = ""  # above the picture
     folder: str = ""  # below the gallery's
-    tag: str = "pictures"  # in TensorBoard
+    tag: str = ""  # in TensorBoard
     step: int = 0
+    written: str = "translation"  # the target
 
     @classmethod
     def update(cls, step: int) -> "Occasion":
         """What the model does after an update."""
-        return cls(f"step {step:,}", f"step-{step:07d}", "pictures-hypothesis", step)
+        return cls(f"step {step:,}", f"step-{step:07d}", HYPOTHESIS, step)
 
 
 def spread(sources: Sequence[str], references: Sequence[str], num: int) -> list[Drawn]:
@@ -91,6 +83,7 @@ class Gallery:
         sentences: which ones.
         folder: where the PNG go.
         words: merge pieces to words.
+        scale: of the colours, see `nmt.report.heatmap`.
         logger: shows the pictures in TensorBoard too; None: PNG alone.
         of: what is drawn, see `nmt.models.contributions`.
     """
@@ -104,6 +97,7 @@ class Gallery:
         words: bool,
         logger: Logger | None = None,
         of: str = "weights",
+        scale: str = "linear",
     ) -> None:
         self.translator = translator
         self.decode = decode
@@ -112,6 +106,7 @@ class Gallery:
         self.words = words
         self.logger = logger
         self.of = of
+        self.scale = scale
 
     def draw_hypotheses(self, occasion: Occasion) -> list[Translation]:
         """Translate the sentences, draw each translation over its source, and return them."""
@@ -128,21 +123,18 @@ class Gallery:
             lines = [(number, f"{side}: {text}") for number, side, text in rows]
             self.logger.text(occasion.step, "samples", markdown(("", "samples"), lines))
         for sentence, translation in zip(self.sentences, best, strict=True):
-            lines = [sentence.source, translation.text, sentence.reference]
-            self.draw(sentence, translation.ids, lines, occasion)
+            self.draw(sentence, translation.ids, translation.text, occasion)
         return best
 
     def draw_references(self, step: int) -> None:
         """Draw where the model looks when it is forced to write the references."""
-        occasion = Occasion("forced reference", "reference", "pictures-reference", step)
+        occasion = Occasion("forced reference", "reference", REFERENCE, step, "reference")
         for sentence in self.sentences:
             (ids,) = self.translator.target_tokenizer.encode([sentence.reference])
-            self.draw(sentence, ids, [sentence.source, sentence.reference], occasion)
+            self.draw(sentence, ids, sentence.reference, occasion)
 
-    def draw(
-        self, sentence: Drawn, target: list[int], lines: list[str], occasion: Occasion
-    ) -> None:
-        """Draw one sentence over target ids without bos and eos; ``lines`` stand above it.
+    def draw(self, sentence: Drawn, target: list[int], text: str, occasion: Occasion) -> None:
+        """Draw one sentence over target ids without bos and eos, which are the pieces of ``text``.
 
         A picture for each kind of attention: none for a model without one, nor for an empty line.
         """
@@ -155,22 +147,26 @@ class Gallery:
         ids = torch.tensor([source]), torch.tensor([[BOS, *target, EOS]])
         maps = translator.attention(*ids, MEASURES[self.of].maps)
         pieces = translator.target_tokenizer.pieces
-        axes = {
-            "source": Axis(translator.source_tokenizer.pieces(source), translator.source_language),
-            "predicted": Axis(pieces([*target, EOS]), translator.target_language),
-            "read": Axis(pieces([BOS, *target]), translator.target_language),
-        }
+        texts = {"source": sentence.source, occasion.written: text}
+        lines = list({**texts, "reference": sentence.reference}.items())
+        keys = Axis(
+            translator.source_tokenizer.pieces(source), "source", translator.source_language
+        )
+        predicted, read = (
+            Axis(pieces(ids), occasion.written, translator.target_language)
+            for ids in ([*target, EOS], [BOS, *target])
+        )
         for found in maps:
-            left, above = (axes[name] for name in AXES[found.kind])
-            self.picture(found, left, above, sentence.number, lines, occasion)
+            above, left = axes_of(found.kind, keys, predicted, read)
+            self.picture(found, above, left, sentence.number, lines, occasion)
 
     def picture(
         self,
         found: AttentionMap,
-        left: Axis,
         above: Axis,
+        left: Axis,
         number: int,
-        lines: list[str],
+        lines: Lines,
         occasion: Occasion,
     ) -> None:
         """Draw the attentions of one kind over one sentence: queries on the left, keys above.
@@ -180,18 +176,18 @@ class Gallery:
         """
         weights, columns = with_mean(found.weights[0].float().cpu())  # (L,C,T,S)
         weights = weights if MEASURES[self.of].is_share else as_shares(weights)
-        above_labels, left_labels = above.labels, left.labels
         if self.words:
             languages = (above.language, left.language)
-            weights, above_labels, left_labels = merge_words(
-                weights, above_labels, left_labels, languages
+            weights, words_above, words_left = merge_words(
+                weights, [*above.pieces], [*left.pieces], languages
             )
+            above, left = above._replace(pieces=words_above), left._replace(pieces=words_left)
         kind = "" if found.kind == Kind.SOURCE_TARGET else found.kind.value
-        of = "" if self.of == "weights" else f"{self.of}, as shares of a row"
-        parts = (f"sentence {number}", occasion.heading, kind and f"{kind}-attention", of)
+        parts = (f"sentence {number}", occasion.heading, kind and f"{kind}-attention")
         heading = " · ".join(part for part in parts if part)
-        shown = [line for line in lines if line]
-        figure = heatmap(weights, above_labels, left_labels, heading, shown, found.rows, columns)
+        names = found.rows, columns
+        of = name_of(self.of)
+        figure = heatmap(weights, above, left, heading, lines, *names, self.scale, of)
         name = "-".join([f"sentence-{number}", *kind.split()])
         path = self.folder / occasion.folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from nmt.links.bitext import Bitext
 from nmt.links.links import Gold, Links
-from nmt.report.heatmap import heatmap, pixels
+from nmt.report.heatmap import Axis, heatmap, pixels
+from nmt.report.palette import BLACK, GOLD
 
-BOX = "tab:red"
 LEGEND = "dots: the links of alignments.txt"
 GOLD_LEGEND = "boxes: gold links, dashed where possible only"
 
@@ -29,8 +29,10 @@ def draw_alignments(
         source, target = text.source.words[n], text.target.words[n]
         if not source or not target:
             continue
-        lines = [text.source.lines[n], text.target.lines[n], legend]
-        figure = heatmap(weights[n], source, target, f"sentence {n + 1}", lines)
+        lines = [("source", text.source.lines[n]), ("target", text.target.lines[n]), ("", legend)]
+        above = Axis(source, "source", text.source.language)
+        left = Axis(target, "target", text.target.language)
+        figure = heatmap(weights[n], above, left, f"sentence {n + 1}", lines)
         if text.gold:
             draw_gold(figure, text.gold[n])
         draw_links(figure, links[n])
@@ -51,7 +53,7 @@ def draw_gold(figure: Figure, gold: Gold) -> None:
                 (i - 0.42, j - 0.42),
                 *(0.84, 0.84),
                 fill=False,
-                edgecolor=BOX,
+                edgecolor=GOLD,
                 linewidth=1.4,
                 linestyle=style,
             )
@@ -63,4 +65,4 @@ def draw_links(figure: Figure, links: Links) -> None:
     axes = figure.axes[0]
     axes.set_autoscale_on(False)  # the cells stay where they are
     across, down = [i for i, _ in sorted(links)], [j for _, j in sorted(links)]
-    axes.scatter(across, down, s=11, color="black", edgecolors="white", linewidths=0.7, zorder=3)
+    axes.scatter(across, down, s=11, color=BLACK, edgecolors="white", linewidths=0.7, zorder=3)

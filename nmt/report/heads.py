@@ -9,6 +9,7 @@ from PIL import Image
 
 from nmt.models.seq2seq import Kind
 from nmt.report.heatmap import DPI, pixels
+from nmt.report.palette import SIGNED
 
 CELL = 0.62  # inches
 EDGE = 0.9  # inches around a panel
@@ -25,7 +26,7 @@ def draw_heads(lost: Mapping[Kind, np.ndarray], measure: str, path: Path) -> Non
     figure = Figure((max(sum(widths), 4.5), layers * CELL + 1.3), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(lost), squeeze=False, width_ratios=widths)[0]
     for axes, (kind, values) in zip(panels, lost.items(), strict=True):
-        axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
+        axes.imshow(values, cmap=SIGNED.reversed(), vmin=-largest, vmax=largest)
         axes.set_title(kind.value, fontsize=10)
         axes.set_xticks(range(values.shape[1]), range(1, values.shape[1] + 1))
         axes.set_yticks(range(len(values)), range(1, len(values) + 1))

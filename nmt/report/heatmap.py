@@ -9,110 +9,217 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from rich.console import Console
-from rich.text import Text as RichText
 from torch import Tensor
 
-from nmt.data.text import shortened
 from nmt.models.attention_maps import row_names
 from nmt.models.contributions import as_shares
+from nmt.models.seq2seq import Kind
 from nmt.report.fonts import drawable, families
-from nmt.terminal.table import SHOWN
+from nmt.report.labels import SPACE as SPACE_ALONE
+from nmt.report.labels import Label, labels
+from nmt.report.palette import BEGINS, CONTINUES, EDGE, SOFT, WEIGHTS
+from nmt.report.title import Lines, Title
 
 DPI = 110
 GAP = 0.12  # inches around things
-BAR = 0.5  # inches for the colour bar with its numbers
+BAR = 0.72  # inches for the colour bar with its numbers and its name
 MIN_WIDTH = 5.0  # inches, so that the heading has room
 POINT = 1 / 72  # inches
 SPACE = 1  # cells between the panels of a grid
+LARGEST = 9.5  # points of a label
+SMALL = 8  # points of the colour bar and the names of the axes
+WEIGHT = "attention weight"
+TICKS = {"linear": (0, 0.5, 1), "sqrt": (0, 0.05, 0.25, 0.5, 1)}  # of the scales of colours
+
+
+class Axis(NamedTuple):
+    """The pieces along one side of a picture, their role, and their language where it is known."""
+
+    pieces: Sequence[str]
+    role: str = ""  # such as source
+    language: str = ""
 
 
 def heatmap(
     weights: Tensor,
-    source: Sequence[str],
-    target: Sequence[str],
+    above: Axis,
+    left: Axis,
     heading: str,
-    lines: Sequence[str],
+    lines: Lines,
     rows: Sequence[str] = ("",),
     columns: Sequence[str] = ("",),
+    scale: str = "linear",
+    of: str = WEIGHT,
 ) -> Figure:
-    """A figure of the weights (T,S) between S source labels and T target labels.
+    """A figure of the weights (T,S) between S pieces above and T pieces on the left.
 
     Of weights (R,C,T,S) it is a grid of R rows and C columns with these names, such as layers and
-    heads. The colour scale is 0 to 1 in every figure, so that two can be compared. `heading` (the
-    number of the sentence) and `lines` (its text) stand above it, wrapped. Every label is drawn as
-    it is, `$` and `_` too. pyplot does not know the figure, so nothing keeps it alive;
-    `pixels(figure)` draws it.
+    heads. The colours are of 0 to 1 in every figure, so that two can be compared; a ``scale``
+    of sqrt tells weak weights apart, ``of`` says what is drawn. ``heading`` (the number of the
+    sentence) and ``lines`` (its texts with their roles) stand above it, wrapped. Pieces lose their
+    ▁: those that begin a word are black, the others grey. pyplot does not know the figure, so
+    nothing keeps it alive; ``pixels(figure)`` draws it.
     """
-    if weights.dim() == 2:
-        weights = weights[None, None]
-    assert weights.shape == (len(rows), len(columns), len(target), len(source))
-    image = side_by_side(weights.float().cpu().numpy())  # one matrix, NaN between the panels
-    cell = cell_size(max(image.shape)) if weights.shape[:2] == (1, 1) else grid_cell(image.shape)
-    figure = Figure(dpi=DPI)
-    FigureCanvasAgg(figure)
-    grid, bar = figure.add_axes((0, 0, 1, 1)), figure.add_axes((0, 0, 1, 1))
-    drawn = grid.imshow(image, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    size = 0.47 * cell / POINT
-    draw_labels(grid, between(source, len(columns)), between(target, len(rows)), size)
-    draw_lines(grid, weights.shape)
-    colors = figure.colorbar(drawn, cax=bar, ticks=[0, 0.5, 1])
-    colors.ax.tick_params(labelsize=7, length=2)
-    names = draw_names(figure, rows, columns)
+    drawn = Drawn(weights, above, left, rows, columns, scale, of)
+    return drawn.finish(heading, lines)
 
-    # All sizes in inches, from the labels as they are drawn.
-    above = max(height(label) for label in grid.get_xticklabels())
-    left = max(width(label) for label in grid.get_yticklabels()) + 2 * GAP
-    name_above = max((height(name) + GAP for name in names.columns), default=0.0)
-    name_left = max((width(name) + GAP for name in names.rows), default=0.0)
-    grid_height, grid_width = (cell * num for num in image.shape)
-    total_width = max(name_left + left + grid_width + 2 * GAP + BAR, MIN_WIDTH)
-    title = draw_title(figure, heading, lines, total_width - 2 * GAP)
-    below = 2 * GAP + grid_height + GAP + above + name_above
-    total_height = below + GAP + height(title) + GAP
 
-    figure.set_size_inches(total_width, total_height)
-    across, up = 1 / total_width, 1 / total_height
-    title.set_position((GAP * across, 1 - GAP * up))
-    left += name_left
-    grid.set_position((left * across, 2 * GAP * up, grid_width * across, grid_height * up))
-    bar_left = left + grid_width + GAP
-    bar.set_position((bar_left * across, 2 * GAP * up, GAP * across, grid_height * up))
-    for number, name in enumerate(names.columns):
-        middle = left + cell * ((len(source) + SPACE) * number + len(source) / 2)
-        name.set_position((middle * across, (below - name_above) * up))
-    for number, name in enumerate(names.rows):
-        middle = cell * ((len(target) + SPACE) * number + len(target) / 2)
-        name.set_position((GAP * across, (2 * GAP + grid_height - middle) * up))
-    return figure
+class Drawn:
+    """A heatmap whose parts are drawn and measured; `finish` puts them in their places.
+
+    Args:
+        bar: whether it has a colour bar of its own.
+        min_width: inches.
+        The others are those of :func:`heatmap`.
+    """
+
+    def __init__(
+        self,
+        weights: Tensor,
+        above: Axis,
+        left: Axis,
+        rows: Sequence[str] = ("",),
+        columns: Sequence[str] = ("",),
+        scale: str = "linear",
+        of: str = WEIGHT,
+        bar: bool = True,
+        min_width: float = MIN_WIDTH,
+    ) -> None:
+        if weights.dim() == 2:
+            weights = weights[None, None]
+        assert weights.shape == (len(rows), len(columns), len(left.pieces), len(above.pieces))
+        self.counts = weights.shape
+        image = side_by_side(weights.float().cpu().numpy())  # one matrix, NaN between the panels
+        is_grid = weights.shape[:2] != (1, 1)
+        self.cell = grid_cell(image.shape) if is_grid else cell_size(max(image.shape))
+        self.figure = Figure(dpi=DPI)
+        FigureCanvasAgg(self.figure)
+        self.grid = self.figure.add_axes((0, 0, 1, 1))
+        colors = self.grid.imshow(image, cmap=WEIGHTS, norm=scaled(scale), aspect="auto")
+        size = min(LARGEST, 0.75 * self.cell / POINT)
+        draw_labels(
+            self.grid,
+            between(labels(above.pieces, above.language), len(columns)),
+            between(labels(left.pieces, left.language), len(rows)),
+            size,
+        )
+        draw_lines(self.grid, weights.shape)
+        self.bar: Axes | None = None
+        if bar:
+            self.bar = self.figure.add_axes((0, 0, 1, 1))
+            name_bar(self.figure.colorbar(colors, cax=self.bar), scale, of)
+        self.names = draw_names(self.figure, rows, columns)
+        self.roles = draw_roles(self.figure, above.role, left.role)
+        self.measure(image.shape, min_width)
+
+    def measure(self, shape: tuple[int, ...], min_width: float) -> None:
+        """Measure labels and names as they are drawn. All sizes are in inches."""
+        corner = sum(height(role) for role in self.roles)
+        self.above = max(*(height(label) for label in self.grid.get_xticklabels()), corner)
+        left = max(width(label) for label in (*self.grid.get_yticklabels(), *self.roles))
+        self.name_above = max((height(name) + GAP for name in self.names.columns), default=0.0)
+        name_left = max((width(name) + GAP for name in self.names.rows), default=0.0)
+        self.left = name_left + left + 2 * GAP
+        self.grid_height, self.grid_width = (self.cell * num for num in shape)
+        right = GAP + (GAP + BAR if self.bar else 0)
+        self.width = max(self.left + self.grid_width + right, min_width)
+
+    def title(self, heading: str, lines: Lines) -> Title:
+        """Write heading and lines, as wide as the figure is."""
+        return Title(self.figure, heading, lines, self.width - 2 * GAP)
+
+    def finish(self, heading: str, lines: Lines) -> Figure:
+        """Put everything in its place below heading and lines."""
+        title = self.title(heading, lines)
+        return self.place(title, title.height, self.name_above + self.above)
+
+    def place(self, title: Title, title_height: float, above: float) -> Figure:
+        """Put everything in its place below a title and labels that are given so much room."""
+        below = 2 * GAP + self.grid_height + GAP + above
+        total_height = below + GAP + title_height + GAP
+        self.figure.set_size_inches(self.width, total_height)
+        across, up = 1 / self.width, 1 / total_height
+        title.place(GAP, GAP)
+        bottom = 2 * GAP * up
+        self.grid.set_position(
+            (self.left * across, bottom, self.grid_width * across, self.grid_height * up)
+        )
+        if self.bar:
+            bar_left = (self.left + self.grid_width + GAP) * across
+            self.bar.set_position((bar_left, bottom, GAP * across, self.grid_height * up))
+        _, _, num_targets, num_sources = self.counts
+        names_up = 2 * GAP + self.grid_height + GAP + self.above + GAP
+        for number, name in enumerate(self.names.columns):
+            middle = self.left + self.cell * ((num_sources + SPACE) * number + num_sources / 2)
+            name.set_position((middle * across, names_up * up))
+        for number, name in enumerate(self.names.rows):
+            middle = self.cell * ((num_targets + SPACE) * number + num_targets / 2)
+            name.set_position((GAP * across, (2 * GAP + self.grid_height - middle) * up))
+        corner = 2 * GAP + self.grid_height + GAP / 2
+        for role in reversed(self.roles):  # the lowest first
+            role.set_position(((self.left - GAP / 2) * across, corner * up))
+            corner += height(role)
+        return self.figure
 
 
 def weights_figure(
     weights: np.ndarray,
-    keys: Sequence[str],
-    queries: Sequence[str],
+    above: Axis,
+    left: Axis,
     heading: str,
-    lines: Sequence[str],
-    is_share: bool = True,
+    lines: Lines,
+    of: str = "weights",
 ) -> Figure:
     """A figure of weights (L,H,T,S): a row per layer, a column per head, then their mean.
 
-    What is no share is divided by the sum of its row.
+    What is not a share, all ``of`` but weights, is divided by the sum of its row.
     """
     shown, columns = with_mean(torch.from_numpy(np.ascontiguousarray(weights)))
-    shown = shown if is_share else as_shares(shown)
+    shown = shown if of == "weights" else as_shares(shown)
     rows = row_names(len(weights), 1)
-    return heatmap(shown, keys, queries, heading, lines, rows, columns)
+    return heatmap(shown, above, left, heading, lines, rows, columns, of=name_of(of))
 
 
-def panel(axes: Axes, weights: np.ndarray, keys: Sequence[str], queries: Sequence[str]) -> Axes:
-    """Draw weights (T,S) into axes of the caller: keys above, queries on the left."""
-    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    draw_labels(axes, keys, queries, 9)
+def axes_of(kind: Kind, source: Axis, predicted: Axis, read: Axis) -> tuple[Axis, Axis]:
+    """Return what is above and on the left: keys and queries of a kind of attention.
+
+    The target is on the left as it is predicted, or on both sides as it is read.
+    """
+    if kind == Kind.SOURCE_TARGET:
+        return source, predicted
+    both = source if kind == Kind.ENCODER else read
+    return both._replace(role=f"{both.role}, keys"), both._replace(role=f"{both.role}, queries")
+
+
+def name_of(of: str) -> str:
+    """Return what a colour bar says of a measure: weights, norms, gradients."""
+    return WEIGHT if of == "weights" else f"{of}, share of the row"
+
+
+def panel(axes: Axes, weights: np.ndarray, above: Axis, left: Axis) -> Axes:
+    """Draw weights (T,S) into axes of the caller."""
+    axes.imshow(weights, cmap=WEIGHTS, norm=scaled("linear"), aspect="auto")
+    draw_labels(
+        axes, labels(above.pieces, above.language), labels(left.pieces, left.language), LARGEST
+    )
     draw_lines(axes, (1, 1, *weights.shape))
     return axes
+
+
+def scaled(scale: str) -> Normalize:
+    """Return what makes the colours of weights from 0 to 1."""
+    return PowerNorm(0.5, 0, 1) if scale == "sqrt" else Normalize(0, 1)
+
+
+def name_bar(bar: Colorbar, scale: str, of: str = WEIGHT) -> None:
+    """Give a colour bar its numbers and its name: what is dark."""
+    bar.set_ticks(list(TICKS[scale]), labels=[f"{tick:g}" for tick in TICKS[scale]])
+    bar.ax.tick_params(labelsize=SMALL, length=2)
+    bar.set_label(of, fontsize=SMALL, color=SOFT)
 
 
 def with_mean(weights: Tensor) -> tuple[Tensor, list[str]]:
@@ -140,9 +247,9 @@ def side_by_side(weights: np.ndarray) -> np.ndarray:
     return matrix[:-SPACE, :-SPACE]
 
 
-def between(labels: Sequence[str], times: int) -> list[str]:
+def between(found: Sequence[Label], times: int) -> list[Label]:
     """The labels of several panels in a row, SPACE empty ones between them."""
-    return [*labels, *([""] * SPACE + list(labels)) * (times - 1)]
+    return [*found, *([Label("", begins=True)] * SPACE + list(found)) * (times - 1)]
 
 
 def cell_size(num: int) -> float:
@@ -153,7 +260,7 @@ def cell_size(num: int) -> float:
 def grid_cell(shape: tuple[int, ...]) -> float:
     """Inches of a cell of a grid: small, for a grid is looked at as a whole and drawn often."""
     num = max(shape)
-    return min(0.15, max(20 / num, 0.1), 36 / num)
+    return min(0.16, max(20 / num, 0.1), 36 / num)
 
 
 def pixels(figure: Figure) -> np.ndarray:
@@ -163,32 +270,35 @@ def pixels(figure: Figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())
 
 
-def draw_labels(axes: Axes, source: Sequence[str], target: Sequence[str], size: float) -> None:
-    """Source labels above, downwards or turned; target labels on the left."""
+def draw_labels(axes: Axes, above: Sequence[Label], left: Sequence[Label], size: float) -> None:
+    """Labels above, all turned or all downwards, and on the left."""
     style = {"fontsize": size, "family": families(), "parse_math": False, "linespacing": 1.0}
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(source)), [downwards(drawable(s)) for s in source], **style)
-    axes.set_yticks(range(len(target)), [drawable(t) for t in target], **style)
+    axes.set_xticks(range(len(above)), [downwards(drawable(one.text)) for one in above], **style)
+    axes.set_yticks(range(len(left)), [drawable(one.text) for one in left], **style)
     axes.tick_params(length=0, pad=GAP / 2 / POINT)
-    for label in axes.get_xticklabels():
-        text = label.get_text()
-        label.set_rotation(0 if len(text) == 1 or "\n" in text else 90)
+    for text in axes.get_xticklabels():
+        text.set_rotation(0 if upright(text.get_text()) else 90)
+    for texts, found in ((axes.get_xticklabels(), above), (axes.get_yticklabels(), left)):
+        for text, label in zip(texts, found, strict=True):
+            text.set_color(BEGINS if label.begins else CONTINUES)
 
 
 def downwards(label: str) -> str:
-    """A label of Han, kana and Hangul alone has a line for each character; others are as they are.
+    """A label of Han, kana and Hangul alone has a line per character; others are as they are."""
+    return "\n".join(label) if upright(label) else label
 
-    Its ▁ becomes ␣, since above Han it would be read as 一.
-    """
-    letters = label.replace("▁", "")
-    wide = all(unicodedata.east_asian_width(c) in "WF" for c in letters)
-    return "\n".join(label.replace("▁", "␣")) if wide else label
+
+def upright(label: str) -> bool:
+    """Tell whether a label is of Han, kana and Hangul, which are set one below the other, or ␣."""
+    letters = label.replace("\n", "").replace(SPACE_ALONE, "")
+    return bool(label) and all(unicodedata.east_asian_width(c) in "WF" for c in letters)
 
 
 def draw_lines(axes: Axes, shape: Sequence[int]) -> None:
     """Thin lines between the cells of every panel: (R,C,T,S)."""
     num_rows, num_columns, num_targets, num_sources = shape
-    style = {"color": "0.88", "linewidth": 0.5}
+    style = {"color": EDGE, "linewidth": 0.5}
     for row, column in product(range(num_rows), range(num_columns)):
         top, left = row * (num_targets + SPACE) - 0.5, column * (num_sources + SPACE) - 0.5
         ends = top, top + num_targets, left, left + num_sources
@@ -198,25 +308,18 @@ def draw_lines(axes: Axes, shape: Sequence[int]) -> None:
 
 def draw_names(figure: Figure, rows: Sequence[str], columns: Sequence[str]) -> Names:
     """The names of rows, turned, and of columns; their places are given later."""
-    style = {"fontsize": 9, "family": families(), "parse_math": False}
+    style = {"fontsize": LARGEST, "family": families(), "parse_math": False}
     return Names(
         [figure.text(0, 0, name, rotation=90, va="center", **style) for name in rows if name],
         [figure.text(0, 0, name, ha="center", va="bottom", **style) for name in columns if name],
     )
 
 
-def draw_title(figure: Figure, heading: str, lines: Sequence[str], inches: float) -> Text:
-    """The heading and the lines, at most SHOWN characters each, wrapped; wide ones count twice."""
-    size = 9
-    columns = int(inches / (0.61 * size * POINT))
-    console = Console(width=columns)
-    wrapped = [
-        part.plain.rstrip()
-        for line in (heading, *lines)
-        for part in RichText(drawable(shortened(line, SHOWN))).wrap(console, columns)
-    ]
-    text = "\n".join(wrapped)
-    return figure.text(0, 1, text, va="top", fontsize=size, family=families(), parse_math=False)
+def draw_roles(figure: Figure, above: str, left: str) -> list[Text]:
+    """The names of the axes, for the corner between them; from top to bottom."""
+    style = {"fontsize": SMALL, "family": families(), "parse_math": False, "color": SOFT}
+    said = [f"{above} →" if above else "", f"{left} ↓" if left else ""]
+    return [figure.text(0, 0, one, ha="right", va="bottom", **style) for one in said if one]
 
 
 def width(text: Text) -> float:

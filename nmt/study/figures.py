@@ -9,9 +9,10 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nmt.comparison.atlas import page as on_a_page
-from nmt.comparison.plots import blank, finished, label, style
-from nmt.report.heatmap import heatmap, pixels
+from nmt.comparison.plots import blank, finished, label
+from nmt.report.heatmap import Axis
+from nmt.report.palette import BLUE, VERMILION, style
+from nmt.report.several import Panel, several
 from nmt.study.findings import Findings, Result
 
 ROW = 0.3  # inches of a variant
@@ -62,7 +63,7 @@ def scores(found: Findings) -> Figure:
     ordered = sorted(found.results, key=lambda one: mean(one.scores("bleu")))
     for place, one in enumerate(ordered):
         values = one.scores("bleu")
-        color = "#D55E00" if one.name == found.study.baseline else "#0072B2"
+        color = VERMILION if one.name == found.study.baseline else BLUE
         axes.plot(values, [place] * len(values), "o", color=color, markersize=5, alpha=0.7)
         axes.plot([mean(values)], [place], "|", color=color, markersize=16, markeredgewidth=2)
     axes.set_yticks(range(len(ordered)), [label(one.name) for one in ordered], fontsize=9)
@@ -99,12 +100,12 @@ def looks(found: Findings, number: int) -> np.ndarray:
     """Draw one sentence under every variant that attends to something."""
     panels = [panel(one, number) for one in found.results if key(number) in one.rows[0].arrays]
     source, target = found.study.sentences[number]
-    return on_a_page(found.study.title, [source, target], panels)
+    return several(panels, found.study.title, [("source", source), ("reference", target)])
 
 
-def panel(one: Result, number: int) -> np.ndarray:
+def panel(one: Result, number: int) -> Panel:
     """Draw where a variant looks, the mean over layers, hops and heads."""
     arrays = one.rows[0].arrays
     weights = torch.from_numpy(arrays[key(number)]).float().mean((0, 1))  # (T,S)
     source, target = (arrays[f"pieces/{number}/{side}"].tolist() for side in ("source", "target"))
-    return pixels(heatmap(weights, source, target, one.name, []))
+    return Panel(one.name, weights, Axis(source, "source"), Axis(target, "reference"))

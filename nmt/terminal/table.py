@@ -1,7 +1,7 @@
 """Tables: for the terminal, and as markdown for TensorBoard and the docs."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -28,13 +28,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str | No
     return drawn
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """The same table in markdown; what is markup within a cell is shown, not followed."""
+def markdown(
+    header: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    bold: Container[tuple[int, int]] = (),
+) -> str:
+    """The same table in markdown; what is markup within a cell is shown, not followed.
 
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(plain(cell).replace("|", "\\|") for cell in cells) + " |"
+    Cells (row, column) of ``bold`` are in bold.
+    """
 
-    body = [line(written(cell) for cell in row) for row in rows]
+    def line(cells: Iterable[str], row: int = -1) -> str:
+        shown = (plain(cell).replace("|", "\\|") for cell in cells)
+        strong = (f"**{one}**" if (row, n) in bold else one for n, one in enumerate(shown))
+        return "| " + " | ".join(strong) + " |"
+
+    body = [line((written(cell) for cell in row), place) for place, row in enumerate(rows)]
     return "\n".join([line(header), line("---" for _ in header), *body])
 
 

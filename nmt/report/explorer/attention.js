@@ -21,6 +21,7 @@ const KEYS = [
   ["m", "the mean of all layers and heads"],
   ["k", "next kind of attention"],
   ["w", "pieces or words"],
+  ["r", "colours of the weight, or of its square root"],
   ["n p", "next, previous sentence"],
   [". ,", "next, previous step"],
   ["space", "play the steps, or stop"],
@@ -137,6 +138,11 @@ function choice(parent, label, change) {
   return select;
 }
 
+/** Make a list of texts with their roles: [role, text]; those that are empty are left out. */
+const listed = (texts) =>
+  texts.filter(([, text]) => text).flatMap(([role, text]) => [
+    make("dt", { textContent: role }), make("dd", { dir: "auto", textContent: text })]);
+
 /** Make text whose direction has no effect on what is around it. */
 const isolated = (text) => make("bdi", { textContent: text });
 
@@ -153,7 +159,7 @@ class Explorer {
   constructor(element, content) {
     this.content = content;
     this.cache = new WeakMap(); // of a sentence: its unpacked arrays
-    this.chosen = { text: null, step: 0, number: null, place: content.place ?? "cross", of: "weights", words: false };
+    this.chosen = { text: null, step: 0, number: null, place: content.place ?? "cross", of: "weights", words: false, root: false };
     this.mark = null; // {query, key, panel}: what is pointed at; query or key may be null
     this.pinned = false;
     this.root = make("div", { className: "attention", tabIndex: 0 });
@@ -177,10 +183,14 @@ class Explorer {
     };
     this.search = make("input", { type: "search", placeholder: "search", ariaLabel: "search sentences" });
     this.search.addEventListener("input", () => this.show());
-    const words = make("input", { type: "checkbox" });
-    words.addEventListener("change", () => this.choose({ words: words.checked }));
-    this.words = words;
-    bar.append(this.search, make("label", {}, words, " words"));
+    const box = (name) => {
+      const element = make("input", { type: "checkbox" });
+      element.addEventListener("change", () => this.choose({ [name]: element.checked }));
+      return element;
+    };
+    this.boxes = { words: box("words"), root: box("root") };
+    bar.append(this.search, make("label", {}, this.boxes.words, " words"),
+      make("label", { title: "colours of the square root: they tell weak weights apart" }, this.boxes.root, " √ colours"));
     this.slider = make("input", { type: "range", min: 0, step: 1, ariaLabel: "step of the training" });
     this.slider.addEventListener("input", () => this.choose({ step: Number(this.slider.value) }));
     this.play = make("button", { type: "button", textContent: "play", onclick: () => this.playing() });
@@ -192,10 +202,11 @@ class Explorer {
     const panels = make("div", { className: "panels" }, ...this.panels.map((panel) => panel.element));
     const list = make("dl", {}, ...KEYS.flatMap(([key, what]) => [
       make("dt", {}, make("kbd", { textContent: key })), make("dd", { textContent: what })]));
+    this.shared = make("dl", { className: "texts" });
     this.message = make("p", { className: "message", role: "status" });
     const keys = make("details", { className: "keys" }, make("summary", { textContent: "Keys" }), list);
     const notes = (this.content.notes ?? []).map((text) => make("p", { className: "note", textContent: text }));
-    this.root.append(...(this.content.live ? [this.form()] : []), bar, this.steps, this.message, panels, keys, ...notes);
+    this.root.append(...(this.content.live ? [this.form()] : []), bar, this.steps, this.message, this.shared, panels, keys, ...notes);
   }
 
   /** Make the field in which a sentence is typed; its translations are shown when they come. */
@@ -313,7 +324,7 @@ class Explorer {
     const values = Object.keys(Object.assign({}, ...shownValues));
     if (values.length && !values.includes(this.chosen.of)) this.chosen.of = values[0];
     fill(of, values.map((one) => [one, one]), this.chosen.of);
-    this.words.checked = this.chosen.words;
+    for (const [name, element] of Object.entries(this.boxes)) element.checked = this.chosen[name];
     const moments = this.moments(this.panels[0].of());
     this.steps.hidden = moments.length < 2;
     this.slider.max = Math.max(moments.length - 1, 0);
@@ -323,8 +334,25 @@ class Explorer {
   }
 
   draw() {
+    this.shared.replaceChildren(...listed(this.sharedTexts()));
     this.panels.forEach((panel) => panel.draw());
     this.drawMark();
+  }
+
+  /** Return [role, text] of what all panels have, once for them: source and reference. */
+  sharedTexts() {
+    const shown = this.panels.filter((panel) => panel.view).map((panel) => panel.sentence);
+    if (shown.length < 2) return [];
+    const same = (name) => shown.every((one) => one[name] === shown[0][name]);
+    return ["source", "reference"].filter(same).map((name) => [name, shown[0][name]]);
+  }
+
+  /** Return [role, text] of what a panel alone has. */
+  textsOf({ sentence }) {
+    const role = sentence.reference ? "translation" : "target";
+    const texts = [["source", sentence.source], [role, sentence.target], ["reference", sentence.reference]];
+    const shared = this.sharedTexts().map(([name]) => name);
+    return texts.filter(([name]) => !shared.includes(name));
   }
 
   /** Return the numbers of a sentence as they are chosen, with the labels of both axes. */
@@ -337,8 +365,10 @@ class Explorer {
     if (!known[key]) {
       const [queries, keys] = AXES[this.chosen.place].map((name) => sentence.axes[name]);
       const maps = this.chosen.words ? merged(unpack(packed), queries, keys) : unpack(packed);
-      const labels = (axis) => (this.chosen.words ? axis.words : axis.pieces);
-      known[key] = { maps, queries: labels(queries), keys: labels(keys), isShare: packed.share };
+      const labels = (axis) => (this.chosen.words ? axis.words : (axis.labels ?? axis.pieces));
+      const within = (axis) => (this.chosen.words ? [] : (axis.begins ?? []).map((begins) => !begins));
+      known[key] = { maps, queries: labels(queries), keys: labels(keys), isShare: packed.share,
+        within: { query: within(queries), key: within(keys) } };
       this.cache.set(sentence, known);
     }
     return { ...known[key], rows: place.rows };
@@ -405,6 +435,7 @@ class Explorer {
       m: () => panel.choose(null, null),
       k: () => turn(this.selects.place, 1),
       w: () => this.choose({ words: !this.chosen.words }),
+      r: () => this.choose({ root: !this.chosen.root }),
       n: () => turn(this.selects.number, 1),
       p: () => turn(this.selects.number, -1),
       ".": () => step(1),
@@ -554,9 +585,7 @@ class Panel {
       this.value.textContent = "";
       return;
     }
-    const texts = { source: this.sentence.source, target: this.sentence.target, reference: this.sentence.reference };
-    for (const [name, text] of Object.entries(texts))
-      if (text) this.texts.append(make("dt", { textContent: name }), make("dd", { dir: "auto", textContent: text }));
+    this.texts.append(...listed(this.explorer.textsOf(this)));
     this.weights = matrixOf(this.view.maps, this.layer, this.head);
     this.largest = this.view.isShare ? 1 : Math.max(...this.weights) || 1;
     this.drawThumbs();
@@ -584,7 +613,7 @@ class Panel {
     context.imageSmoothingEnabled = Math.max(S, T) > side;
     rows.forEach((layer, down) =>
       columns.forEach((head, across) => {
-        const image = painted(matrixOf(maps, layer, head), T, S, this.largest, colours);
+        const image = painted(matrixOf(maps, layer, head), T, S, this.largest, colours, this.explorer.chosen.root);
         all.getContext("2d").putImageData(image, across * S, down * T);
       }),
     );
@@ -604,9 +633,10 @@ class Panel {
     this.thumbs.replaceChildren(this.tiles, chosen);
   }
 
+  /** Return the colours of weights from 0 to 1, at equal distances: [[red, green, blue]]. */
   colours() {
     const style = getComputedStyle(this.explorer.root);
-    return ["--paper", "--ink"].map((name) => style.getPropertyValue(name).split(",").map(Number));
+    return style.getPropertyValue("--scale").trim().split(" ").map((one) => one.split(",").map(Number));
   }
 
   /** Draw both sentences, what is looked at on the left, with a line for each weight. */
@@ -615,6 +645,7 @@ class Panel {
     const column = (labels, name) =>
       make("ol", { className: name }, ...labels.map((label, place) => {
         const item = make("li", { dir: "auto", textContent: label, title: label });
+        item.classList.toggle("continues", Boolean(this.view.within[name][place]));
         item.dataset[name] = place;
         return item;
       }));
@@ -645,12 +676,13 @@ class Panel {
     const { keys, queries } = this.view;
     const size = { width: `${keys.length * CELL}px`, height: `${queries.length * CELL}px` };
     this.canvas = make("canvas", { width: keys.length, height: queries.length, className: "cells" });
-    const image = painted(this.weights, queries.length, keys.length, this.largest, this.colours());
+    const image = painted(this.weights, queries.length, keys.length, this.largest, this.colours(), this.explorer.chosen.root);
     this.canvas.getContext("2d").putImageData(image, 0, 0);
     Object.assign(this.canvas.style, size);
     const labels = (texts, name) =>
       make("div", { className: `${name} labels` }, ...texts.map((text, place) => {
         const label = make("span", { dir: "auto", textContent: text, title: text });
+        label.classList.toggle("continues", Boolean(this.view.within[name][place]));
         label.dataset[name] = place;
         return label;
       }));
@@ -761,14 +793,18 @@ class Panel {
   }
 }
 
-/** Paint a matrix, a pixel for each weight: the root of its share, so that small ones show. */
-function painted(matrix, height, width, largest, [paper, ink]) {
+/** Paint a matrix, a pixel for each weight, in the colour of its share, or of the root of that. */
+function painted(matrix, height, width, largest, colours, root) {
   const image = new ImageData(width, height);
+  const last = colours.length - 1;
   for (let i = 0; i < matrix.length; i++) {
-    const share = Math.sqrt(Math.min(1, Math.max(0, matrix[i] / largest)));
-    image.data[4 * i] = paper[0] + share * (ink[0] - paper[0]);
-    image.data[4 * i + 1] = paper[1] + share * (ink[1] - paper[1]);
-    image.data[4 * i + 2] = paper[2] + share * (ink[2] - paper[2]);
+    const share = Math.min(1, Math.max(0, matrix[i] / largest));
+    const place = last * (root ? Math.sqrt(share) : share);
+    const step = Math.min(Math.floor(place), last - 1);
+    for (let part = 0; part < 3; part++) {
+      const [low, high] = [colours[step][part], colours[step + 1][part]];
+      image.data[4 * i + part] = low + (place - step) * (high - low);
+    }
     image.data[4 * i + 3] = 255;
   }
   return image;

@@ -17,6 +17,7 @@ from tensorboard.plugins.base_plugin import FrontendMetadata, TBContext, TBPlugi
 from werkzeug import Request, Response
 from werkzeug.exceptions import NotFound
 
+from nmt.report.explorer.page import STYLE, style
 from nmt.report.explorer.plugin_data import EVENTS, PLUGIN, STEPS
 
 ALL = 10_000  # moments of a text: more than there are
@@ -24,7 +25,7 @@ FOLDER = Path(__file__).parent
 FILES = {
     "board.js": "application/javascript",
     "attention.js": "application/javascript",
-    "attention.css": "text/css",
+    STYLE: "text/css",
 }
 
 Moments = dict[int, str]  # JSON by step
@@ -127,6 +128,7 @@ def serving(name: str) -> Callable[..., Any]:
     """Return what gives one of the page's own files."""
 
     def serve(request: Request) -> Response:
-        return http_util.Respond(request, (FOLDER / name).read_text("utf-8"), FILES[name])
+        text = style() if name == STYLE else (FOLDER / name).read_text("utf-8")
+        return http_util.Respond(request, text, FILES[name])
 
     return Request.application(serve)

@@ -12,8 +12,8 @@ A text is looked at once, or at several moments of a training. Sentences are tol
 numbers, which are the same in all moments and runs of a text. Of a sentence:
 
 - ``number``, ``source``, ``target``, ``reference`` (text or null), ``log_p`` of each target piece;
-- ``axes``: of ``source``, ``target`` and ``read`` the ``pieces``, the ``words``, and the ``word``
-  of each piece;
+- ``axes``: of ``source``, ``target`` and ``read`` the ``pieces``, how they are written (``labels``)
+  and whether they begin a word (``begins``), the ``words``, and the ``word`` of each piece;
 - ``places``: of ``cross``, ``encoder``, ``decoder`` the ``rows`` (names of its layers and hops) and
   ``values``: packed arrays (L,H,T,S) of ``weights``, and of other measures by their names;
 - ``gold`` links in ``pieces`` and in ``words``: [source, target, is sure];
@@ -29,6 +29,7 @@ import numpy as np
 
 from nmt.attention.place import Place
 from nmt.data.language import spaceless
+from nmt.report.labels import labels
 from nmt.report.weights import Weights
 from nmt.report.words import MARK, words
 
@@ -111,10 +112,16 @@ def axis(pieces: Sequence[str], language: str) -> Json:
 
     A piece is its own word in a language without spaces, and where no piece marks a space.
     """
+    found = labels(pieces, language)
+    written = {
+        "pieces": [*pieces],
+        "labels": [one.text for one in found],
+        "begins": [one.begins for one in found],
+    }
     if spaceless(language) or not any(MARK in piece for piece in pieces):
-        return {"pieces": [*pieces], "words": [*pieces], "word": [*range(len(pieces))]}
+        return {**written, "words": written["labels"], "word": [*range(len(pieces))]}
     texts, member = words([*pieces])
-    return {"pieces": [*pieces], "words": texts, "word": member.argmax(1).tolist()}
+    return {**written, "words": texts, "word": member.argmax(1).tolist()}
 
 
 def run(

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nmt.report.palette import properties
 from nmt.runs.files import finite
 
 FOLDER = Path(__file__).parent
@@ -32,6 +33,11 @@ def source(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
+def style() -> str:
+    """Return the style, with the colours of all figures."""
+    return properties() + source(STYLE)
+
+
 def page(
     document: dict[str, Any], without_script: str = WITHOUT_SCRIPT, policy: str = POLICY
 ) -> str:
@@ -40,7 +46,7 @@ def page(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{TITLE}</title>\n<style>\n{PAGE}{source(STYLE)}</style></head>\n"
+        f"<title>{TITLE}</title>\n<style>\n{PAGE}{style()}</style></head>\n"
         f"<body><noscript>{without_script}</noscript>\n{embedded(document)}</body></html>\n"
     )
 
