@@ -190,7 +190,7 @@ class RNN(Seq2Seq):
         self.attend = attend
         if output_memory and attend.one_slot:
             raise UserError(
-                "model.output_memory=true has no meaning with attention=none, which reads the last "
+                "model.output_memory=true does not apply to attention=none, which reads the last "
                 "hidden state alone: leave it out, or choose another attention"
             )
         self.to_outputs = Linear(self.encoder.width, self.encoder.width) if output_memory else None
