@@ -47,7 +47,7 @@ class Train:
 
     max_tokens: int = 4096  # of a batch, a side, padding included
     accumulate: int = 1  # batches an update
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.1  # share of each target's probability given to all other pieces
     clip_norm: float | None = 1.0  # of the gradient; null: none
     max_skipped: int = 10  # updates in a row whose loss or gradient is not finite: the end
     shard: bool = False  # several processes divide weights, gradients and optimizer state (FSDP)
@@ -57,7 +57,7 @@ class Train:
     ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
     # The end is where the first of these is reached.
     max_steps: int | None = None  # updates
-    max_epochs: int | None = None
+    max_epochs: int | None = None  # passes over the training text
     max_pieces: int | None = None  # target pieces read, without padding
     max_minutes: float | None = None  # wall clock, evaluation included
     patience: int | None = None  # dev evaluations without a better one
@@ -68,8 +68,8 @@ class Train:
     heatmaps: int = 4  # dev sentences whose attention is drawn at each evaluation
     heatmap_words: bool = False  # merge pieces to words
     heatmap_scale: str = "linear"  # of the colours; sqrt tells weak weights apart
-    keep_last: int = 2  # checkpoints
-    keep_best: int = 1
+    keep_last: int = 2  # newest checkpoints that are kept
+    keep_best: int = 1  # checkpoints that are kept for their score on dev
     average: str = "best"  # the final model is the mean of these checkpoints: best or last
 
     def __post_init__(self) -> None:
@@ -98,36 +98,36 @@ class Train:
 class Root:
     """What every configuration of a training has beside its pluggable parts."""
 
-    data: Any = None
+    data: Any = None  # the corpus
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     clean: Clean = field(default_factory=Clean)
     synthetic: Synthetic = field(default_factory=Synthetic)
-    model: Any = None
-    cell: Any = None
-    bridge: Any = None
-    order: Any = None
-    attention: Any = None
-    normalize: Any = None
-    window: Any = None
-    sink: Any = None
-    gate: Any = None
-    mix: Any = None
-    encoder: Any = field(default_factory=dict)  # other choices for the attentions of one place
-    decoder: Any = field(default_factory=dict)
-    cross: Any = field(default_factory=dict)
-    positions: Any = None
-    feed_forward: Any = None
-    residual: Any = None
-    norm: Any = None
-    consistency: Any = None
-    teacher: Any = None
-    guide: Any = None
-    optimizer: Any = None
-    schedule: Any = None
+    model: Any = None  # the network, RNN or Transformer, and its size
+    cell: Any = None  # the recurrent layer of an RNN
+    bridge: Any = None  # how an RNN's decoder starts from the encoder's states
+    order: Any = None  # whether an RNN's decoder attends before its step or after it
+    attention: Any = None  # the score F: how well a query matches a key
+    normalize: Any = None  # how the scores of a query become weights
+    window: Any = None  # which keys a query sees
+    sink: Any = None  # a place beside the keys, for a query that finds nothing
+    gate: Any = None  # what happens to the output of each head
+    mix: Any = None  # how the weights of a head are made of several maps of scores
+    encoder: Any = field(default_factory=dict)  # other choices for the encoder's self-attention
+    decoder: Any = field(default_factory=dict)  # other choices for the decoder's self-attention
+    cross: Any = field(default_factory=dict)  # other choices for source-target attention
+    positions: Any = None  # how a Transformer knows the order of the pieces
+    feed_forward: Any = None  # the network behind each attention of a Transformer
+    residual: Any = None  # where a Transformer normalizes: before or behind each part
+    norm: Any = None  # how a Transformer normalizes its states
+    consistency: Any = None  # a second pass over each batch that has to agree with the first
+    teacher: Any = None  # whose pieces the decoder reads in training
+    guide: Any = None  # word alignments that teach one head where to look
+    optimizer: Any = None  # how gradients change the weights
+    schedule: Any = None  # how the learning rate changes during training
     train: Train = field(default_factory=Train)
     decode: Decode = field(default_factory=Decode)
-    seed: int = 1
-    device: str = "auto"
+    seed: int = 1  # of all random numbers of the training
+    device: str = "auto"  # auto, cpu or cuda
     # bf16, fp32 (never TF32), or auto: bf16 where the hardware computes it
     precision: str = "auto"
     init: str | None = None  # a run folder whose weights a new training begins with; null: new ones
@@ -146,9 +146,9 @@ DecodeChanges = make_dataclass(
 class Opened:
     """What every command that opens a trained model has."""
 
-    run: str = MISSING  # the run folder
-    device: str = "auto"
-    precision: str = "auto"
+    run: str = MISSING  # the run folder; last: the newest below runs/
+    device: str = "auto"  # auto, cpu or cuda
+    precision: str = "auto"  # auto, bf16 or fp32
 
 
 @dataclass
@@ -174,12 +174,12 @@ class Evaluate(Together):
     split: str = "test"  # train, dev or test
     output: str | None = None  # folder; null: evaluation/<corpus>-<split>… in the run folder
     heatmaps: int = 4  # sentences whose attention is drawn
-    heatmap_words: bool = False
+    heatmap_words: bool = False  # merge pieces to words
     heatmap_scale: str = "linear"  # or sqrt
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
     of: str = "weights"  # what pictures and weights show: also norms, gradients
     without: list[str] = field(default_factory=list)  # heads that are switched off
-    cache: str | None = None
+    cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Heads(Use):
     measure: str = "loss"  # of the references; or bleu, of the translations
     sentences: int | None = 1000  # the first ones; null: all
     output: str | None = None  # folder; null: heads/<corpus>-<split>-<measure> in the run folder
-    cache: str | None = None
+    cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what means nothing."""
@@ -210,14 +210,14 @@ class Translate(Together):
     prefix: str | None = None
     n_best: int | None = None  # above 1: lines of number, rank, score, text between tabs; null: 1
     heatmap: str | None = None  # a folder: each sentence's attention is drawn there
-    heatmap_words: bool = False
+    heatmap_words: bool = False  # merge pieces to words
     heatmap_scale: str = "linear"  # or sqrt
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
     of: str = "weights"  # what pictures, weights and links show: also norms, gradients
     links: str | None = None  # a file: word links of each translation, Pharaoh format
     layer: Any = None  # of the links, a number from 1; null for all three: what aligns best
-    head: Any = None
-    shift: Any = None
+    head: Any = None  # of the links, a number from 1
+    shift: Any = None  # of the links: true reads a row where its piece is read, not predicted
 
 
 @dataclass
@@ -276,7 +276,7 @@ class Align(BitextFiles, Use):
     dev: BitextFiles = field(default_factory=BitextFiles)  # null: the corpus's own gold links
     hypothesis: bool = False  # align the model's own translations; else the references
     layer: Any = None  # a number from 1, hops count as layers; null: mean; best: on gold dev
-    head: Any = None  # likewise
+    head: Any = None  # a number from 1; null: mean of all; best: on gold dev
     shift: Any = False  # read a piece's row where it is read, not where it is predicted; or best
     of: Any = "weights"  # what is read: weights, norms, gradients; or a list, for one table
     threshold: float | None = None  # link what has this weight; null: each word's largest
@@ -286,7 +286,7 @@ class Align(BitextFiles, Use):
     heatmaps: int = 4  # first sentences, drawn
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
     output: str | None = None  # folder; null: alignment/<corpus>-<split>… in the run folder
-    cache: str | None = None
+    cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what means nothing."""
@@ -313,8 +313,8 @@ class Compare:
     output: str | None = None  # folder; null: comparison/ in what was named
     sentences: list[int] = field(default_factory=list)  # of the atlas, from 1; none: by themselves
     num_sentences: int = 4  # where none are named: those whose translations differ most
-    device: str = "auto"  # of the atlas
-    precision: str = "auto"
+    device: str = "auto"  # of the atlas: auto, cpu or cuda
+    precision: str = "auto"  # of the atlas: auto, bf16 or fp32
 
 
 @dataclass
@@ -326,9 +326,9 @@ class Explore:
     sentences: list[int] = field(default_factory=list)  # of the test, from 1; none: what fits
     of: list[str] = field(default_factory=list)  # beside the weights: norms, gradients
     serve: bool = False  # translate what is typed, on this machine alone
-    port: int = 8123  # 0: any that is free
-    device: str = "auto"
-    precision: str = "auto"
+    port: int = 8123  # of serve=true; 0: any that is free
+    device: str = "auto"  # auto, cpu or cuda
+    precision: str = "auto"  # auto, bf16 or fp32
 
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what means nothing."""
@@ -380,18 +380,18 @@ class BenchRoot(Root):
 class Places:
     """Where the files of a study's corpus are on this machine; null: as the study has it."""
 
-    dir: str | None = None
-    train: Any = None
-    dev: Any = None
+    dir: str | None = None  # the folder of multi30k or kftt
+    train: Any = None  # the files of a split of data=files
+    dev: Any = None  # likewise, for the evaluations during training
 
 
 @dataclass
 class StudyJob:
     """The run that a job of `nmt study` trains."""
 
-    variant: str = MISSING
+    variant: str = MISSING  # its name in the study
     value: Any = None  # of the tuned setting
-    seed: int = MISSING
+    seed: int = MISSING  # of its random numbers
 
 
 @dataclass
@@ -409,8 +409,8 @@ class StudyRoot:
     speed: int = 0  # rounds in which the speed of every variant is measured; 0: train instead
     threads: int = 1  # of each run
     nice: int = 10  # priority of each run: 0 as usual, 19 the lowest
-    device: str = "auto"
-    cache: str | None = None
+    device: str = "auto"  # where runs are trained: auto, cpu or cuda
+    cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
     job: StudyJob = field(default_factory=StudyJob)
 
 

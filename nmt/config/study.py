@@ -13,20 +13,20 @@ NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 class Tune:
     """A setting of which each variant gets the better value, on dev, with the first seed."""
 
-    key: str = "optimizer.lr"
-    values: list[Any] = field(default_factory=list)
+    key: str = "optimizer.lr"  # the setting
+    values: list[Any] = field(default_factory=list)  # those that are tried
 
 
 @dataclass
 class Study:
     """The file of a study, configs/study/NAME.yaml."""
 
-    title: str = ""
+    title: str = ""  # the heading of its page
     base: list[str] = field(default_factory=list)  # arguments of nmt train, of all runs
     pieces: int = 0  # target pieces that each run reads
     variants: dict[str, list[str]] = field(default_factory=dict)  # the arguments of each
     baseline: str = ""  # the variant that the others are tested against
-    seeds: list[int] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)  # each variant is trained with each
     tune: Tune | None = None  # null: variants have their arguments alone
     # Test sets by name: the value of data.test, null where the corpus has one alone. A run tests
     # itself on the first.

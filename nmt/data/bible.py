@@ -89,13 +89,13 @@ Place = tuple[int, int, int]  # book, chapter, verse
 class Bible(Multilingual):
     """Verse pairs; dev and test are whole chapters, the same ones for every pair of languages."""
 
-    source: str = "de"
-    target: str = "en"
+    source: str = "de"  # language code: de, jpn, zho_Hans
+    target: str = "en"  # language code
     source_version: str | None = None  # a letter of VERSIONS; None: the language's first
-    target_version: str | None = None
+    target_version: str | None = None  # a letter of VERSIONS; None: the language's first
     dev_chapters: int = 40  # of 1,189; a chapter has 26 verses on average
-    test_chapters: int = 40
-    split_seed: int = 1
+    test_chapters: int = 40  # of 1,189
+    split_seed: int = 1  # of the choice of chapters
 
     def content(self) -> object:
         held = {"data.dev_chapters": self.dev_chapters, "data.test_chapters": self.test_chapters}

@@ -28,9 +28,9 @@ class Clean:
     max_ratio: float = 4.0  # of the longer to the shorter side …
     ratio_from: int = 10  # … where the longer one has more pieces than this
     drop_control: bool = True  # pairs with control characters, see nmt.data.text
-    drop_duplicates: bool = True
-    drop_equal: bool = True
-    drop_held_out: bool = True
+    drop_duplicates: bool = True  # pairs that repeat an earlier one
+    drop_equal: bool = True  # pairs whose source equals the target
+    drop_held_out: bool = True  # pairs that are also in dev or test
 
     def __post_init__(self) -> None:
         """UserError for limits that no pair could keep."""

@@ -83,7 +83,7 @@ class Corpus(ABC):
     """Where sentence pairs come from. The fields of a kind are its keys in the configuration."""
 
     source: str  # language codes: de, jpn, zho_Hans …; see nmt.data.language
-    target: str
+    target: str  # language code
 
     def __post_init__(self) -> None:
         """Raise UserError for a text that YAML took for a boolean, such as `source: no`."""

@@ -17,16 +17,16 @@ from nmt.errors import UserError, at_least
 class Files(Corpus):
     """A split is [source file, target file] or [table]; any file may be compressed."""
 
-    train: list[str] | None = None
+    train: list[str] | None = None  # [source file, target file] or [table]; .gz and others too
     dev: list[str] | None = None  # None: cut from train
     test: list[str] | None = None  # None: cut from train
     # Columns of a table, each a name or a number from 1. None: `source` and `target`, or the
     # languages' codes, or the first two of a table that has no header and no third.
     source_column: str | None = None
-    target_column: str | None = None
+    target_column: str | None = None  # likewise
     dev_size: int = 1000  # lines to cut where dev is not given
-    test_size: int = 1000
-    split_seed: int = 1
+    test_size: int = 1000  # lines to cut where test is not given
+    split_seed: int = 1  # of the choice of these lines
 
     def content(self) -> object:
         at_least(0, {"data.dev_size": self.dev_size, "data.test_size": self.test_size})

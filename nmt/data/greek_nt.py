@@ -52,11 +52,11 @@ class Verse(NamedTuple):
 class GreekNt(Corpus):
     """7,900 verses; dev and test are whole chapters."""
 
-    source: str = GREEK
-    target: str = ENGLISH
+    source: str = GREEK  # language code: grc or en
+    target: str = ENGLISH  # language code
     dev_chapters: int = 10  # of 260; a chapter has 30 verses on average
-    test_chapters: int = 20
-    split_seed: int = 1
+    test_chapters: int = 20  # of 260
+    split_seed: int = 1  # of the choice of chapters
 
     def content(self) -> object:
         held = {"data.dev_chapters": self.dev_chapters, "data.test_chapters": self.test_chapters}

@@ -29,10 +29,10 @@ class HubDataset(Corpus):
     folder: str | None = None  # a folder in the repository, where it has no configurations
     revision: str | None = None  # a branch, tag or commit
     train: str | None = "train"  # the dataset's names of the splits; null: none
-    dev: str | None = "validation"
-    test: str | None = "test"
+    dev: str | None = "validation"  # likewise
+    test: str | None = "test"  # likewise
     source_column: str | None = None  # None: in `translation`, or named for the language
-    target_column: str | None = None
+    target_column: str | None = None  # likewise
 
     def content(self) -> object:
         if "/" not in self.name:  # else it may be a loader of the library, of pickles for one

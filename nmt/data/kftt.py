@@ -10,8 +10,8 @@ from nmt.data.published import Published
 class Kftt(Published):
     """440,000 pairs of Japanese and English; raw text."""
 
-    source: str = "ja"
-    target: str = "en"
+    source: str = "ja"  # language code: ja or en
+    target: str = "en"  # language code
 
     def languages(self) -> tuple[str, ...]:
         return "en", "ja"

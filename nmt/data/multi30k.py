@@ -13,8 +13,8 @@ HUB_TEST = "test_2016_flickr"  # the test set of both copies on the hub
 class Multi30k(Published):
     """29,000 pairs of any two of English, German and French; raw text."""
 
-    source: str = "de"
-    target: str = "en"
+    source: str = "de"  # language code: en, de or fr
+    target: str = "en"  # language code
     test: str = HUB_TEST  # the test set's file in the folder
 
     def languages(self) -> tuple[str, ...]:

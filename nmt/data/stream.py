@@ -31,10 +31,10 @@ class Stream(HubDataset):
     """
 
     dev: str | None = None  # the dataset's names of the splits; null: the first pairs of train
-    test: str | None = None
+    test: str | None = None  # likewise
     first: int = 200_000  # pairs that are kept, for the tokenizer
     dev_size: int = 1000  # pairs of train where there is no split with a name
-    test_size: int = 1000
+    test_size: int = 1000  # likewise
     buffer: int = 100_000  # pairs that are read, cleaned, shuffled and cut into batches together
 
     def content(self) -> object:

@@ -40,7 +40,7 @@ class TokenizerConfig:
     # Characters of the text that become pieces of their own, by share of the running text; the
     # others are spelt in bytes, or are unknown where byte_fallback is off.
     character_coverage: float = 0.9998
-    byte_fallback: bool = True
+    byte_fallback: bool = True  # unknown characters are spelt in bytes
     # What is done to the text first. The references of a test set are raw text, so the default does
     # nothing, and decode gives back what encode got but for runs of spaces.
     normalization: str = "identity"  # identity | nfkc | nmt_nfkc | nfkc_cf | nmt_nfkc_cf

@@ -24,18 +24,15 @@ class Decode:
     n_best: int = 1  # translations given for each line, all different
     min_length: int = 0  # a translation has at least so many tokens, if the next limit allows it
     max_ratio: float = 2.0  # a translation has at most max_ratio · |source| + max_extra tokens
-    max_extra: int = 10
+    max_extra: int = 10  # see max_ratio
     no_repeat_ngram: int = 0  # no sequence of so many tokens stands twice; 0: any may
-    # Of samples: log P is divided by the temperature, then the top_k most probable pieces stay (0:
-    # all), and of these as few as have together the share top_p.
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 1  # of the random numbers
-    # Of mbr: candidates are samples, so many, or the hypotheses of the beam; utility: chrf or bleu.
-    candidates: str = "samples"
-    samples: int = 32
-    utility: str = "chrf"
+    temperature: float = 1.0  # of samples: log P is divided by it
+    top_k: int = 0  # of samples: only the so many most probable pieces are drawn; 0: all
+    top_p: float = 1.0  # of samples: only the fewest pieces that together have this probability
+    seed: int = 1  # of the random numbers of samples
+    candidates: str = "samples"  # of mbr: samples, or beam: the hypotheses of a beam search
+    samples: int = 32  # of mbr: how many are drawn of each line
+    utility: str = "chrf"  # of mbr: likeness by chrf or bleu
     max_source: int = 1024  # longer lines are cut there, with a warning
     batch_size: int = 64  # sentences searched together …
     batch_tokens: int = 4096  # … as long as their source, padding included, is not larger

@@ -49,8 +49,9 @@ class BitextFiles:
 
     source: str | None = None  # what the model reads
     target: str | None = None  # what it is forced to write
-    source_words: str | None = None  # the same sentences as words between ASCII spaces;
-    target_words: str | None = None  # null: the words that the text itself has
+    # The same sentences as words between ASCII spaces; null: the words that the text itself has
+    source_words: str | None = None
+    target_words: str | None = None  # likewise
     gold: str | None = None  # links, see nmt.links.links
     gold_base: int = 1  # the number of the first word there: 1 in the shared tasks' format, else 0
     gold_flipped: bool = False  # a link there is target word - source word
