@@ -12,7 +12,7 @@ ENVIRONMENT = {
     # Let oneDNN keep 256 kernels and torch 128, not 1,024 each. A kernel is made for each shape of
     # its operands and kept, with a workspace of megabytes, until that shape comes again; but
     # batches of sentences rarely have the same shape. A few updates of a model need fewer than
-    # these, see `nmt.hardware.products.rounded`. Measured effect: docs/results.md.
+    # these, see `nmt.hardware.products.rounded`. Measured effect: docs/lab-notebook.md.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
     "LRU_CACHE_CAPACITY": "128",
     # The Hugging Face libraries send no messages home about what is loaded.
