@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 CONSTRAINTS ?= constraints.txt  # make setup CONSTRAINTS= takes the newest packages
 
-.PHONY: setup train test test-all check tensorboard
+.PHONY: setup train test test-all check docs tensorboard
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -28,6 +28,15 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+docs: setup .venv/docs-ready  ## the site, build/docs/index.html; a broken reference is an error
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --conf-dir docs/site --doctree-dir build/doctrees \
+		--jobs auto --fail-on-warning --quiet docs build/docs $(ARGS)
+	@echo "open build/docs/index.html"
+
+.venv/docs-ready: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs]' $(addprefix --constraint ,$(CONSTRAINTS))
+	touch $@
 
 tensorboard: setup  ## without its second option it shows ten pictures of a sentence
 	$(BIN)/tensorboard --logdir runs --samples_per_plugin images=1000,text=1000,nmt_attention=1000 $(ARGS)

@@ -40,6 +40,13 @@ def test_every_link_within_the_repository_leads_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_contents_list_every_page():
+    """The site's navigation is made of them."""
+    listed = LINK.findall((ROOT / "docs" / "README.md").read_text("utf-8"))
+    there = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert there <= set(listed), f"add to docs/README.md: {there - set(listed)}"
+
+
 def test_every_term_of_the_glossary_has_a_file_and_options_that_exist():
     register_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
