@@ -42,11 +42,11 @@ CONFIGURATION = """\
 
 Every key, as it is typed on the command line: `nmt train train.max_steps=500 seed=2`. Quote values
 with brackets: `'data.train=[my.de,my.en]'`. `null` switches a key off. Defaults are those of the
-command without arguments; [choices and experiments](choices.md) bring others. `nmt train --cfg job`
-prints all keys of a training with the values that it would have.
+command without arguments; [choices and experiments](settings.md) bring others.
+`nmt train --cfg job` prints all keys of a training with the values that it would have.
 """
 CHOICES = """\
-# Choices
+# Choices and their settings
 
 `NAME=CHOICE` on the command line takes a file of `configs/NAME`: `nmt train attention=bahdanau`.
 The keys of a choice are typed below its name: `attention.width=64`. `nmt show NAME=CHOICE` prints
@@ -79,7 +79,7 @@ def write(folder: Path) -> None:
     """Write all pages; one that says the same as before is left as it is, for Sphinx's cache."""
     pages = {
         "configuration.md": configuration(),
-        "choices.md": choices(),
+        "settings.md": choices(),
         "command-line.md": command_line(),
         "corpora.md": corpora(),
         "python.rst": API + "".join(f"   api/{name}\n" for name in PACKAGES),
@@ -115,7 +115,7 @@ def training_keys() -> list[Key]:
     found = keys_of(schema.Root, defaults=content)
     meanings = meanings_of_groups()
     parts = [
-        Key(group, f"[a choice](choices.md#{group})", taken[group] or "null", meanings[group])
+        Key(group, f"[a choice](settings.md#{group})", taken[group] or "null", meanings[group])
         for group in groups()
     ]
     for number, key in enumerate(found):

@@ -23,7 +23,7 @@ from sphinx.transforms import SphinxTransform
 ROOT = Path(__file__).resolve().parents[2]
 CONTENTS = "README"  # docs/README.md, whose lists of links are the navigation
 GENERATED = {
-    "Reference": ("python", "configuration", "choices", "command-line", "corpora"),
+    "Reference": ("python", "configuration", "settings", "command-line", "corpora"),
 }
 DOCUMENTS = {"data/README.md": "reference/corpora"}  # pages that are kept elsewhere
 LINK = re.compile(r"^ *- .*?\]\(([\w/-]+)\.md\)", re.MULTILINE)
@@ -57,7 +57,8 @@ class RepositoryLinks(SphinxTransform):
         """Replace the links of a document."""
         found = vars(self.env).setdefault(FOUND, {})
         found[self.env.docname] = set()
-        for link in list(self.document.findall(is_link)):
+        links: list[Any] = list(self.document.findall(is_link))
+        for link in links:
             file = repository_file(self.env.docname, link["reftarget"])
             if file is None:
                 continue
@@ -89,9 +90,8 @@ def resolve(app: Sphinx, env: Any, node: addnodes.pending_xref, text: nodes.Elem
 
 def is_link(node: nodes.Node) -> bool:
     """Tell whether a node is a link of Markdown to no page."""
-    return isinstance(node, addnodes.download_reference | addnodes.pending_xref) and bool(
-        node.get("reftype") == "myst" and node.get("refdomain") is None
-    )
+    kinds = (addnodes.download_reference, addnodes.pending_xref)
+    return isinstance(node, kinds) and (node.get("reftype"), node.get("refdomain")) == ("myst", None)
 
 
 def repository_file(docname: str, target: str) -> str | None:

@@ -82,7 +82,7 @@ def train(*words: str, quiet: bool = False) -> Run:
 
     Args:
         words: as on the command line, one string each: ``"attention=bahdanau"``,
-            ``"train.max_steps=500"``, ``"resume=runs/…"``. ``docs/usage.md`` lists them.
+            ``"train.max_steps=500"``, ``"resume=runs/…"``. ``nmt train --help`` lists them.
         quiet: show nothing. By default progress is written to ``sys.stderr``.
 
     Raises:

@@ -50,9 +50,8 @@ class TokenizerConfig:
     # Subword sampling in training, 0: off. unigram: the exponent of the probabilities of the
     # segmentations (Kudo 2018, section 3.2: 0.1 to 0.5); bpe: dropout (Provilkov et al. 2020: 0.1).
     sample: float = 0.0
-    # What is taken instead of training: the tokenizers of a run folder, or SentencePiece models,
-    # FILE for both sides or [SOURCE,TARGET].
-    run: str | None = None
+    run: str | None = None  # a run folder whose tokenizers are used; null: they are trained
+    # SentencePiece models that are used: FILE for both sides, or [SOURCE,TARGET]; null: trained
     model: Any = None
 
     def check(self) -> None:
