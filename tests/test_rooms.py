@@ -20,6 +20,8 @@ ROOMS = [
     "comparison",
     "bench",
     "experiment",
+    "export",
+    "hf",
     "alignment",
     "evaluation",
     "run",

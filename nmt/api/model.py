@@ -229,6 +229,32 @@ class Model:
                 found = [of_weights(one) for one in held]
         return found[0] if single else found
 
+    def export(
+        self, to: str, output: Place | None = None, *, quantization: str = "float32"
+    ) -> Path:
+        """Write the model as a folder for another program, and return the folder.
+
+        Args:
+            to: ``"ctranslate2"`` or ``"huggingface"``.
+            output: a new folder; None: one named for the program, in the run folder.
+            quantization: of the weights, for CTranslate2 also ``"int8"``.
+
+        Raises:
+            UserError: for what the program cannot express, by name; where its package is not
+                installed, for a folder that is there, and for several models.
+
+        >>> model.export("ctranslate2", "exported")  # doctest: +SKIP
+        PosixPath('exported')
+        """
+        from nmt.commands.output import require_folder
+        from nmt.export.export import export
+
+        if self.translator.together:
+            raise UserError(f"{self.name} translate together: load one of them to export it")
+        place = None if output is None else require_folder("output", os.fspath(output))
+        with undisturbed():
+            return export(self.path, to, place, quantization).folder
+
     def _asking(self, lines: list[str], to: str | None) -> list[str]:
         """Return sources that ask for a language. UserError for one that is not written here."""
         return list(self.translator.into(to).asking(lines, to))

@@ -20,6 +20,7 @@ Commands:
   nmt align       word alignments from a trained model's attention
   nmt compare     which of several trained variants is better, and how surely
   nmt explore     an interactive page of a model's attention
+  nmt export      a folder of a trained model for CTranslate2 or transformers
   nmt bench       how fast a configuration trains and translates here
   nmt study       many runs that answer one question, and their results
   nmt check-part  test your own score, normalizer or other part
@@ -384,6 +385,33 @@ Examples:
   nmt explore test.arrow
   nmt explore last serve=true"""
 
+EXPORT = """\
+nmt export run=RUN to=ctranslate2 [KEY=VALUE ...]
+
+Writes a trained Transformer as a folder for another program, with its tokenizers
+and README.md, a model card: scores, data, settings, a picture of attention, and
+how to load it. The exported model and the original are compared on random
+sentences: the largest difference is printed.
+
+to=ctranslate2   for CTranslate2 4.8, which is fast on CPUs, in int8 too. It has
+                 attention=scaled_dot, luong_dot, cosine (in cross with one head);
+                 positions=sinusoidal, learned, rope, shaw, none; any
+                 feed_forward=, norm= and residual=; normalize=softmax. A run
+                 with something else is refused, by its name.
+to=huggingface   for Hugging Face transformers 5, any Transformer of nmt. `import
+                 nmt.hf` first: it holds the classes.
+
+Keys:
+  run=RUN                     the run folder of a training; last: the newest
+  quantization=int8           weights in 8 bits, with to=ctranslate2; else float32
+  output=FOLDER               a new one; else RUN/ctranslate2, RUN/ctranslate2-int8
+                              or RUN/huggingface
+
+Examples:
+  nmt export run=last to=ctranslate2
+  nmt export run=last to=ctranslate2 quantization=int8
+  nmt export run=RUN to=huggingface output=my-model"""
+
 BENCH = """\
 nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]
 
@@ -485,6 +513,7 @@ COMMANDS = {
     "align": ALIGN,
     "compare": COMPARE,
     "explore": EXPLORE,
+    "export": EXPORT,
     "bench": BENCH,
     "study": STUDY,
     "check-part": CHECK_PART,

@@ -200,6 +200,16 @@ class Heads(Use):
 
 
 @dataclass
+class Export:
+    """`nmt export`."""
+
+    run: Any = MISSING  # the run folder
+    to: str = MISSING  # ctranslate2 or huggingface
+    output: str | None = None  # folder; null: one named for the program, in the run folder
+    quantization: str = "float32"  # of the weights; or int8, for ctranslate2
+
+
+@dataclass
 class Translate(Together):
     """`nmt translate`."""
 
@@ -430,6 +440,7 @@ def register_schema() -> None:
         "evaluate": Evaluate,
         "translate": Translate,
         "heads": Heads,
+        "export": Export,
         "score": Score,
         "align": Align,
         "compare": Compare,

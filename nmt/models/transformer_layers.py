@@ -63,7 +63,7 @@ class DecoderLayer(nn.Module):
             return self.self_attention.look_within(x, None, position, causal=self.causal)
 
         x = self.around_self(x, look_back)
-        return self._look_across(x, memory, mask, position)
+        return self.look_across(x, memory, mask, position)
 
     def step(
         self,
@@ -86,13 +86,13 @@ class DecoderLayer(nn.Module):
             return context
 
         x = self.around_self(x, look_back)
-        return self._look_across(x, memory, mask, position), read[0]
+        return self.look_across(x, memory, mask, position), read[0]
 
     def remember(self, states: Tensor) -> Remembered:
         """The source (B,S,D) as source-target attention wants it."""
         return self.cross_attention.remember(states, states)
 
-    def _look_across(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
+    def look_across(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:
         def look(x: Tensor) -> Tensor:
             return self.cross_attention(x, *memory, mask[:, None], position)
 

@@ -1,0 +1,1 @@
+"""A trained model for the programs of others: CTranslate2 and Hugging Face transformers."""
