@@ -96,7 +96,8 @@ def test_long_lines_stay_whole_where_there_is_no_terminal(monkeypatch):
 
 def test_a_training_says_what_it_does_and_that_its_text_is_ready_the_second_time(tiny, tmp_path):
     prepares = [
-        "reading and cleaning the corpus",
+        "reading the corpus",
+        "cleaning the corpus",
         "training the tokenizer (unigram, 34 pieces) on ",
         "segmenting the corpus into pieces",
     ]

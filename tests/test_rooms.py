@@ -39,9 +39,10 @@ ROOMS = [
     "batches",
     "data",
     "hardware",
+    "stages",
     "errors",
 ]
-LOOSE = {"__main__", "run", "errors"}  # files, not folders
+LOOSE = {"__main__", "run", "stages", "errors"}  # files, not folders
 
 Graph = dict[str, set[str]]  # the modules that each module imports
 

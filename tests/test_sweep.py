@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command import files, mistake, nmt
+from command import files, nmt
 
 from nmt.commands.sweep import fixed_keys
 from nmt.config.schema import swept
@@ -78,6 +78,11 @@ def test_a_sweep_started_again_skips_what_is_finished_and_resumes_the_rest(grid,
     assert "resuming at step 2" in answer.err
     assert answer.err.endswith("nmt compare grid\n")
     assert answer.err.count("next:") == 1, "of the sweep, not of each run"
+    said = answer.err.splitlines()
+    assert said.index("1/2 model.decoder_width=12") < said.index("2/2 model.decoder_width=16")
+    assert answer.err.count("train pairs") <= 1, "the cleaning of one text is shown once"
+    rows = [line.split() for line in said if line.startswith(" model.decoder_width=")]
+    assert [len(row) for row in rows] == [4, 4]
     assert {name: os.stat(RUNS[0] / name).st_mtime_ns for name in files(RUNS[0])} == before
     assert json.loads((RUNS[1] / "result.json").read_text())["steps"] == 4
 
@@ -107,10 +112,15 @@ def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
     assert nmt("train", *grid).code == 0
     before = {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)}
 
-    message = mistake(nmt("train", *grid, "model.dropout=0.5"))
+    answer = nmt("train", *grid, "model.dropout=0.5")
 
-    assert message.startswith("model.decoder_width=12: ")
+    assert answer.code == 1
+    message = answer.err
     assert "holds a run with other settings: model.dropout=0.05, and now 0.5" in message
+    assert [line.split()[1:] for line in message.splitlines() if line.startswith(" model.")] == [
+        ["not", "trained"],
+        ["not", "trained"],
+    ]
     assert "2 of the runs in grid were not trained" in message
     assert {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)} == before
     beside = Path("grid/model.decoder_width=12.failure.txt")

@@ -18,6 +18,7 @@ from nmt.models.seq2seq import Kind
 from nmt.run import Translator
 from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
+from nmt.runs.sample import results_folder
 
 MEAN = Asked(None, None, False)
 TO_FIND = f"layer={BEST} head={BEST} shift={BEST}"
@@ -70,7 +71,8 @@ def best_known(translator: Translator, run: Path, trained: DictConfig, layers: i
         layer = (trained.guide.layer or max(taught - 1, 1)) * layers // taught  # its last hop
         asked = Asked(layer, trained.guide.head, trained.guide.shift)
         return Known(asked, "supervised by links in training")
-    results = sorted((run / "alignment").glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
+    found = (results_folder(run) / "alignment").glob(f"*/{RESULT}")
+    results = sorted(found, key=lambda path: path.stat().st_mtime)
     for path in reversed(results):
         result = read_json(path)
         reading = result.get("reading")

@@ -10,7 +10,7 @@ from typing import Any, overload
 from nmt.api.attention import Attention, of_weights
 from nmt.api.undisturbed import undisturbed
 from nmt.commands.evaluate import run_decode
-from nmt.commands.last import is_last, newest
+from nmt.commands.last import is_last, names_sample, newest
 from nmt.comparison.runs import run_folders
 from nmt.config.own import PARTS, name_modules
 from nmt.config.schema import changed
@@ -23,6 +23,7 @@ from nmt.evaluation.score import Score, score
 from nmt.models.contributions import MEASURES
 from nmt.run import Translator, open_runs
 from nmt.runs.folder import read_config, stored_config
+from nmt.runs.sample import sample_folder
 
 Place = str | os.PathLike[str]
 Texts = list[str] | tuple[str, ...]
@@ -308,8 +309,9 @@ def load(
     """Load the final model of a run, or its best checkpoint while training has not ended.
 
     Args:
-        run: a run folder, an :class:`nmt.Run`, or ``"last"``: the newest below ``runs/``. A list of
-            them translates together: an ensemble, which searches as its first run does.
+        run: a run folder, an :class:`nmt.Run`, ``"last"``: the newest below ``runs/``, or
+            ``"sample"``: the small German-English model that comes with nmt. A list of them
+            translates together: an ensemble, which searches as its first run does.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         precision: ``"auto"``, ``"fp32"`` or ``"bf16"``: what products are computed in.
         parts: modules of your own that the model is made of, which are imported.
@@ -334,8 +336,10 @@ def load(
 
 
 def place_of(run: Place) -> Path:
-    """Return the folder of a run; of ``"last"`` the newest."""
+    """Return the folder of a run; of ``"last"`` the newest, of ``"sample"`` the package's."""
     word = os.fspath(run)
+    if names_sample(str(word)):
+        return sample_folder()
     return newest(f'nmt.load("{word}")') if is_last(str(word)) else Path(word)
 
 

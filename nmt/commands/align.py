@@ -45,8 +45,10 @@ from nmt.report.weights import writing
 from nmt.run import Translator, open_run
 from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, read_config
+from nmt.runs.sample import results_folder
 from nmt.runs.versions import commit, versions
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 from nmt.terminal.table import table
 
 ALIGNMENTS, SOURCE, TARGET = "alignments.txt", "source.txt", "target.txt"
@@ -73,25 +75,30 @@ def run(cfg: DictConfig) -> float | None:
     check_reverse(asked, folder, trained)
     given = given_output(asked)
     weights = weights_place(asked.weights, files_of(asked))
-    material = read_material(cfg, asked, folder, trained)
+    with showing("reading the text"):
+        material = read_material(cfg, asked, folder, trained)
     text = material.text
-    models, *others = [align(asked, of, folder, material) for of in asked.measures()]
+    with showing(f"aligning {len(text.source.lines):,} sentences"):
+        models, *others = [align(asked, of, folder, material) for of in asked.measures()]
     if weights:
         sides = text.source.lines, text.target.lines
         forced = given_texts(material.translator, *sides, max_pieces=None)
-        with writing(weights) as write:
+        with showing("writing attention weights"), writing(weights) as write:
             write(weights_of(material.translator, forced, asked.measures()[0]))
     read = [reading for one in (models, *others) for reading in one.readings]
     console().print("\n".join(read), markup=False)
     found = [row for one in (models, *others) for row in one.found]
     if asked.statistical:
         cache = cache_folder(asked.cache)
-        train = hydra.utils.instantiate(trained.data).lines(cache, "train")
-        found = [*found, *from_statistics(train, text, cache)]
+        with showing("aligning with eflomal, which takes minutes"):
+            train = hydra.utils.instantiate(trained.data).lines(cache, "train")
+            found = [*found, *from_statistics(train, text, cache)]
     scored = [scores(one, text.gold) for one in found]
     chosen = scored[found.index(models.chosen)]
     output = given or folder_of_text(
-        folder / "alignment", names_of(asked, material.data), as_kept(text, asked.hypothesis)
+        results_folder(folder) / "alignment",
+        names_of(asked, material.data),
+        as_kept(text, asked.hypothesis),
     )
     output.mkdir(parents=True, exist_ok=True)
     write_words(output, text, models.chosen)
@@ -100,10 +107,12 @@ def run(cfg: DictConfig) -> float | None:
         output / RESULT, result | {"versions": versions(packages(asked)), "commit": commit()}
     )
     links = models.chosen.links
-    draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
-    best = best_head(material.translator, folder, trained)
-    shown = of_bitext(material.translator, text, folder.resolve().name, best)
-    write_explorer(output, shown)
+    with showing("drawing attention"):
+        draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
+    with showing(f"writing {EXPLORER}"):
+        best = best_head(material.translator, folder, trained)
+        shown = of_bitext(material.translator, text, folder.resolve().name, best)
+        write_explorer(output, shown)
     console().print(table(LINKS if text.gold is None else SCORED, map(row, scored)))
     console().print(f"{ALIGNMENTS} has: {models.chosen.aligner}\n{output}", markup=False)
     show_next(console(), better(asked, material))

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
@@ -19,6 +19,7 @@ from nmt.config.suggestion import did_you_mean, similar
 from nmt.hardware.process import prepare_process
 from nmt.runs.versions import version_of
 from nmt.terminal.console import clean_warnings, tell
+from nmt.terminal.progress import Late
 
 
 @reporting_mistakes
@@ -47,10 +48,24 @@ def chosen() -> Callable[[], object]:
         return reporting_mistakes(partial(print, command_help(command)))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, for us to say in words
     words = name_modules(options_first(command, words))
-    sys.argv = [f"nmt {command}", *for_hydra(words)]
-    if command == "train" and "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
-        tell("loading torch, which takes some seconds")
-    return reporting_mistakes(import_module(f"nmt.commands.{command.replace('-', '_')}").main)
+    with loading(late=command != "train"):
+        sys.argv = [f"nmt {command}", *for_hydra(words)]
+        module = import_module(f"nmt.commands.{command.replace('-', '_')}")
+    return reporting_mistakes(module.main)
+
+
+@contextmanager
+def loading(late: bool) -> Iterator[None]:
+    """Say that torch is loaded in the block, at once or if it takes long; one process does."""
+    if "torch" in sys.modules or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    say = Late(tell)
+    (say if late else tell)("loading torch, which takes some seconds")
+    try:
+        yield
+    finally:
+        say.take_back()
 
 
 def options_first(command: str, words: list[str]) -> list[str]:

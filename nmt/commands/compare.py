@@ -22,11 +22,13 @@ from nmt.config.yamls import config_folder
 from nmt.errors import UserError, at_least
 from nmt.report.next_steps import nmt_command, show_next, tensorboard
 from nmt.runs.files import as_typed
+from nmt.stages import stage
 from nmt.study.findings import Findings
 from nmt.study.ledger import Ledger
 from nmt.study.page import summary, write_page
 from nmt.study.report import grids
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 
 NAMED = 3  # unfinished runs that are named with the command that finishes them
 LEDGER = ".jsonl"
@@ -55,14 +57,17 @@ def run(cfg: DictConfig) -> None:
     if any(folder.suffix == LEDGER for folder in folders):
         compare_ledgers(folders, options)
         return
-    runs = find_runs(folders)
-    output = require_folder("output", options.output or default_output(folders))
-    scores = [Path(file) for file in options.scores]
-    comparison = compare(runs, options.baseline, options.allow, scores)
-    wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
-    shown = atlas(comparison, wish)
-    comparison.notes += shown.notes
-    write_report(comparison, shown, output)
+    with showing("reading the runs"):
+        runs = find_runs(folders)
+        output = require_folder("output", options.output or default_output(folders))
+        scores = [Path(file) for file in options.scores]
+        comparison = compare(runs, options.baseline, options.allow, scores)
+        wish = Wish(options.sentences, options.num_sentences, options.device, options.precision)
+        stage("drawing attention")
+        shown = atlas(comparison, wish)
+        comparison.notes += shown.notes
+        stage("writing the report")
+        write_report(comparison, shown, output)
     print_comparison(comparison)
     console().print(f"\n{output / 'index.html'}", markup=False)
     unfinished = [run.folder for run in runs if run.why.startswith("unfinished")][:NAMED]
@@ -79,10 +84,14 @@ def compare_ledgers(paths: list[Path], options: Compare) -> None:
         if getattr(options, key):
             raise UserError(f"{key}= is of run folders; a ledger has the baseline of its study")
     for path in paths:
-        found = Findings.of(Ledger.at(path))
-        output = require_folder("output", options.output) if options.output else path.parent
-        print_grids(grids(found), summary(found))
-        console().print(f"\n{write_page(found, output)}", markup=False)
+        with showing(f"testing the runs of {path}"):
+            found = Findings.of(Ledger.at(path))
+            output = require_folder("output", options.output) if options.output else path.parent
+            tables, lines = grids(found), summary(found)
+        print_grids(tables, lines)
+        with showing("writing the page"):
+            page = write_page(found, output)
+        console().print(f"\n{page}", markup=False)
 
 
 def as_settings(words: list[str]) -> list[str]:

@@ -37,7 +37,9 @@ from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import open_runs
 from nmt.runs.files import write, write_json
 from nmt.runs.folder import RESULT, read_config
+from nmt.runs.sample import results_folder
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 
 PICTURES = ("heatmap_words", "heatmap_scale")  # how they are drawn
 NOT_MEASURED = (
@@ -75,24 +77,26 @@ def run(cfg: DictConfig) -> float:
     decode = one_best(trained, cfg)
     given = require_folder("output", cfg.output) if cfg.output else None
     corpus: Corpus = hydra.utils.instantiate(data)
-    lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
+    with showing("reading the corpus"):
+        lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
     output = given or folder_of_text(
-        folder / ("without" if cfg.without else "evaluation"),
+        results_folder(folder) / ("without" if cfg.without else "evaluation"),
         [f"{name}{without_name(cfg.without)}" for name in split_names(data, cfg.split)],
         as_kept(lines),
     )
     require_unread(output, (RESULT, *TEXTS), corpus.paths())
     weights = weights_place(cfg.weights, corpus.paths())
     known = read_training_words(folder)
-    translator = replace(
-        open_runs(folders, cfg.device, cfg.precision, cfg.mean),
-        source_language=data.source,
-        target_language=data.target,
-    )
+    with showing("opening the model"):
+        translator = replace(
+            open_runs(folders, cfg.device, cfg.precision, cfg.mean),
+            source_language=data.source,
+            target_language=data.target,
+        )
     require_attention(translator, str(folder), weights=cfg.weights)
     off = named_heads(translator.model, cfg.without)
     output.mkdir(parents=True, exist_ok=True)
-    with without(translator.model, off):
+    with without(translator.model, off), showing(f"translating {len(lines.source):,} sentences"):
         result = evaluate(translator, lines, decode, output, known, weights, cfg.of)
     places = [os.path.relpath(one, output) for one in folders]  # all may move, together
     settings = {
@@ -110,10 +114,12 @@ def run(cfg: DictConfig) -> float:
         how = {"of": cfg.of, "scale": cfg.heatmap_scale}
         folder_of = output / "heatmaps"
         gallery = Gallery(translator, decode, sentences, folder_of, cfg.heatmap_words, **how)
-        gallery.draw_hypotheses(Occasion())
+        with showing("drawing attention"):
+            gallery.draw_hypotheses(Occasion())
     if attends(translator.model) and not translator.together:
-        best = best_head(translator, folder, trained)
-        write(output / EXPLORER, as_page([of_run(translator, output, folder.name, best)]))
+        with showing(f"writing {EXPLORER}"):
+            best = best_head(translator, folder, trained)
+            write(output / EXPLORER, as_page([of_run(translator, output, folder.name, best)]))
     show(console(), result, lines, output, num=4)
     if known is None:
         console().print(NOT_MEASURED, markup=False)

@@ -39,7 +39,9 @@ from nmt.report.weights import Weights, load_weights
 from nmt.run import open_run
 from nmt.runs.files import as_typed, lines_of, write
 from nmt.runs.folder import read_config
+from nmt.runs.sample import results_folder
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 
 
 def main() -> None:
@@ -68,10 +70,10 @@ def run(cfg: DictConfig) -> None:
     output = place_of(asked, paths)
     names = names_of(paths)
     shown: list[Shown] = []
-    with console().status("") as status:
-        for path, name in zip(paths, names, strict=True):
-            status.update(f"reading {path}")
+    for path, name in zip(paths, names, strict=True):
+        with showing(f"reading {path}"):
             shown.append(explored(path, name, asked, LIMIT // len(paths)))
+    output.parent.mkdir(parents=True, exist_ok=True)
     write(output, as_page(shown))
     for note in (note for one in shown for note in one.notes):
         console().print(note, markup=False)
@@ -92,7 +94,8 @@ def serve(asked: Explore, paths: list[Path]) -> None:
     runs: dict[str, Answer] = {}
     for path, name in zip(paths, names_of(paths), strict=True):
         decode = run_decode(read_config(path))
-        translator = open_run(path, asked.device, asked.precision)
+        with showing(f"opening {path}"):
+            translator = open_run(path, asked.device, asked.precision)
         if not attends(translator.model):
             raise looks_nowhere(path)
         runs[name] = partial(answer, translator, decode)
@@ -131,7 +134,11 @@ def place_of(asked: Explore, paths: list[Path]) -> Path:
     first = paths[0]
     if len(paths) == 1 and not first.is_dir():
         return first.with_suffix(".html")
-    return first / EXPLORER if len(paths) == 1 else default_output(paths).with_name(EXPLORER)
+    return (
+        results_folder(first) / EXPLORER
+        if len(paths) == 1
+        else default_output(paths).with_name(EXPLORER)
+    )
 
 
 def as_settings(words: list[str]) -> list[str]:

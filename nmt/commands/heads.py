@@ -32,7 +32,10 @@ from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import open_run
 from nmt.runs.files import as_typed, write_json
 from nmt.runs.folder import RESULT, read_config
+from nmt.runs.sample import results_folder
+from nmt.stages import part
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 from nmt.terminal.table import table
 
 PICTURE = "heads.png"
@@ -60,26 +63,28 @@ def run(cfg: DictConfig) -> None:
     decode = one_best(trained, cfg)
     given = require_folder("output", cfg.output) if cfg.output else None
     corpus: Corpus = hydra.utils.instantiate(data)
-    lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
+    with showing("reading the corpus"):
+        lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
     lines = beginning(lines, asked.sentences)
     kept = {
         SOURCES: [one_line(line) for line in lines.source],
         REFERENCES: [one_line(line) for line in lines.target],
     }
     names = [f"{name}-{asked.measure}" for name in split_names(data, cfg.split)]
-    output = given or folder_of_text(folder / "heads", names, kept)
+    output = given or folder_of_text(results_folder(folder) / "heads", names, kept)
     require_unread(output, (RESULT, PICTURE, SOURCES, REFERENCES), corpus.paths())
-    translator = open_run(folder, cfg.device, cfg.precision)
+    with showing("opening the model"):
+        translator = open_run(folder, cfg.device, cfg.precision)
     heads = heads_of(translator.model)
     if not heads:
         raise UserError(f"{folder} has no attention of several heads, so none can be switched off")
     measure = MEASURES[asked.measure]
     lost: list[Lost] = []
-    with console().status("measuring with all heads") as status:
+    with showing("measuring with all heads"):
         whole = measure.of(translator, lines, decode)
         for one in without_each(translator, lines, decode, measure, whole):
             lost.append(one)
-            status.update(f"{len(lost)} of {len(heads)} heads")
+            part(f"measuring without each head: {len(lost)} of {len(heads)}")
     output.mkdir(parents=True, exist_ok=True)
     write_lines(output / SOURCES, lines.source)
     write_lines(output / REFERENCES, lines.target)

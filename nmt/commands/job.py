@@ -26,6 +26,7 @@ from nmt.study.ledger import Ledger
 from nmt.study.measure import measure
 from nmt.study.pins import Pins, pinned
 from nmt.terminal.console import tell
+from nmt.terminal.progress import showing
 
 
 def study_of(cfg: DictConfig) -> tuple[Study, Ledger, Pins]:
@@ -57,7 +58,8 @@ def run_job(cfg: DictConfig) -> None:
     attempt(config, run, lambda: train(config, run, written_config(run), again))
     if not (run / RESULT).is_file() or (run / FAILURE).exists() or trained_on(run):
         return  # the reason has been told
-    measured, arrays = measure(study, run, config)
+    with showing("measuring on the test sets"):
+        measured, arrays = measure(study, run, config)
     ledger.add({**about(study, pins, job), **measured}, arrays)
     with suppress(OSError):
         shutil.rmtree(run / CHECKPOINTS)  # the final model stays

@@ -1,8 +1,10 @@
-"""`last` where a run is asked for: the newest run folder below runs/."""
+"""Names in place of a run folder: `last`, the newest below runs/, and `sample`, of the package."""
 
 from pathlib import Path
 
 from nmt.errors import UserError
+from nmt.runs.sample import NAME as SAMPLE
+from nmt.runs.sample import sample_folder
 from nmt.terminal.console import tell
 
 LAST = "last"
@@ -11,8 +13,18 @@ ASKING = ("run", "resume", "from", "reverse", "tokenizer.run", "init")  # keys w
 
 
 def named(word: str) -> str:
-    """Put the newest run for `last` in KEY=last, and say which it is."""
+    """Put the run folder for `last` in KEY=last, and say which it is; or for `sample`.
+
+    UserError for resume=sample, which has no checkpoint.
+    """
     key, _, value = word.partition("=")
+    if key in ASKING and names_sample(value):
+        if key == "resume":
+            raise UserError(
+                f"{word}: the model that comes with nmt has no checkpoint. init={SAMPLE} starts "
+                f"with its weights, from={SAMPLE} trains it anew"
+            )
+        return f"{key}={sample_folder()}"
     if key not in ASKING or not is_last(value):
         return word
     run = newest(word)
@@ -32,6 +44,17 @@ def folder_compared(word: str) -> str:
 def is_last(word: str) -> bool:
     """Tell whether a word asks for the newest run; a folder with that name comes first."""
     return word == LAST and not Path(LAST).exists()
+
+
+def names_sample(word: str) -> bool:
+    """Tell whether a word asks for the model of nmt; a folder with that name comes first."""
+    return word == SAMPLE and not Path(SAMPLE).exists()
+
+
+def typed_again(word: str) -> str:
+    """Put `sample` back in KEY=FOLDER: the other way of :func:`named`."""
+    key, _, value = word.partition("=")
+    return f"{key}={SAMPLE}" if value == str(sample_folder()) else word
 
 
 def newest(word: str) -> Path:

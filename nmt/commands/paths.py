@@ -1,10 +1,10 @@
-"""Paths as they are typed: any character may be in one, and `last` is the newest run."""
+"""Paths as they are typed: any character may be in one; `last` and `sample` name runs."""
 
 import os
 import re
 import shlex
 
-from nmt.commands.last import named
+from nmt.commands.last import named, typed_again
 from nmt.config.grammar import is_quoted, parsed, quoted
 
 SIDES = ("source", "target", "source_words", "target_words", "gold")  # of nmt align
@@ -56,7 +56,7 @@ def listed(paths: str) -> list[str]:
 
 def for_shell(words: list[str]) -> list[str]:
     """Return words as they can be typed in a shell: the other way of :func:`for_hydra`."""
-    return [shlex.quote(without_quotes(word)) for word in words]
+    return [shlex.quote(typed_again(without_quotes(word))) for word in words]
 
 
 def without_quotes(word: str) -> str:

@@ -26,7 +26,9 @@ from nmt.report.next_steps import nmt_command, show_next
 from nmt.run import Translator, open_run
 from nmt.runs.files import finite
 from nmt.runs.folder import read_config
+from nmt.stages import count
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 
 
 def main() -> None:
@@ -47,14 +49,15 @@ def run(cfg: DictConfig) -> None:
     place = require_file("output", asked.output, read) if asked.output else None
     groups, report = what_is_scored(asked, run_decode(trained))
     with text_file("output", place) as file:
-        translator = open_run(folder, asked.device, asked.precision).into(asked.to)
+        with showing("opening the model"):
+            translator = open_run(folder, asked.device, asked.precision).into(asked.to)
         groups = (asking_group(translator, group, asked.to) for group in groups)
-        with console().status("") as status:
+        with showing("scoring"):
             for group, scores in score_groups(translator, groups, asked.max_pieces):
                 for row in report(group, scores):
                     text = row.json() if asked.format == "jsonl" else row.text()
                     file.write(f"{text}\n")
-                status.update(f"{group.line:,} lines")
+                count(group.line)
     console().print(report.summary())
     if asked.format == "text":
         show_next(console(), [nmt_command("score", *for_shell(sys.argv[1:]), "format=jsonl")])

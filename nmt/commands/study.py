@@ -26,11 +26,13 @@ from nmt.errors import UserError, at_least
 from nmt.experiment.build import build
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.runs.files import as_typed
+from nmt.stages import counted, stage
 from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
 from nmt.study.speed import measure_speeds, speed_path
 from nmt.terminal.console import console, tell
+from nmt.terminal.progress import showing
 from nmt.training.ranks import Ranks
 
 ONE_AT_A_TIME = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -78,7 +80,8 @@ def run(cfg: DictConfig) -> None:
         name: job_config(cfg, study, pins, Job(name, study.tried[0], study.seeds[0]))
         for name in variants
     }
-    refuse(study, configs)
+    with showing("checking every variant"):
+        refuse(study, configs)
     if cfg.speed:
         path = speed_path(ledger.path)
         torch.set_num_threads(cfg.threads)
@@ -97,11 +100,12 @@ def run(cfg: DictConfig) -> None:
 
 def refuse(study: Study, configs: dict[str, DictConfig]) -> None:
     """Build every variant and read the test sets: UserError before anything trains."""
-    for name, config in configs.items():
+    for name, config in counted(configs.items(), len(configs)):
         try:
             build(config, Ranks())
         except UserError as error:
             raise UserError(f"variant {name}: {error}") from error
+    stage("reading the test sets")
     first = next(iter(configs.values()))
     for test in study.tests.values():
         test_lines(first, test)

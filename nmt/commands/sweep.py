@@ -2,15 +2,18 @@
 
 import traceback
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.singleton import Singleton
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.errors import in_words
-from nmt.comparison.runs import read_run, run_folders
+from nmt.comparison.runs import Run, read_run, run_folders
 from nmt.config.settings import settings
 from nmt.errors import UserError
 from nmt.experiment.inherited import with_tokenizer_settings
@@ -22,6 +25,7 @@ from nmt.runs.files import as_typed
 from nmt.runs.folder import CONFIG, FAILURE, RESULT, read_config, trained_on
 from nmt.runs.foreign import read_json
 from nmt.terminal.console import console, printable, tell
+from nmt.terminal.table import Cell, table
 from nmt.training.room import Taken
 
 BESIDE = f".{FAILURE}"  # behind the name of a folder that is another training's
@@ -34,6 +38,33 @@ class Ended(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Keep the folder. Hydra hides what is raised here, so nothing is done with it yet."""
         ended.append(Path(config.hydra.sweep.dir))
+
+
+def begin(run: Path) -> None:
+    """Say which run of the sweep begins: 2/6 attention=none seed=2."""
+    job = HydraConfig.get().job
+    place = f"{job.num + 1}/{Planned().runs}" if Planned().runs else f"run {job.num + 1}"
+    name = job.override_dirname.replace(",", " ") or run.name
+    console().print(f"\n{place} {name}", markup=False, style="bold")
+
+
+class Planned(metaclass=Singleton):
+    """How many runs the sweep of this process has. Hydra gives its singletons to its launchers."""
+
+    def __init__(self) -> None:
+        self.runs: int | None = None  # None: a sweeper decides while it runs
+
+
+def planned_runs(words: list[str]) -> int | None:
+    """Return how many runs are typed; None: that is not known before they run."""
+    if any(word.startswith(("hydra/sweeper", "hydra.sweeper")) for word in words):
+        return None
+    written = [word for word in words if "=" in word and not word.startswith("-")]
+    typed = OverridesParser.create().parse_overrides(written)
+    swept = [one for one in typed if one.is_sweep_override()]
+    if not all(one.is_choice_sweep() or one.is_range_sweep() for one in swept):
+        return None
+    return prod(len(list(one.sweep_iterator())) for one in swept)
 
 
 def fixed_keys(words: list[str]) -> str:
@@ -57,14 +88,13 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
     is left in its folder, and beside it where that is another training's: the first line says it in
     short, and below it stands the traceback where the mistake is not the user's.
     """
-    beside = run.with_name(run.name + BESIDE)
     try:
-        beside.unlink(missing_ok=True)
+        beside(run).unlink(missing_ok=True)
         best = finished(cfg, run)
         if best is None:
             return train()
         (run / FAILURE).unlink(missing_ok=True)
-        console().print(f"{run} has ended already", markup=False)
+        console().print(f"{run} has ended already: skipped", markup=False)
         return best
     except Exception as error:
         message = in_words(error)
@@ -72,10 +102,15 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         summary = message or traceback.format_exception_only(error)[-1].strip()
         run.mkdir(parents=True, exist_ok=True)
         told = printable(f"{summary}\n{trace and chr(10) + trace}")
-        failure = beside if isinstance(error, Taken) else run / FAILURE
+        failure = beside(run) if isinstance(error, Taken) else run / FAILURE
         failure.write_text(told, encoding="utf-8")
         tell(summary, f"nmt: {run.name}")
         return worst(cfg.train.watch)
+
+
+def beside(run: Path) -> Path:
+    """Return the file that says why a run was not trained where its folder is another's."""
+    return run.with_name(run.name + BESIDE)
 
 
 def finished(cfg: DictConfig, run: Path) -> float | None:
@@ -105,17 +140,28 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
     return worst(watch) if best[watch] is None else best[watch]
 
 
-def conclude() -> None:
-    """Give TensorBoard the columns of the sweeps that have ended, and name the runs that failed.
+def row(run: Run) -> tuple[str, Cell, Cell, Cell]:
+    """Return a run's row in the table at the end of a sweep."""
+    if beside(run.folder).exists():
+        return run.folder.name, "not trained", "", ""
+    if run.why:
+        return run.folder.name, run.why.partition(":")[0], "", ""
+    result = run.result
+    return run.folder.name, result["bleu"], result["chrf"], result["seconds"] / 60
 
-    UserError where there are any.
+
+def conclude() -> None:
+    """Show what came of the sweeps that have ended, and give TensorBoard their columns.
+
+    UserError, with their names, where runs failed.
     """
     for sweep in ended:
-        done = [run.settings for run in map(read_run, run_folders(sweep)) if not run.why]
-        if done:
+        runs = [read_run(folder) for folder in run_folders(sweep)]
+        if done := [run for run in runs if not run.why]:
+            write_columns(sweep / EVENTS, [run.settings for run in done])
+            console().print(table(("run", "BLEU", "chrF", "minutes"), map(row, runs)))
             if len(done) > 1:
                 show_next(console(), [nmt_command("compare", as_typed(sweep))])
-            write_columns(sweep / EVENTS, done)
     inside = [file.parent for sweep in ended for file in sorted(sweep.glob(f"*/{FAILURE}"))]
     others = [file for sweep in ended for file in sorted(sweep.glob(f"*{BESIDE}"))]
     ended.clear()

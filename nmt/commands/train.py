@@ -12,7 +12,7 @@ from nmt.commands.again import repeated
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.paths import without_quotes
-from nmt.commands.sweep import attempt, conclude, fixed_keys
+from nmt.commands.sweep import Planned, attempt, begin, conclude, fixed_keys, planned_runs
 from nmt.config.own import words_again
 from nmt.config.schema import register_schema
 from nmt.config.words import as_choice
@@ -39,6 +39,7 @@ def main() -> None:
     words = sys.argv[1:]
     if not train_again(words):
         words = choices(words)
+        Planned().runs = planned_runs(words)
         sys.argv[1:] = [*words, fixed_keys(words)]
         register_schema()
         new_run()
@@ -97,6 +98,7 @@ def refuse_beside_given(words: list[str]) -> None:
 def run_of_sweep(cfg: DictConfig, run: Path) -> float:
     """Train one run of a sweep, in a folder that may hold it already."""
     prepare_process()  # where a launcher has made a process of its own
+    begin(run)
     before = written_config(run)
     if several():
         raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")

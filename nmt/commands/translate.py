@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -24,6 +25,7 @@ from nmt.errors import UserError
 from nmt.run import Translator, open_runs
 from nmt.runs.folder import read_config
 from nmt.terminal.console import console, tell
+from nmt.terminal.progress import showing
 
 CHUNK = 1024  # lines that are read, translated and written at a time
 
@@ -52,14 +54,17 @@ def run(cfg: DictConfig) -> None:
     lines = Repaired(input_lines(cfg.input))
     pairs = with_prefixes(lines, cfg.prefix, cfg.input)
     with text_file("output", place) as file:
-        translator = open_runs(folders, cfg.device, cfg.precision, cfg.mean).into(cfg.to)
+        with showing("opening the model"):
+            opened = open_runs(folders, cfg.device, cfg.precision, cfg.mean)
+        translator = opened.into(cfg.to)
         with beside(cfg, places, translator, trained, decode) as write_beside:
             if interactive:
                 languages = translator.languages
                 console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
             chunk = 1 if interactive else CHUNK
             asking = asking_lines(translator, pairs, cfg.to)
-            for block in in_blocks(with_translations(translator, decode, asking, chunk), chunk):
+            found = with_translations(translator, decode, asking, chunk)
+            for block in moving(in_blocks(found, chunk), interactive):
                 for number, _, translations in block:
                     file.write(written(number, translations, decode.n_best))
                 if interactive:
@@ -100,6 +105,18 @@ def with_translations(
     sources, prefixes = (line.text for line in texts), (line.prefix for line in begun)
     for translations in translator.stream(sources, decode, chunk, prefixes):
         yield next(lines).text, translations
+
+
+def moving(blocks: Iterator[list[Translated]], interactive: bool) -> Iterator[list[Translated]]:
+    """Yield blocks, and show while the next one is made that it is; not to who types its lines."""
+    done = 0
+    while True:
+        with nullcontext() if interactive else showing(f"translating from line {done + 1:,} on"):
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
+        done += len(block)
 
 
 def in_blocks(

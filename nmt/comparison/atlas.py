@@ -25,6 +25,7 @@ from nmt.models.attention_maps import AttentionMap
 from nmt.report.heatmap import Axis
 from nmt.report.several import Panel, several
 from nmt.run import Translator, open_run
+from nmt.stages import counted
 
 NOTHING = "(attends to nothing)"
 CLOSED = "(cannot be opened)"
@@ -90,7 +91,7 @@ def atlas(comparison: Comparison, wish: Wish) -> Atlas:
     looks: dict[int, list[Look]] = {number: [] for number in numbers}
     notes: list[str] = []
     touched = Sentences(wish.sentences, text, hypotheses)
-    for variant, run in shown:
+    for variant, run in counted(shown, len(shown)):
         try:
             translator = open_run(run.folder, wish.device, wish.precision)
         except UserError as error:

@@ -26,6 +26,7 @@ from nmt.comparison.testing import Counted, all_against
 from nmt.comparison.variants import Naming, Variant, choose, group, identify, shown_at
 from nmt.config.settings import Setting
 from nmt.errors import UserError
+from nmt.stages import stage
 
 
 @dataclass
@@ -100,10 +101,13 @@ def compare(
     chosen = choose(variants, baseline)
     outside = read_scores(scores, done, [one.name for one in MEASURES])
     measures = (*QUALITY, *measures_of_pairs(done), *measures_outside(outside))
+    stage("scoring sentences")
     counts = counts_of_all(done, chosen.runs[0].tokenizer, outside)
+    stage("testing the variants")
     tests = tests_of(variants, chosen, counts, measures)
     variants.sort(key=lambda one: -mean(float(run.result["bleu"]) for run in one.runs))
     footnotes: list[str] = []
+    stage("bootstrap")
     two_runs = pairs_of_runs(variants, chosen)
     rows = [row(one, chosen, measures, two_runs.get(one.name), footnotes) for one in variants]
     names = {id(run): naming.name(one) for run, one in zip(known, identities, strict=True)}

@@ -12,6 +12,7 @@ from nmt.comparison.influence import Counts, sentence_counts
 from nmt.comparison.outside import Outside
 from nmt.comparison.runs import Run
 from nmt.metrics.bleu import bleu_of
+from nmt.stages import counted
 
 RunCounts = dict[str, Counts]  # by test set
 
@@ -26,7 +27,7 @@ def counts_of_all(
     metrics = {"bleu": bleu_of(tokenizer), "chrf": CHRF()}
     known = all(run.test_set is not None for run in runs)
     found: dict[Path, RunCounts] = {}
-    for run in runs:
+    for run in counted(runs, len(runs)):
         given = {
             one.name: np.stack([one.values[run.folder], np.ones(len(one.values[run.folder]))], 1)
             for one in outside

@@ -14,6 +14,7 @@ from sacrebleu.significance import PairedTest, Result
 
 from nmt.comparison.influence import bleu_of_sums, sentence_counts
 from nmt.metrics.bleu import bleu_of
+from nmt.stages import counted
 
 TRIALS = 10_000  # of the randomisation test …
 EXACT = 13  # … but all exchanges of two translations where these many sentences differ, or fewer
@@ -40,7 +41,7 @@ def p_values(
     first = sentence_counts(metric, baseline, references)["bleu"]
     resampled = bootstrap(baseline, others, references, tokenizer)
     found: dict[str, PValues] = {}
-    for name, lines in others.items():
+    for name, lines in counted(others.items(), len(others)):
         other = sentence_counts(metric, lines, references)["bleu"]
         p: float | None = resampled[name]
         if bleu_of_sums(first.sum(0)) == bleu_of_sums(other.sum(0)):

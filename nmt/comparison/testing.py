@@ -14,6 +14,7 @@ from nmt.comparison.influence import Counts
 from nmt.comparison.values import Values, values_of
 from nmt.errors import UserError
 from nmt.metrics.words import BUCKETS, DROPPED
+from nmt.stages import counted
 
 NOT_KEPT = "the score of each sentence was not kept: {}"
 OTHER_PIECES = "a loss per piece can be compared only where the pieces are those of one tokenizer"
@@ -45,7 +46,7 @@ def all_against(
 
     What cannot be tested is in ``untested``, with the reason.
     """
-    return {score: in_score(variants, baseline, score) for score in scores}
+    return {one: in_score(variants, baseline, one) for one in counted(scores, len(scores))}
 
 
 def in_score(variants: Sequence[Counted], baseline: str, score: str) -> Tested:

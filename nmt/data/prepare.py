@@ -1,7 +1,7 @@
 """From a corpus to ids: clean, cut into pieces, keep on disk."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import chain
@@ -23,6 +23,7 @@ from nmt.data.synthetic import Synthetic, TrainText, text_of_train
 from nmt.data.text import Text
 from nmt.data.tokenizer import UNK, Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
+from nmt.stages import counted, stage
 
 
 @dataclass
@@ -37,7 +38,6 @@ class Prepared:
     report: CleaningReport  # of train; dev and test are never filtered
 
 
-Say = Callable[[str], None]
 Tokenizers = tuple[Tokenizer, Tokenizer]  # of source and target
 NOTHING = Synthetic()
 
@@ -49,16 +49,11 @@ def made_by(config: TokenizerConfig) -> dict[str, Any]:
     return {key: value for key, value in made.items() if value not in (None, [])}
 
 
-def silently(text: str) -> None:
-    """Says nothing."""
-
-
 def prepare(
     corpus: Corpus,
     clean: Clean,
     config: TokenizerConfig,
     cache: Path,
-    say: Say = silently,
     given: Tokenizers | None = None,
     synthetic: Synthetic = NOTHING,
 ) -> Prepared:
@@ -66,7 +61,6 @@ def prepare(
 
     Train is that of the corpus and what is `synthetic`. The tags of both become pieces.
     Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say.
-    What takes a while is told `say` before it begins.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
     after cleaning, where the tokenizer's size does not fit the text, and where those that are given
     have no piece for a tag.
@@ -83,7 +77,7 @@ def prepare(
     name = digest(corpus.key(cache), asdict(clean), pieces, sentencepiece.__version__, *beside)
     folder = cached(
         cache / "prepared" / name,
-        lambda partial: _build(corpus, clean, model, cache, partial, say, given, synthetic),
+        lambda partial: _build(corpus, clean, model, cache, partial, given, synthetic),
     )
     train, dev, test = Splits.load(folder)
     assert train is not None
@@ -104,32 +98,36 @@ def _build(
     config: TokenizerConfig,
     cache: Path,
     folder: Path,
-    say: Say,
     given: Tokenizers | None,
     synthetic: Synthetic,
 ) -> None:
-    say("reading and cleaning the corpus")
+    stage("reading the corpus")
     splits = corpus.load(cache)
     if splits.train is None or splits.dev is None:
         missing = "train" if splits.train is None else "dev"
         raise UserError(f"the corpus has no {missing} split, but training needs train and dev")
     train = text_of_train(splits.train, synthetic, (corpus.source, corpus.target), cache)
-    if train.synthetic is not None:
-        say(
-            f"{len(train.synthetic):,} synthetic pairs beside the {len(train.real):,} of the corpus"
+    if train.synthetic is None:
+        stage("cleaning the corpus")
+    else:
+        stage(
+            f"cleaning: {len(train.synthetic):,} synthetic pairs beside the {len(train.real):,} of "
+            "the corpus"
         )
     judge = Judge.of(clean, held_out(splits.dev, splits.test))
-    kept, report = clean_text(judge, in_order(judge, train.blocks()))
+    total = len(train.real) + len(train.synthetic or ())
+    kept, report = clean_text(judge, in_order(judge, counted(train.blocks(), total, num_pairs)))
     report.require_some()
     if not given:
-        say(
+        stage(
             f"training the tokenizer ({config.kind}, {config.size:,} pieces) on {len(kept):,} pairs"
         )
     source, target = given or train_tokenizers(train, kept, config, cache)
-    say("segmenting the corpus into pieces")
+    stage("segmenting the corpus into pieces")
     for name, split in splits._replace(train=None).present().items():
         encode(map(texts, tables(split)), source, target, folder / f"{name}.arrow")
-    encoded = in_order(Encoder(source, target), train.chosen(kept))
+    kept_text = counted(train.chosen(kept), len(kept), num_pairs)
+    encoded = in_order(Encoder(source, target), kept_text)
     write_arrow(folder / "train.arrow", IDS, within(encoded, clean, report))
     report.require_some()
     source.save(folder, "source")
@@ -151,6 +149,11 @@ def require_pieces(tokenizer: Tokenizer, symbols: Sequence[str]) -> None:
                 f"{symbol} is {len(ids)} pieces of the tokenizer that is given, and has to be one: "
                 f"train that with tokenizer.symbols=['{symbol}'], or train another one here"
             )
+
+
+def num_pairs(text: Text) -> int:
+    """The number of sentence pairs."""
+    return len(text[0])
 
 
 def held_out(*splits: Dataset | None) -> Iterator[Text]:

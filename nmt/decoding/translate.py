@@ -19,6 +19,7 @@ from nmt.decoding.sampling import Distribution, sample, uniforms
 from nmt.decoding.search import Hypothesis, RecordSteps, beam_search
 from nmt.errors import UserError
 from nmt.hardware.runtime import widest
+from nmt.stages import counted
 
 SPACES = re.compile(" +")
 # A chunk of a stream ends here if not before: constant memory whatever the lines are.
@@ -71,7 +72,8 @@ def translate(
         rows = decode.batch_size
         if decode.source == "samples":
             rows = max(1, rows * WIDE // max(WIDE, decode.samples))
-        for batch in batches(lengths, rows, decode.batch_tokens):
+        planned = batches(lengths, rows, decode.batch_tokens)
+        for batch in counted(planned, sum(map(bool, lengths)), len):
             some, prefix = [sources[i] for i in batch], [begun[i] for i in batch]
             found = hypotheses_of(model, some, decode, device, record, prefix, target_tokenizer)
             for i, hypotheses in zip(batch, found, strict=True):

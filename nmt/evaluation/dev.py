@@ -23,6 +23,7 @@ from nmt.report.gallery import Gallery, Occasion
 from nmt.report.logger import Logger
 from nmt.run import Translator
 from nmt.runs.files import write
+from nmt.stages import part
 
 # What is added to the name of a measure of attention.
 KINDS = {Kind.SOURCE_TARGET: "", Kind.ENCODER: "_encoder", Kind.DECODER: "_decoder"}
@@ -65,6 +66,7 @@ class DevEvaluation:
     def __call__(self, step: int) -> dict[str, float]:
         """Measure at an update: loss in nats a piece, perplexity, bleu, chrf; bleu of each pair."""
         forced = self.forced()
+        part(f"step {step:,}  translating dev")
         hypotheses = [best[0].text for best in self.translator(self.sources, self.decode)]
         self.warn(hypotheses)
         language = self.translator.target_language
@@ -80,6 +82,8 @@ class DevEvaluation:
     def show(self, occasion: Occasion) -> None:
         """Draw the sentences of the gallery, and keep their attention for the explorer."""
         gallery = self.gallery
+        if gallery.sentences:
+            part(f"step {occasion.step:,}  drawing attention")
         best = gallery.draw_hypotheses(occasion)
         if best and attends(self.translator.model):
             moment = during(self.translator, occasion.step, gallery.sentences, best)

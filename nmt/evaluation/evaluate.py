@@ -24,6 +24,7 @@ from nmt.report.weights import writing
 from nmt.run import Translator
 from nmt.runs.files import lines_of, write
 from nmt.runs.versions import commit, versions
+from nmt.stages import part
 from nmt.terminal.table import SAMPLES, SCORES, sample_rows, score_rows, table
 
 HYPOTHESES, SOURCES, REFERENCES = "hypotheses.txt", "sources.txt", "references.txt"
@@ -58,9 +59,11 @@ def evaluate(
     write_lines(folder / SOURCES, lines.source)
     write_lines(folder / REFERENCES, lines.target)
     warn_of_doubts(hypotheses, lines.target, translator.target_language)
+    part("measuring the loss of the references")
     losses = sentence_losses(translator, lines, decode.batch_tokens)
     write_losses(folder / LOSSES, losses)
     if weights:
+        part("writing attention weights")
         rows = zip(lines.source, best, strict=True)
         forced = (
             found(translator, number, *row, decode.max_source)
@@ -68,6 +71,7 @@ def evaluate(
         )
         with writing(weights) as write:
             write(weights_of(translator, forced, of))
+    part("scoring")
     scores: Scores = score(hypotheses, lines.target, translator.target_language)
     languages = translator.source_language, translator.target_language
     pairs = scores_of_pairs(hypotheses, lines, losses)

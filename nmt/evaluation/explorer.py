@@ -23,6 +23,7 @@ from nmt.run import Translator
 from nmt.runs.files import lines_of
 from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
+from nmt.runs.sample import is_sample
 
 Json = dict[str, Any]
 
@@ -233,12 +234,17 @@ def of_run(
     moments, evaluations = of_training(run, limit // 3)
     test, sentences = of_test(translator, run, limit * 2 // 3, numbers, measures)
     if not moments and not test:
-        raise UserError(
-            f"{run} has no translations to show: nmt train resume={run} finishes its training"
-        )
+        raise UserError(f"{run} has no translations to show. {way_to_some(run)}")
     parts = {"test": sentences, "dev": evaluations}
     notes = [f"{name}, {key}: {text}." for key, text in parts.items() if text]
     return Shown(document.run(name, {"test": test, "dev": moments}, best), notes)
+
+
+def way_to_some(run: Path) -> str:
+    """Say how a run comes to translations that can be shown."""
+    if is_sample(run):
+        return "serve=true translates what you type; nmt evaluate run=sample writes such a page"
+    return f"nmt train resume={run} finishes its training"
 
 
 def looks_nowhere(run: Path) -> UserError:

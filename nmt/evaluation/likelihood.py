@@ -16,6 +16,7 @@ from nmt.data.encode import Encoder
 from nmt.models.ensemble import Ensemble
 from nmt.models.seq2seq import Seq2Seq
 from nmt.run import Translator
+from nmt.stages import counted
 from nmt.training.loss import batch_loss, predicted_features
 
 LARGEST = 700.0  # nats, whose exponential is still a number
@@ -37,8 +38,11 @@ def sentence_losses(translator: Translator, lines: Lines, max_tokens: int) -> np
     ids = Ids.of_table(encode((lines.source, lines.target)))
     batches = list(zip(rows_of(ids, max_tokens), batches_of(ids, max_tokens), strict=True))
     with translator.evaluating():
+        own = translator.ranks.mine(batches)
+        total = sum(len(rows) for rows, _ in own)
         mine = [
-            (rows, losses_of(translator, batch)) for rows, batch in translator.ranks.mine(batches)
+            (rows, losses_of(translator, batch))
+            for rows, batch in counted(own, total, lambda one: len(one[0]))
         ]
     found = np.empty((len(ids.lengths()), 2))
     for part in translator.ranks.gathered(mine):
@@ -74,7 +78,9 @@ def mean_loss(translator: Translator, batches: Sequence[Batch]) -> float:
     """
     ranks = translator.ranks
     total, pieces = torch.zeros((), device=translator.device), 0
-    for batch in ranks.mine(batches):
+    own = ranks.mine(batches)
+    sizes = [len(batch.target) for batch in own]
+    for batch in counted(own, sum(sizes), lambda one: len(one.target)):
         loss = batch_loss(translator.model, batch.to(translator.device), smoothing=0.0)
         total += loss.likelihood
         pieces += batch.num_pieces

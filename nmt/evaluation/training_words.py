@@ -24,6 +24,7 @@ from nmt.links.diagonal import Lexicon
 from nmt.metrics.bleu import bleu_tokenizer
 from nmt.metrics.words import RARE, words_of_lines
 from nmt.runs.files import lines_of, replacing
+from nmt.stages import counted, part
 
 FOLDER, FREQUENCIES = "words", "frequencies.tsv"
 FORWARD, BACKWARD = "forward.npz", "backward.npz"
@@ -69,14 +70,16 @@ def count(train: Dataset, languages: Languages, folder: Path) -> None:
     """Count the words of a text and learn its lexicons."""
     _, target_tokenizer = map(bleu_tokenizer, languages)
     frequency: Counter[str] = Counter()
-    for _, target in map(texts, tables(train)):
+    for _, target in counted(map(texts, tables(train)), len(train), lambda text: len(text[1])):
         for line in words_of_lines(target, target_tokenizer):
             frequency.update(line)
     often = {word: times for word, times in frequency.items() if times >= RARE}
     write_frequencies(folder / FREQUENCIES, often)
     source, target = zip(*lines_evenly(train), strict=True)
     both = [lower_words(side, code) for side, code in zip((source, target), languages, strict=True)]
+    part("learning which words translate each other")
     Lexicon.learn(*both).save(folder / FORWARD)
+    part("learning which words translate each other, the other way")
     Lexicon.learn(*reversed(both)).save(folder / BACKWARD)
 
 

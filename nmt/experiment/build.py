@@ -60,10 +60,10 @@ class Parts:
         """How dev is translated during training."""
         return replace(self.decode, method="beam", beam=self.train.dev_beam, n_best=1)
 
-    def prepared(self, say: Callable[[str], None], given: Tokenizers | None = None) -> Prepared:
-        """Clean, tokenize and encode the corpus, saying what is done, or find it in the cache."""
+    def prepared(self, given: Tokenizers | None = None) -> Prepared:
+        """Clean, tokenize and encode the corpus, or find it in the cache."""
         cache = cache_folder(self.config.cache)
-        return prepare(self.corpus, self.clean, self.tokenizer, cache, say, given, self.synthetic)
+        return prepare(self.corpus, self.clean, self.tokenizer, cache, given, self.synthetic)
 
     def places(self, split: str) -> dict[str, range]:
         """Return where in a split each pair of languages is; empty: there is one pair."""

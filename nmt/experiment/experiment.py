@@ -1,13 +1,13 @@
 """One experiment: from a configuration to a run folder with a trained and evaluated model."""
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.console import Console
 
 from nmt.config.languages import with_first_pair
+from nmt.data.clean import CleaningReport
 from nmt.data.prepare import Prepared
 from nmt.evaluation.dev import DevEvaluation
 from nmt.experiment import ends
@@ -29,6 +29,7 @@ from nmt.report.next_steps import show_after_training
 from nmt.run import Translator
 from nmt.runs import checkpoint
 from nmt.runs.folder import CONFIG
+from nmt.stages import listening, part
 from nmt.terminal.console import console
 from nmt.terminal.progress import Progress, clock
 from nmt.terminal.table import table
@@ -48,8 +49,12 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
     configuration that cannot be built, before any data is read, and for data that cannot be used,
     before anything is written.
     """
-    with process(cfg, run, again) as (run, ranks, signals):
-        show = console(quiet=not ranks.first)
+    with (
+        process(cfg, run, again) as (run, ranks, signals),
+        Progress(console(quiet=not ranks.first)) as progress,
+        listening(progress),
+    ):
+        part("building the model")
         new = not (run / CONFIG).exists()
         cfg = with_tokenizer_settings(with_first_pair(cfg)) if new else cfg
         parts = build(cfg, ranks)
@@ -57,20 +62,19 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
             refuse_new(cfg)
         forget_peak_memory(parts.device)
         with ranks.in_turn():
-            say = partial(show.print, markup=False)
-            prepared = parts.prepared(say, given_tokenizers(cfg, run))
+            prepared = parts.prepared(given_tokenizers(cfg, run))
             loader = parts.loader(prepared)
+        part("building the model")
         seed_everything(cfg.seed, parts.device, cfg.deterministic)
         translator = parts.translator(prepared, ranks)
         if isinstance(parts.loss, Guided):
             parts.loss.check(translator.model)
         inherits = cfg.init and not checkpoint.checkpoints(run)
         for line in take_weights(translator, Path(cfg.init)) if inherits else ():
-            say(line)
+            progress.say(line)
         model = ranks.shard(translator.model)
         with (
             kernels(parts.device),
-            Progress(show) as progress,
             opened(cfg, run, before, prepared, progress, ranks) as (log, found),
         ):
             gallery = new_gallery(parts, run, translator, prepared, log)
@@ -96,19 +100,21 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
                 run=run,
                 signals=signals,
             )
-            introduce(show, prepared, trainer, run)
+            introduce(progress.console, prepared, trainer, run)
             if found:
                 resume(cfg, trainer, found[-1])
             else:
                 weights = f"the weights of {cfg.init}" if inherits else "new weights"
                 progress.say(f"starting with {weights}, seed={cfg.seed}")
                 log.config((run / CONFIG).read_text(encoding="utf-8"))
+            part("the first update")
             reached = trainer.fit()
             progress.say(f"{reached} after {clock(trainer.position.seconds)}")
             log.check()
-            conclude(parts, prepared, trainer, evaluation, show)
-        show.print(f"\nrun folder  {run}", markup=False)
-        show_after_training(show, run)
+            conclude(parts, prepared, trainer, evaluation, progress.console)
+        progress.end()
+        progress.say(f"\nrun folder  {run}")
+        show_after_training(progress.console, run)
         best = trainer.position.best
         return worst(parts.train.watch) if best is None else best
 
@@ -140,9 +146,14 @@ def new_gallery(
     return Gallery(alone, parts.decode, sentences, folder, words, logger, scale=scale)
 
 
+told: list[CleaningReport] = []  # the last one that this process has shown
+
+
 def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path) -> None:
-    """Print what is going to be trained, on what."""
-    console.print(table(("train pairs", "number", "share"), shares(prepared)))
+    """Print what is going to be trained, on what; the cleaning of one text once."""
+    if told != [prepared.report]:
+        told[:] = [prepared.report]
+        console.print(table(("train pairs", "number", "share"), shares(prepared)))
     loader, model, gradients = trainer.loader, trainer.model, trainer.gradients
     number = trainer.num_batches
     size = checkpoint.size(model, trainer.optimizer, ema=trainer.ema is not None)
@@ -162,5 +173,6 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
 
 
 def shares(prepared: Prepared) -> list[tuple[str, int, str]]:
-    """Return the rows of the cleaning table."""
-    return [(name, count, f"{share:.2%}") for name, count, share in prepared.report.rows()]
+    """Return the rows of the cleaning table, without reasons for which no pair was left out."""
+    rows = prepared.report.rows()
+    return [(name, count, f"{share:.2%}") for name, count, share in rows if count]

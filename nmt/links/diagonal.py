@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import digamma
 
 from nmt.links.links import Links
+from nmt.stages import counted
 
 Words = Sequence[str]
 
@@ -73,7 +74,7 @@ class Lexicon:
         word = pairs // width  # the source word of each pair
         choices = np.bincount(word)[word]  # target words beside it
         t = np.ones(len(pairs), dtype=np.float32)
-        for _ in range(ROUNDS):
+        for _ in counted(range(ROUNDS), ROUNDS):
             expected = np.bincount(place, posterior(grid, t[place]), len(pairs))
             totals = np.bincount(word, expected)[word]
             t = np.exp(digamma(expected + ALPHA) - digamma(totals + ALPHA * choices))

@@ -19,6 +19,7 @@ from nmt.report.heatmap import Axis, axes_of, heatmap, name_of, pixels, with_mea
 from nmt.report.logger import Logger
 from nmt.report.title import Lines
 from nmt.report.words import merge_words
+from nmt.stages import counted
 from nmt.terminal.table import markdown, sample_rows
 
 
@@ -122,14 +123,15 @@ class Gallery:
             # A narrow column of words is broken inside them by TensorBoard.
             lines = [(number, f"{side}: {text}") for number, side, text in rows]
             self.logger.text(occasion.step, "samples", markdown(("", "samples"), lines))
-        for sentence, translation in zip(self.sentences, best, strict=True):
+        pairs = list(zip(self.sentences, best, strict=True))
+        for sentence, translation in counted(pairs, len(pairs)):
             self.draw(sentence, translation.ids, translation.text, occasion)
         return best
 
     def draw_references(self, step: int) -> None:
         """Draw where the model looks when it is forced to write the references."""
         occasion = Occasion("forced reference", "reference", REFERENCE, step, "reference")
-        for sentence in self.sentences:
+        for sentence in counted(self.sentences, len(self.sentences)):
             (ids,) = self.translator.target_tokenizer.encode([sentence.reference])
             self.draw(sentence, ids, sentence.reference, occasion)
 

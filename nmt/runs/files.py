@@ -11,6 +11,8 @@ from typing import Any
 
 from nmt.data.cache import file_digest
 from nmt.errors import UserError
+from nmt.runs.sample import NAME as SAMPLE
+from nmt.runs.sample import is_sample
 
 SUMS = "SHA256SUMS"
 
@@ -59,6 +61,8 @@ def finite(content: Any) -> Any:
 
 def as_typed(path: Path) -> str:
     """Write a path as it can be typed in a shell in the current folder."""
+    if is_sample(path):
+        return SAMPLE
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
