@@ -91,7 +91,8 @@ def resolve(app: Sphinx, env: Any, node: addnodes.pending_xref, text: nodes.Elem
 def is_link(node: nodes.Node) -> bool:
     """Tell whether a node is a link of Markdown to no page."""
     kinds = (addnodes.download_reference, addnodes.pending_xref)
-    return isinstance(node, kinds) and (node.get("reftype"), node.get("refdomain")) == ("myst", None)
+    of_page = node.get("reftype") == "myst" and node.get("refdomain") is None
+    return isinstance(node, kinds) and of_page
 
 
 def repository_file(docname: str, target: str) -> str | None:

@@ -16,10 +16,9 @@ from rich.progress import Progress as Bar
 from rich.status import Status
 from rich.text import Text
 
+from nmt.metrics.bleu import BLEU_OF
 from nmt.stages import heard, listening, stage
 from nmt.terminal.console import console as new_console
-
-from nmt.metrics.bleu import BLEU_OF
 
 SOON = 5.0  # seconds until the first line of a training, where there is no bar
 ALMOST = 0.999  # of the bar, which stands still when it is full
