@@ -6,11 +6,15 @@ import sys
 def main() -> None:
     """Run `nmt COMMAND ...`, see :func:`nmt.commands.command.chosen`."""
     try:
-        from nmt.commands.command import chosen
+        if sys.argv[1:2] == ["completion"]:  # at every Tab key: nothing more is imported
+            from nmt.commands.completion import main as command
+        else:
+            from nmt.commands.command import chosen
+
+            command = chosen()
     except KeyboardInterrupt:
         print("nmt: interrupted", file=sys.stderr)
         sys.exit(130)
-    command = chosen()
     command()
 
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from nmt.__main__ import main
 
-STAGES = ("reading the corpus", "cleaning the corpus", "training the tokenizer", "cutting the corp")
+STAGES = ("reading the corpus", "cleaning the corpus", "training the tokenizer", "segmenting")
 
 
 class Answer(NamedTuple):

@@ -33,11 +33,14 @@ def similar_keys(full_key: str, known: Iterable[str], cfg: DictConfig) -> list[s
 def similar(name: str, names: Iterable[str]) -> list[str]:
     """Return the names, or keys with such a last part, that are spelled alike, the likeliest first.
 
-    It is enough that one word of a name is: max_steps is like step.
+    It is enough that one word of a name is: max_steps is like step. Letters in another order are
+    alike however short a name is: rnu is like run.
     """
 
     def likeness(key: str) -> float:
         last = key.rpartition(".")[2]
+        if sorted(name) == sorted(last):
+            return 1.0
         return max(SequenceMatcher(None, name, one).ratio() for one in (last, *last.split("_")))
 
     found = {one: likeness(one) for one in names}
