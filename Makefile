@@ -12,7 +12,7 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo "installing torch and what else is needed: one to three minutes, in which pip says nothing"
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(addprefix --constraint ,$(CONSTRAINTS))
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bible,fonts]' $(addprefix --constraint ,$(CONSTRAINTS))
 	touch $@
 
 train: setup  ## make train ARGS="attention=bahdanau seed=2"

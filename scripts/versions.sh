@@ -23,7 +23,7 @@ for wanted in "$@"; do
     log=$here/$name.log
     echo "$name: installing (see $log)"
     if uv venv --quiet --clear --python "$python" "$here/$name" &&
-        uv pip install --python "$here/$name" --resolution "${resolution[$kind]}" --editable '.[dev]' >"$log" 2>&1 &&
+        uv pip install --python "$here/$name" --resolution "${resolution[$kind]}" --editable '.[dev,bible,fonts]' >"$log" 2>&1 &&
         echo "$name: testing" &&
         OMP_NUM_THREADS=1 "$here/$name/bin/python" -m pytest --numprocesses auto --dist loadfile ${PYTEST_ARGS:-} >>"$log" 2>&1; then
         echo "$name: $(tail -n 1 "$log")"

@@ -14,6 +14,7 @@ from matplotlib import _pylab_helpers
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from nmt.report import fonts
 from nmt.report.fonts import drawable
 from nmt.report.heatmap import Axis, cell_size, heatmap, pixels
 from nmt.report.palette import BEGINS, CONTINUES, SOFT
@@ -216,6 +217,26 @@ def test_an_endless_line_is_cut_above_the_picture():
 
 def test_what_no_font_has_is_written_as_its_number():
     assert drawable("a𓀀\n▁语") == "a‹13000›‹A›▁语"
+
+
+@pytest.fixture
+def without_packages(monkeypatch):
+    """The extra `fonts` is not installed."""
+    cached = (fonts.families, fonts._covered, fonts._warn_once)
+    monkeypatch.setattr(fonts, "find_spec", lambda name: None)
+    for one in cached:
+        one.cache_clear()
+    yield
+    for one in cached:
+        one.cache_clear()
+
+
+def test_without_the_fonts_of_the_extra_a_warning_says_how_to_get_them(without_packages, caplog):
+    assert drawable("Übung שלום мир") == "Übung שלום мир"
+    assert not caplog.messages
+    assert [drawable("日本"), drawable("語")] == ["‹65E5›‹672C›", "‹8A9E›"]
+    (message,) = caplog.messages
+    assert message.endswith("pip install noto-cjk-sans-jp-regular manimgx-fonts")
 
 
 @pytest.mark.parametrize("num", [1, 5, 50, 100])

@@ -431,12 +431,11 @@ to=ctranslate2   for CTranslate2 4.8, which is fast on CPUs, in int8 too. It has
                  positions=sinusoidal, learned, rope, shaw, none; any
                  feed_forward=, norm= and residual=; normalize=softmax. A run
                  with something else is refused, by its name.
-to=huggingface   for Hugging Face transformers 5, any Transformer of nmt.
-`import
-                 nmt.hf` first: it holds the classes.
+to=huggingface   for Hugging Face transformers 5, any Transformer of nmt. First
+                 `import nmt.hf`, which holds the classes.
 
 Keys:
-  run=RUN                     the run folder of a training; last: the newest
+  run=RUN                     a run folder; `last`: the newest
   quantization=int8           weights in 8 bits, with to=ctranslate2; else
                               float32
   output=FOLDER               a new one; else RUN/ctranslate2,

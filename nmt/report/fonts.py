@@ -1,13 +1,21 @@
-"""Fonts for every script: DejaVu comes with matplotlib, Noto with two packages of fonts alone."""
+"""Fonts for every script: DejaVu comes with matplotlib, Noto with two packages of fonts alone.
 
+Those packages are the extra `fonts`. Without them pictures of Latin, Greek, Cyrillic, Arabic and
+Hebrew are the same; of other scripts they show the numbers of characters, and a warning says so.
+"""
+
+import logging
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
 FIRST = "DejaVu Sans"  # the one that is bold too
 PACKAGES = ("noto_cjk_sans_jp_regular", "manimgx_fonts")
+INSTALL = "pip install noto-cjk-sans-jp-regular manimgx-fonts"
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -17,13 +25,13 @@ def families() -> list[str]:
     Latin, Greek and Cyrillic stay in DejaVu Sans; Han, kana and Hangul are in Noto Sans CJK, other
     scripts in Noto Sans of that script. The first call makes them known to matplotlib.
     """
-    names = [FIRST]
-    for package in PACKAGES:
+    found = [FIRST]
+    for package in (one for one in PACKAGES if find_spec(one)):
         for file in sorted(files(package).iterdir(), key=str):
             if file.name.endswith((".otf", ".ttf")) and "Italic" not in file.name:
                 fontManager.addfont(str(file))
-                names.append(fontManager.ttflist[-1].name)
-    return names
+                found.append(fontManager.ttflist[-1].name)
+    return found
 
 
 def heavy(text: str) -> dict[str, Any]:
@@ -45,6 +53,18 @@ def _covered() -> frozenset[int]:
     return frozenset().union(*map(_charmap, families()))
 
 
+@cache
+def _warn_once() -> None:
+    """Say which packages have the fonts that are missing, if one is not installed."""
+    if not all(map(find_spec, PACKAGES)):
+        log.warning(
+            "pictures show some characters as numbers, because fonts are not installed: %s", INSTALL
+        )
+
+
 def drawable(text: str) -> str:
     """The text; a character that no font has is written as its number, never as an empty box."""
+    if all(ord(c) in _covered() for c in text):
+        return text
+    _warn_once()
     return "".join(c if ord(c) in _covered() else f"‹{ord(c):X}›" for c in text)
