@@ -191,11 +191,11 @@ def test_from_a_sweep_to_a_report(two):
     assert ["attention", "seeds", "BLEU"] in [row[:3] for row in rows]
     assert {"bahdanau", "none"} <= {row[0] for row in rows if row}
     report = two / "comparison"
-    names = [name for name in files(report) if not name.startswith("tensorboard/")]
+    names = [name for name in files(report) if "tfevents" not in name]
     assert names == sorted(
         [
             *("comparison.csv", "comparison.json", "comparison.md", "comparison.tex"),
-            *("figures", "index.html", "sentences.tsv", "tensorboard"),
+            *("figures", "index.html", "sentences.tsv"),
             *(f"figures/{name}.{kind}" for name in PLOTS for kind in ("png", "svg")),
             *("figures/sentence-1.png", "figures/sentence-3.png"),
         ]
@@ -422,19 +422,19 @@ def test_tensorboard_has_the_figures_and_the_columns_of_its_hparams(two):
     assert nmt("compare", two, "num_sentences=1").code == 0
     assert nmt("compare", two, "num_sentences=1").code == 0, "twice into one folder"
 
-    events = EventAccumulator(str(two / "comparison" / "tensorboard")).Reload()
+    events = EventAccumulator(str(two / "comparison")).Reload()
     images = events.Tags()["images"]
     names = [*(f"variants/{name}" for name in PLOTS), "where_they_looked/sentence-"]
     assert [name.rstrip("0123456789") for name in sorted(images)] == names
     assert sorted(["train/loss", *images])[0] == "train/loss", "pictures come after the curves"
     assert all(len(events.Images(name)) == 1 for name in images)
-    for folder in (two / "comparison" / "tensorboard", two / "tensorboard"):
+    for folder in (two / "comparison", two):
         events = EventAccumulator(str(folder)).Reload()
         content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
         experiment = HParamsPluginData.FromString(content).experiment
         columns = {info.name for info in experiment.hparam_infos}
         assert columns == {"model", "attention", "attention.bias", "seed"}
         assert experiment.metric_infos[0].display_name == "BLEU"
-        own = EventAccumulator(str(two / "attention=none" / "tensorboard")).Reload()
+        own = EventAccumulator(str(two / "attention=none")).Reload()
         logged = {info.name.tag for info in experiment.metric_infos} - {"final/entropy"}
         assert logged <= set(own.Tags()["scalars"])

@@ -18,8 +18,10 @@ from nmt.api.attention import of_weights
 from nmt.evaluation.explorer import as_page, evenly, fitting, of_rows
 from nmt.report.explorer import document
 from nmt.report.explorer.page import page
+from nmt.report.heatmap import scaled
+from nmt.report.palette import CONTINUES, WEIGHTS, triples
 from nmt.report.weights import Weights, load_weights
-from nmt.report.words import in_words
+from nmt.report.words import MARK, in_words
 
 ATTACK = "<script>document.title='taken'</script><img src=x onerror=alert(1)>\"'&</s><!--"
 EXPLORER = "document.querySelector('.attention').explorer"
@@ -231,9 +233,10 @@ def test_pointing_marks_the_same_everywhere_and_says_the_weight(tab, tmp_path):
 
     tab.point("ol.query li", number=1)
     best = int(mean[1].argmax())
-    assert value(tab).startswith(f"▁cat → {row.source_pieces[best]} {mean[1, best]:.2f}")
-    assert texts(tab, "li.marked") == ["▁cat"]
-    assert texts(tab, ".labels .marked") == ["▁cat"]
+    key = row.source_pieces[best].lstrip(MARK)
+    assert value(tab).startswith(f"cat → {key} {mean[1, best]:.2f}")
+    assert texts(tab, "li.marked") == ["cat"]
+    assert texts(tab, ".labels .marked") == ["cat"]
     lines = tab.run("[...document.querySelectorAll('line.marked')].map((one) => one.dataset.query)")
     assert set(lines) == {"1"}
 
@@ -242,12 +245,34 @@ def test_pointing_marks_the_same_everywhere_and_says_the_weight(tab, tmp_path):
         "return [box.x + 2.5 * 18, box.y + 0.5 * 18]; })()"
     )
     tab.point_at(x, y)
-    assert value(tab).startswith(f"▁the → ze {mean[0, 2]:.2f} ·")
-    assert texts(tab, "li.marked") == ["ze", "▁the"]
+    assert value(tab).startswith(f"the → ze {mean[0, 2]:.2f} ·")
+    assert texts(tab, "li.marked") == ["ze", "the"]
     assert f"ln P {row.log_p[0]:.2f}" in value(tab)
     entropy = float(-(mean[0] * np.log(mean[0])).sum())
     assert abs(float(re.search(r"H ([\d.]+)", value(tab))[1]) - entropy) < 0.02
     assert abs(float(re.search(r"sink ([\d.]+)", value(tab))[1]) - mean[0, 3]) < 0.01
+
+
+@needs_browser
+def test_labels_and_colours_are_those_of_the_pictures(tab, tmp_path):
+    row = by_hand()
+    opened(tab, tmp_path, {"runs": [shown_of(document.sentence(row))]})
+
+    assert texts(tab, ".key.labels span") == ["die", "Kat", "ze", "</s>"]
+    assert texts(tab, ".key.labels .continues") == ["ze"]
+    grey = "getComputedStyle(document.querySelector('li.continues')).color"
+    assert tab.run(grey) == f"rgb({triples((CONTINUES,)).replace(',', ', ')})"
+    mean = document.unpack(document.pack(row.weights["cross"])).mean((0, 1))
+    for scale in ("linear", "sqrt"):
+        pixels = "Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+        shown = tab.run(
+            f"(() => {{ const c = document.querySelector('.cells'); return {pixels} }})()"
+        )
+        wanted = WEIGHTS(scaled(scale)(mean)) * 255
+        assert np.abs(np.array(shown).reshape(wanted.shape) - wanted).max() < 3, scale
+        tab.run("document.querySelector('.attention').focus()")
+        tab.press("r")
+        ready(tab)
 
 
 @needs_browser
@@ -298,8 +323,8 @@ def test_a_line_marks_its_two_pieces(tab, tmp_path):
     )
     tab.point_at(x, y)
 
-    assert value(tab).startswith("▁cat → ▁Kat 1.00")
-    assert texts(tab, "li.marked") == ["▁Kat", "▁cat"]
+    assert value(tab).startswith("cat → Kat 1.00")
+    assert texts(tab, "li.marked") == ["Kat", "cat"]
 
 
 @needs_browser
@@ -407,7 +432,10 @@ def test_two_runs_are_beside_each_other_on_one_sentence(tab, tmp_path):
     assert len(texts(tab, "li.marked")) == 2, "once in each run"
     assert value(tab, 0) != value(tab, 1)
     mean = other.weights["cross"].mean((0, 1))[2]
-    assert f"{other.source_pieces[int(mean.argmax())]} {mean.max():.2f}" in value(tab, 1)
+    key = other.source_pieces[int(mean.argmax())].lstrip(MARK)
+    assert f"{key} {mean.max():.2f}" in value(tab, 1)
+    assert texts(tab, ".attention > .texts dt") == ["source"], "once for both"
+    assert texts(tab, ".panel .texts dt") == ["target", "target"]
 
 
 @needs_browser
@@ -471,7 +499,7 @@ def test_the_keyboard_reaches_everything(tab, tmp_path):
             ready(tab)
 
     press("ArrowDown", "ArrowDown", "ArrowRight")
-    assert texts(tab, "li.marked") == ["▁die", "▁cat"]
+    assert texts(tab, "li.marked") == ["die", "cat"]
     press("Escape")
     assert texts(tab, "li.marked") == []
     press("l", "h", "h")
@@ -492,7 +520,7 @@ def test_a_phone_has_no_page_wider_than_itself_and_all_scripts_are_shown(tab, tm
     direction = "getComputedStyle(document.querySelectorAll('.texts dd')[{}]).direction"
     assert [tab.run(direction.format(n)) for n in (0, 1)] == ["rtl", "ltr"]
     tab.press("w")
-    assert texts(tab, "ol.query li") == japanese.split(" "), "pieces of a language without spaces"
+    assert texts(tab, "ol.query li") == ["猫", "が", "マット", "</s>"], "no spaces, no words"
 
 
 @needs_browser

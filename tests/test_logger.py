@@ -18,7 +18,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from nmt.metrics.bleu import score
 from nmt.report.heatmap import Axis, heatmap, pixels
-from nmt.report.logger import EVENTS, METRICS, Logger
+from nmt.report.hparams import write_columns
+from nmt.report.logger import METRICS, Logger
+from nmt.runs.folder import EVENT_FILES
 from nmt.terminal.table import SCORES, markdown, sample_rows, score_rows, table
 
 
@@ -28,7 +30,7 @@ def metrics(folder: Path) -> list[dict]:
 
 
 def events(folder: Path) -> EventAccumulator:
-    return EventAccumulator(str(folder / EVENTS)).Reload()
+    return EventAccumulator(str(folder)).Reload()
 
 
 def test_metrics_are_there_while_the_run_goes_on(tmp_path):
@@ -107,15 +109,50 @@ def test_a_picture_of_every_evaluation_is_served(file, tmp_path):
     all_of = {"experiment_id": "", "downsample": 10_000}
     images = provider.read_blob_sequences(RequestContext(), plugin_name="images", **all_of)
     texts = provider.read_tensors(RequestContext(), plugin_name="text", **all_of)
-    assert [one.step for one in images[EVENTS]["attention/1"]] == steps
-    assert [one.step for one in texts[EVENTS]["samples/text_summary"]] == steps
+    assert [one.step for one in images["."]["attention/1"]] == steps
+    assert [one.step for one in texts["."]["samples/text_summary"]] == steps
+
+
+def test_an_older_run_keeps_its_folder_of_events(tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    with Logger(tmp_path) as logger:
+        logger.log(3, {"train/loss": 3.0})
+    assert [e.step for e in events(tmp_path / "tensorboard").Scalars("loss/train")] == [3]
+    assert not list(tmp_path.glob(EVENT_FILES))
+
+
+def test_a_seed_is_text_in_hparams_but_not_beside_rows_of_older_runs(tmp_path):
+    runs = {tmp_path / name: {"attention": "none", "seed": n} for n, name in enumerate("ab", 1)}
+    for folder, settings in runs.items():
+        with Logger(make(folder)) as logger:
+            logger.hparams(11, settings, {"test/bleu": 20.5})
+    write_columns(make(tmp_path / "sweep"), runs)
+    assert seeds_of(tmp_path / "sweep") == ["1", "2"]
+    content = events(tmp_path / "a").SummaryMetadata("_hparams_/session_start_info").plugin_data
+    row = HParamsPluginData.FromString(content.content).session_start_info.hparams
+    assert row["seed"].string_value == "1"
+    (tmp_path / "b" / "tensorboard").mkdir()
+    write_columns(tmp_path / "sweep", runs)
+    assert seeds_of(tmp_path / "sweep") == [], "an interval of numbers"
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def seeds_of(folder: Path) -> list[str]:
+    content = events(folder).SummaryMetadata("_hparams_/experiment").plugin_data.content
+    infos = HParamsPluginData.FromString(content).experiment.hparam_infos
+    (seed,) = [info for info in infos if info.name == "seed"]
+    return [value.string_value for value in seed.domain_discrete.values]
 
 
 def test_hparams_are_in_the_run_itself(tmp_path):
     with Logger(tmp_path) as logger:
         settings = {"attention": "bahdanau", "model.width": 3}
         logger.hparams(11, settings, {"test/bleu": 20.5})
-    assert [path for path in (tmp_path / EVENTS).iterdir() if path.is_dir()] == [], "no second run"
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [], "no second run"
     found = events(tmp_path)
     assert [(e.step, e.value) for e in found.Scalars("test/bleu")] == [(11, 20.5)]
     content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content

@@ -62,7 +62,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     """What TensorBoard shows."""
-    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
     events.Reload()
     names = [name for name in events.Tags()["scalars"] if not name.endswith(CLOCK)]
     return {name: [(one.step, one.value) for one in events.Scalars(name)] for name in names}
@@ -100,7 +100,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(wh
             how = {"send": signal.SIGKILL, "after": moment.uniform(0, start)}
         elif number < KILLS:
             after = moment.uniform(0, trained / 10)
-            how = {"send": signal.SIGKILL, "after": after, "once": run / "tensorboard"}
+            how = {"send": signal.SIGKILL, "after": after, "once": run / "metrics.jsonl"}
         answer = forked.nmt("train", *command, **how)
         assert answer.code == (-signal.SIGKILL if how else 0), (number, answer.err)
     assert_equal(run, undisturbed)

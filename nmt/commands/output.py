@@ -4,12 +4,13 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TextIO
 
 from nmt.errors import UserError
 from nmt.runs.files import replacing
-from nmt.runs.folder import CONFIG, RESULT
+from nmt.runs.folder import CONFIG, EVENT_FILES, RESULT
 from nmt.terminal.console import tell
 
 # What a training leaves in its folder, see nmt.runs.folder.
@@ -70,7 +71,7 @@ def require_not_own(key: str, place: Path) -> None:
     found = place.resolve()
     for folder in found.parents:
         own = found.relative_to(folder).parts[0]
-        if own in OWN and (folder / CONFIG).is_file():
+        if (own in OWN or fnmatch(own, EVENT_FILES)) and (folder / CONFIG).is_file():
             raise UserError(
                 f"{key}={place}: {own} belongs to the run {folder}, and what is in it would be "
                 "lost: name another place"

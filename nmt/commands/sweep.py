@@ -19,7 +19,6 @@ from nmt.errors import UserError
 from nmt.experiment.inherited import with_tokenizer_settings
 from nmt.metrics.watch import worst
 from nmt.report.hparams import write_columns
-from nmt.report.logger import EVENTS
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.runs.files import as_typed
 from nmt.runs.folder import CONFIG, FAILURE, RESULT, read_config, trained_on
@@ -157,8 +156,8 @@ def conclude() -> None:
     """
     for sweep in ended:
         runs = [read_run(folder) for folder in run_folders(sweep)]
-        if done := [run for run in runs if not run.why]:
-            write_columns(sweep / EVENTS, [run.settings for run in done])
+        if done := {run.folder: run.settings for run in runs if not run.why}:
+            write_columns(sweep, done)
             console().print(table(("run", "BLEU", "chrF", "minutes"), map(row, runs)))
             if len(done) > 1:
                 show_next(console(), [nmt_command("compare", as_typed(sweep))])

@@ -12,7 +12,7 @@ from nmt.comparison.page import to_html
 from nmt.comparison.plots import Plot, plots
 from nmt.comparison.sentences import to_tsv
 from nmt.report.hparams import write_columns
-from nmt.report.logger import EVENTS
+from nmt.report.logger import events_of
 from nmt.runs.files import write, write_json
 
 FIGURES = "figures"
@@ -35,16 +35,16 @@ def write_report(comparison: Comparison, shown: Atlas, output: Path) -> None:
     write_json(output / "comparison.json", to_json(comparison))
     write(output / "sentences.tsv", to_tsv(comparison))
     write(output / "index.html", to_html(comparison, found, shown))
-    write_events(comparison, found, pages, output / EVENTS)
+    write_events(comparison, found, pages, output)
 
 
 def write_events(
     comparison: Comparison, found: list[Plot], pages: list[Page], folder: Path
 ) -> None:
     """Write the figures where TensorBoard shows them, and the columns of its HParams."""
-    runs = [run.settings for variant in comparison.variants for run in variant.runs]
-    write_columns(folder, runs)
-    with SummaryWriter(str(folder)) as writer:
+    runs = [run for variant in comparison.variants for run in variant.runs]
+    write_columns(folder, {run.folder: run.settings for run in runs})
+    with SummaryWriter(str(events_of(folder))) as writer:
         for plot in found:
             writer.add_image(f"variants/{plot.name}", plot.image, dataformats="HWC")
         for one in pages:

@@ -4,7 +4,7 @@ Each run writes its own row (`nmt.report.logger.Logger.hparams`). The columns ar
 all of them: the settings that differ, with their types and values, and what was measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from tensorboard.plugins.hparams import summary_v2 as hp
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nmt.config.settings import Setting
+from nmt.report.logger import events_of
+from nmt.runs.folder import EVENT_FILES
 from nmt.runs.foreign import is_number
 
 # What was measured: the tag in TensorBoard, the heading, and where it stands in result.json.
@@ -47,16 +49,24 @@ def number(result: dict[str, Any], keys: Sequence[str], unit: float) -> float | 
     return value / unit if is_number(value) else None
 
 
-def write_columns(folder: Path, runs: Sequence[dict[str, Setting]]) -> None:
-    """Write the columns of the table over runs, by their settings, into a folder's events."""
+def write_columns(folder: Path, found: Mapping[Path, dict[str, Setting]]) -> None:
+    """Write the columns of the table over runs into a folder's events.
+
+    ``found`` are the settings of each run by its folder. The rows of older runs have seeds as
+    numbers, and TensorBoard hides rows whose values are not those of a column.
+    """
+    runs = list(found.values())
+    if all(events_of(run) == run for run in found):
+        runs = [{key: str(run[key]) if key == "seed" else run[key] for key in run} for run in runs]
     keys = list(dict.fromkeys(key for run in runs for key in run))
     shown = [k for k in keys if k in ALWAYS or len({run.get(k) for run in runs}) > 1]
     columns = [column(key, [run[key] for run in runs if key in run]) for key in shown]
     metrics = [hp.Metric(tag, display_name=heading) for tag, heading, _, _ in MEASURED]
     summary = hp.hparams_config_pb(columns, metrics)
-    for old in folder.glob("events.out.tfevents.*"):
+    place = events_of(folder)
+    for old in place.glob(EVENT_FILES):
         old.unlink()
-    with SummaryWriter(str(folder)) as writer:
+    with SummaryWriter(str(place)) as writer:
         assert writer.file_writer
         writer.file_writer.add_summary(summary)
 

@@ -52,7 +52,7 @@ class Logger:
         path = folder / METRICS
         keep_until(path, step)
         self.metrics = path.open("a", encoding="utf-8")
-        self.events = SummaryWriter(str(folder / EVENTS), purge_step=step + 1, flush_secs=10)
+        self.events = SummaryWriter(str(events_of(folder)), purge_step=step + 1, flush_secs=10)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there.
@@ -96,11 +96,13 @@ class Logger:
 
         Written into the run's own events. SummaryWriter.add_hparams would begin a second run in a
         folder below, which the other tabs then show beside this one. Which columns there are is
-        not written here: TensorBoard takes the columns of one run for those of all.
+        not written here: TensorBoard takes the columns of one run for those of all. The seed is
+        text, for as a number it is shown as 1.0000.
         """
         writer = self.events.file_writer
         assert writer, "closed already"
-        _, start, end = hparams(dict(values), dict(metrics))
+        shown = {key: str(value) if key == "seed" else value for key, value in values.items()}
+        _, start, end = hparams(shown, dict(metrics))
         writer.add_summary(start)
         writer.add_summary(end)
         for name, value in metrics.items():
@@ -138,6 +140,15 @@ class Logger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def events_of(folder: Path) -> Path:
+    """Return the folder of a run's events, which TensorBoard names the run by.
+
+    It is the run's own; an older nmt wrote them into one below.
+    """
+    old = folder / EVENTS
+    return old if old.is_dir() else folder
 
 
 def place_on_disk(folder: Path) -> tuple[int, int] | None:

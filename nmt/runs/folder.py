@@ -4,7 +4,8 @@ config.yaml           the resolved configuration, and the format of the folder
 tokenizer/            SentencePiece models
 checkpoints/          see nmt.runs.checkpoint
 model.safetensors     the final model, while training has ended
-metrics.jsonl         every number that was logged      tensorboard/  the same as events
+metrics.jsonl         every number that was logged
+events.out.tfevents.* the same and pictures, for TensorBoard; an older run has them in tensorboard/
 hypotheses.txt        the test set's translations       result.json   their scores
 sources.txt, references.txt, losses.txt: a line for each line of hypotheses.txt; a loss is that
                       of the reference in nats, and its pieces
@@ -41,6 +42,7 @@ from nmt.runs.lifting import FORMAT
 CONFIG = "config.yaml"
 RESULT = "result.json"
 FAILURE = "failure.txt"
+EVENT_FILES = "events.out.tfevents.*"
 TOKENIZERS = "tokenizer"
 
 

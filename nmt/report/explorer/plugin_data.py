@@ -1,5 +1,5 @@
 """What the log and the tab of TensorBoard agree on."""
 
-EVENTS = "tensorboard"  # the folder of a run that has them
+EVENTS = "tensorboard"  # the folder of an older run that has them; now they are in the run's own
 PLUGIN = "nmt_attention"
 STEPS = "/steps"  # behind the name of a text: the tag of its steps
