@@ -117,7 +117,7 @@ def test_a_run_that_has_ended_says_so_and_goes_on_to_a_higher_limit(trained, tmp
     answer = nmt("train", f"resume={run}")
 
     assert answer.code == 0
-    assert "has ended (train.max_steps reached)" in answer.err
+    assert "is finished (train.max_steps reached)" in answer.err
     assert files(run) == before
 
     answer = nmt("train", f"resume={run}", "train.max_steps=6", "decode.beam=1")

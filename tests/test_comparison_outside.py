@@ -104,8 +104,8 @@ FIRST = "attention=bahdanau,seed=1"
     [
         (0, "run line comet", "line 1: has to be run, line and the name of a score"),
         (0, f"{FIRST}\t1\t0.5", "line 1: has to be run, line and the name of a score"),
-        (0, "run\tline\tbleu", "line 1: a column bleu is there already"),
-        (0, "run\tline\tseeds", "line 1: a column seeds is there already"),
+        (0, "run\tline\tbleu", "line 1: a column bleu already exists"),
+        (0, "run\tline\tseeds", "line 1: a column seeds already exists"),
         (0, "run\tline\tcomet\x1b[2J", "line 1: has to be run, line and the name of a score"),
         (3, f"{FIRST}\t3", "line 4: 2 columns between tabs, and 3 in line 1"),
         (3, f"{FIRST}\t3\t", "line 4:  is not a finite number"),
@@ -113,7 +113,7 @@ FIRST = "attention=bahdanau,seed=1"
         (3, f"{FIRST}\t3\tnan", "line 4: nan is not a finite number"),
         (3, f"{FIRST}\t0\t0.5", "line 4: line=0: .*seed=1 has lines 1 to 12"),
         (3, f"{FIRST}\t13\t0.5", "line 4: line=13: .*seed=1 has lines 1 to 12"),
-        (3, f"{FIRST}\t2\t0.5", f"line 4: line 2 of {FIRST} for the second time"),
+        (3, f"{FIRST}\t2\t0.5", f"line 4: line 2 of {FIRST} occurs twice"),
         (3, "seed=1\t3\t0.5", "has 11 of the 12 lines of .*bahdanau,seed=1; line 3 is missing"),
         (3, None, "has 11 of the 12 lines of .*bahdanau,seed=1; line 3 is missing"),
         (3, "attention=bahdanau,seed=3\t3\t0.5", "has 11 of the 12 lines"),
@@ -133,12 +133,14 @@ def test_names_that_several_runs_have_and_files_that_are_not_there_are_told(grid
     file = tmp_path / "scores.tsv"
     file.write_text("\n".join(table(scored(grid))))
 
-    with pytest.raises(UserError, match=rf"line 2: run={FIRST}: .*runs.* and .*more.* end so"):
+    with pytest.raises(
+        UserError, match=rf"line 2: run={FIRST}: .*runs.* and .*more.* both end like this"
+    ):
         read_scores([file], runs, [])
     assert "nowhere.tsv: there is no such file" in mistake(
         nmt("compare", grid, "scores=nowhere.tsv")
     )
-    with pytest.raises(UserError, match="a column comet is there already"):
+    with pytest.raises(UserError, match="a column comet already exists"):
         read_scores([file, file], find_runs([grid]), [])
     (grid / FIRST / "hypotheses.txt").unlink()
     with pytest.raises(UserError, match=f"{FIRST} has no hypotheses.txt"):

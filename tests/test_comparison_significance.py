@@ -112,7 +112,7 @@ def test_one_run_against_one_run_is_tested_as_these_two_runs(seeds, tested, tmp_
     table = two_runs(found)
     assert [row[0] for row in table.rows] == ["none"] * tested
     assert "It says nothing of the methods" in table.notes[0]
-    assert all("one seed only" in one.untested["attention=none"] for one in found.tests.values())
+    assert all("only one seed" in one.untested["attention=none"] for one in found.tests.values())
     variant = to_json(found)["variants"][1]
     assert variant["these_two_runs"] == (expected._asdict() if tested else None)
     assert ("p boot." in to_markdown(found, [])) == tested

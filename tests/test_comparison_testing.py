@@ -134,18 +134,18 @@ def test_one_seed_is_told_once_for_all_scores_and_variants(grid):
 
     notes = quality(compare(find_runs([grid]), "none", [])).notes
 
-    assert [note for note in notes if "seed only" in note] == [
-        "No p: attention=none has one seed only, and how much a score varies with the seed is not "
-        "seen in one run: train it with another seed. One run each can only say whether these two "
+    assert [note for note in notes if "only one seed" in note] == [
+        "No p: attention=none has only one seed, and one run does not show how much a score varies "
+        "with the seed: train it with another seed. One run each can only show whether these two "
         "runs differ, not whether the methods do."
     ]
     found = compare(find_runs([grid]), "attention=bahdanau", [])
-    (note,) = [note for note in quality(found).notes if "seed only" in note]
-    assert note.startswith("No p: one seed only, and")
+    (note,) = [note for note in quality(found).notes if "only one seed" in note]
+    assert note.startswith("No p: only one seed, and")
     write_scored(grid / "dot2", configured(DOT, seed=2), 0.31)
     found = compare(find_runs([grid]), "attention=bahdanau", [])
-    (note,) = [note for note in quality(found).notes if "seed only" in note]
-    assert note.startswith("No p for attention=none: one seed only, and")
+    (note,) = [note for note in quality(found).notes if "only one seed" in note]
+    assert note.startswith("No p for attention=none: only one seed, and")
     assert [row[0] for row in quality(found).rows if not row[4]] == ["bahdanau", "none"]
 
 
@@ -231,7 +231,7 @@ def test_counts_are_all_that_a_test_needs():
     assert "c, run 2, sentence 1 of test" in found["loss"].untested["c"]
     assert "was not kept" in found["people"].untested["c"]
     assert found["people"].untested["d"] == found["people"].untested["c"]
-    assert found["people"].untested["e"].startswith("one seed only")
+    assert found["people"].untested["e"].startswith("only one seed")
     for run in variants[1].runs:
         run["test"]["loss"][4, 1] = 6
     tokenized = all_against(variants, "a", ("loss",))["loss"]

@@ -199,15 +199,15 @@ def test_what_cannot_be_tested_says_why():
     found = against([one_seed, base, elsewhere, other, longer], "base")
 
     assert found.differences == against([base, other], "base").differences
-    assert found.untested["single"].startswith("one seed only, and how much")
+    assert found.untested["single"].startswith("only one seed, and one run")
     assert "train it with another seed" in found.untested["single"]
     for name in ("elsewhere", "longer"):
         assert found.untested[name].startswith("not scored on the same sentences as base")
     single = against([one_seed, base, other], "single")
     assert single.visible is None
     assert single.untested.keys() == {"base", "other"}
-    assert all(why.startswith("single has one seed only") for why in single.untested.values())
-    with pytest.raises(UserError, match="single cannot be tested against base: one seed only"):
+    assert all(why.startswith("single has only one seed") for why in single.untested.values())
+    with pytest.raises(UserError, match="single cannot be tested against base: only one seed"):
         difference(base, one_seed)
     with pytest.raises(UserError, match="on one sentence"):
         difference(values("a", crossed(2, 1)), values("b", crossed(2, 1)))

@@ -72,7 +72,7 @@ def test_a_run_that_is_stopped_past_its_end_is_unfinished(run, monkeypatch):
     assert (result(run)["steps"], result(end)["steps"]) == (6, 4)
     assert read_run(run).why == ""
     assert [path.name for path in (run / "ends").iterdir()] == [OLD]
-    assert "has ended (train.max_steps reached)" in nmt("train", "resume=run").err
+    assert "is finished (train.max_steps reached)" in nmt("train", "resume=run").err
 
 
 def test_the_best_checkpoint_translates_until_there_is_a_new_model(run, monkeypatch):
@@ -119,7 +119,7 @@ def test_a_result_of_an_earlier_step_is_not_that_of_the_run(run, monkeypatch):
     assert finished(read_config(run), run) is None
     answer = nmt("train", "resume=run")
     assert answer.code == 0, answer.err
-    assert "has ended" not in answer.err
+    assert "is finished" not in answer.err
     assert result(run)["steps"] == 6
     assert contents(run, TEXTS) == new
     assert result(run / "ends" / OLD)["steps"] == 4

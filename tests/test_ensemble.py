@@ -146,7 +146,7 @@ def test_an_evaluation_of_several_runs_is_in_a_folder_of_its_own(runs, tmp_path)
         ("translate", ["weights=w.arrow"], "weights=w.arrow is about the attention of one model"),
         ("translate", ["links=l"], "links=l is about the attention of one model"),
         ("translate", ["mean=harmonic"], "mean=harmonic: there are arithmetic, geometric"),
-        ("evaluate", [], "an ensemble has no run folder of its own: give output=FOLDER"),
+        ("evaluate", [], "an ensemble has no run folder: add output=FOLDER"),
         ("evaluate", ["heatmaps=2", "output=o"], "heatmaps=2 is about the attention of one model"),
     ],
 )

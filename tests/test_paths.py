@@ -85,9 +85,9 @@ def test_commands_take_awkward_paths(trained, tmp_path, monkeypatch):
     assert answer.code == 0, answer.err
     assert len(Path("aus (1)").read_text().splitlines()) == 1
     told = mistake(nmt("train", f"from={run}", f"hydra.run.dir={run}", "seed=2"))
-    assert told.startswith(f"{run} holds a run already")
+    assert told.startswith(f"{run} already has a run")
     answer = nmt("train", f"resume={run}", f"cache={run}/cache", f"data.dev=['{run.parent}/#','ä']")
-    assert (answer.code, "has ended" in answer.err) == (0, True), answer.err
+    assert (answer.code, "is finished" in answer.err) == (0, True), answer.err
     answer = nmt("compare", run, f"output={AWKWARD}-report", "num_sentences=0")
     assert answer.code == 0, answer.err
     assert Path(f"{AWKWARD}-report", "comparison.md").is_file()

@@ -159,4 +159,4 @@ def test_torchrun_trains_and_ends_where_a_process_dies(tiny, tmp_path):
     assert not (run / "result.json").exists()
     answer = nmt("train", f"resume={run}", "train.max_steps=1")
     assert answer.code == 0, answer.err
-    assert "has ended (train.max_steps reached)" in answer.err or result(run)
+    assert "is finished (train.max_steps reached)" in answer.err or result(run)

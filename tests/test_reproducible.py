@@ -124,7 +124,7 @@ def test_single_values_are_changed_wherever_they_are_used(origin, tmp_path):
         (["seed"], ["seed", "KEY=VALUE"]),
         (["-m"], ["-m", "from="]),
         (["resume=x"], ["resume=", "from="]),
-        (["hydra.run.dir={origin}"], ["holds a run already"]),
+        (["hydra.run.dir={origin}"], ["already has a run"]),
     ],
 )
 def test_what_cannot_stand_beside_from_is_told(words, told, origin, tmp_path, monkeypatch):

@@ -263,7 +263,7 @@ def test_ledgers_of_two_machines_merge(ledger, typed, tmp_path):
     }
     content = json.loads(lines[3]) | {"pinned": "another", "seed": 9}
     (tmp_path / "b" / "mine.jsonl").write_text(json.dumps(content) + "\n", encoding="utf-8")
-    with pytest.raises(UserError, match="not of one study"):
+    with pytest.raises(UserError, match="do not belong to the same study"):
         one.merge(other)
 
 
@@ -315,7 +315,7 @@ def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
     (tmp_path / "mine.pinned.yaml").symlink_to(ledger.pins)
     (tmp_path / "mine.jsonl").write_text("".join(lines[:3]), encoding="utf-8")
     page = to_markdown(Findings.of(Ledger(tmp_path, "mine")), [])
-    assert "no p for two: one seed only" in page
+    assert "no p for two: only one seed" in page
 
 
 def test_speed_is_measured_by_nmt_bench(ledger, typed):

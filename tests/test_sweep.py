@@ -74,7 +74,7 @@ def test_a_sweep_started_again_skips_what_is_finished_and_resumes_the_rest(grid,
     answer = nmt("train", *grid)
 
     assert answer.code == 0, answer.err
-    assert "decoder_width=12 has ended already" in answer.err
+    assert "decoder_width=12 is finished, skipped" in answer.err
     assert "resuming at step 2" in answer.err
     assert answer.err.endswith("nmt compare grid\n")
     assert answer.err.count("next:") == 1, "of the sweep, not of each run"
@@ -116,7 +116,7 @@ def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
 
     assert answer.code == 1
     message = answer.err
-    assert "holds a run with other settings: model.dropout=0.05, and now 0.5" in message
+    assert "has a run with other settings: model.dropout=0.05, now 0.5" in message
     assert [line.split()[1:] for line in message.splitlines() if line.startswith(" model.")] == [
         ["not", "trained"],
         ["not", "trained"],
@@ -124,7 +124,7 @@ def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
     assert "2 of the runs in grid were not trained" in message
     assert {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)} == before
     beside = Path("grid/model.decoder_width=12.failure.txt")
-    assert "holds a run with other settings" in beside.read_text()
+    assert "has a run with other settings" in beside.read_text()
 
     assert nmt("train", *grid).code == 0
     assert not beside.exists()

@@ -96,7 +96,7 @@ class Attention:
         """
         places = index if isinstance(index, tuple) else (index,)
         if len(places) > 2:
-            raise UserError(f"attention[{index}]: give a layer, or a layer and a head")
+            raise UserError(f"attention[{index}]: use a layer, or a layer and a head")
         weights = self.weights
         for axis, (name, one) in enumerate(zip(("layer", "head"), places, strict=False)):
             number = weights.shape[axis]

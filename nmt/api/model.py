@@ -270,7 +270,9 @@ class Model:
         for key in settings:
             if key not in SETTINGS:
                 meant = did_you_mean(similar(key, SETTINGS))
-                raise UserError(f"{key}: no such setting.{meant} There are {', '.join(SETTINGS)}")
+                raise UserError(
+                    f"{key}: no such setting.{meant} Choose one of {', '.join(SETTINGS)}"
+                )
         decode = changed(self.decode, settings)
         with undisturbed():
             return self.translator.into(to)(lines, decode, prefixes)
@@ -286,7 +288,7 @@ class Model:
     def _require_one(self) -> None:
         if self.translator.together:
             raise UserError(
-                f"{self.name} translate together, and each has an attention of its own: load one"
+                f"{self.name} translate together, but each has its own attention: load one"
             )
 
     def _attention_of(self, made: Translation, of: str = "weights") -> Attention:
@@ -358,7 +360,7 @@ def load_all(folder: Place, **settings: Any) -> list[Model]:
         try:
             found.append(load(place, **settings))
         except UserError as error:
-            warnings.warn(f"{place} is left out: {error}", stacklevel=2)
+            warnings.warn(f"{place} is ignored: {error}", stacklevel=2)
     if not found:
         raise UserError(f"{folder}: none of its {len(places)} runs can be loaded")
     return found
@@ -372,7 +374,7 @@ def as_lines(text: str | Texts, name: str = "text") -> tuple[list[str], bool]:
     for number, line in enumerate(lines, start=1):
         if not isinstance(line, str):
             raise UserError(
-                f"{name} {number} is a {type(line).__name__}: give a string, or a list of strings"
+                f"{name} {number} is a {type(line).__name__}: pass a string, or a list of strings"
             )
     return lines, False
 
@@ -394,10 +396,10 @@ def as_pairs(
     sources, single = as_lines(source, names[0])
     targets, single_target = as_lines(target, names[1])
     if single != single_target:
-        raise UserError(f"{' and '.join(names)}: give two strings, or two lists, not one of each")
+        raise UserError(f"{' and '.join(names)}: pass two strings, or two lists, not one of each")
     if len(sources) != len(targets):
         raise UserError(
-            f"{names[0]} has {len(sources)} strings and {names[1]} has {len(targets)}: both lists "
-            "need the same length"
+            f"{names[0]} has {len(sources)} strings, but {names[1]} has {len(targets)}: both "
+            "lists need the same length"
         )
     return sources, targets, single

@@ -58,7 +58,7 @@ class Run:
         path = self.path / RESULT
         if not path.is_file():
             raise UserError(
-                f"{self.path} has no {RESULT}: its training has not ended. To resume it: "
+                f"{self.path} has no {RESULT}: its training is not finished. To resume: "
                 f'nmt.train("resume={self.path}")'
             )
         return read_json(path)
@@ -100,7 +100,7 @@ def train(*words: str, quiet: bool = False) -> Run:
     for word in words:
         if not isinstance(word, str):
             raise UserError(
-                f"nmt.train({word!r}): each argument is one word of the command line, such as "
+                f"nmt.train({word!r}): each string is one argument of the command, such as "
                 '"attention=bahdanau"'
             )
         if word in SWEEPS:

@@ -90,11 +90,13 @@ def find(group: str, name: str) -> Choice:
     known = groups()
     if group not in known:
         meant = did_you_mean(similar(group, known))
-        raise UserError(f"{group}: no such group of choices.{meant} There are {', '.join(known)}")
+        raise UserError(
+            f"{group}: no such group of choices.{meant} Choose one of {', '.join(known)}"
+        )
     if name not in known[group]:
         meant = did_you_mean(f"{group}={one}" for one in similar(name, known[group]))
         there = ", ".join(known[group])
-        raise UserError(f"{group}={name}: no such choice.{meant} There are {there}")
+        raise UserError(f"{group}={name}: no such choice.{meant} Choose one of {there}")
     path = path_of(group, name)
     target = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("_target_")
     kind: Any = pydoc.locate(target) if target else None

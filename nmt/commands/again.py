@@ -37,7 +37,7 @@ def read_origin(place: Path) -> Origin:
     result = read_json(place)
     if not isinstance(result.get("config"), dict):
         raise UserError(
-            f"{place} has no config, as the result of a training has: give from=<run folder>"
+            f"{place} has no config, so it is not the result of a training: type from=<run folder>"
         )
     config = as_config(without_format(result["config"], place), place)
     return Origin(place.resolve().parent.name, config, result)
@@ -54,11 +54,11 @@ def repeated(place: Path, words: list[str]) -> tuple[DictConfig, Path]:
     for word in changes:
         key, equals, _ = word.partition("=")
         if not equals:
-            raise UserError(f"{word}: beside from= there are only settings, KEY=VALUE")
+            raise UserError(f"{word}: from= can only be combined with settings, KEY=VALUE")
         if is_choice(origin.config, key):
             raise UserError(
-                f"{word} is a choice of parts; beside from= only single values change, such as "
-                "model.dropout=0.2. For other parts give the whole command, without from="
+                f"{word} chooses a part, but with from= only single values can change, such as "
+                "model.dropout=0.2. For other parts type the whole command, without from="
             )
     cfg = with_values(origin.config, changes)
     warn(cfg, origin.result)
@@ -83,4 +83,4 @@ def warn(cfg: DictConfig, result: dict[str, Any]) -> None:
     ]
     if changed:
         told = "; ".join(changed)
-        tell(f"made with {told}: weights are the same within rounding")
+        tell(f"first run: {told}; the weights will agree only within rounding")

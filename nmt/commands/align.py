@@ -174,7 +174,7 @@ def chosen_data(cfg: DictConfig, folder: Path, trained: DictConfig) -> DictConfi
     if not cfg.data:
         return trained.data
     if cfg.source:
-        raise UserError(f"source={cfg.source} and data=… are two texts: leave one of them out")
+        raise UserError(f"source={cfg.source} and data=… are two texts: remove one of them")
     check_languages(folder, trained, cfg.data)
     return cfg.data
 
@@ -186,7 +186,7 @@ def check_reverse(asked: Align, folder: Path, trained: DictConfig) -> None:
     other = read_config(Path(asked.reverse)).data
     if (other.source, other.target) != (trained.data.target, trained.data.source):
         raise UserError(
-            f"reverse={asked.reverse} translates {other.source} to {other.target}; the other "
+            f"reverse={asked.reverse} translates {other.source} to {other.target}; the opposite "
             f"direction of {folder} is {trained.data.target} to {trained.data.source}"
         )
 

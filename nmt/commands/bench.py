@@ -55,10 +55,10 @@ def run(cfg: DictConfig) -> None:
 def refuse(cfg: DictConfig) -> None:
     """Raise UserError for what cannot be measured, and for a file that cannot be written."""
     if cfg.guide:
-        raise UserError("guide=…: random sentences have no links; leave it out")
+        raise UserError("guide=…: random sentences have no links; remove it")
     for key in ("tokenizer.run", "tokenizer.model", "init"):
         if given := OmegaConf.select(cfg, key):
-            raise UserError(f"{key}={given}: random sentences have nothing of it; leave it out")
+            raise UserError(f"{key}={given}: random sentences have none; remove it")
     if cfg.bench.length > cfg.train.max_tokens:
         raise UserError(
             f"bench.length={cfg.bench.length}: a sentence does not fit into a batch of "

@@ -60,7 +60,7 @@ def check_beside(cfg: DictConfig, read: Sequence[str | None]) -> Places:
     links = new_file("links", cfg.links, [*read, cfg.weights]) if cfg.links else None
     chosen = [key for key in CHOICE if cfg[key] is not None]
     if chosen and not links:
-        raise UserError(f"{chosen[0]}={cfg[chosen[0]]} is for word links: give links=FILE too")
+        raise UserError(f"{chosen[0]}={cfg[chosen[0]]} is for word links: add links=FILE")
     return Places(weights, links)
 
 

@@ -42,7 +42,7 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
     """
     match = CLASS.fullmatch(target)
     if not match:
-        raise UserError(f"{target}: give MODULE:CLASS, such as my_attention:MyScore")
+        raise UserError(f"{target}: type MODULE:CLASS, such as my_attention:MyScore")
     module, name = match.groups()
     if module.startswith(OURS):
         loaded = importlib.import_module(module)
@@ -55,8 +55,8 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
         there = [key for key, one in vars(loaded).items() if is_written(one, module)]
         bases = " or ".join(MADE_LATER[one][0].rpartition(".")[2] for one in USUAL)
         raise UserError(
-            f"{target} is not a subclass of {bases} of nmt. There is "
-            f"{', '.join(there) or 'no such class'} in {module}"
+            f"{target} is not a subclass of nmt's {bases}. {module} has "
+            f"{', '.join(there) or 'no such class'}"
         )
     node = node_of(part, f"{module}.{name}")
     cfg = OmegaConf.create({part: {**node, **dict(map(parsed, settings))}})

@@ -42,7 +42,7 @@ def chosen() -> Callable[[], object]:
         sys.exit(2)
     if command not in COMMANDS:
         meant, known = did_you_mean(similar(command, COMMANDS)), ", ".join(COMMANDS)
-        tell(f"no command {command}.{meant} There are {known}. See nmt --help")
+        tell(f"no command {command}.{meant} Choose one of {known}. See nmt --help")
         sys.exit(2)
     if "-h" in words or "--help" in words:
         return reporting_mistakes(partial(print, command_help(command)))
@@ -75,7 +75,9 @@ def options_first(command: str, words: list[str]) -> list[str]:
     parser.usage = f"nmt {command} [NAME=CHOICE ...] [KEY=VALUE ...]  (see nmt {command} --help)"
     args, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
-        parser.error(f"there is no option {unknown[0]}; settings are written KEY=VALUE, no dashes")
+        parser.error(
+            f"there is no option {unknown[0]}; settings are written KEY=VALUE, without dashes"
+        )
     return [word for word in words if word not in args.overrides] + args.overrides
 
 

@@ -51,7 +51,7 @@ def run(cfg: DictConfig) -> None:
     at_least(0, {"num_sentences": options.num_sentences})
     if not options.folders:
         raise UserError(
-            "which runs? Name their folder: nmt compare runs/sweep/...; `last` is the newest"
+            "which runs? Type their folder: nmt compare runs/sweep/...; `last` is the newest"
         )
     folders = [Path(folder) for folder in options.folders]
     if any(folder.suffix == LEDGER for folder in folders):
@@ -82,7 +82,7 @@ def compare_ledgers(paths: list[Path], options: Compare) -> None:
             raise UserError(f"{path}: ledgers ({LEDGER}) and run folders are compared separately")
     for key in ("baseline", "allow", "sentences", "scores"):
         if getattr(options, key):
-            raise UserError(f"{key}= is of run folders; a ledger has the baseline of its study")
+            raise UserError(f"{key}= is for run folders; a ledger has the baseline of its study")
     for path in paths:
         with showing(f"testing the runs of {path}"):
             found = Findings.of(Ledger.at(path))

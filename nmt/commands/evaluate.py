@@ -43,8 +43,8 @@ from nmt.terminal.progress import showing
 
 PICTURES = ("heatmap_words", "heatmap_scale")  # how they are drawn
 NOT_MEASURED = (
-    "not measured: DROP, and F1 by frequency. An older nmt trained this run, and kept no words of "
-    "its training text"
+    "not measured: DROP, and F1 by frequency. An older nmt trained this run without keeping the "
+    "words of its training text"
 )
 LONGEST = 100  # characters of a file's name, in that of a folder
 
@@ -65,7 +65,7 @@ def run(cfg: DictConfig) -> float:
     if len(folders) > 1:
         refuse_of_one(cfg, ("heatmaps", *PICTURES, "weights", "of", "without"))
         if not cfg.output:
-            raise UserError("an ensemble has no run folder of its own: give output=FOLDER")
+            raise UserError("an ensemble has no run folder: add output=FOLDER")
     take_languages(cfg, trained)
     cfg = with_first_pair(cfg)
     check(cfg)
@@ -153,7 +153,7 @@ def given_run(cfg: DictConfig) -> Path:
     """Return the run folder, which the user has to name."""
     if OmegaConf.is_missing(cfg, "run"):
         raise UserError(
-            "which model? Give run=<folder>, the run folder of a training; run=last is the newest"
+            "which model? Type run=<folder>, the run folder of a training; run=last is the newest"
         )
     return Path(str(cfg.run))
 
@@ -164,7 +164,7 @@ def given_runs(cfg: DictConfig) -> list[Path]:
     if not isinstance(cfg.run, ListConfig):
         return [one]
     if not cfg.run:
-        raise UserError("run=[] names no run folder: give run=FOLDER, or run=[FOLDER,FOLDER]")
+        raise UserError("run=[] names no run folder: type run=FOLDER, or 'run=[FOLDER,FOLDER]'")
     return [Path(str(run)) for run in cfg.run]
 
 
@@ -174,8 +174,8 @@ def refuse_of_one(cfg: DictConfig, keys: tuple[str, ...]) -> None:
     for key in keys:
         if key in typed and cfg[key] is not None:
             raise UserError(
-                f"{key}={cfg[key]} is about the attention of one model, and run= names "
-                f"{len(cfg.run)}: leave it out, or name one run"
+                f"{key}={cfg[key]} is about the attention of one model, but run= names "
+                f"{len(cfg.run)}: remove it, or name one run"
             )
 
 
@@ -218,8 +218,8 @@ def check_languages(folder: Path, trained: DictConfig, data: DictConfig) -> None
         if data[side] != trained.data[side]:
             raise UserError(
                 f"data.{side}={data[side]}: {folder} translates {trained.data.source} to "
-                f"{trained.data.target}. Give data.source={trained.data.source} "
-                f"data.target={trained.data.target}, or another run."
+                f"{trained.data.target}. Type data.source={trained.data.source} "
+                f"data.target={trained.data.target}, or choose another run."
             )
 
 
@@ -245,7 +245,7 @@ def one_best(trained: DictConfig, cfg: DictConfig) -> Decode:
     """Return how to search where the best translation alone counts. UserError for more of them."""
     if (cfg.decode.n_best or 1) > 1:
         raise UserError(
-            f"decode.n_best={cfg.decode.n_best}: only the best translation of a line is used here. "
-            "Leave it out; `nmt translate n_best=` gives several"
+            f"decode.n_best={cfg.decode.n_best}: only the best translation of a line is used "
+            "here. Remove it; `nmt translate n_best=` prints several"
         )
     return changed(run_decode(trained), cfg.decode)

@@ -58,7 +58,7 @@ def run(cfg: DictConfig) -> None:
     check(cfg)
     asked: Explore = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     if not asked.runs:
-        raise UserError("which run? Name its folder: nmt explore RUN; `last` is the newest")
+        raise UserError("which run? Type its folder: nmt explore RUN; `last` is the newest")
     paths = [Path(one) for one in asked.runs]
     for path in paths:
         if not path.exists():
@@ -90,7 +90,7 @@ def serve(asked: Explore, paths: list[Path]) -> None:
         "of": asked.of,
     }.items():
         if given:
-            raise UserError(f"{key}= is for a page that is written: leave it out with serve=true")
+            raise UserError(f"{key}= is for a page in a file: remove it with serve=true")
     runs: dict[str, Answer] = {}
     for path, name in zip(paths, names_of(paths), strict=True):
         decode = run_decode(read_config(path))

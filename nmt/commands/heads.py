@@ -77,7 +77,7 @@ def run(cfg: DictConfig) -> None:
         translator = open_run(folder, cfg.device, cfg.precision)
     heads = heads_of(translator.model)
     if not heads:
-        raise UserError(f"{folder} has no attention of several heads, so none can be switched off")
+        raise UserError(f"{folder} has only single-head attention, so no head can be switched off")
     measure = MEASURES[asked.measure]
     lost: list[Lost] = []
     with showing("measuring with all heads"):

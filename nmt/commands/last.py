@@ -68,5 +68,5 @@ def newest(word: str) -> Path:
 
     found = [run for run in run_folders(RUNS) if (run / CONFIG).is_file()]
     if not found:
-        raise UserError(f"{word}: no run folder below {RUNS.resolve()}; name the folder of a run")
+        raise UserError(f"{word}: no run folder below {RUNS.resolve()}; type the folder of a run")
     return max(found, key=lambda run: ((run / CONFIG).stat().st_mtime_ns, natural(str(run))))

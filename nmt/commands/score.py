@@ -105,7 +105,7 @@ def what_is_scored(asked: schema.Score, decode: Decode) -> tuple[Iterable[Group]
     if asked.source and asked.target:
         return read_pairs(asked.source, asked.target), Pairs()
     if sys.stdin.isatty():
-        console().print("a source, a tab and its target per line; Ctrl-D to end", markup=False)
+        console().print("type a source, a tab and its target per line; Ctrl-D ends", markup=False)
     return read_tabs(None), Pairs()
 
 
@@ -174,7 +174,7 @@ class Candidates:
 
     def summary(self) -> str:
         """Return how many lists have another first candidate now."""
-        return f"{self.lists:,} lists, {self.changed:,} of them with another first candidate"
+        return f"{self.lists:,} lists, {self.changed:,} of them with a new first candidate"
 
 
 class Contrast:

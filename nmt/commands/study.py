@@ -53,7 +53,7 @@ def as_settings(words: list[str]) -> list[str]:
         studies = ", ".join(
             sorted(file.stem for file in (config_folder() / "study").glob("*.yaml"))
         )
-        raise UserError(f"which study? nmt study NAME; there are {studies}")
+        raise UserError(f"which study? nmt study NAME, one of {studies}")
     if len(names) > 1:
         raise UserError(f"{' '.join(names)}: one study at a time")
     return [f"study={word}" if word in names else word for word in words]
@@ -70,7 +70,7 @@ def run(cfg: DictConfig) -> None:
     variants = part_of(study, cfg.part)
     if cfg.merge:
         number = ledger.merge(Ledger(Path(cfg.merge), ledger.study))
-        tell(f"{ledger.path}: {number} runs of {cfg.merge} were added", "nmt study")
+        tell(f"{ledger.path}: added {number} runs of {cfg.merge}", "nmt study")
         return
     require_same_pins(ledger.rows())
     if cfg.list:
@@ -93,8 +93,8 @@ def run(cfg: DictConfig) -> None:
     if failed:
         names = "; ".join(job.name(study.tuned_key) for job in failed)
         raise UserError(
-            f"{len(failed)} runs are not in {ledger.path}: {names}. failure.txt in their folders "
-            f"below {cfg.runs} says why; the same command tries them again"
+            f"{len(failed)} runs are not in {ledger.path}: {names}. failure.txt in their "
+            f"folders below {cfg.runs} says why; the same command tries them again"
         )
 
 

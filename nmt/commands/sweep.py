@@ -93,7 +93,7 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         if best is None:
             return train()
         (run / FAILURE).unlink(missing_ok=True)
-        console().print(f"{run} has ended already: skipped", markup=False)
+        console().print(f"{run} is finished, skipped", markup=False)
         return best
     except Exception as error:
         message = in_words(error)
@@ -127,15 +127,17 @@ def finished(cfg: DictConfig, run: Path) -> float | None:
     if different:
         key = different[0]
         raise Taken(
-            f"{run} holds a run with other settings: {key}={theirs.get(key)}, and now "
-            f"{ours.get(key)}. Give the words it was begun with, or another hydra.sweep.dir"
+            f"{run} has a run with other settings: {key}={theirs.get(key)}, now "
+            f"{ours.get(key)}. Repeat the arguments of that run, or use another hydra.sweep.dir"
         )
     if not (run / RESULT).is_file() or trained_on(run):
         return None
     watch = cfg.train.watch
     best = read_json(run / RESULT).get("best_dev")
     if not isinstance(best, dict) or not isinstance(best.get(watch, ""), int | float | None):
-        raise UserError(f"{run / RESULT} has no best_dev: remove it, and the run is finished anew")
+        raise UserError(
+            f"{run / RESULT} has no best_dev: remove the file, and the run will be finished again"
+        )
     return worst(watch) if best[watch] is None else best[watch]
 
 

@@ -51,7 +51,7 @@ def train_again(words: list[str]) -> Path | None:
     resumed, repeats = given(words, "resume="), given(words, "from=")
     others = [word for word in words if not word.startswith(("resume=", "from="))]
     if resumed and repeats:
-        raise UserError("resume= goes on with a run and from= begins one: leave one of them out")
+        raise UserError("resume= continues a run and from= starts a new one: remove one of them")
     if resumed:
         run = Path(resumed[-1])
         go_on(run, others)
@@ -90,8 +90,8 @@ def refuse_beside_given(words: list[str]) -> None:
             part, _, setting = key.partition(".")
             if key == "tokenizer" or (part == "tokenizer" and setting in VOCABULARY):
                 raise UserError(
-                    f"{word} beside {giver}={values[-1]}: the pieces are made already. Leave one "
-                    "of them out"
+                    f"{word} beside {giver}={values[-1]}: the pieces are already fixed. Remove "
+                    "one of them"
                 )
 
 
@@ -101,8 +101,8 @@ def run_of_sweep(cfg: DictConfig, run: Path) -> float:
     begin(run)
     before = written_config(run)
     if several():
-        raise UserError("a sweep (-m) runs in one process: leave torchrun out, or leave -m out")
-    again = f"the same words, with hydra.sweep.dir={as_typed(run.parent)}"
+        raise UserError("a sweep (-m) runs in one process: remove torchrun, or remove -m")
+    again = f"the same command, with hydra.sweep.dir={as_typed(run.parent)}"
     return attempt(cfg, run, lambda: train(cfg, run, before, again))
 
 
@@ -111,7 +111,7 @@ def resuming_new(run: Path) -> str:
     again = resuming(run)
     if (run / CONFIG).exists():
         raise UserError(
-            f"{run} holds a run already: `{again}` resumes it, hydra.run.dir=<folder> starts "
+            f"{run} already has a run: `{again}` resumes it, hydra.run.dir=<folder> starts "
             "another one elsewhere"
         )
     return again
@@ -128,15 +128,15 @@ def given(words: list[str], prefix: str) -> list[str]:
 
 
 def go_on(run: Path, overrides: list[str]) -> None:
-    """Go on with a run, or say that it has ended."""
+    """Resume a run, or say that it is finished."""
     before = written_config(run)
     cfg = resumed_config(run, overrides)
     check_checkpoints(cfg, run)
     end = ended(cfg, run)
     if end:
         console().print(
-            f"{run} has ended ({end.limit}); its scores are in {run / 'result.json'}. "
-            f"To train on: {resuming(run)} {' '.join(end.higher)}",
+            f"{run} is finished ({end.limit}); its scores are in {run / 'result.json'}. "
+            f"To train it further: {resuming(run)} {' '.join(end.higher)}",
             markup=False,
         )
     else:
@@ -149,16 +149,16 @@ def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
     for override in overrides:
         key, equals, _ = override.partition("=")
         if not equals:
-            raise UserError(f"{override}: beside resume= there are only settings, KEY=VALUE")
+            raise UserError(f"{override}: resume= can only be combined with settings, KEY=VALUE")
         if key in ("train", "decode"):
-            raise UserError(f"{override}: when a run goes on, give one key, such as decode.beam=1")
+            raise UserError(f"{override}: with resume=, type single keys, such as decode.beam=1")
         changeable = key.split(".")[0] in CHANGEABLE or key in PLACES
         if not changeable or key in FIXED:
             single = OmegaConf.select(cfg, key) is not None and not is_choice(cfg, key)
             anew = f"nmt train from={as_typed(run)} {override}" if single else "nmt train ..."
             raise UserError(
-                f"{override} cannot change when a run goes on: {', '.join(CHANGEABLE)} can, but "
-                f"for {' and '.join(FIXED)}, and where files of data are. To begin another run: "
-                f"{anew}"
+                f"{override} cannot be changed when resuming. Changeable: "
+                f"{', '.join(CHANGEABLE)} (except {' and '.join(FIXED)}) and the paths of data "
+                f"files. For a different experiment start a new run: {anew}"
             )
     return with_values(cfg, overrides)

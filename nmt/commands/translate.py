@@ -60,7 +60,7 @@ def run(cfg: DictConfig) -> None:
         with beside(cfg, places, translator, trained, decode) as write_beside:
             if interactive:
                 languages = translator.languages
-                console().print(f"{languages}: a line to translate, Ctrl-D to end", markup=False)
+                console().print(f"{languages}: type a line to translate; Ctrl-D ends", markup=False)
             chunk = 1 if interactive else CHUNK
             asking = asking_lines(translator, pairs, cfg.to)
             found = with_translations(translator, decode, asking, chunk)
@@ -92,7 +92,7 @@ def num_best(cfg: DictConfig) -> int:
     if len(asked) > 1:
         raise UserError(
             f"n_best={cfg.n_best} and decode.n_best={cfg.decode.n_best} are the same setting: "
-            "leave one of them out"
+            "remove one of them"
         )
     return asked.pop() if asked else 1
 
@@ -150,8 +150,8 @@ def repaired(lines: Repaired) -> str:
     """Return the warning that not all of the text could be read."""
     lines_were = "1 line was" if lines.num_broken == 1 else f"{lines.num_broken:,} lines were"
     return (
-        f"{lines_were} not UTF-8, the first is line {lines.first_broken:,}: what could not be "
-        "read was translated as U+FFFD. Convert the text first, for instance with iconv"
+        f"{lines_were} not UTF-8, the first is line {lines.first_broken:,}: invalid bytes were "
+        "translated as U+FFFD. Convert the text first, for instance with iconv"
     )
 
 

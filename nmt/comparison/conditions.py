@@ -74,8 +74,8 @@ def require_same(runs: list[Run], allow: list[str]) -> None:
                 key, first, other = found
                 raise UserError(
                     f"the runs differ in {condition.name}: {key} is {first} in {runs[0].folder} "
-                    f"and {other} in {run.folder}. Leave some out, or give "
-                    f"allow=[{','.join([*allow, condition.name])}] to have them marked"
+                    f"and {other} in {run.folder}. Compare fewer of them, or add "
+                    f"'allow=[{','.join([*allow, condition.name])}]' to mark them"
                 )
 
 

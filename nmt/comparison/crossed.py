@@ -24,8 +24,8 @@ from nmt.errors import UserError
 LEVEL = 0.05
 POWER = 0.8
 ONE_SEED = (
-    "and how much a score varies with the seed is not seen in one run: train it with another seed. "
-    "One run each can only say whether these two runs differ, not whether the methods do"
+    "and one run does not show how much a score varies with the seed: train it with another "
+    "seed. One run each can only show whether these two runs differ, not whether the methods do"
 )
 
 
@@ -182,9 +182,9 @@ def why_not(first: Values, second: Values) -> str:
     if not same_sentences(first, second):
         return f"not scored on the same sentences as {first.name}: score both on the same test sets"
     if first.num_seeds < 2:
-        return f"{first.name} has one seed only, {ONE_SEED}"
+        return f"{first.name} has only one seed, {ONE_SEED}"
     if second.num_seeds < 2:
-        return f"one seed only, {ONE_SEED}"
+        return f"only one seed, {ONE_SEED}"
     if min(first.sizes) < 2:
         return (
             "scored on one sentence, and how much a score varies with the sentence is not known: "

@@ -47,7 +47,7 @@ def read_scores(files: Sequence[Path], runs: Sequence[Run], taken: Sequence[str]
         names = score_names(file)
         for name in names:
             if name in (*HEADER, *RESERVED, *taken, *(one.name for one in found)):
-                raise UserError(f"{file}, line 1: a column {name} is there already: rename it")
+                raise UserError(f"{file}, line 1: a column {name} already exists: rename it")
         tables = read_tables(file, len(names), runs)
         found += [
             Outside(name, file, {folder: table[:, place] for folder, table in tables.items()})
@@ -94,15 +94,15 @@ def read_tables(file: Path, num_scores: int, runs: Sequence[Run]) -> dict[Path, 
                 f"{len(table):,}"
             )
         if not np.isnan(table[place, 0]):
-            raise UserError(f"{file}, line {number}: line {line} of {name} for the second time")
+            raise UserError(f"{file}, line {number}: line {line} of {name} occurs twice")
         table[place] = [value(score, f"{file}, line {number}") for score in scores]
     for folder, table in tables.items():
         missing = np.flatnonzero(np.isnan(table[:, 0]))
         if len(missing):
             raise UserError(
                 f"{file}: has {len(table) - len(missing):,} of the {len(table):,} lines of "
-                f"{folder}; line {missing[0] + 1:,} is missing. Every run that is compared needs "
-                "every line"
+                f"{folder}; line {missing[0] + 1:,} is missing. Every compared run needs every "
+                "line"
             )
     return tables
 
@@ -140,7 +140,8 @@ def named(name: str, runs: Sequence[Run], place: str) -> Path | None:
     ]
     if len(fitting) > 1:
         raise UserError(
-            f"{place}: run={name}: {fitting[0]} and {fitting[1]} end so: give more of the path"
+            f"{place}: run={name}: {fitting[0]} and {fitting[1]} both end like this: give more "
+            "of the path"
         )
     return fitting[0] if fitting else None
 

@@ -157,7 +157,7 @@ def find_runs(folders: list[Path]) -> list[Run]:
             raise UserError(f"{folder}: there is no such folder")
         below = run_folders(folder)
         if not below:
-            raise UserError(f"{folder}: there is no run in it. `nmt train` makes one")
+            raise UserError(f"{folder} has no run. `nmt train` makes one")
         for run in below:
             if run.resolve() not in found:
                 found[run.resolve()] = read_run(run)
@@ -198,11 +198,13 @@ def read_settings(folder: Path) -> dict[str, Setting]:
     """Read the settings of a run. UserError for a seed that is none, by which runs are sorted."""
     content = stored_config(folder)
     if not content.get("model") or not content.get("data"):
-        raise UserError(f"{folder / CONFIG} is of no run: it has not both model and data")
+        raise UserError(f"{folder / CONFIG} is not from an nmt run: it lacks model or data")
     found = settings(content)
     seed = found.get("seed", 0)
     if not isinstance(seed, int) or not is_number(seed):
-        raise UserError(f"{folder / CONFIG} is of no run: seed={shortened(str(seed), 50)}")
+        raise UserError(
+            f"{folder / CONFIG} is not from an nmt run: seed={shortened(str(seed), 50)}"
+        )
     return found
 
 
@@ -211,12 +213,14 @@ def read_result(path: Path) -> dict[str, Any]:
     result = read_json(path)
     signatures = result.get("signatures", {})
     if not isinstance(signatures, dict):
-        raise UserError(f"{path} is of no run: signatures={signatures}")
+        raise UserError(f"{path} is not from an nmt run: signatures={signatures}")
     if not all(is_place(one) for one in as_values(result.get("pairs", {}))):
-        raise UserError(f"{path} is of no run: pairs={shortened(str(result['pairs']), 50)}")
+        raise UserError(
+            f"{path} is not from an nmt run: pairs={shortened(str(result['pairs']), 50)}"
+        )
     for key, value in {**{key: result.get(key) for key in TEXTS}, **signatures}.items():
         if not isinstance(value, str | None):
-            raise UserError(f"{path} is of no run: {key}={value}")
+            raise UserError(f"{path} is not from an nmt run: {key}={value}")
     return result
 
 
@@ -237,13 +241,17 @@ def why_not(run: Run) -> str:
     failure = run.folder / FAILURE
     if failure.is_file():
         text = failure.read_text(encoding="utf-8", errors="replace")
-        return f"failed: {(text.splitlines() or ['it is not said why'])[0]}"
+        return f"failed: {(text.splitlines() or ['no reason given'])[0]}"
     if not run.result or trained_on(run.folder):
         steps = [line["step"] for line in run.metrics]
         return f"unfinished: step {steps[-1]:,}" if steps else "unfinished: no step was logged"
     bleu = run.result.get("bleu")
     if not is_number(bleu):
-        wrong = "has no BLEU" if bleu is None else f"is of no run: bleu={shortened(str(bleu), 20)}"
+        wrong = (
+            "has no BLEU"
+            if bleu is None
+            else f"is not from an nmt run: bleu={shortened(str(bleu), 20)}"
+        )
         return f"{RESULT} {wrong}"
     run.read()
     texts = {HYPOTHESES: run.hypotheses, REFERENCES: run.references, SOURCES: run.sources}

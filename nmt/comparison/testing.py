@@ -16,10 +16,11 @@ from nmt.errors import UserError
 from nmt.metrics.words import BUCKETS, DROPPED
 from nmt.stages import counted
 
-NOT_KEPT = "the score of each sentence was not kept: {}"
-OTHER_PIECES = "a loss per piece can be compared only where the pieces are those of one tokenizer"
+NOT_KEPT = "the scores of single sentences were not kept: {}"
+OTHER_PIECES = "losses per piece can be compared only with the same tokenizer"
 KEEPS = {"loss": "`nmt evaluate run=RUN` keeps it"} | dict.fromkeys(
-    (DROPPED, *BUCKETS.values()), "an older nmt trained a run, or no such word is in the test set"
+    (DROPPED, *BUCKETS.values()),
+    "a run was trained by an older nmt, or the test set has no such word",
 )
 
 
@@ -51,7 +52,7 @@ def all_against(
 
 def in_score(variants: Sequence[Counted], baseline: str, score: str) -> Tested:
     """Test all variants against the baseline in one score."""
-    not_kept = NOT_KEPT.format(KEEPS.get(score, "it takes hypotheses.txt and references.txt"))
+    not_kept = NOT_KEPT.format(KEEPS.get(score, "it needs hypotheses.txt and references.txt"))
     values: list[Values] = []
     without: dict[str, str] = {}
     base = next(one for one in variants if one.name == baseline)

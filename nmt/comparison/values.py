@@ -36,7 +36,7 @@ class Values:
                 run, sentence = wrong[0] + 1
                 raise UserError(
                     f"{self.name}, run {run}, sentence {sentence} of {name}: the score is not a "
-                    "finite number. Leave this run out, or compare another score"
+                    "finite number. Remove this run, or compare another score"
                 )
 
     @property

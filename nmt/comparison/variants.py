@@ -146,7 +146,7 @@ def group(runs: list[Run], identities: list[Identity], naming: Naming) -> list[V
         if same:
             raise UserError(
                 f"{same.folder} and {run.folder} have the same settings and the same seed, "
-                f"{run.seed}: they are one run made twice. Leave one out"
+                f"{run.seed}: they are the same run twice. Remove one"
             )
         variant.runs.append(run)
     for variant in found.values():
@@ -173,6 +173,6 @@ def choose(variants: list[Variant], baseline: str | None) -> Variant:
     found = exact or some
     if len(found) == 1:
         return found[0]
-    told = "several variants are named so" if found else "no variant is named so"
+    told = "several variants match" if found else "no variant has this name"
     listed = "; ".join(variant.name for variant in found or variants)
-    raise UserError(f"baseline={baseline}: {told}. There are: {listed}")
+    raise UserError(f"baseline={baseline}: {told}. Choose one of: {listed}")

@@ -118,8 +118,8 @@ class Logger:
         """Raise UserError where the folder is not where it was."""
         if place_on_disk(self.folder) != self.place:
             raise UserError(
-                f"{self.folder} was moved or deleted while it trained. Where it is now it has its "
-                "checkpoints: nmt train resume=FOLDER"
+                f"{self.folder} was moved or deleted during training. Its checkpoints moved "
+                "with it: nmt train resume=FOLDER"
             )
 
     def close(self) -> None:
@@ -216,7 +216,7 @@ def parsed(path: Path, lines: list[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             one = None
         if not is_line(one):
-            raise UserError(f"{path}, line {number} is not a line of a log: remove it")
+            raise UserError(f"{path}, line {number} is not a valid log line: remove it")
         found.append(one)
     return found
 

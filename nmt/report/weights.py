@@ -159,8 +159,8 @@ def save_npz(row: Weights, path: Path) -> Path:
 def not_one(number: str) -> UserError:
     """Return what is wrong with a text for an npz."""
     return UserError(
-        f"an npz has the weights of one sentence, and the text has {number}: "
-        "give a file that ends in .arrow"
+        f"an npz has the weights of one sentence, but the text has {number}: use a file name "
+        "that ends in .arrow"
     )
 
 
@@ -254,5 +254,5 @@ def checked(row: Weights, path: Path) -> Weights:
 def not_fitting(path: Path, place: str, line: int) -> UserError:
     """Return what is wrong with an array that was changed."""
     return UserError(
-        f"{path}, line {line}: the shape of {place} does not fit the pieces: write the file anew"
+        f"{path}, line {line}: the shape of {place} does not match the pieces: write the file again"
     )

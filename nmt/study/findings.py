@@ -100,15 +100,16 @@ def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
             raise UserError(f"{where}: {pins.path} has no variant {variant}")
         if row.content["pinned"] != pins.digests[variant]:
             raise UserError(
-                f"{where} was trained with settings {row.content['pinned']}, and {pins.path} has "
-                f"{pins.digests[variant]} for {variant}: they are not of one study"
+                f"{where} was trained with settings {row.content['pinned']}, but {pins.path} "
+                f"has {pins.digests[variant]} for {variant}: they do not belong to the same "
+                "study"
             )
         pieces = row.content["pieces"]
         update = pieces / row.content["steps"]
         if abs(pieces - pins.study.pieces) > max(TOLERANCE * pieces, 2 * update):
             raise UserError(
-                f"{where} read {pieces:,} target pieces, and the study's budget is "
-                f"{pins.study.pieces:,}: runs of different budgets do not belong into one table"
+                f"{where} read {pieces:,} target pieces, but the budget of the study is "
+                f"{pins.study.pieces:,}: runs with different budgets cannot share a table"
             )
         first = rows[0]
         for name in first.tests.keys() | row.tests.keys():

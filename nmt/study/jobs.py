@@ -90,6 +90,6 @@ def part_of(study: Study, part: str | None) -> list[str]:
     mine = names[int(found[1]) - 1 :: int(found[2])]
     if not mine:
         raise UserError(
-            f"part={part}: the study has {len(names)} variants, and none is left for it"
+            f"part={part}: the study has only {len(names)} variants, so this part is empty"
         )
     return mine

@@ -67,8 +67,8 @@ class Row:
                 return dict(found)
         except (OSError, ValueError, BadZipFile, EOFError) as error:
             raise UserError(
-                f"{self.arrays_path} cannot be read: {error}. Put it back, or remove the line of "
-                f"{self.job.name('tuned')} from the ledger, and the run is trained again"
+                f"{self.arrays_path} cannot be read: {error}. Restore it, or remove the line of "
+                f"{self.job.name('tuned')} from the ledger to train the run again"
             ) from error
 
     @cached_property
@@ -82,7 +82,9 @@ class Row:
             keys = {score: f"{name}/{score}" for score in SCORES}
             lacking = [key for key in keys.values() if key not in self.arrays]
             if lacking:
-                raise UserError(f"{self.arrays_path} has no {lacking[0]}: it is of another run")
+                raise UserError(
+                    f"{self.arrays_path} has no {lacking[0]}: it belongs to another run"
+                )
             keys |= {s: key for s in WORD_SCORES if (key := f"{name}/{s}") in self.arrays}
             found[test["fingerprint"]] = {
                 score: self.arrays[key].astype(np.float64) for score, key in keys.items()
@@ -125,7 +127,7 @@ class Ledger:
             where = f"{self.path}, line {number}"
             row = self.row(line, where)
             if row.job in found:
-                raise UserError(f"{where} is of the same run as line {found[row.job]}: remove one")
+                raise UserError(f"{where} is the same run as line {found[row.job]}: remove one")
             found[row.job] = number
             rows.append(row)
         return rows
@@ -136,8 +138,7 @@ class Ledger:
             content = json.loads(line)
         except ValueError as error:
             raise UserError(
-                f"{where} is not JSON ({error}): restore it, or remove it, and the run is trained "
-                "again"
+                f"{where} is not JSON ({error}): restore it, or remove it to train the run again"
             ) from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             number = content.get("format") if isinstance(content, dict) else None
@@ -147,9 +148,9 @@ class Ledger:
             )
         for key, kind in NEEDED.items():
             if not isinstance(content.get(key), kind):
-                raise UserError(f"{where}: {key}={content.get(key)} is not of a finished run")
+                raise UserError(f"{where}: {key}={content.get(key)} is not from a finished run")
         if content["study"] != self.study:
-            raise UserError(f"{where} is of the study {content['study']}, not of {self.study}")
+            raise UserError(f"{where} belongs to the study {content['study']}, not to {self.study}")
         return Row(content, self.arrays / f"{content.get('arrays')}.npz")
 
     def add(self, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
@@ -184,6 +185,6 @@ def require_same_pins(rows: Iterable[Row]) -> None:
         variant, digest = row.content["variant"], row.content["pinned"]
         if first.setdefault(variant, digest) != digest:
             raise UserError(
-                f"{row.arrays_path}: {variant} was trained with settings {digest}, and others of "
-                f"its runs with {first[variant]}: they are not of one study"
+                f"{row.arrays_path}: {variant} was trained with settings {digest}, but others "
+                f"of its runs with {first[variant]}: they do not belong to the same study"
             )

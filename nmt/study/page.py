@@ -57,17 +57,16 @@ def summary(found: Findings) -> list[str]:
         gained = mean(late_gain(one) for one in found.results)
         if gained > LEARNING:
             lines.append(
-                f"These runs have not learned all they can: in the last quarter of training dev "
-                f"BLEU still rose by {gained:.2f} on average. The results hold for this budget "
-                "alone."
+                "These runs have not converged: in the last quarter of training dev BLEU still "
+                f"rose by {gained:.2f} on average. The results hold only for this budget."
             )
         lines.append(headline(found))
     steps = sorted({row.content["steps"] for row in found.rows})
     most = " to ".join(f"{number:,}" for number in sorted({*steps[:1], *steps[-1:]}))
     updates = f" ({most} updates)" if steps else ""
     lines.append(
-        f"{len(found.rows)} of {number} runs have ended. Each read {study.pieces:,} target pieces"
-        f"{updates}."
+        f"{len(found.rows)} of {number} runs are finished. Each read {study.pieces:,} target "
+        f"pieces{updates}."
     )
     if found.waiting:
         names = ", ".join(f"`{name}`" for name in found.waiting)

@@ -118,15 +118,15 @@ def refuse_changes(path: Path, before: dict[str, Any], now: dict[str, Any]) -> N
     way_out = f"Give the study another name, or remove {path} and its ledger to start over"
     if before.get("base") != now["base"]:
         raise UserError(
-            f"{path} was made with {' '.join(before.get('base', []))}, and the study has "
-            f"{' '.join(now['base'])} now. {way_out}"
+            f"{path} was made with {' '.join(before.get('base', []))}, but the study now has "
+            f"{' '.join(now['base'])}. {way_out}"
         )
     for name, typed in now["variants"].items():
         old = before.get("variants", {}).get(name, typed)
         if old != typed:
             raise UserError(
-                f"{path} has {name} with {' '.join(old)}, and the study has {' '.join(typed)} now. "
-                f"{way_out}"
+                f"{path} has {name} with {' '.join(old)}, but the study now has "
+                f"{' '.join(typed)}. {way_out}"
             )
 
 
