@@ -284,9 +284,9 @@ def test_padding_has_no_embedding():
         ),
         (
             {"share_embeddings": True},
-            r"23 and one of 29 pieces.*joint=true.*share_embeddings=false",
+            r"they have 23 and 29 pieces.*joint=true.*share_embeddings=false",
         ),
-        ({"attention": "luong_dot", "decoder_width": 9}, "9 wide and the key 10"),
+        ({"attention": "luong_dot", "decoder_width": 9}, "width 9 and the key 10"),
         ({"attention": "none", "output_memory": True}, r"output_memory=true .*attention=none"),
         ({"attention": "none", "hops": 2}, r"model\.hops=2 does not apply to attention=none"),
         (TIED, r"tie_keys_values=true does not apply to model\.heads=1.*K = V.*heads=2"),
