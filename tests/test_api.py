@@ -314,7 +314,7 @@ def test_a_comparison_is_that_of_the_command(tiny, trained, tmp_path):
         (lambda m: m.score("eins " * 2000, "one"), "at most 1,024"),
         (lambda m: m.attention("eins")[7], "layer 7: there are 1"),
         (lambda m: m.attention("eins")[0, 5], "head 5: there are 1"),
-        (lambda m: m.attention("eins")[0, 0, 0], "give a layer, or a layer and a head"),
+        (lambda m: m.attention("eins")[0, 0, 0], "use a layer, or a layer and a head"),
         (lambda m: m.attention("eins").of("encoder"), "this model attends in cross"),
         (lambda m: m.attention("eins").of("no"), "this model attends in cross"),
         (lambda m: nmt.load_attention("nowhere.npz"), "nowhere.npz"),
@@ -370,5 +370,5 @@ def test_norms_and_gradients_are_drawn_and_linked_as_shares(transformer):
         assert len(found.links(threshold=0.5)) <= len(found.target) - 1, "rows are shares"
         assert isinstance(found.plot(), Figure)
         assert str(found) != str(weights)
-    with pytest.raises(nmt.UserError, match="of=heads: there are weights, norms, gradients"):
+    with pytest.raises(nmt.UserError, match="of=heads: choose one of weights, norms, gradients"):
         transformer.attention("kato", of="heads")

@@ -166,7 +166,7 @@ def test_heads_are_those_of_torch():
 @pytest.mark.parametrize("score", SCORES)
 def test_tied_keys_and_values_are_two_matrices_of_the_same_numbers(score):
     if score in ("luong_location", "gaussian"):
-        with pytest.raises(UserError, match=r"tie_keys_values=true .* which reads no keys"):
+        with pytest.raises(UserError, match=r"tie_keys_values=true .* does not read the keys"):
             build(score, heads=2, widths=(QUERY, KEY, KEY), tie_keys_values=True)
         return
     case = Case(score, "softmax", "full", 2, 1)

@@ -116,11 +116,11 @@ def test_the_table_lines_up() -> None:
 
 def test_nothing_left_is_refused_with_the_table() -> None:
     same = ["a", "b"], ["a", ""]
-    with pytest.raises(UserError, match=r"no train pair is left(.|\n)*source equals target +1 "):
+    with pytest.raises(UserError, match=r"no training pair is left(.|\n)*source equals target +1 "):
         cleaned([same], [], Clean())[1].require_some()
-    with pytest.raises(UserError, match=r"no train pair is left(.|\n)*read +0 "):
+    with pytest.raises(UserError, match=r"no training pair is left(.|\n)*read +0 "):
         cleaned([], [], Clean())[1].require_some()
     report = CleaningReport(2)
     assert not len(clean_lengths(np.array([[5, 3], [7, 2]]), Clean(max_pieces=3), report))
-    with pytest.raises(UserError, match=r"no train pair is left(.|\n)*over 3 pieces +2 "):
+    with pytest.raises(UserError, match=r"no training pair is left(.|\n)*over 3 pieces +2 "):
         report.require_some()

@@ -205,7 +205,7 @@ def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, 
         (["data.train=[{f}/train.de,{f}/dev.en]"], ["train.de has 98", "dev.en has 6"]),
         (["data.train=[{f}/train.de,{t}/latin]"], ["latin, line 2", "UTF-8"]),
         (["tokenizer.size=1000"], ["tokenizer.size=1000", "at most"]),
-        (["clean.max_pieces=1"], ["no train pair is left", "over 1 pieces", "kept"]),
+        (["clean.max_pieces=1"], ["no training pair is left", "over 1 pieces", "kept"]),
         (["train.max_tokens=2"], ["train.max_tokens=2", "longest"]),
         (["data.train=null"], ["no train split"]),
     ],
@@ -305,7 +305,7 @@ def test_a_translation_without_memory_is_told(command, trained, monkeypatch):
 
     message = mistake(nmt(command, f"run={trained}", stdin=b"eins\n"))
 
-    assert "lower decode.batch_size or decode.batch_tokens" in message
+    assert "lower decode.batch_size, decode.batch_tokens" in message
 
 
 @pytest.mark.usefixtures("blank_pictures")
@@ -374,9 +374,9 @@ def test_references_without_spaces_are_told_before_the_first_update_and_once(
     words = [word.replace(f"[{tmp_path}", f"[{numbers}") for word in words]  # the German side
     run = f"{tmp_path}/run"
     told = [
-        "data.target=en is scored in words between spaces (tok:13a), and these references are "
-        "written without spaces: BLEU and TER take several words for one. Name the language and "
-        "its script, for instance zh, jpn or tha_Thai"
+        "data.target=en is scored in words separated by spaces (tok:13a), but these references "
+        "are written without spaces: BLEU and TER count several words as one. Name the language "
+        "and its script, for instance zh, jpn or tha_Thai"
     ]
 
     with monkeypatch.context() as patch:

@@ -143,7 +143,9 @@ def test_what_must_be_the_same_is_refused_or_marked(
 def test_allowing_what_there_is_not_is_told(tmp_path):
     write_run(tmp_path / "a", configured(), RESULT)
 
-    with pytest.raises(UserError, match="allow=bugdet: there are data, test, tokenizer, budget"):
+    with pytest.raises(
+        UserError, match="allow=bugdet: choose one of data, test, tokenizer, budget"
+    ):
         compare(find_runs([tmp_path]), None, ["bugdet"])
 
 
@@ -224,7 +226,7 @@ def test_a_damaged_run_says_so(tmp_path):
 def test_nothing_to_compare_is_told(tmp_path):
     with pytest.raises(UserError, match="nowhere: there is no such folder"):
         find_runs([tmp_path / "nowhere"])
-    with pytest.raises(UserError, match="there is no run in it"):
+    with pytest.raises(UserError, match="has no run"):
         find_runs([tmp_path])
     write_run(tmp_path / "a", configured())
     with pytest.raises(UserError, match=r"none of the 1 runs has a result.*unfinished"):

@@ -157,7 +157,8 @@ def test_runs_of_before_losses_were_kept_have_no_p_of_the_loss_until_evaluated(g
     assert "attention=bahdanau" in found.tests["bleu"].differences
     assert not found.tests["loss"].differences
     assert (
-        "No p of loss: the score of each sentence was not kept: `nmt evaluate run=RUN` keeps it."
+        "No p of loss: the scores of single sentences were not kept: `nmt evaluate run=RUN` keeps "
+        "them."
         in quality(found).notes
     )
     change = others(found).rows[0][-1]
@@ -235,7 +236,7 @@ def test_counts_are_all_that_a_test_needs():
     for run in variants[1].runs:
         run["test"]["loss"][4, 1] = 6
     tokenized = all_against(variants, "a", ("loss",))["loss"]
-    assert "of one tokenizer" in tokenized.untested["b"]
+    assert "with the same tokenizer" in tokenized.untested["b"]
     without = all_against(variants, "c", ("people",))["people"]
     assert (without.differences, without.visible) == ({}, None)
     assert set(without.untested) == {"a", "b", "d", "e"}

@@ -133,10 +133,10 @@ def test_without_a_compiler_it_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["device=cpu"], "train.compile=true is for a GPU"),
+        (["device=cpu"], "train.compile=true needs a GPU"),
         (
             ["device=cpu", "guide=gold"],
-            "what guide=… learns from cannot be compiled",
+            "the attention weights for guide=… cannot be compiled",
         ),
     ],
 )

@@ -181,7 +181,7 @@ def test_compare_composes():
         ("data=files data.source=de data.target=en", ["data.train="]),
         (
             "data=files data.source=de data.target=en data.train=x.tsv",
-            ["data.train=x.tsv: a list is needed", "'data.train=[x.tsv]'"],
+            ["data.train=x.tsv: must be a list", "'data.train=[x.tsv]'"],
         ),
         ("data.source=cy", ["data.source=cy", "ja"]),
         ("data.source=xx", ["data.source=xx", "not a language code"]),
@@ -207,7 +207,10 @@ def test_compare_composes():
         ("cross.01.window=full", ["cross.01.window", "01 is not a layer", "cross.1.window"]),
         ("cross.-1.heads=2", ["cross.-1.heads", "-1 is not a layer"]),
         ("cross.window=full cross.window=local_m", ["cross.window is chosen twice"]),
-        ("-m cross.window=null,local_m", ["cross.window=null,local_m", "name what the model has"]),
+        (
+            "-m cross.window=null,local_m",
+            ["cross.window=null,local_m", "name the choice of the model"],
+        ),
         ("attention=mine.Near", ["attention=mine.Near", "MODULE:CLASS"]),
     ],
 )

@@ -209,7 +209,7 @@ def test_published_refuses_what_is_not_there(tmp_path: Path, scratch: Path) -> N
         Multi30k(dir=str(tmp_path / "nowhere")).key(scratch)
     with pytest.raises(UserError, match=r"has no file train\.de"):
         Multi30k(dir=str(tmp_path)).key(scratch)
-    with pytest.raises(UserError, match=r"data\.source=cs: there are de, en, fr"):
+    with pytest.raises(UserError, match=r"data\.source=cs: choose one of de, en, fr"):
         Multi30k("cs", "en", dir=str(tmp_path)).key(scratch)
     with pytest.raises(UserError, match="both en"):
         Kftt("en", "en").key(scratch)
@@ -313,8 +313,14 @@ def test_hub_reads_two_columns(repository: Path, stream: bool, scratch: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"folder": "named"}, r"no column for data\.target=en: there are de, text, picture\. Name"),
-        ({"folder": "pairs", "source": "fr"}, r"no column for data\.source=fr: there are de, en\."),
+        (
+            {"folder": "named"},
+            r"no column for data\.target=en: the columns are de, text, picture\. Choose",
+        ),
+        (
+            {"folder": "pairs", "source": "fr"},
+            r"no column for data\.source=fr: the columns are de, en\.",
+        ),
         (
             {"folder": "pairs", "dev": "valid"},
             r"split valid\) cannot be read from that folder.*'validation'",
@@ -481,12 +487,15 @@ def test_a_table_without_a_header_says_what_is_taken(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((), r"3 columns, and its first row does not name both sides: Id, German, English\. Give"),
-        (("2",), "3 columns, and its first row does not name both sides"),
-        (("2", "4"), r"no column for data\.target_column=4: there are 1, 2, 3\."),
+        ((), r"3 columns, but its first row does not name both sides: Id, German, English\. Set"),
+        (("2",), "3 columns, but its first row does not name both sides"),
+        (("2", "4"), r"no column for data\.target_column=4: the columns are 1, 2, 3\."),
         (("0", "1"), r"no column for data\.source_column=0"),
         (("2", "2"), "'2' cannot be the column of both sides"),
-        (("German", "english"), r"no column for data\.target_column=english: there are Id, German"),
+        (
+            ("German", "english"),
+            r"no column for data\.target_column=english: the columns are Id, German",
+        ),
     ],
 )
 def test_columns_are_not_guessed_among_many(
@@ -551,16 +560,16 @@ def test_parquet_may_number_its_texts(tmp_path: Path, scratch: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column where 2 are needed$"),
-        ("t.tsv", b"a\tb\nc\td\te\n", r"t\.tsv, row 2: 3 columns where 2 are needed: a tab"),
+        ("t.tsv", b"a\tb\nc\n", r"t\.tsv, row 2: 1 column, but 2 are needed$"),
+        ("t.tsv", b"a\tb\nc\td\te\n", r"t\.tsv, row 2: 3 columns, but 2 are needed: a tab"),
         (
             "t.csv",
             "source,target\nJa, natürlich.,Yes of course.\n".encode(),
-            r"t\.csv, row 2: 3 columns where 2 are needed: a text with ',' in it must be in quotes",
+            r"t\.csv, row 2: 3 columns, but 2 are needed: text that contains ',' must be in quotes",
         ),
         ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2 is not CSV"),
         ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2 is not CSV \(new-line character"),
-        ("t.csv", b"source,target\n", r"t\.csv is empty but for its header"),
+        ("t.csv", b"source,target\n", r"t\.csv has nothing but a header"),
         ("t.jsonl", b'{"source": "\\ud83d", "target": ""}\n', "record 1: .* half of a character"),
         ("t.jsonl", b"[" * 100_000 + b"\n", "line 1 is not JSON"),
         ("t.jsonl", b"1" * 5000 + b"\n", "line 1 is not JSON"),
@@ -579,13 +588,13 @@ def test_parquet_may_number_its_texts(tmp_path: Path, scratch: Path) -> None:
         (
             "t.jsonl",
             b'{"text": "a", "target": "b"}\n',
-            r"no column for data\.source=de: there are text, target\. Name one with",
+            r"no column for data\.source=de: the columns are text, target\. Choose one with",
         ),
         ("t.parquet", b"nothing", r"t\.parquet cannot be read"),
         ("t.doc", b"a\n", r"must be \.tsv, \.csv, \.jsonl or \.parquet"),
         ("t.tsv.gz", b"a\tb\n", r"t\.tsv\.gz cannot be read"),
         ("t.tsv", b"a\tb\n\xffc\td\n", r"t\.tsv, line 2: invalid UTF-8"),
-        ("t.tsv", b"a\n", "row 1: 1 column where 2 are needed"),
+        ("t.tsv", b"a\n", "row 1: 1 column, but 2 are needed"),
         ("t.tsv", b"\n \n", "is empty"),
         ("t.tsv", b"", "is empty"),
     ],
@@ -670,7 +679,7 @@ def test_lines_of_one_split_are_enough_to_evaluate(tmp_path: Path) -> None:
     source, target = write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)
     corpus = Files("de", "en", test=[source, target])
     assert corpus.lines(tmp_path / "cache") == (GERMAN, ENGLISH)
-    with pytest.raises(UserError, match="no split 'dev'; it has test"):
+    with pytest.raises(UserError, match="no split 'dev': choose one of test"):
         corpus.lines(tmp_path / "cache", "dev")
 
 
@@ -758,7 +767,7 @@ def test_a_home_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch, tmp_p
     for name in ("HOME", "NMT_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
-    with pytest.raises(UserError, match=r"home folder that is not known; .*cache=FOLDER, or NMT_"):
+    with pytest.raises(UserError, match=r"home folder, which is unknown; .*cache=FOLDER, or NMT_"):
         cache_folder(None)
     assert cache_folder(str(tmp_path)) == tmp_path
     for corpus in (Files("de", "en", test=["~/a", "~/b"]), Multi30k(dir="~/multi30k")):

@@ -118,7 +118,7 @@ def test_runs_translate_together_in_the_command_and_in_python(trained, runs):
     one = library.load(trained, device="cpu", precision="fp32")
     first = one.score("eins zwei", "one").log_p
     assert model.score("eins zwei", "one").log_p == pytest.approx(first, rel=1e-4)
-    with pytest.raises(UserError, match="each has an attention of its own"):
+    with pytest.raises(UserError, match="each has its own attention"):
         model.attention("eins")
 
 
@@ -145,7 +145,7 @@ def test_an_evaluation_of_several_runs_is_in_a_folder_of_its_own(runs, tmp_path)
         ("translate", ["heatmap=h"], "heatmap=h is about the attention of one model, and run="),
         ("translate", ["weights=w.arrow"], "weights=w.arrow is about the attention of one model"),
         ("translate", ["links=l"], "links=l is about the attention of one model"),
-        ("translate", ["mean=harmonic"], "mean=harmonic: there are arithmetic, geometric"),
+        ("translate", ["mean=harmonic"], "mean=harmonic: choose one of arithmetic, geometric"),
         ("evaluate", [], "an ensemble has no run folder: add output=FOLDER"),
         ("evaluate", ["heatmaps=2", "output=o"], "heatmaps=2 is about the attention of one model"),
     ],
@@ -174,7 +174,7 @@ def test_other_vocabularies_are_refused_with_the_reason(tokenizer, members):
     strange = train_tokenizer(text(200, seed=9), TokenizerConfig(size=390))
     for changes, told in (
         ({"target_tokenizer": strange}, "different target vocabularies, and their prob.*run=A"),
-        ({"source_tokenizer": strange}, "different source vocabularies, and an ensemble cuts"),
+        ({"source_tokenizer": strange}, "different source vocabularies, and an ensemble segments"),
         ({"target_language": "fr"}, "translate de to en and de to fr"),
     ):
         with pytest.raises(UserError, match=told):

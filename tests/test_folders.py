@@ -139,7 +139,7 @@ def test_a_folder_that_goes_while_it_trains_ends_training_with_a_message(
         answer = nmt("train", *tiny, f"hydra.run.dir={run}")
 
     assert answer.code == 1
-    assert f"nmt: {run} was moved or deleted while it trained" in answer.err
+    assert f"nmt: {run} was moved or deleted during training" in answer.err
     assert "Traceback" not in answer.err
     assert not run.exists()
     if kind == "moved" and moment == before_the_final_model:
@@ -170,7 +170,7 @@ def test_a_training_does_not_mix_with_one_that_began_in_its_folder(tiny, tmp_pat
         meanwhile(patch, begin)
         message = mistake(nmt("train", *tiny, f"hydra.run.dir={run}"))
 
-    assert "another training has begun" in message
+    assert "another training has started" in message
     assert files(run) == ["config.yaml", "lock"]
 
 

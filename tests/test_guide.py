@@ -151,7 +151,7 @@ def test_a_link_teaches_however_little_weight_it_has(normalize):
         (small_transformer(), 4, 1, "guide.layer=4: the model's decoder has 3"),
         (small_transformer(), 3, 4, "guide.head=4: the attention has 3"),
         (small_rnn(), 1, 2, "guide.head=2: the attention has 1"),
-        (small_rnn(attention="gaussian"), None, 1, "nothing to teach: the weights of Gaussian"),
+        (small_rnn(attention="gaussian"), None, 1, "nothing to supervise: the weights of Gaussian"),
         (small_transformer(window="fixed"), 1, 1, "guide.head=1 has a fixed .* guide.head=2"),
     ],
 )
@@ -200,7 +200,7 @@ def test_training_is_guided_by_a_statistical_aligner(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["guide=gold"], ["guide=gold", "no links of its own", "data=greek_nt"]),
+        (["guide=gold"], ["guide=gold", "no gold links", "data=greek_nt"]),
         (["guide=file"], ["guide.path is missing"]),
         (["guide=file", "guide.path=nowhere"], ["nowhere"]),
         (["guide=file", "guide.path={short}"], ["links of 1", "sentence pairs"]),

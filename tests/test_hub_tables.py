@@ -100,9 +100,13 @@ def test_a_stream_goes_on_within_a_file(tmp_path: Path) -> None:
     [
         ("validation.jsonl", '{"de": "a", "en": 3}', "record 1: 'en' is not text: 3"),
         ("validation.jsonl", '{"de": "", "en": ""}\n{"en": ["a"]}', "record 2: 'en' is not text: "),
-        ("validation.jsonl", '{"de": "a", "fr": "b"}', r"no column for data\.target=en: there are"),
-        ("validation.csv", "de,en\nJa, gut.,Yes.\n", "row 2: 3 columns where 2 are needed: a text"),
-        ("validation.csv", "de,en\nJa.\n", "row 2: 1 column where 2 are needed"),
+        (
+            "validation.jsonl",
+            '{"de": "a", "fr": "b"}',
+            r"no column for data\.target=en: the columns are",
+        ),
+        ("validation.csv", "de,en\nJa, gut.,Yes.\n", "row 2: 3 columns, but 2 are needed: text"),
+        ("validation.csv", "de,en\nJa.\n", "row 2: 1 column, but 2 are needed"),
     ],
 )
 def test_what_is_not_text_is_refused_with_file_and_record(

@@ -74,7 +74,7 @@ NO = {
     "size": (["tokenizer.size=60", "tokenizer.run={run}"], "tokenizer.size=60 beside"),
     "kind": (["tokenizer=bpe", "tokenizer.run={run}"], "tokenizer=bpe beside"),
     "no run": (["tokenizer.run=nowhere"], "nowhere is not a run folder"),
-    "language": (["tokenizer.run={run}", "data.target=fr"], "name a run of the same languages"),
+    "language": (["tokenizer.run={run}", "data.target=fr"], "choose a run with the same languages"),
     "no weights": (["init=nowhere"], "nowhere is not a run folder"),
     "other pieces": (
         ["tokenizer.kind=char", "tokenizer.byte_fallback=false", "init={run}"],

@@ -184,13 +184,15 @@ def test_sampling_cuts_once_an_epoch(cache: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_pair_longer_than_the_budget_is_refused(prepared: Prepared) -> None:
-    with pytest.raises(UserError, match=r"train\.max_tokens=11: the longest train pair has \d\d"):
+    with pytest.raises(
+        UserError, match=r"train\.max_tokens=11: the longest training pair has \d\d"
+    ):
         TrainLoader(prepared, 11, seed=1)
 
 
 def test_a_corpus_without_dev_cannot_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Toy, "read", lambda self, scratch: Splits(test=pairs(["a"], ["b"])))
-    with pytest.raises(UserError, match="has no train split, and training needs"):
+    with pytest.raises(UserError, match="has no train split, but training needs"):
         prepare(Toy(), Clean(), CONFIG, tmp_path)
 
 

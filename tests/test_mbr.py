@@ -132,8 +132,8 @@ def six_of(translator: Translator, line: int, candidates: str) -> list[list[int]
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"utility": "comet"}, "decode.utility=comet: there are chrf, bleu"),
-        ({"candidates": "all"}, "decode.candidates=all: there are samples, beam"),
+        ({"utility": "comet"}, "decode.utility=comet: choose one of chrf, bleu"),
+        ({"candidates": "all"}, "decode.candidates=all: choose one of samples, beam"),
         ({"n_best": 9, "samples": 4}, "add decode.samples=9"),
         ({"n_best": 9, "candidates": "beam"}, "add decode.beam=9"),
     ],

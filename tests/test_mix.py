@@ -167,7 +167,7 @@ def test_a_head_of_an_rnn_that_has_two_maps_is_projected():
         (
             small_rnn,
             {"mix": "talking_heads", "heads": 1},
-            r"mixes several heads, .* model\.heads=2 or more",
+            r"needs several heads: .* model\.heads=2 or more",
         ),
         (small_rnn, {"mix": "differential", "heads": 2}, r"a head has width 5: .* even"),
         (small_rnn, {"mix": "differential", "attention": "none"}, r"mix= .* attention=none"),

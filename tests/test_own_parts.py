@@ -74,7 +74,9 @@ def test_the_example_of_the_page_is_trained_and_translates(here, run, numbers):
     assert answer.code == 0, answer.err
     assert Path("text.en").read_text() == Path("l2/hypotheses.txt").read_text()
     answer = nmt("train", "resume=l2", "parts=my_attention")
-    assert "To train on: nmt train resume=l2 parts=my_attention train.max_steps=" in answer.err
+    assert (
+        "To train it further: nmt train resume=l2 parts=my_attention train.max_steps=" in answer.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_the_class_goes_wherever_a_choice_goes(here, words):
     ("words", "told"),
     [
         ("attention=my_attention:L3", ["attention=my_attention:L3", "no class L3", "L2"]),
-        ("attention=nowhere:L2", ["no module nowhere", "nowhere.py has to lie in this folder"]),
+        ("attention=nowhere:L2", ["no module nowhere", "nowhere.py must be in this folder"]),
         ("attention=broken:L2", ["broken cannot be imported: ZeroDivisionError", "line 1"]),
         ("cross.normalize=my_attention:L2", ["L2 is not a subclass of", "Normalizer"]),
         ("attention=my_attention:Score", ["define forward"]),

@@ -21,7 +21,7 @@ PRECISIONS = [
     torch.float32,
     pytest.param(
         torch.bfloat16,
-        marks=pytest.mark.skipif(not computes_bf16(CPU), reason="no products in bf16"),
+        marks=pytest.mark.skipif(not computes_bf16(CPU), reason="does not support bf16"),
     ),
 ]
 

@@ -221,7 +221,7 @@ def test_a_run_of_several_pairs_is_evaluated_on_any_of_them(run, folder, tmp_pat
         (["data.pairs=[de-en,de-en]"], "data.pairs has de-en twice"),
         (["data.pairs=[]"], "data.pairs=[] names no pair"),
         (["data.pairs=[de-xx]"], "data.pairs=xx is not a language code"),
-        (["data.pairs=[de-ja]"], "data.target=ja: there are de, en, fr"),
+        (["data.pairs=[de-ja]"], "data.target=ja: choose one of de, en, fr"),
         (["data.pairs=[de-de]"], "data.source and data.target are both de"),
         (["data.pairs=[fr-en]", "data.source=en"], "says both languages of each pair"),
         (["data=bible", "data.pairs=[de-en,en-ja]"], "so both cannot have one BLEU"),

@@ -91,7 +91,7 @@ def test_a_corpus_is_the_same_bytes_whatever_the_number_of_processes(
 
 
 def test_a_process_that_is_killed_is_told(two_processes: None) -> None:
-    with pytest.raises(UserError, match="was killed, as happens where memory is short"):
+    with pytest.raises(UserError, match="was killed, probably for lack of memory"):
         list(in_order(end, range(50)))
 
 

@@ -197,4 +197,4 @@ def test_typed_words_are_stored_named_and_built_again(tiny, tmp_path, monkeypatc
     assert parts(model, "normalize")[Place.DECODER, 1] == "Softmax"
     assert parts(model, "window")[Place.DECODER, 1] == "LocalM"
     assert model.attend.heads == 2
-    assert "choice of parts" in mistake(nmt("train", "from=run", "cross.window=full"))
+    assert "chooses a part" in mistake(nmt("train", "from=run", "cross.window=full"))

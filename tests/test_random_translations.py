@@ -166,7 +166,7 @@ def test_where_there_are_not_so_many_different_ones_fewer_are_given(translator):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"method": "beem"}, "decode.method=beem: there are beam, sample"),
+        ({"method": "beem"}, "decode.method=beem: choose one of beam, sample"),
         ({"temperature": 0}, "decode.temperature=0: must be above 0"),
         ({"top_p": 1.5}, "decode.top_p=1.5: must be above 0 and at most 1"),
         ({"top_p": 0}, "decode.top_p=0: must be above 0 and at most 1"),

@@ -112,7 +112,7 @@ def test_mistakes_are_told_and_end_all(forked, tiny):
     """By every process, since each might be alone with it; nothing hangs, nothing is left."""
     for word, told in {
         "train.split_batches=true": "train.split_batches=true: with several processes",
-        "device=cuda:1": "device=cuda:1: several processes take a GPU each",
+        "device=cuda:1": "device=cuda:1: several processes use one GPU each",
         "attention=nope": "attention",
     }.items():
         answer = forked.nmt("train", *tiny, word, "hydra.run.dir=mistaken", size=2)

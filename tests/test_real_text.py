@@ -103,9 +103,9 @@ def test_one_line_for_each_line_whatever_comes(spelling, tmp_path, caplog, endin
     assert answer.code == 0, answer.err
     assert answer.out.count("\n") == len(answer.out.splitlines()) == len(STRANGE)
     assert [bool(line) for line in answer.out.split("\n")[:5]] == [True, False, False, False, True]
-    assert "line 9 was cut at 20 pieces (decode.max_source)" in caplog.text
+    assert "line 9 was truncated to 20 pieces (decode.max_source)" in caplog.text
     assert answer.err.endswith(
-        "nmt: 2 lines were not UTF-8, the first is line 6: what could not be read was translated "
+        "nmt: 2 lines were not UTF-8, the first is line 6: invalid bytes were translated "
         "as U+FFFD. Convert the text first, for instance with iconv\n"
     )
     assert nmt(*words, stdin=COMPRESS[ending](text(STRANGE))) == answer
@@ -182,8 +182,8 @@ def test_a_line_of_ten_megabytes_is_a_line(trained, tmp_path, caplog):
     answer = nmt("translate", f"run={trained}", f"input={tmp_path}/in", "decode.max_source=100")
 
     assert answer.code == 0, answer.err
-    assert "line 1 was cut at 100 pieces" in caplog.text
-    assert "line 1 has more than 100 pieces, and no sentence in training had more" in caplog.text
+    assert "line 1 was truncated to 100 pieces" in caplog.text
+    assert "line 1 has more than 100 pieces, but no sentence in training had more" in caplog.text
     alone = nmt("translate", f"run={trained}", stdin=b"eins\n").out
     assert answer.out.splitlines()[1:] == alone.splitlines()
 

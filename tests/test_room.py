@@ -41,9 +41,9 @@ def test_a_second_process_is_refused_until_the_first_has_died(tmp_path):
 def test_room_for_checkpoints_is_told_and_required(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(9e9, 0, 5_000_000))
     config = Train(max_steps=1, keep_last=2, keep_best=1)
-    room = "checkpoints take up to 4.0 MB; 5.0 MB are free"
+    room = "checkpoints need up to 4.0 MB; 5.0 MB are free"
     assert checkpoint_room(tmp_path / "checkpoints", 1_000_000, config) == room
-    with pytest.raises(UserError, match=r"5\.0 MB of room, and 4 checkpoints take 8\.0 MB"):
+    with pytest.raises(UserError, match=r"5\.0 MB free, but 4 checkpoints need 8\.0 MB"):
         checkpoint_room(tmp_path / "checkpoints", 2_000_000, config)
 
 

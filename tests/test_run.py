@@ -132,7 +132,7 @@ def test_a_run_of_a_newer_format_is_refused_with_what_to_do(smoke, tmp_path):
         text.replace(f"format: {FORMAT}", f"format: {FORMAT + 1}")
     )
 
-    assert "made by a newer nmt" in mistake(nmt("translate", f"run={tmp_path}"))
+    assert "written by a newer nmt" in mistake(nmt("translate", f"run={tmp_path}"))
 
 
 def test_nobody_sets_the_format(tiny):
@@ -187,7 +187,7 @@ def test_a_run_does_not_go_on_with_the_pieces_of_another_text(tiny, numbers, tmp
     words = [f"data.train=[{other},{numbers}/train.en]", "train.max_steps=6"]
     message = mistake(nmt("train", f"resume={run}", *words))
 
-    assert "source.model is not what the corpus gives" in message
+    assert "source.model no longer matches the corpus" in message
     assert {name: (run / name).stat().st_mtime_ns for name in files(run)} == files_before
 
 

@@ -151,7 +151,7 @@ def test_the_interval_is_wilsons():
         (["source=short", "candidates=list"], ["list has candidates for line 2"]),
         (["source=de", "candidates=falls"], ["falls: line 1", "after line 2"]),
         (["contrast=short"], ["short, line 1 has 1 column", "one wrong target"]),
-        (["contrast=same"], ["same, line 1", "is a wrong one, too"]),
+        (["contrast=same"], ["same, line 1", "is also among the wrong ones"]),
         (["output=en", "source=de", "target=en"], ["output=en is read"]),
         (["sources=de"], ["sources", "source"]),
         ([], ["standard input, line 1 has 3 columns", "two, source and target"]),

@@ -42,7 +42,7 @@ def test_processes_that_divide_a_model_learn_what_one_does_and_go_on_for_each_ot
         assert answer.code == 0, answer.err
         assert "arning" not in answer.err
         assert "\n7 batches per epoch" in answer.err
-        assert ("2 processes that divide them" in answer.err) == (size == 2)
+        assert ("2 processes that share them" in answer.err) == (size == 2)
     assert_close(*map(metrics, runs))
     assert_same_files(*runs)
     if model == "rnn" and not ALL:
@@ -113,7 +113,7 @@ def test_a_model_that_two_processes_divided_is_one_that_one_process_uses(forked,
     run = tmp_path / "run"
     answer = forked.nmt("train", *tiny, SHARD, f"hydra.run.dir={run}", size=2)
     assert answer.code == 0, answer.err
-    assert "2 processes that divide them" in answer.err
+    assert "2 processes that share them" in answer.err
     assert result(run)["processes"] == 2
     assert (run / "explorer.html").is_file(), "the first one read the whole model for it"
 
@@ -136,7 +136,7 @@ def test_an_optimizer_of_whole_matrices_is_refused(forked, tiny):
     answer = forked.nmt("train", *tiny, SHARD, "optimizer=muon", "hydra.run.dir=no", size=2)
     assert answer.code == 1
     assert "nmt: train.shard=true: each process holds a part of every matrix" in answer.err
-    assert "take optimizer=adam or optimizer=adamw" in answer.err
+    assert "choose optimizer=adam or optimizer=adamw" in answer.err
     assert "nmt (process 2): " in answer.err
     assert "Traceback" not in answer.err
     assert not (forked.folder / "no").exists()

@@ -126,7 +126,7 @@ def test_a_prefix_changes_nothing_for_other_lines(translator):
 @pytest.mark.parametrize(
     ("lines", "prefixes", "told"),
     [
-        (["eins", " "], ["", "one"], "line 2: there is a prefix, and no text"),
+        (["eins", " "], ["", "one"], "line 2: there is a prefix, but no text"),
         (["eins"], ["katomi " * 40], "line 1: the prefix has"),
     ],
 )
@@ -140,7 +140,7 @@ def test_a_prefix_that_cannot_be_one_is_refused_with_its_line(translator, lines,
     [
         ({"no_repeat_ngram": -1}, "decode.no_repeat_ngram=-1: must be at least 0"),
         ({"min_length": 70_000}, "decode.min_length=70000: must be at most"),
-        ({"length_norm": "google"}, "decode.length_norm=google: there are wu, power"),
+        ({"length_norm": "google"}, "decode.length_norm=google: choose one of wu, power"),
     ],
 )
 def test_rules_that_mean_nothing_are_refused(wrong, message):
@@ -189,7 +189,10 @@ def test_prefixes_come_from_a_file_or_a_column_and_are_those_of_python(trained, 
         (["prefix=latin"], "latin, line 2: invalid UTF-8"),
         (["input=in", "prefix=prefixes", "output=prefixes"], "would be lost"),
         (["input=tabs", "prefix=column"], "line 1 has more than one tab"),
-        (["input=in", "prefix=strange"], "line 2: the prefix has characters that the vocabulary"),
+        (
+            ["input=in", "prefix=strange"],
+            "line 2: the prefix has characters that are not in the target vocabulary",
+        ),
     ],
 )
 def test_prefixes_that_do_not_fit_the_text_are_told(trained, here, words, told):

@@ -186,13 +186,13 @@ def test_a_translation_feature_in_parquet_streams_too(tmp_path: Path, cache: Pat
     ("changes", "told"),
     [
         ({"buffer": 0}, r"data\.buffer=0: must be at least 1"),
-        ({"train": None}, r"data\.train=null: a stream is for training"),
+        ({"train": None}, r"data\.train=null: a stream needs a split for training"),
         ({"dev": None, "dev_size": 300}, r"data\.dev_size=300 .*ends after 250 pairs"),
         ({"name": "shards"}, r"data\.name=shards: give owner/dataset, or a folder"),
         ({"dev": "valid"}, r"split valid\) cannot be read from that folder: Bad split: valid"),
         (
             {"source_column": "text"},
-            r"no column for data\.source_column=text: there are source, target\.",
+            r"no column for data\.source_column=text: the columns are source, target\.",
         ),
     ],
 )
@@ -212,7 +212,7 @@ def test_the_file_that_is_damaged_is_named(tmp_path: Path) -> None:
 def test_a_place_of_another_stream_is_told(folder: Path, cache: Path) -> None:
     whole = {"epoch": 0, "batch": 1, "block": 1, "shard": 2, "row": 0}
     for state in ({"block": 1}, {**whole, "shard": 6}, {**whole, "row": -1}, {**whole, "row": 0.5}):
-        with pytest.raises(UserError, match="no place in this stream of 5 files"):
+        with pytest.raises(UserError, match="not a position in this stream of 5 files"):
             loader(stream(folder), cache).restore(state)
 
 
@@ -278,7 +278,7 @@ def test_a_run_on_a_stream_goes_on_as_if_nothing_had_happened(
     [
         (
             ["schedule=cosine", "train.max_epochs=2"],
-            "train.max_epochs=2: the learning rate cannot fall with the epochs of a stream",
+            "train.max_epochs=2: the learning rate cannot decay with the epochs of a stream",
         ),
         (["guide=file", "guide.path=links"], "guide=… needs links for every line"),
     ],

@@ -77,7 +77,7 @@ def test_parts_share_the_variants():
     ("changes", "told"),
     [
         ({"variants": {"a": ["x=1", "y=2"], "b": ["y=2", "x=1"]}}, "a and b have the same"),
-        ({"variants": {"a/b": []}}, "'a/b' names folders"),
+        ({"variants": {"a/b": []}}, "'a/b' becomes the name of a folder"),
         ({"variants": {}}, "study.variants is empty"),
         ({"seeds": [1, 1]}, "a seed occurs twice"),
         ({"baseline": "c"}, "study.baseline=c: choose one of a, b"),
@@ -218,7 +218,7 @@ def test_a_limit_holds_for_launchers_that_take_many_runs_at_once(typed, tmp_path
 
 
 def test_a_study_has_to_be_named():
-    assert "which study? nmt study NAME; there are family_rnn, " in mistake(nmt("study"))
+    assert "which study? nmt study NAME, one of family_rnn, " in mistake(nmt("study"))
     assert "one study at a time" in mistake(nmt("study", "golden", "mine"))
     assert "no such choice" in mistake(nmt("study", "goldn"))
 
@@ -300,7 +300,7 @@ def test_runs_that_do_not_belong_into_one_table_are_refused(ledger, tmp_path):
     for change, told in [
         (
             lambda row: row.update(pieces=900),
-            "read 900 target pieces, and the study's budget is 400",
+            "read 900 target pieces, but the budget of the study is 400",
         ),
         (lambda row: row["tests"]["test"].update(fingerprint="x"), "other sentences of test (x)"),
         (lambda row: row.update(pinned="x"), "two was trained with settings x, and others"),

@@ -149,7 +149,7 @@ def test_length_limit_follows_the_source():
 
 def test_too_long_lines_are_cut_with_a_warning(caplog):
     assert texts(["abcdefg", "abc"], max_source=4) == ["abcd", "abc"]
-    assert "line 1 was cut at 4 pieces (decode.max_source)" in caplog.text
+    assert "line 1 was truncated to 4 pieces (decode.max_source)" in caplog.text
 
 
 def test_a_line_end_in_a_translation_stays_on_its_line():
@@ -211,7 +211,7 @@ def test_streams_that_are_read_in_turns_leave_torch_and_the_model_as_they_were()
     assert not torch.is_inference_mode_enabled()
 
 
-LONG = "line 3 has 5 pieces, and no sentence in training had more than 4 (clean.max_pieces)"
+LONG = "line 3 has 5 pieces, but no sentence in training had more than 4 (clean.max_pieces)"
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 1000])
@@ -224,7 +224,7 @@ def test_a_line_longer_than_any_in_training_is_told_once_a_text(chunk, caplog):
         told = [record.getMessage() for record in caplog.records]
         assert [one.partition(":")[0].partition(".")[0] for one in told] == [
             LONG.partition(".")[0],
-            "line 6 was cut at 8 pieces (decode",
+            "line 6 was truncated to 8 pieces (decode",
         ]
     caplog.clear()
     made(lines, Decode())

@@ -18,7 +18,7 @@ from nmt.stages import counted
 
 NOT_KEPT = "the scores of single sentences were not kept: {}"
 OTHER_PIECES = "losses per piece can be compared only with the same tokenizer"
-KEEPS = {"loss": "`nmt evaluate run=RUN` keeps it"} | dict.fromkeys(
+KEEPS = {"loss": "`nmt evaluate run=RUN` keeps them"} | dict.fromkeys(
     (DROPPED, *BUCKETS.values()),
     "a run was trained by an older nmt, or the test set has no such word",
 )
