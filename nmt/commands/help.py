@@ -104,8 +104,9 @@ The main keys (nmt train --cfg job prints all, with their current values):
                                   which writes a checkpoint
   optimizer.lr=1e-3               peak learning rate; the factor of
                                   schedule=noam
-  init=RUN                        start with the weights of another run, if
-                                  names and shapes match
+  init=RUN                        start with the tokenizers and the weights of
+                                  another run, if names and shapes match
+  'model.freeze=[encoder]'        do not change the weights of these parts
   decode.beam=5                   beam size in the test
   seed=2                          random seed
   device=cpu precision=fp32       device and precision; default auto

@@ -186,8 +186,9 @@ def in_words(key: str, annotation: Any) -> str:
     """Say what is asked for."""
     kinds = kinds_of(annotation)
     simple = [WORDS[kind] for kind in kinds if kind in WORDS]
-    other = "a list" if get_origin(kinds[0]) in (list, tuple) else f"a part, chosen by {key}=…"
-    return " or ".join(simple) or other
+    if get_origin(kinds[0]) in (list, tuple):
+        simple.insert(0, "a list")
+    return " or ".join(simple) or f"a part, chosen by {key}=…"
 
 
 def kinds_of(annotation: Any) -> tuple[Any, ...]:

@@ -28,6 +28,7 @@ from nmt.hardware.runtime import pick_device, pick_precision
 from nmt.models.without_memory import without_memory
 from nmt.run import Translator, build_model
 from nmt.training.compiled import compiled_loss
+from nmt.training.frozen import freeze
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
@@ -82,17 +83,19 @@ class Parts:
         """Build an untrained model between the tokenizers of the corpus."""
         source, target = prepared.source_tokenizer, prepared.target_tokenizer
         model = build_model(self.config, source, target).to(self.device)
+        freeze(model)
         languages = self.corpus.source, self.corpus.target
         return Translator(model, source, target, *languages, self.device, self.precision, ranks)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Build the optimizer, as one fused kernel where there is one for the model's device."""
+        """Build the optimizer of what is trained, as one fused kernel where the device has one."""
+        trained = [one for one in model.named_parameters() if one[1].requires_grad]
         kind = hydra.utils.get_object(self.config.optimizer["_target_"])
         fused = "fused" in inspect.signature(kind).parameters
         device = next(model.parameters()).device.type
         if fused and "fused" not in self.config.optimizer and device in ("cpu", "cuda"):
-            return self.make_optimizer(model.named_parameters(), fused=True)
-        return self.make_optimizer(model.named_parameters())
+            return self.make_optimizer(trained, fused=True)
+        return self.make_optimizer(trained)
 
 
 def build(cfg: DictConfig, ranks: Ranks) -> Parts:
@@ -132,6 +135,7 @@ def refuse(parts: Parts, ranks: Ranks) -> None:
     refusals.of_copying(cfg)
     with without_memory():
         model = build_model(cfg, pieces, pieces)
+        freeze(model)
     refusals.of_compiled_penalties(cfg, model)
     refusals.of_dropout(cfg, model, parts.loss)
     with refusals.of_optimizer():
@@ -156,5 +160,5 @@ def limits(cfg: DictConfig) -> Limits:
 
 
 def num_parameters(model: nn.Module) -> int:
-    """Count the trained numbers."""
+    """Count the numbers that a model has learned or could learn."""
     return sum(parameter.numel() for parameter in model.parameters())

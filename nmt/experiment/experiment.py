@@ -33,6 +33,7 @@ from nmt.stages import listening, part
 from nmt.terminal.console import console
 from nmt.terminal.progress import Progress, clock
 from nmt.terminal.table import table
+from nmt.training.frozen import frozen_weights
 from nmt.training.gradients import Gradients
 from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
@@ -72,6 +73,8 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         inherits = cfg.init and not checkpoint.checkpoints(run)
         for line in take_weights(translator, Path(cfg.init)) if inherits else ():
             progress.say(line)
+        if frozen := frozen_weights(translator.model):
+            progress.say(f"weights frozen: {', '.join(frozen)}")
         model = ranks.shard(translator.model)
         with (
             kernels(parts.device),

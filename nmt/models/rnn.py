@@ -65,6 +65,7 @@ class RNN(Seq2Seq):
         attention, normalize, window, sink, gate, mix: see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
+        freeze: parts whose weights training leaves as they are, see :mod:`nmt.training.frozen`.
     """
 
     def __init__(
@@ -106,8 +107,10 @@ class RNN(Seq2Seq):
         encoder: Own = NOTHING,
         decoder: Own = NOTHING,
         cross: Own = NOTHING,
+        freeze: list[str] | None = None,
     ) -> None:
         super().__init__(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
+        self.frozen = tuple(freeze or ())
         check_sizes(
             embedding_width=embedding_width,
             encoder_width=encoder_width,

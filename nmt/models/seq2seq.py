@@ -49,6 +49,7 @@ class Seq2Seq(nn.Module, ABC):
 
     def __init__(self, *, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()
+        self.frozen: tuple[str, ...] = ()  # parts whose weights training leaves as they are
         self.copy: Copy | None = None  # what copies source pieces; None: nothing is copied
 
     @abstractmethod

@@ -90,6 +90,7 @@ class Transformer(Seq2Seq):
         attention, normalize, window, sink, gate, mix: of all attentions, see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
+        freeze: parts whose weights training leaves as they are, see :mod:`nmt.training.frozen`.
     """
 
     def __init__(
@@ -130,8 +131,10 @@ class Transformer(Seq2Seq):
         encoder: Own = NOTHING,
         decoder: Own = NOTHING,
         cross: Own = NOTHING,
+        freeze: list[str] | None = None,
     ) -> None:
         super().__init__(source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary)
+        self.frozen = tuple(freeze or ())
         at_least(1, {"model.heads": heads})
         check_sizes(
             width=width,

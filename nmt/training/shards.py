@@ -49,7 +49,8 @@ class Sharded(Together):
         scalars = {one for one in trained.parameters() if one.dim() == 0}  # which have no rows
         for scalar in scalars:
             scalar.data = scalar.data.to(device)
-            scalar.register_hook(self.mean)
+            if scalar.requires_grad:
+                scalar.register_hook(self.mean)
         # Nothing is written into what a unit returns: it may be a view.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
         mesh = init_device_mesh(device.type, (self.size,))
