@@ -134,7 +134,7 @@ def test_a_run_that_has_ended_says_so_and_goes_on_to_a_higher_limit(trained, tmp
         (["train.max_tokens=3"], ["train.max_tokens", "cannot change"]),
         (["train.stesp=3"], ["train.stesp", "max_steps"]),
         (["train.max_steps=abc"], ["train.max_steps", "abc"]),
-        (["train.max_steps=0"], ["train.max_steps=0"]),
+        (["train.max_steps=-1"], ["train.max_steps=-1"]),
         (["decode=greedy"], ["decode=greedy", "decode.beam=1"]),
         (["word"], ["word", "KEY=VALUE"]),
     ],

@@ -8,6 +8,8 @@ import pytest
 from command import mistake, nmt
 from omegaconf import OmegaConf
 
+import nmt as nmt_package
+from nmt.data.lines import read_lines
 from nmt.runs.tensors import read_tensors
 
 
@@ -37,7 +39,7 @@ def test_a_run_begins_where_another_ended_and_resumes_without_it(plain, trained,
     """With pieces that its own text would not make; without a learning rate it stays the same."""
     other, run = tmp_path / "other", tmp_path / "run"
     shutil.copytree(trained, other)
-    words = [f"tokenizer.run={other}", f"init={other}", "clean.max_pieces=7", "seed=2"]
+    words = [f"init={other}", "clean.max_pieces=7", "seed=2"]
     told = train(*plain, *words, "optimizer.lr=0", f"hydra.run.dir={run}")
     assert "weights new: none" in told
     assert "weights dropped: none" in told
@@ -70,6 +72,38 @@ def test_what_is_taken_new_and_dropped_is_named(tiny, trained, tmp_path):
         assert name in dropped
 
 
+def test_after_no_update_a_run_translates_as_the_run_it_begins_with(plain, trained, tmp_path):
+    """The law, from the command and from Python; and a resumed run trains as any other."""
+    words = [*plain, f"init={trained}", "train.max_steps=0"]
+    train(*words, f"hydra.run.dir={tmp_path / 'command'}")
+    python = nmt_package.train(*words, f"hydra.run.dir={tmp_path / 'python'}", quiet=True)
+    for run in (tmp_path / "command", python.path):
+        result = json.loads((run / "result.json").read_text())
+        assert result["steps"] == 0
+        for name in ("hypotheses.txt", "losses.txt"):
+            assert (run / name).read_text() == (trained / name).read_text()
+    assert python.load().translate("eins zwei") == nmt_package.load(trained).translate("eins zwei")
+    told = train(f"resume={python}", "train.max_steps=2")
+    assert "weights taken" not in told
+    assert python.result["steps"] == 2
+
+
+def test_a_run_is_repeated_on_other_text_with_its_tokenizers_and_weights(
+    trained, numbers, tmp_path
+):
+    run = tmp_path / "run"
+    for side in ("de", "en"):
+        some = read_lines(numbers / f"train.{side}")[:40]
+        (tmp_path / f"some.{side}").write_text("\n".join(some))
+    files = f"data.train=[{tmp_path}/some.de,{tmp_path}/some.en]"
+    words = [f"from={trained}", f"init={trained}", files, "model.freeze=[encoder]"]
+    told = train(*words, f"hydra.run.dir={run}")
+    assert "weights new: none" in told
+    assert "weights frozen: encoder" in told
+    assert tokenizers(run) == tokenizers(trained)
+    assert OmegaConf.load(run / "config.yaml").tokenizer.run == str(trained)
+
+
 NO = {
     "size": (["tokenizer.size=60", "tokenizer.run={run}"], "tokenizer.size=60 beside"),
     "kind": (["tokenizer=bpe", "tokenizer.run={run}"], "tokenizer=bpe beside"),
@@ -78,7 +112,11 @@ NO = {
     "no weights": (["init=nowhere"], "nowhere is not a run folder"),
     "other pieces": (
         ["tokenizer.kind=char", "tokenizer.byte_fallback=false", "init={run}"],
-        "too: tokenizer.run=",
+        "source pieces are not the",
+    ),
+    "other size": (
+        ["tokenizer.size=33", "tokenizer.byte_fallback=false", "init={run}"],
+        "tokenizer.run=",
     ),
 }
 

@@ -111,3 +111,9 @@ def test_minutes_that_cut_a_falling_rate_are_named():
     assert "train.max_steps=null" in reached
     alone = Limits(Train(max_minutes=3), Linear(warmup=0))
     assert alone.reached(at(step=50, minutes=3.0), num_batches=7) == ("train.max_minutes reached")
+
+
+def test_a_training_of_no_updates_has_ended_and_can_be_trained_on():
+    limits = Limits(Train(max_steps=0), Linear(0))
+    assert limits.reached(at(), BATCHES) == "train.max_steps reached"
+    assert limits.raised(at(), BATCHES) == ["train.max_steps=2"]

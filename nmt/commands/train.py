@@ -58,7 +58,7 @@ def train_again(words: list[str]) -> Path | None:
         return run
     if repeats:
         refuse_beside_given(others)
-        cfg, run = repeated(Path(repeats[-1]), others)
+        cfg, run = repeated(Path(repeats[-1]), with_tokenizers_of_init(others))
         train(cfg, run, None, resuming_new(run))
         return run
     return None
@@ -67,7 +67,7 @@ def train_again(words: list[str]) -> Path | None:
 def choices(words: list[str]) -> list[str]:
     """Return the words of a new run as Hydra reads them. UserError for those that contradict."""
     refuse_beside_given(words)
-    return [as_choice(word) for word in words]
+    return [as_choice(word) for word in with_tokenizers_of_init(words)]
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")
@@ -93,6 +93,16 @@ def refuse_beside_given(words: list[str]) -> None:
                     f"{word} beside {giver}={values[-1]}: the pieces are already fixed. Remove "
                     "one of them"
                 )
+
+
+def with_tokenizers_of_init(words: list[str]) -> list[str]:
+    """Return arguments that also take the tokenizers of ``init=RUN``, unless they name others."""
+    keys = {word.lstrip("+").partition("=")[0] for word in words}
+    runs = given(words, "init=")
+    own = "tokenizer", *(f"tokenizer.{key}" for key in ("run", "model", *VOCABULARY))
+    if not runs or runs[-1] == "null" or not keys.isdisjoint(own):
+        return words
+    return [*words, "tokenizer.run=${init}", "tokenizer.model=null"]
 
 
 def run_of_sweep(cfg: DictConfig, run: Path) -> float:

@@ -56,7 +56,7 @@ class Train:
     compile: bool = False  # on a GPU: torch.compile for Transformer layers and the loss
     ema: float | None = None  # decay, an update, of a moving average of the weights; null: none
     # The end is where the first of these is reached.
-    max_steps: int | None = None  # updates
+    max_steps: int | None = None  # updates; 0: test what the run begins with
     max_epochs: int | None = None  # passes over the training text
     max_pieces: int | None = None  # target pieces read, without padding
     max_minutes: float | None = None  # wall clock, evaluation included
@@ -74,11 +74,11 @@ class Train:
 
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what cannot be trained with."""
-        at_least(1, self._settings("max_tokens", "accumulate", "max_steps", "max_epochs"))
+        at_least(1, self._settings("max_tokens", "accumulate", "max_epochs"))
         at_least(1, self._settings("max_pieces"))
         at_least(1, self._settings("patience", "evaluate_every", "log_every", "dev_beam"))
         at_least(1, self._settings("keep_last", "max_skipped"))
-        at_least(0, self._settings("keep_best", "heatmaps"))
+        at_least(0, self._settings("max_steps", "keep_best", "heatmaps"))
         at_most(2**24, self._settings("max_tokens"))
         at_most(1024, self._settings("dev_beam"))
         above_zero(self._settings("max_minutes", "clip_norm"))

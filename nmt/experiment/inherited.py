@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,16 @@ def take_weights(translator: Translator, run: Path) -> list[str]:
 
 
 def refuse_other_pieces(translator: Translator, run: Path) -> None:
-    """Raise UserError where a run's tokenizers are not the translator's."""
+    """Raise UserError, with the reason, where a run's vocabulary is not the translator's."""
     ours = translator.source_tokenizer, translator.target_tokenizer
     for side, own, other in zip(("source", "target"), ours, load_tokenizers(run), strict=True):
-        if own.model != other.model:
+        here, there = (one.pieces(range(len(one))) for one in (own, other))
+        if here != there:
+            both = zip_longest(there, here, fillvalue="none")
+            number, pair = next(one for one in enumerate(both) if one[1][0] != one[1][1])
             raise UserError(
                 f"init={run}: its {len(other):,} {side} pieces are not the {len(own):,} of this "
-                "training, so each of its embeddings would belong to another piece. Use its "
-                f"tokenizers as well: tokenizer.run={run}"
+                f"training (id {number} is {pair[0]} there and {pair[1]} here), so its embeddings "
+                "would belong to other pieces. Use its tokenizers as well: "
+                f"tokenizer.run={run}"
             )

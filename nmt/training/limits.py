@@ -47,7 +47,8 @@ class Limits:
             "pieces": (position.pieces, config.max_pieces),
             "minutes": (position.seconds / 60, config.max_minutes),
         }
-        return {name: now / end for name, (now, end) in used.items() if end is not None}
+        given = {name: (now, end) for name, (now, end) in used.items() if end is not None}
+        return {name: now / end if end else 1.0 for name, (now, end) in given.items()}
 
     def progress(self, position: Position, num_batches: int | None) -> float:
         """Return the share that schedules fall with: minutes count where nothing else is given."""
@@ -88,7 +89,8 @@ class Limits:
             "patience": position.bad_evaluations,
         }
         keys += ["patience"] if self.lost_patience(position) else []
-        return [f"train.{key}={2 * max(used[key], getattr(self.config, key))}" for key in keys]
+        end = {key: max(used[key], getattr(self.config, key), 1) for key in keys}
+        return [f"train.{key}={2 * end[key]}" for key in keys]
 
 
 def epochs(position: Position, num_batches: int | None) -> float:
