@@ -158,8 +158,7 @@ def test_runs_of_before_losses_were_kept_have_no_p_of_the_loss_until_evaluated(g
     assert not found.tests["loss"].differences
     assert (
         "No p of loss: the scores of single sentences were not kept: `nmt evaluate run=RUN` keeps "
-        "them."
-        in quality(found).notes
+        "them." in quality(found).notes
     )
     change = others(found).rows[0][-1]
     assert change.startswith("-0."), "the difference is known"

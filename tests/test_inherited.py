@@ -104,7 +104,20 @@ def test_a_run_is_repeated_on_other_text_with_its_tokenizers_and_weights(
     assert OmegaConf.load(run / "config.yaml").tokenizer.run == str(trained)
 
 
+def test_some_parts_alone_can_be_taken(plain, trained, tmp_path):
+    run = tmp_path / "run"
+    words = [f"init={trained}", "init_parts=[encoder]", "train.max_steps=0", "seed=2"]
+    told = train(*plain, *words, f"hydra.run.dir={run}")
+    assert "weights new: source_embedding.weight" in told
+    before, after = (read_tensors(one / "model.safetensors") for one in (trained, run))
+    same = {name for name in before if after[name].equal(before[name])}
+    assert {name for name in before if name.startswith("encoder.")} <= same
+    assert "source_embedding.weight" not in same
+
+
 NO = {
+    "parts of nothing": (["init_parts=[encoder]"], "give init=RUN, too"),
+    "no such part": (["init_parts=[encodr]", "init={run}"], "init_parts=[encodr]: the model has"),
     "size": (["tokenizer.size=60", "tokenizer.run={run}"], "tokenizer.size=60 beside"),
     "kind": (["tokenizer=bpe", "tokenizer.run={run}"], "tokenizer=bpe beside"),
     "no run": (["tokenizer.run=nowhere"], "nowhere is not a run folder"),

@@ -20,13 +20,14 @@ from nmt.config.check import check
 from nmt.config.languages import default_language, with_first_pair
 from nmt.config.schema import HEATMAP_SCALES, changed, register_schema
 from nmt.config.yamls import config_folder
-from nmt.data.cache import cache_folder
+from nmt.data.cache import cache_folder, expanded
 from nmt.data.corpus import Corpus, Lines
+from nmt.data.lines import read_lines
 from nmt.data.pairs import asking_for, targets_of
 from nmt.data.text import one_line
 from nmt.decoding.decode import Decode
 from nmt.errors import UserError, at_least, one_of
-from nmt.evaluation.evaluate import REFERENCES, SOURCES, TEXTS, evaluate, show
+from nmt.evaluation.evaluate import REFERENCES, SOURCES, TEXTS, evaluate, more_references, show
 from nmt.evaluation.explorer import EXPLORER, as_page, of_run
 from nmt.evaluation.training_words import read_training_words
 from nmt.models.attention_maps import attends
@@ -79,12 +80,17 @@ def run(cfg: DictConfig) -> float:
     corpus: Corpus = hydra.utils.instantiate(data)
     with showing("reading the corpus"):
         lines = asking_lines(trained, data, corpus.lines(cache_folder(cfg.cache), cfg.split))
+    more = read_references(cfg.references, lines)
     output = given or folder_of_text(
         results_folder(folder) / ("without" if cfg.without else "evaluation"),
-        [f"{name}{without_name(cfg.without)}" for name in split_names(data, cfg.split)],
-        as_kept(lines),
+        [
+            f"{name}{references_name(more)}{without_name(cfg.without)}"
+            for name in split_names(data, cfg.split)
+        ],
+        as_kept(lines, more),
     )
-    require_unread(output, (RESULT, *TEXTS), corpus.paths())
+    written = RESULT, *TEXTS, *map(more_references, range(2, 2 + len(more)))
+    require_unread(output, written, [*corpus.paths(), *cfg.references])
     weights = weights_place(cfg.weights, corpus.paths())
     known = read_training_words(folder)
     with showing("opening the model"):
@@ -97,7 +103,7 @@ def run(cfg: DictConfig) -> float:
     off = named_heads(translator.model, cfg.without)
     output.mkdir(parents=True, exist_ok=True)
     with without(translator.model, off), showing(f"translating {len(lines.source):,} sentences"):
-        result = evaluate(translator, lines, decode, output, known, weights, cfg.of)
+        result = evaluate(translator, lines, decode, output, known, weights, cfg.of, more)
     places = [os.path.relpath(one, output) for one in folders]  # all may move, together
     settings = {
         "run": places[0] if len(places) == 1 else places,
@@ -107,6 +113,7 @@ def run(cfg: DictConfig) -> float:
         "split": cfg.split,
         "seed": trained.seed,
         **({"without": list(cfg.without)} if cfg.without else {}),
+        **({"references": list(cfg.references)} if cfg.references else {}),
     }
     write_json(output / RESULT, {**settings, **result, "decode": vars(decode)})
     if not translator.together:
@@ -135,12 +142,32 @@ def without_name(heads: Sequence[str]) -> str:
     return names if len(names) <= LONGEST else f"{names[:LONGEST]}-{fingerprint({'': list(heads)})}"
 
 
-def as_kept(lines: Lines) -> dict[str, list[str]]:
+def read_references(paths: Sequence[str], lines: Lines) -> list[list[str]]:
+    """Read further references. UserError for a file that does not have a line per sentence."""
+    if paths and lines.pairs:
+        raise UserError(
+            "references= is for a test set of one pair of languages: name one, data.pairs=[…]"
+        )
+    found = [read_lines(expanded(path)) for path in paths]
+    for path, references in zip(paths, found, strict=True):
+        if len(references) != len(lines.source):
+            raise UserError(
+                f"references: {path} has {len(references):,} lines and the test set "
+                f"{len(lines.source):,}: a line per sentence is needed"
+            )
+    return found
+
+
+def references_name(more: Sequence[list[str]]) -> str:
+    """Return what the folder of an evaluation with several references is called behind its text."""
+    return f"-{1 + len(more)}-references" if more else ""
+
+
+def as_kept(lines: Lines, more: Sequence[list[str]] = ()) -> dict[str, list[str]]:
     """Return the lines of the files that keep a text beside its result."""
-    return {
-        SOURCES: [one_line(line) for line in lines.source],
-        REFERENCES: [one_line(line) for line in lines.target],
-    }
+    further = {more_references(number): one for number, one in enumerate(more, start=2)}
+    texts = {SOURCES: lines.source, REFERENCES: lines.target, **further}
+    return {name: [one_line(line) for line in text] for name, text in texts.items()}
 
 
 def words_of_the_text(words: list[str]) -> list[str]:

@@ -106,6 +106,7 @@ The main keys (nmt train --cfg job prints all, with their current values):
                                   schedule=noam
   init=RUN                        start with the tokenizers and the weights of
                                   another run, if names and shapes match
+  'init_parts=[encoder]'          take the weights of these parts only
   'model.freeze=[encoder]'        do not change the weights of these parts
   decode.beam=5                   beam size in the test
   seed=2                          random seed
@@ -217,6 +218,8 @@ Keys:
   data.dir=FOLDER             and other keys of the corpus: nmt train --help;
                               the default languages are those of the run
   split=test                  train, dev or test
+  'references=[FILE,FILE]'    further references, one line per sentence: BLEU,
+                              chrF and TER use all, everything else the first
   output=FOLDER               output folder
   heatmaps=4                  number of sentences to draw
   heatmap_words=true          merge pieces into words in the pictures

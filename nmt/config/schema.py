@@ -131,6 +131,7 @@ class Root:
     # bf16, fp32 (never TF32), or auto: bf16 where the hardware computes it
     precision: str = "auto"
     init: str | None = None  # a run folder whose weights a new training begins with; null: new ones
+    init_parts: list[str] | None = None  # the parts of init= that are taken; null: all
     deterministic: bool = False  # refuse kernels whose result may vary (a GPU's; a CPU has none)
     cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
 
@@ -172,6 +173,7 @@ class Evaluate(Together):
 
     data: Any = None  # null: the run's own corpus
     split: str = "test"  # train, dev or test
+    references: list[str] = field(default_factory=list)  # files: further ones, a line per sentence
     output: str | None = None  # folder; null: evaluation/<corpus>-<split>… in the run folder
     heatmaps: int = 4  # sentences whose attention is drawn
     heatmap_words: bool = False  # merge pieces to words

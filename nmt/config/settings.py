@@ -18,7 +18,7 @@ Setting = str | int | float | bool
 HEATMAPS = ("train.heatmaps", "train.heatmap_words", "train.heatmap_scale")
 SHOWN = ("cache", "train.log_every", *HEATMAPS)
 HIDDEN = ("_target_", "_partial_")
-UNSAID = (*SHOWN, "init")  # where they are null: no parts
+UNSAID = (*SHOWN, "init", "init_parts")  # where they are null: no parts
 
 
 def settings(config: dict[str, Any]) -> dict[str, Setting]:

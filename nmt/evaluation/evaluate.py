@@ -2,6 +2,7 @@
 
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ def evaluate(
     known: TrainingWords | None = None,
     weights: Path | None = None,
     of: str = "weights",
+    more: Sequence[list[str]] = (),
 ) -> dict[str, Any]:
     """Translate a test set and score it: what result.json says of it.
+
+    BLEU, chrF and TER are against the lines' target and ``more`` references, which go into
+    ``references-2.txt`` and so on; all else knows the first reference alone.
 
     ``loss`` is in nats per target piece and without label smoothing, see :func:`sentence_losses`.
     Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt``, ``references.txt`` and
@@ -58,6 +63,8 @@ def evaluate(
     write_lines(folder / HYPOTHESES, hypotheses)
     write_lines(folder / SOURCES, lines.source)
     write_lines(folder / REFERENCES, lines.target)
+    for number, references in enumerate(more, start=2):
+        write_lines(folder / more_references(number), references)
     warn_of_doubts(hypotheses, lines.target, translator.target_language)
     part("measuring the loss of the references")
     losses = sentence_losses(translator, lines, decode.batch_tokens)
@@ -72,7 +79,7 @@ def evaluate(
         with writing(weights) as write:
             write(weights_of(translator, forced, of))
     part("scoring")
-    scores: Scores = score(hypotheses, lines.target, translator.target_language)
+    scores: Scores = score(hypotheses, lines.target, translator.target_language, more)
     languages = translator.source_language, translator.target_language
     pairs = scores_of_pairs(hypotheses, lines, losses)
     return {
@@ -89,6 +96,12 @@ def evaluate(
         "versions": {"python": platform.python_version()} | versions(PACKAGES),
         "commit": commit(),
     }
+
+
+def more_references(number: int) -> str:
+    """Name the file of a further reference, from 2."""
+    path = Path(REFERENCES)
+    return f"{path.stem}-{number}{path.suffix}"
 
 
 def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, num: int) -> None:

@@ -28,7 +28,7 @@ from nmt.hardware.runtime import pick_device, pick_precision
 from nmt.models.without_memory import without_memory
 from nmt.run import Translator, build_model
 from nmt.training.compiled import compiled_loss
-from nmt.training.frozen import freeze
+from nmt.training.frozen import freeze, part_weights
 from nmt.training.guided import Guided
 from nmt.training.limits import Limits
 from nmt.training.loss import BatchLoss, batch_loss
@@ -136,6 +136,8 @@ def refuse(parts: Parts, ranks: Ranks) -> None:
     with without_memory():
         model = build_model(cfg, pieces, pieces)
         freeze(model)
+    for part in cfg.init_parts or ():
+        part_weights(model, part, "init_parts")
     refusals.of_compiled_penalties(cfg, model)
     refusals.of_dropout(cfg, model, parts.loss)
     with refusals.of_optimizer():

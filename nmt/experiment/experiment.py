@@ -71,8 +71,9 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         if isinstance(parts.loss, Guided):
             parts.loss.check(translator.model)
         inherits = cfg.init and not checkpoint.checkpoints(run)
-        for line in take_weights(translator, Path(cfg.init)) if inherits else ():
-            progress.say(line)
+        if inherits:
+            for line in take_weights(translator, Path(cfg.init), cfg.init_parts):
+                progress.say(line)
         if frozen := frozen_weights(translator.model):
             progress.say(f"weights frozen: {', '.join(frozen)}")
         model = ranks.shard(translator.model)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from nmt.run import Translator
 from nmt.runs.checkpoint import MODEL, checkpoints
 from nmt.runs.folder import CONFIG, load_tokenizers, read_config, trained_on
 from nmt.runs.tensors import read_tensors
+from nmt.training.frozen import part_weights
 
 OWN = ("run", "model", "sample")  # settings of a tokenizer that do not make its pieces
 VOCABULARY = tuple(key.name for key in fields(TokenizerConfig) if key.name not in OWN)
@@ -106,6 +107,8 @@ def refuse_new(cfg: DictConfig) -> None:
     require_one_tokenizer([str(cfg.data.target), *targets_of(pairs)])
     if cfg.init:
         weights_of(Path(cfg.init))
+    elif cfg.init_parts is not None:
+        raise UserError(f"init_parts={list(cfg.init_parts)} are parts of a run: give init=RUN, too")
 
 
 def given_tokenizers(cfg: DictConfig, run: Path) -> tuple[Tokenizer, Tokenizer] | None:
@@ -133,18 +136,24 @@ def weights_of(run: Path) -> Path:
     return found[-1].weights
 
 
-def take_weights(translator: Translator, run: Path) -> list[str]:
+def take_weights(translator: Translator, run: Path, parts: Sequence[str] | None) -> list[str]:
     """Put the weights of a run into an untrained model by their names; say which.
 
-    Taken is what has the name and the shape of a weight of the model. UserError where the pieces
-    of the run are others, and where nothing can be taken.
+    Taken is what has the name and the shape of a weight of the model, in all of it or in some
+    ``parts``. UserError where the pieces of the run are others, and where nothing can be taken.
     """
     refuse_other_pieces(translator, run)
     path = weights_of(run)
     stored = read_tensors(path)
     parameters = dict(translator.model.named_parameters())
+    wanted = set(parameters.values())
+    if parts is not None:
+        found = (part_weights(translator.model, part, "init_parts") for part in parts)
+        wanted = set(chain.from_iterable(found))
     taken = [
-        name for name, p in parameters.items() if name in stored and stored[name].shape == p.shape
+        name
+        for name, p in parameters.items()
+        if p in wanted and name in stored and stored[name].shape == p.shape
     ]
     if not taken:
         raise UserError(f"init={run}: none of its weights matches the new model in name and shape")

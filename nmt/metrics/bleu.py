@@ -48,9 +48,15 @@ def bleu_of(tokenizer: str, lowercase: bool = False) -> BLEU:
     return BLEU(tokenize=tokenizer, lowercase=lowercase, force=True)
 
 
-def score(hypotheses: list[str], references: list[str], target_language: str) -> Scores:
-    """Score detokenized text, one reference a line.
+def score(
+    hypotheses: list[str],
+    references: list[str],
+    target_language: str,
+    more: Sequence[list[str]] = (),
+) -> Scores:
+    """Score detokenized text against one reference per line, and ``more`` where there are several.
 
+    Of those, an empty line is no reference.
     `bleu` takes sacreBLEU's tokenizer for the script of the target language (13a, zh, ja-mecab,
     ko-mecab, char). `bleu_tok_lc` is the BLEU of the older literature, on lower-cased text in Moses
     tokens. Moses has no words for scripts of `TOKENIZERS`; there `bleu_tok_lc` keeps the tokenizer
@@ -58,31 +64,40 @@ def score(hypotheses: list[str], references: list[str], target_language: str) ->
     normalization and its support of Asian languages for that (`--ter-normalized
     --ter-asian-support` of sacreBLEU's command). The signatures say so.
     """
-    assert len(hypotheses) == len(references) > 0
+    texts = [references, *more]
+    assert {len(hypotheses)} == set(map(len, texts))
+    assert hypotheses
     tokenizer = bleu_tokenizer(target_language)
     metrics = bleu_and_chrf_of(target_language)
     if tokenizer != "char":
         asian = tokenizer in ("zh", "ja-mecab")
         metrics["ter"] = TER(normalized=asian, asian_support=asian)
-    found = {name: m.corpus_score(hypotheses, [references]).score for name, m in metrics.items()}
+    found = {name: against(texts, m, hypotheses) for name, m in metrics.items()}
     signatures = {name: str(m.get_signature()) for name, m in metrics.items()}
     found["bleu_tok_lc"], signatures["bleu_tok_lc"] = bleu_tok_lc(
-        hypotheses, references, target_language
+        hypotheses, texts, target_language
     )
     return Scores(**found, signatures=signatures)  # type: ignore[typeddict-item]
 
 
+def against(texts: Sequence[list[str]], metric: Metric, hypotheses: list[str]) -> float:
+    """Return the score against references; behind the first text, an empty line is none."""
+    first, *more = texts
+    others = [[line or None for line in lines] for lines in more]
+    return metric.corpus_score(hypotheses, [first, *others]).score  # type: ignore[list-item]
+
+
 def bleu_tok_lc(
-    hypotheses: list[str], references: list[str], target_language: str
+    hypotheses: list[str], texts: Sequence[list[str]], target_language: str
 ) -> tuple[float, str]:
     """Return the BLEU of lower-cased Moses tokens and its signature, see :func:`score`."""
     tokenizer = bleu_tokenizer(target_language)
     if tokenizer == "13a":
         language = primary(target_language)
-        hypotheses, references = moses(hypotheses, language), moses(references, language)
+        hypotheses, *texts = (moses(lines, language) for lines in (hypotheses, *texts))
         tokenizer = "none"
     metric = bleu_of(tokenizer, lowercase=True)
-    found = metric.corpus_score(hypotheses, [references]).score
+    found = against(texts, metric, hypotheses)
     named = f"tok:moses-{version('sacremoses')}"
     return found, str(metric.get_signature()).replace("tok:none", named)
 

@@ -14,7 +14,7 @@ def freeze(model: Seq2Seq) -> None:
     nothing is left to train.
     """
     for name in model.frozen:
-        for weight in weights_of(model, name):
+        for weight in part_weights(model, name, "model.freeze"):
             weight.requires_grad_(False)
     if model.frozen and not any(weight.requires_grad for weight in model.parameters()):
         raise UserError(
@@ -22,10 +22,11 @@ def freeze(model: Seq2Seq) -> None:
         )
 
 
-def weights_of(model: Seq2Seq, name: str) -> list[nn.Parameter]:
+def part_weights(model: Seq2Seq, name: str, key: str) -> list[nn.Parameter]:
     """Return the weights of a part: a module or one weight by its name in the model.
 
-    To the layers of the encoder and of the decoder belong the norms behind them.
+    To the layers of the encoder and of the decoder belong the norms behind them. UserError, with
+    the ``key`` that names it, for a part that the model does not have.
     """
     under_all_names = model.named_modules(remove_duplicate=False)
     modules = {path: part for path, part in under_all_names if list(part.parameters())}
@@ -36,7 +37,7 @@ def weights_of(model: Seq2Seq, name: str) -> list[nn.Parameter]:
         known = [path for path in modules if path and "." not in path]
         meant = did_you_mean(similar(name, [*known, *modules, *weights]))
         raise UserError(
-            f"model.freeze=[{name}]: the model has no such part.{meant} There are "
+            f"{key}=[{name}]: the model has no such part.{meant} There are "
             f"{', '.join(known)}, and their parts by the names of their weights"
         )
     behind = modules.get(f"{name}_norm")
