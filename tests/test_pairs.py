@@ -214,6 +214,17 @@ def test_a_run_of_several_pairs_is_evaluated_on_any_of_them(run, folder, tmp_pat
     )
 
 
+def test_a_run_can_be_repeated_with_other_pairs(run, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ["train.max_steps=1", "train.evaluate_every=1", "tokenizer.size=40"]
+    for folder, before, pairs in ((first, run, "[fr-en,de-en]"), (second, first, "[en-fr,de-fr]")):
+        answer = nmt(
+            "train", f"from={before}", f"data.pairs={pairs}", *words, f"hydra.run.dir={folder}"
+        )
+        assert answer.code == 0, answer.err
+    assert list(json.loads((second / "result.json").read_text())["pairs"]) == ["en-fr", "de-fr"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

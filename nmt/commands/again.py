@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from nmt.commands.changes import is_choice, with_values
 from nmt.commands.folders import claimed
 from nmt.config.grammar import parsed
+from nmt.config.languages import without_first_pair
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
 from nmt.hardware.runtime import pick_device, pick_precision
@@ -60,7 +61,7 @@ def repeated(place: Path, words: list[str]) -> tuple[DictConfig, Path]:
                 f"{word} chooses a part, but with from= only single values can change, such as "
                 "model.dropout=0.2. For other parts type the whole command, without from="
             )
-    cfg = with_values(origin.config, changes)
+    cfg = with_values(without_first_pair(origin.config), changes)
     warn(cfg, origin.result)
     if folders:
         return cfg, Path(folders[-1])

@@ -30,7 +30,7 @@ from nmt.terminal.console import console
 from nmt.training.process_group import several
 
 CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
-PLACES = ("data.dir", "data.train", "data.dev", "data.test")  # of the same files, moved
+PLACES = ("data.dir", "data.train", "data.dev", "data.test", "synthetic.files")  # moved
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 
 

@@ -13,6 +13,16 @@ def default_language(data: DictConfig, side: str) -> str | None:
     return getattr(next(kinds, None), side, None)
 
 
+def without_first_pair(cfg: DictConfig) -> DictConfig:
+    """Return a configuration whose ``data.pairs`` can be others: their languages are not chosen."""
+    if not cfg.data.get("pairs"):
+        return cfg
+    usual = {side: default_language(cfg.data, side) for side in ("source", "target")}
+    merged = OmegaConf.merge(cfg, {"data": usual})
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
 def with_first_pair(cfg: DictConfig) -> DictConfig:
     """Return a configuration whose source and target are those of the first of ``data.pairs``.
 
