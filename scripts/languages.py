@@ -3,8 +3,8 @@
     python scripts/languages.py RUN [PICTURE]
 
 RUN was trained with data.pairs=[de-en,fr-en,…]. The picture shows where the model looks while it is
-forced to write the references of one verse, one panel per pair. The table is about all verses of
-the test set that every pair has. It is printed as markdown.
+forced to write the references of one verse, one panel per pair. The tables are about the first
+verses of the test set that every pair has. They are printed as markdown.
 """
 
 import sys
@@ -24,13 +24,13 @@ from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.pairs import Pair
 from nmt.errors import UserError
-from nmt.report.heatmap import panel
 from nmt.runs.folder import read_config
 from nmt.terminal.console import tell
 from nmt.terminal.table import markdown
 
 IMAGE = Path(__file__).parent.parent / "docs" / "images" / "languages.png"
 SHORTEST, LONGEST = 6, 9  # words of the verse that is drawn, in each language
+VERSES = 100  # that are measured
 WIDTH = 4.6  # inches of a panel
 
 
@@ -52,9 +52,13 @@ def main() -> None:
     verses = same_verses(lines)
     model = nmt.load(run)
     chosen = next(n for n in range(len(verses[data.pairs[0]])) if is_short(verses, n))
-    found = {name: model.attention(*zip(*some, strict=True)) for name, some in verses.items()}
-    picture({name: some[chosen] for name, some in found.items()}).savefig(image, dpi=110)
+    drawn = {name: model.attention(*some[chosen]) for name, some in verses.items()}
+    picture(drawn).savefig(image, dpi=110)
     tell(f"wrote {image}", "languages.py")
+    found = {
+        name: model.attention(*map(list, zip(*some[:VERSES], strict=True)))
+        for name, some in verses.items()
+    }
     print(markdown(MEASURED, [row(name, some) for name, some in found.items()]))
     print()
     print(markdown(COMPARED, compared(found)))
@@ -94,8 +98,7 @@ def picture(found: Mapping[str, Attention]) -> Figure:
     figure = Figure((2 * WIDTH, rows * WIDTH), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, one) in zip(figure.subplots(rows, 2).flat, found.items(), strict=True):
-        merged = one.words().mean()
-        panel(axes, merged.weights[0, 0], merged.keys, merged.queries)
+        one.words().plot(axes)
         axes.set_title(name.replace("-", " → "))
     return figure
 
@@ -126,19 +129,28 @@ def off_diagonal(weights: np.ndarray) -> np.ndarray:
 
 
 def compared(found: Mapping[str, Sequence[Attention]]) -> list[tuple[str, float]]:
-    """Correlate where two pairs look that write the same target, over all its pieces."""
+    """Correlate where two pairs look that write the same target, over all its pieces.
+
+    What the place in the target tells by itself is taken out: languages that are read from left to
+    right, word for word, would agree by that alone. So it is the partial correlation.
+    """
     rows: list[tuple[str, float]] = []
     for first, other in combinations(found, 2):
         if Pair.of(first).target == Pair.of(other).target:
-            off = [
-                np.concatenate([off_diagonal(one.mean().weights[0, 0]) for one in found[name]])
-                for name in (first, other)
-            ]
-            rows.append((f"{first}, {other}", float(np.corrcoef(*off)[0, 1])))
+            both = [unexplained(found[name]) for name in (first, other)]
+            rows.append((f"{first}, {other}", float(np.corrcoef(*both)[0, 1])))
     return rows
 
 
-COMPARED = ("pairs", "correlation")
+def unexplained(found: Sequence[Attention]) -> np.ndarray:
+    """Return the place where each target piece looks, less what a line through its own says."""
+    weights = [one.mean().weights[0, 0] for one in found]
+    own = np.concatenate([np.linspace(0, 1, len(w) - 1) for w in weights])
+    looked = np.concatenate([off_diagonal(w) for w in weights]) + own
+    return looked - np.polyval(np.polyfit(own, looked, 1), own)
+
+
+COMPARED = ("pairs", "partial correlation")
 
 
 if __name__ == "__main__":
