@@ -95,7 +95,7 @@ def test_every_choice_composes_and_builds(choices):
     assert isinstance(instantiate(cfg.data), Corpus)
 
 
-@pytest.mark.parametrize("config", ["align", "evaluate", "heads", "score", "translate"])
+@pytest.mark.parametrize("config", ["align", "evaluate", "export", "heads", "score", "translate"])
 def test_the_other_commands_compose(config):
     check(composed("run=somewhere", config=config))
 

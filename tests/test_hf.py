@@ -1,7 +1,6 @@
 """nmt.hf: what transformers makes of an exported model is what nmt makes of it."""
 
 import json
-from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -95,31 +94,40 @@ def test_every_transformer_loads_and_says_the_same(original, folder, tokenizer):
         )
 
 
-def test_generate_finds_the_same_translations(original, folder, texts):
-    """Greedy and by beam search, whose caches it fills and reorders step by step.
+def test_generate_searches_with_the_model(original, folder, texts):
+    """Greedy translations are nmt's, and a beam's scores are log P of what it found.
 
-    Length norms are powers there. How many hypotheses are kept until the end is not ours, so the
-    limit of length ends both searches here.
+    Beams themselves need not be the same: the two searches end in other ways.
     """
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(texts, padding=True, return_tensors="pt")
-    decode = Decode(max_ratio=0, max_extra=LENGTH, length_norm="power")
+    settings = {"max_new_tokens": LENGTH, "return_dict_in_generate": True}
 
-    for beam in (1, 3):
-        settings = {"num_beams": beam, "max_new_tokens": LENGTH}
-        found = model.generate(**batch, **settings)
-        best = original.translator(texts, replace(decode, beam=beam))
-        wanted = [one.text for (one,) in best]
-        same = [
-            one == other
-            for one, other in zip(
-                tokenizer.batch_decode(found, skip_special_tokens=True), wanted, strict=True
-            )
-        ]
-        assert all(same) if beam == 1 else sum(same) >= len(same) - 1
-        without = model.generate(**batch, **settings, use_cache=False)
-        assert torch.equal(found, without)
+    greedy = model.generate(**batch, num_beams=1, **settings)
+    beams = model.generate(
+        **batch,
+        num_beams=3,
+        num_return_sequences=2,
+        output_scores=True,
+        length_penalty=0.0,
+        **settings,
+    )
+
+    decode = Decode(beam=1, max_ratio=0, max_extra=LENGTH)
+    assert tokenizer.batch_decode(greedy.sequences, skip_special_tokens=True) == [
+        best.text for (best,) in original.translator(texts, decode)
+    ]
+    found = beams.sequences
+    with torch.no_grad():
+        logits = original.translator.model(
+            batch["input_ids"].repeat_interleave(2, 0), found[:, :-1]
+        )
+    log_p = logits.log_softmax(-1).gather(2, found[:, 1:, None])[..., 0]
+    log_p = log_p.masked_fill(found[:, 1:] == PAD, 0.0).sum(1)
+    torch.testing.assert_close(beams.sequences_scores, log_p, atol=1e-4, rtol=0)
+    without = model.generate(**batch, num_beams=1, use_cache=False, **settings)
+    assert torch.equal(greedy.sequences, without.sequences)
 
 
 @one

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nmt.config.own import own_choices
 from nmt.config.settings import Setting
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.export.original import Original
@@ -18,10 +19,14 @@ NEW_PIECES = 512  # of a translation, where the longest sentence of the training
 
 
 def misfits(found: Mapping[str, Setting], model: Seq2Seq) -> list[str]:
-    """Say what of a run `nmt.hf` cannot express: it has every Transformer."""
-    if isinstance(model, Transformer):
-        return []
-    return [f"model={found['model']} (it has Transformers)"]
+    """Say what of a run `nmt.hf` cannot express: it has every Transformer of nmt's own parts."""
+    if not isinstance(model, Transformer):
+        return [f"model={found['model']} (it has Transformers)"]
+    return [
+        f"{word} (a class of your own, which is not in nmt, where the folder is used)"
+        for word in (f"{key}={value}" for key, value in found.items())
+        if own_choices(word)
+    ]
 
 
 def save(original: Original, folder: Path, quantization: str) -> None:

@@ -62,7 +62,7 @@ def main() -> None:
         lines_of(given.run / name)[: given.sentences] for name in (SOURCES, REFERENCES)
     )
     with TemporaryDirectory() as place:
-        programs = programs_of(given.run, original, Path(place), given.threads)
+        programs = programs_of(given.run, original, Path(place), given.targets, given.threads)
         agreement = list(agreements(original, programs, sources, references, console))
         speed = measured(programs, sources, given.rounds, console)
     header = "program", "weights", "greedy the same", "beam 5 the same", "of these more probable"
@@ -84,6 +84,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, help="the run folder of a Transformer with a test")
+    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3, help="of speed; 0: none")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -92,8 +93,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def programs_of(run: Path, original: Translator, place: Path, threads: int) -> list[Program]:
-    """Export a run; return the original and what was made of it, those first that are held to it.
+def programs_of(
+    run: Path, original: Translator, place: Path, targets: list[str], threads: int
+) -> list[Program]:
+    """Export a run; return the original first, then what was made of it.
 
     In bf16 the original is a program of its own, where the processor multiplies it.
     """
@@ -102,12 +105,15 @@ def programs_of(run: Path, original: Translator, place: Path, threads: int) -> l
     if dtype != torch.float32:
         other = open_run(run, "cpu", "auto")
         found.append(Program("nmt", "bf16", partial(by_nmt, other)))
-    for quantization in TARGETS["ctranslate2"].quantizations:
-        folder = export(run, "ctranslate2", place / quantization, quantization).folder
-        translate = by_ctranslate2(folder, original, threads)
-        found.append(Program("CTranslate2", quantization, translate, folder, "ctranslate2"))
-    folder = export(run, "huggingface", place / "huggingface").folder
-    found.append(Program("transformers", "float32", by_transformers(folder), folder, "huggingface"))
+    if "ctranslate2" in targets:
+        for quantization in TARGETS["ctranslate2"].quantizations:
+            folder = export(run, "ctranslate2", place / quantization, quantization).folder
+            translate = by_ctranslate2(folder, original, threads)
+            found.append(Program("CTranslate2", quantization, translate, folder, "ctranslate2"))
+    if "huggingface" in targets:
+        folder = export(run, "huggingface", place / "huggingface").folder
+        translate = by_transformers(folder)
+        found.append(Program("transformers", "float32", translate, folder, "huggingface"))
     return found
 
 
