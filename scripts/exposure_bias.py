@@ -14,37 +14,38 @@ from nmt.decoding.decode import Decode
 from nmt.run import open_run
 from nmt.runs.folder import read_config
 
-TEACHERS = ("forcing", "scheduled_sampling")
-PREFIXES = (0, 2, 4, 6, 8)  # words
+EXPERIMENT = ("experiment=gradient_distance", "attention=luong_general")
+TEACHERS = {"forcing": "gradient-luong_general", "scheduled_sampling": "teacher-sampling"}  # runs
+PREFIXES = (0, 3, 6, 9)  # words
 NEXT = 3  # words behind a prefix that are judged
-SENTENCES = 500  # of dev, those that are long enough
+SENTENCES = 100  # of dev, the first that are long enough
 
 
 def measure(runs: Path) -> Found:
     """Judge the words behind prefixes of either kind, for each teacher."""
-    found: Found = {}
-    for teacher in TEACHERS:
-        words = ["experiment=scheduled_sampling", f"teacher={teacher}"]
-        run = Run(runs / f"teacher-{teacher}", words)
-        translator = open_run(run.folder, "cpu", "fp32")
-        data = instantiate(read_config(run.folder).data)
-        pairs = zip(*data.lines(cache_folder(None), "dev"), strict=True)
-        long = [pair for pair in pairs if len(pair[1].split()) >= PREFIXES[-1] + NEXT]
-        sources, references = (list(side) for side in zip(*long[:SENTENCES], strict=True))
-        greedy = Decode(beam=1)
-        free = [best[0].text for best in translator(sources, greedy)]
-        found[teacher] = {
-            "sentences": len(sources),
-            "bleu": run.result["bleu"],
-            "forced": [],
-            "free": [],
-        }
-        for length in PREFIXES:
-            prefixes = [" ".join(one.split()[:length]) for one in references]
-            forced = [best[0].text for best in translator(sources, greedy, prefixes)]
-            for name, texts in (("forced", forced), ("free", free)):
-                found[teacher][name].append(next_words(texts, references, length))
-    return found
+    return {teacher: judged(runs, teacher) for teacher in TEACHERS}
+
+
+def judged(runs: Path, teacher: str) -> Found:
+    """Train with a teacher, and judge the words behind prefixes of either kind."""
+    run = Run(runs / TEACHERS[teacher], [*EXPERIMENT, f"teacher={teacher}"])
+    translator = open_run(run.folder, "cpu", "fp32")
+    data = instantiate(read_config(run.folder).data)
+    pairs = zip(*data.lines(cache_folder(None), "dev"), strict=True)
+    long = [pair for pair in pairs if len(pair[1].split()) >= PREFIXES[-1] + NEXT]
+    sources, references = (list(side) for side in zip(*long[:SENTENCES], strict=True))
+    greedy = Decode(beam=1)
+    free = [best[0].text for best in translator(sources, greedy)]
+    forced: dict[int, list[str]] = {0: free}
+    for length in PREFIXES[1:]:
+        prefixes = [" ".join(one.split()[:length]) for one in references]
+        forced[length] = [best[0].text for best in translator(sources, greedy, prefixes)]
+    return {
+        "sentences": len(sources),
+        "bleu": run.result["bleu"],
+        "forced": [next_words(forced[length], references, length) for length in PREFIXES],
+        "free": [next_words(free, references, length) for length in PREFIXES],
+    }
 
 
 def next_words(texts: Sequence[str], references: Sequence[str], length: int) -> float:

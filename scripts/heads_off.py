@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from statement_page import Found, Rows, Run, Statement, panels
 
-SENTENCES = 100  # of dev
+SENTENCES = 200  # of dev
 PLACES = ("encoder self", "decoder self", "decoder cross")
 
 
@@ -17,8 +17,8 @@ def measure(runs: Path) -> Found:
     """Have `nmt heads` switch off the heads of the trained model one at a time."""
     run = Run(runs / "window-all", ["experiment=encoder_windows"]).folder
     output = run / "heads-off"
-    words = [f"run={run}", "measure=bleu", f"sentences={SENTENCES}", "decode.beam=1"]
-    given = [*words, f"output={output}", "precision=fp32"]
+    words = [f"run={run}", "measure=loss", f"sentences={SENTENCES}", "precision=fp32"]
+    given = [*words, f"output={output}"]
     subprocess.run([sys.executable, "-m", "nmt", "heads", *given], check=True)
     found = json.loads((output / "result.json").read_text(encoding="utf-8"))
     return {"whole": found["whole"], "lost": {one["head"]: one["lost"] for one in found["heads"]}}
@@ -42,7 +42,7 @@ def as_array(table: dict[tuple[int, int], float]) -> np.ndarray:
 
 
 def draw(found: Found) -> Figure:
-    """Draw the BLEU that each head is worth, a square for each."""
+    """Draw how much larger the loss is without each head, a square for each."""
     tables = by_place(found)
     figure, axes = panels(list(PLACES), 3.0)
     most = max(abs(table).max() for table in tables.values())
@@ -50,12 +50,12 @@ def draw(found: Found) -> Figure:
         axis.grid(visible=False)
         axis.imshow(table, cmap="RdBu_r", vmin=-most, vmax=most)
         for (layer, head), lost in np.ndenumerate(table):
-            axis.text(head, layer, f"{lost:.1f}", ha="center", va="center", fontsize=8)
+            axis.text(head, layer, f"{lost:.2f}", ha="center", va="center", fontsize=8)
         axis.set_xticks(range(table.shape[1]), numbers(table.shape[1]))
         axis.set_yticks(range(table.shape[0]), numbers(table.shape[0]))
         axis.set_xlabel("head")
     axes[0].set_ylabel("layer")
-    figure.colorbar(axes[0].images[0], ax=axes, label="BLEU lost without it")
+    figure.colorbar(axes[0].images[0], ax=axes, label="loss without it, nats more")
     return figure
 
 
@@ -65,12 +65,18 @@ def numbers(size: int) -> list[str]:
 
 
 def rows(found: Found) -> Rows:
-    """What heads of each place are worth: the median, the most, how many are worth less than 1."""
-    names = "place", "heads", "BLEU lost without one, median", "most", "heads worth less than 1"
+    """What heads of each place are worth: the median, the most, how many are worth little."""
+    names = "place", "heads", "nats per piece more without one, median", "most", "under 0.02"
     table: Rows = [names]
     for place, lost in by_place(found).items():
         table.append(
-            (place, lost.size, f"{np.median(lost):.2f}", f"{lost.max():.2f}", int((lost < 1).sum()))
+            (
+                place,
+                lost.size,
+                f"{np.median(lost):.3f}",
+                f"{lost.max():.3f}",
+                int((lost < 0.02).sum()),
+            )
         )
     return table
 

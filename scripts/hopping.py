@@ -10,13 +10,18 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from statement_page import Found, Rows, Run, Statement, panels, spread
 
+from nmt.batches.ids import Ids
 from nmt.comparison.plots import COLORS
+from nmt.data.encode import Encoder
+from nmt.models.seq2seq import Kind
+from nmt.run import Translator, open_run
 
 LETTERS = "abcdefghij"
 LISTED = 5  # words of a sentence beside the one that is named
 SIZES = {"train": 20_000, "dev": 500, "test": 1_000}
 HOPS = (1, 2, 3)
 SEEDS = (1, 2, 3)
+EXAMPLE, ANSWER = "? b : e b d a c", "d"
 
 
 def sentence(drawn: random.Random) -> tuple[str, str]:
@@ -58,8 +63,18 @@ def measure(runs: Path) -> Found:
             "right": [share_of_right(run.folder) for run in trained],
             "loss": [run.curve("train/nll") for run in trained],
             "parameters": trained[0].result["parameters"],
+            "looks": looks(open_run(trained[0].folder, "cpu", "fp32")),
         }
     return found
+
+
+def looks(translator: Translator) -> list[list[float]]:
+    """Return where each hop looks in EXAMPLE, before the answer is written: (hops,words)."""
+    encode = Encoder(translator.source_tokenizer, translator.target_tokenizer)
+    ids = Ids.of_table(encode(([EXAMPLE], [ANSWER])))
+    maps = translator.attention(ids.source.padded([0]), ids.target.padded([0]))
+    (across,) = (one.weights[0] for one in maps if one.kind == Kind.SOURCE_TARGET)  # (L,H,T,S)
+    return across[:, 0, 0, :-1].float().tolist()  # the last place is that of </s>
 
 
 def share_of_right(run: Path) -> float:
@@ -73,7 +88,8 @@ def share_of_right(run: Path) -> float:
 
 def draw(found: Found) -> Figure:
     """Draw the loss in training, a line for each seed, and the share of right answers."""
-    figure, axes = panels(["loss in training (nats per piece)", "right answers"])
+    names = ["loss in training (nats per piece)", "right answers", f"looks at “{EXAMPLE}”"]
+    figure, axes = panels(names)
     for place, (hops, one) in enumerate(found.items()):
         color = COLORS[place]
         for number, (steps, losses) in enumerate(one["loss"]):
@@ -88,7 +104,19 @@ def draw(found: Found) -> Figure:
     axes[1].axhline(100 / (LISTED - 1), color="0.4", linestyle="--", linewidth=1)
     axes[1].set_xticks(range(len(found)), [named(hops) for hops in found])
     axes[1].set_ylabel("%")
+    hops = [f"{named(hops)}: {n}" for hops, one in found.items() for n in numbers(one["looks"])]
+    axes[2].imshow(
+        [row for one in found.values() for row in one["looks"]], cmap="Blues", vmin=0, vmax=1
+    )
+    axes[2].grid(visible=False)
+    axes[2].set_xticks(range(len(EXAMPLE.split())), EXAMPLE.split())
+    axes[2].set_yticks(range(len(hops)), hops, fontsize=8)
     return figure
+
+
+def numbers(looked: list[list[float]]) -> list[str]:
+    """Name the looks of a model, from the first on."""
+    return [f"look {place}" for place in range(1, len(looked) + 1)]
 
 
 def named(hops: str) -> str:

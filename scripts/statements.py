@@ -13,7 +13,9 @@ from pathlib import Path
 
 import crossing_links
 import dot_products
+import exposure_bias
 import gradient_distance
+import hopping
 import masks
 from memory_picture import look, picture
 from rich.console import Console
@@ -47,6 +49,8 @@ STATEMENTS = {  # in the order of the page
     "scaling": dot_products.STATEMENT,
     "causal_mask": masks.CAUSAL,
     "padding_mask": masks.PADDING,
+    "exposure_bias": exposure_bias.STATEMENT,
+    "hopping": hopping.STATEMENT,
 }
 
 
