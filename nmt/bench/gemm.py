@@ -7,7 +7,7 @@ SECONDS = 0.3  # of repetition for each size
 
 
 def gemm_rate(device: torch.device, precision: torch.dtype) -> float:
-    """Return operations a second: the fastest product of two large square matrices."""
+    """Return operations per second: the fastest product of two large square matrices."""
     sizes = (4096, 8192) if device.type == "cuda" else (1024, 2048)
     return max(2 * size**3 / fastest(size, device, precision) for size in sizes)
 

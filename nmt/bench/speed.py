@@ -14,7 +14,7 @@ from nmt.evaluation.evaluate import hardware
 from nmt.terminal.table import written
 from nmt.training.room import in_bytes
 
-NOTE = "¹ with the gradients of the output layer, which are computed while its logits are at hand"
+NOTE = "¹ with the gradients of the output layer, computed together with its logits"
 NAMES = {
     DATA: "data, to the device",
     FORWARD: "forward and loss ¹",
@@ -31,7 +31,7 @@ class Machine:
     device: str
     threads: int  # of a CPU, which the work has, or which ask a GPU for it
     precision: str
-    gemm_rate: float  # operations a second of large matrix products in this precision
+    gemm_rate: float  # operations per second of large matrix products in this precision
 
     @classmethod
     def of(cls, device: torch.device, precision: torch.dtype, gemm_rate: float) -> "Machine":
@@ -62,7 +62,7 @@ class Speed:
             yield from decoding_rows(self.decoding)
 
     def figures(self) -> dict[str, Any]:
-        """The same as numbers: seconds, bytes, operations a second, shares."""
+        """The same as numbers: seconds, bytes, operations per second, shares."""
         found = asdict(self)
         if self.training:
             found["training"] |= rates(self.training, self.machine)
@@ -96,7 +96,7 @@ def training_rows(training: TrainingSpeed, machine: Machine) -> Iterator[tuple[s
     """The rows of training."""
     found = rates(training, machine)
     reached = f"{written(found['operations_per_s'] / 1e9)} GFLOP/s"
-    yield "training", f"{found['tokens_per_s']:,.0f} target pieces a second"
+    yield "training", f"{found['tokens_per_s']:,.0f} target pieces per second"
     yield "padding", f"{training.padding_share:.1%} of both sides"
     share = f"{found['share_of_gemm_rate']:.1%} of the rate of large ones"
     yield "matrix products in training", f"{reached}, {share}"
@@ -110,11 +110,11 @@ def training_rows(training: TrainingSpeed, machine: Machine) -> Iterator[tuple[s
 
 def decoding_rows(decoding: DecodingSpeed) -> Iterator[tuple[str, str]]:
     """The rows of decoding."""
-    how = f"beam {decoding.beam}, {decoding.batch_size} a batch, {decoding.pieces} pieces forced"
-    yield "decoding", f"{per_second(decoding):,.1f} sentences a second ({how})"
+    how = f"beam {decoding.beam}, {decoding.batch_size} per batch, {decoding.pieces} forced pieces"
+    yield "decoding", f"{per_second(decoding):,.1f} sentences per second ({how})"
     yield "most memory in decoding", in_bytes(decoding.peak_memory)
 
 
 def per_second(decoding: DecodingSpeed) -> float:
-    """Sentences a second."""
+    """Sentences per second."""
     return decoding.sentences / decoding.seconds
