@@ -59,7 +59,7 @@ def test_a_configuration_is_measured(model, tmp_path):
 
     assert answer.code == 0, answer.err
     assert not answer.err
-    for told in ("target pieces a second", "GFLOP/s", "padding", "backward", "sentences a second"):
+    for told in ("target pieces per second", "GFLOP/s", "padding", "backward", "sentences per second"):
         assert told in answer.out
     found = json.loads(path.read_text())
     training, decoding = found["training"], found["decoding"]
@@ -80,8 +80,8 @@ def test_a_configuration_is_measured(model, tmp_path):
 @pytest.mark.parametrize(
     ("word", "left", "gone"),
     [
-        ("bench.updates=0", "sentences a second", "target pieces"),
-        ("bench.sentences=0", "target pieces", "sentences a second"),
+        ("bench.updates=0", "sentences per second", "target pieces"),
+        ("bench.sentences=0", "target pieces", "sentences per second"),
     ],
 )
 def test_one_of_both_can_be_left_out(word, left, gone):
