@@ -103,7 +103,7 @@ def picture(found: Mapping[str, Attention]) -> Figure:
     return figure
 
 
-def row(name: str, found: Sequence[Attention]) -> tuple[str, float, float, float, float]:
+def row(name: str, found: Sequence[Attention]) -> tuple[str | float, ...]:
     """Measure the attention of a pair over all its target pieces."""
     weights = [one.mean().weights[0, 0] for one in found]  # (T,S) each
     entropy = np.concatenate([-(w * np.log(np.maximum(w, 1e-12))).sum(1) for w in weights])
@@ -137,8 +137,8 @@ def compared(found: Mapping[str, Sequence[Attention]]) -> list[tuple[str, float]
     rows: list[tuple[str, float]] = []
     for first, other in combinations(found, 2):
         if Pair.of(first).target == Pair.of(other).target:
-            both = [unexplained(found[name]) for name in (first, other)]
-            rows.append((f"{first}, {other}", float(np.corrcoef(*both)[0, 1])))
+            ours, theirs = unexplained(found[first]), unexplained(found[other])
+            rows.append((f"{first}, {other}", float(np.corrcoef(ours, theirs)[0, 1])))
     return rows
 
 
