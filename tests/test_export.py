@@ -8,6 +8,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import exported
 import numpy as np
 import pytest
 import torch
@@ -291,3 +292,26 @@ def test_a_run_without_a_test_has_a_card_that_says_so(trained, tmp_path):
 def test_a_card_has_no_folders_of_the_machine():
     found = public({"data.train": "/home/a/x.de,/home/a/x.en", "data.dir": "/home/a", "seed": 1})
     assert found == {"data.train": "x.de,x.en", "data.dir": "a", "seed": 1}
+
+
+@needs_ctranslate2
+@needs_transformers
+def test_the_script_compares_programs(trained, tmp_path, monkeypatch):
+    page, figures = tmp_path / "page.md", tmp_path / "figures.json"
+    page.write_text("<!-- agreement -->\n<!-- /agreement -->\n<!-- speed -->\n<!-- /speed -->\n")
+    words = ["--rounds", "1", "--threads", "1", "--fill", str(page), "--output", str(figures)]
+    monkeypatch.setattr("sys.argv", ["exported.py", str(trained), *words])
+    before = torch.get_num_threads()
+
+    exported.main()
+
+    torch.set_num_threads(before)
+    found = json.loads(figures.read_text())
+    rows = {(row["program"], row["weights"]): row for row in found["agreement"]}
+    for program in ("nmt", "CTranslate2", "transformers"):
+        row = rows[program, "float32"]
+        assert (row["greedy the same"], row["beam 5 the same"]) == ("100.0%", "100.0%")
+    assert float(rows["CTranslate2", "float32"]["largest Δ ln P of a sentence"]) < SAME
+    assert {one["toolkit"] for one in found["speed"]} == {"nmt", "CTranslate2", "transformers"}
+    assert all(one["median"] > 0 for one in found["speed"])
+    assert "| nmt | float32 | 100.0% |" in page.read_text()

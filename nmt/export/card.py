@@ -11,7 +11,7 @@ from nmt.config.settings import Setting
 from nmt.evaluation.evaluate import SOURCES
 from nmt.evaluation.weights import found, weights_of
 from nmt.export.original import Original
-from nmt.report.heatmap import heatmap
+from nmt.report.heatmap import Axis, heatmap
 from nmt.report.words import in_words
 from nmt.runs.files import lines_of
 from nmt.runs.foreign import is_number
@@ -92,9 +92,9 @@ def draw(original: Original, path: Path) -> str | None:
     attention.
     """
     texts = original.run / SOURCES
-    lines = lines_of(texts) if texts.is_file() else []
-    fitting = [line for line in islice(lines, 1000) if len(line.split()) in WORDS]
-    line = next(iter(fitting or filter(None, lines)), None)
+    sources = lines_of(texts) if texts.is_file() else []
+    fitting = [line for line in islice(sources, 1000) if len(line.split()) in WORDS]
+    line = next(iter(fitting or filter(None, sources)), None)
     if line is None:
         return None
     translator, decode = original.translator, original.decode
@@ -103,9 +103,10 @@ def draw(original: Original, path: Path) -> str | None:
     shown = in_words(read)
     if "cross" not in shown.weights:
         return None
-    mean = shown.weights["cross"].mean((0, 1))
-    figure = heatmap(
-        torch.from_numpy(mean), shown.source_pieces, shown.target_pieces, "", [line, best.text]
-    )
+    mean = torch.from_numpy(shown.weights["cross"].mean((0, 1)))
+    above = Axis(shown.source_pieces, "source", translator.source_language)
+    left = Axis(shown.target_pieces, "predicted", translator.target_language)
+    lines = [("source", line), ("translation", best.text)]
+    figure = heatmap(mean, above, left, "", lines)
     figure.savefig(path)
     return "the mean of all heads and layers of source-target attention"
