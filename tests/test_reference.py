@@ -29,8 +29,16 @@ def test_the_defaults_are_those_of_a_training_and_no_key_of_the_schema_is_missin
 
 
 def test_every_choice_has_a_section():
-    headings = re.findall(r"^### `(.*)`$", pages.choices(), re.MULTILINE)
+    page = pages.choices()
+    headings = re.findall(r"^### `(.*)`$", page, re.MULTILINE)
     assert headings == [f"{group}={name}" for group, names in groups().items() for name in names]
+    for row in (
+        "| `attention.width` | a whole number or null | `null` |",
+        "| `data.dev_chapters` | a whole number | `40` |",
+        "| `optimizer.betas` | a list of numbers | `[0.9,0.98]` |",
+    ):
+        assert row in page
+    assert "/schema/" not in page
 
 
 def test_every_command_has_its_keys_and_its_help():
@@ -39,6 +47,7 @@ def test_every_command_has_its_keys_and_its_help():
         *pages.COMMANDS.keys() - {"show", "check-part"}
     }
     assert "| `threshold` | a number or null | `null` | link what has this weight" in page
+    assert "evaluation/&lt;corpus>-&lt;split>" in page  # it would be HTML
     assert "nmt align run=RUN [data=CORPUS]" in pages.command_line()
 
 

@@ -5,6 +5,7 @@ behind the keys of nmt/config/schema.py and of configs/, in docstrings, and in n
 """
 
 import inspect
+import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from itertools import groupby
@@ -154,11 +155,16 @@ def table(keys: Iterable[Key]) -> str:
             f"`{key.name}`",
             key.kind,
             f"`{key.default}`" if key.default != "required" else key.default,
-            key.meaning,
+            escaped(key.meaning),
         )
         for key in keys
     ]
     return grid(("key", "type", "default", "meaning"), rows)
+
+
+def escaped(text: str) -> str:
+    """Return a comment as Markdown: <corpus> is not HTML, and None is typed as null."""
+    return re.sub(r"\bNone\b", "null", text.replace("<", "&lt;"))
 
 
 def grid(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -184,29 +190,31 @@ def choices() -> str:
 def section(choice: Choice, described: bool) -> str:
     """Return what a choice is, and its keys; ``described``: docs/attentions.md has the rest."""
     parts = [f"### `{choice.word}`\n"]
-    if choice.kind is None:
+    if choice.group == "data":
+        corpus = schema.CORPORA[choice.name]
+        about = f"[about this corpus](corpora.md#{choice.name})"
+        about = "[about streams](../large-corpora.md)" if choice.name == "stream" else about
+        parts.append(f"{{py:class}}`{schema.target_of(corpus)}` ({about})\n")
+        parts += [f"{escaped(sentence(summary(corpus)))}\n", table(keys_of(corpus, "data."))]
+    elif choice.kind is None:
         told = comment_of(path_of(choice.group, choice.name)).partition("\n  nmt ")[0]
-        parts += [f"{told}\n"] if told else []
-        parts.append(f"```yaml\n{settings_text(choice)}\n```\n" if settings_text(choice) else "")
-        return "\n".join(parts)
-    parts += [f"{choice.purpose()}\n"] if choice.purpose() else []
-    name = f"{choice.kind.__module__}.{choice.kind.__qualname__}"
-    more = f" ([formula, picture, cost](../attentions.md#{choice.group}{choice.name}))"
-    parts.append(f"{{py:class}}`{name}`{more if described else ''}\n")
-    keys = data_keys(choice) if choice.group == "data" else settings_of(choice)
-    parts += [table(keys)] if keys else []
+        parts += [f"{escaped(told)}\n"] if told else []
+        parts += [f"```yaml\n{text}\n```\n"] if (text := settings_text(choice)) else []
+    else:
+        name = f"{choice.kind.__module__}.{choice.kind.__qualname__}"
+        more = f" ([formula, picture, cost](../attentions.md#{choice.group}{choice.name}))"
+        told = choice.purpose() or choice.first_line()
+        parts += [f"{escaped(told)}\n", f"{{py:class}}`{name}`{more if described else ''}\n"]
+        parts += [table(keys)] if (keys := settings_of(choice)) else []
     return "\n".join(parts)
 
 
 def settings_text(choice: Choice) -> str:
-    """Return the yaml of a choice without its comment."""
+    """Return what a yaml sets, without its comment and where its schema is."""
     lines = path_of(choice.group, choice.name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("#")).strip()
-
-
-def data_keys(choice: Choice) -> list[Key]:
-    """Return the keys of a corpus."""
-    return keys_of(schema.CORPORA[choice.name], "data.")
+    kept = [line for line in lines if not line.startswith("#") and "/schema/" not in line]
+    text = "\n".join(line for line in kept if line.strip() != "- _self_")
+    return re.sub(r"^defaults:\n(?! )", "", text.strip() + "\n", flags=re.MULTILINE).strip()
 
 
 def sentence(text: str) -> str:

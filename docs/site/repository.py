@@ -7,7 +7,6 @@ The pages have to read well where they are kept, so nothing in them is written f
 import posixpath
 import pydoc
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,22 @@ GENERATED = {
     "Reference": ("python", "configuration", "settings", "command-line", "corpora"),
 }
 DOCUMENTS = {"data/README.md": "reference/corpora"}  # pages that are kept elsewhere
-LINK = re.compile(r"^ *- .*?\]\(([\w/-]+)\.md\)", re.MULTILINE)
+LINK = re.compile(r"\]\(([\w/-]+)\.md\)")
 TOCTREE = "\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
+FILE_PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="{up}/_static/pygments.css">
+<link rel="stylesheet" href="{up}/_static/style.css">
+<body class="file">
+<p><a href="{up}/index.html">nmt</a> / {title}</p>
+{code}
+</body>
+</html>
+"""
 FOUND = "repository_files"  # of the environment: {docname: files that it links to}
 
 
@@ -91,8 +104,10 @@ def resolve(app: Sphinx, env: Any, node: addnodes.pending_xref, text: nodes.Elem
 def is_link(node: nodes.Node) -> bool:
     """Tell whether a node is a link of Markdown to no page."""
     kinds = (addnodes.download_reference, addnodes.pending_xref)
-    of_page = node.get("reftype") == "myst" and node.get("refdomain") is None
-    return isinstance(node, kinds) and of_page
+    return isinstance(node, kinds) and (node.get("reftype"), node.get("refdomain")) == (
+        "myst",
+        None,
+    )
 
 
 def repository_file(docname: str, target: str) -> str | None:
@@ -108,18 +123,26 @@ def page_of(docname: str, file: str) -> str:
     return posixpath.relpath(f"files/{file}", posixpath.dirname(docname) or ".") + ".html"
 
 
-def file_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
-    """Yield a page for each file that is linked to, with numbered lines."""
+def write_files(app: Sphinx, error: Exception | None) -> None:
+    """Write a page for each file that is linked to, with numbered lines and without a sidebar."""
+    if error is not None or app.builder.format != "html":
+        return
     linked: dict[str, set[str]] = getattr(app.env, FOUND, {})
     formatter = HtmlFormatter(linenos="inline", anchorlinenos=True, lineanchors="L", wrapcode=True)
     for file in sorted(set().union(*linked.values())):
-        text = (ROOT / file).read_text(encoding="utf-8")
-        try:
-            lexer = get_lexer_for_filename(file)
-        except ClassNotFound:
-            lexer = TextLexer()
-        body = f"<h1>{file}</h1>\n{highlight(text, lexer, formatter)}"
-        yield f"files/{file}", {"title": file, "body": body}, "page.html"
+        page = Path(app.outdir) / "files" / f"{file}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        up = posixpath.relpath(".", posixpath.dirname(f"files/{file}"))
+        code = highlight((ROOT / file).read_text(encoding="utf-8"), lexer_of(file), formatter)
+        page.write_text(FILE_PAGE.format(title=file, up=up, code=code), encoding="utf-8")
+
+
+def lexer_of(file: str) -> Any:
+    """Return what knows the language of a file."""
+    try:
+        return get_lexer_for_filename(file)
+    except ClassNotFound:
+        return TextLexer()
 
 
 def add_source(app: Sphinx, document: nodes.document) -> None:
@@ -160,10 +183,10 @@ def setup(app: Sphinx) -> dict[str, bool | int]:
     """Connect all of it."""
     app.add_transform(RepositoryLinks)
     app.connect("source-read", add_navigation)
-    app.connect("html-collect-pages", file_pages)
     app.connect("doctree-read", add_source)
     app.connect("missing-reference", resolve)
     app.connect("env-purge-doc", remove_files)
     app.connect("env-merge-info", merge_files)
     app.connect("build-finished", index_page)
+    app.connect("build-finished", write_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}
