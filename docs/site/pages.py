@@ -247,7 +247,6 @@ def package(name: str) -> str:
     for file in files:
         module = f"nmt.{name}.{file}"
         parts += [heading(module, "-"), f".. automodule:: {module}\n   :members:\n"]
-        parts.append("   :show-inheritance:\n")
     return "\n".join(parts)
 
 
