@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from statement_page import DOCS, Found, Rows, Statement, panels
 
-from nmt.comparison.plots import COLORS
 from nmt.links.diagonal import Lexicon
 from nmt.links.links import Gold, Links, read_links
 from nmt.links.symmetrize import grow_diag_final_and
 from nmt.report.fonts import families
+from nmt.report.palette import VARIANTS
 from nmt.report.words import merge_words
 
 WEIGHTS = DOCS / "studies" / "multi30k_rnn" / "bahdanau,optimizer.lr=0.002,seed=1.npz"
@@ -125,7 +125,7 @@ def draw_pair(axes: Axes, found: Found) -> None:
         cross = any(crosses((s, t), other[:2]) for other in drawn)
         axes.plot(
             *([places["source"][s], places["target"][t]], [1, 0]),
-            color=COLORS[1] if cross else COLORS[0],
+            color=VARIANTS[1] if cross else VARIANTS[0],
             linewidth=2.5 * weight,
         )
     axes.set_xlim(-0.06, 1.06)

@@ -8,7 +8,7 @@ from statement_page import Found, Rows, Run, Statement, panels
 
 from nmt.attention.luong_dot import LuongDot
 from nmt.attention.scaled_dot import ScaledDot
-from nmt.comparison.plots import COLORS
+from nmt.report.palette import VARIANTS
 
 WIDTHS = (64, 128, 256, 512, 1024)
 SCORES = {"luong_dot": LuongDot, "scaled_dot": ScaledDot}
@@ -51,7 +51,7 @@ def measure(runs: Path) -> Found:
 def draw(found: Found) -> Figure:
     """Draw what random vectors do, and the BLEU of what was trained."""
     figure, axes = panels([*RANDOM, "test BLEU, trained"])
-    for (attention, kind), color in zip(SCORES.items(), COLORS, strict=False):
+    for (attention, kind), color in zip(SCORES.items(), VARIANTS, strict=False):
         drawn = [saturation(kind, width) for width in WIDTHS]
         bleu = [found[f"{attention} {width}"]["bleu"] for width in WIDTHS]
         for axis, values in zip(axes, [*zip(*drawn, strict=True), bleu], strict=True):

@@ -3,20 +3,17 @@
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels
+from statement_page import Found, Rows, Run, Statement, dev_text, panels
 from torch import Tensor
 
 from nmt.batches.ids import Ids
-from nmt.comparison.plots import COLORS
-from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
 from nmt.evaluation.likelihood import batches_of
 from nmt.models.seq2seq import Kind
+from nmt.report.palette import VARIANTS
 from nmt.run import Translator, open_run
-from nmt.runs.folder import read_config
 
 WINDOWS = ("1", "2", "4", "all")  # pieces on each side
 VERSES = 64  # of dev
@@ -31,8 +28,7 @@ def measure(runs: Path) -> Found:
         if window != "all":
             words += ["encoder.window=local_m", f"encoder.window.radius={window}"]
         run = Run(runs / f"window-{window}", words)
-        text = instantiate(read_config(run.folder).data).lines(cache_folder(None), "dev")
-        lines = Lines(*(side[:VERSES] for side in text))
+        lines = dev_text(run.folder, VERSES)
         found[window] = {
             "bleu": run.result["bleu"],
             "dev_loss": run.last("dev/loss"),
@@ -71,11 +67,11 @@ def draw(found: Found) -> Figure:
     """Draw BLEU, and the distance of each head by layer."""
     figure, axes = panels(["test BLEU", "distance that heads look at (pieces)"])
     for place, (window, one) in enumerate(found.items()):
-        axes[0].bar(place, one["bleu"], width=0.6, color=COLORS[place])
+        axes[0].bar(place, one["bleu"], width=0.6, color=VARIANTS[place])
         for layer, heads in enumerate(one["distances"], start=1):
             label = f"window {window}" if layer == 1 else None
             x = [layer + 0.15 * (place - 1.5)] * len(heads)
-            axes[1].plot(x, heads, "o", color=COLORS[place], label=label)
+            axes[1].plot(x, heads, "o", color=VARIANTS[place], label=label)
     axes[0].set_xticks(range(len(found)), list(found))
     axes[0].set_xlabel("pieces on each side that an encoder piece sees")
     axes[1].set_xticks(range(1, len(found["all"]["distances"]) + 1))

@@ -4,15 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.utils import instantiate
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels
+from statement_page import Found, Rows, Run, Statement, dev_text, panels
 
-from nmt.comparison.plots import COLORS
-from nmt.data.cache import cache_folder
 from nmt.decoding.decode import Decode
+from nmt.report.palette import VARIANTS
 from nmt.run import open_run
-from nmt.runs.folder import read_config
 
 EXPERIMENT = ("experiment=gradient_distance", "attention=luong_general")
 TEACHERS = {"forcing": "gradient-luong_general", "scheduled_sampling": "teacher-sampling"}  # runs
@@ -30,8 +27,8 @@ def judged(runs: Path, teacher: str) -> Found:
     """Train with a teacher, and judge the words behind prefixes of either kind."""
     run = Run(runs / TEACHERS[teacher], [*EXPERIMENT, f"teacher={teacher}"])
     translator = open_run(run.folder, "cpu", "fp32")
-    data = instantiate(read_config(run.folder).data)
-    pairs = zip(*data.lines(cache_folder(None), "dev"), strict=True)
+    text = dev_text(run.folder)
+    pairs = zip(text.source, text.target, strict=True)
     long = [pair for pair in pairs if len(pair[1].split()) >= PREFIXES[-1] + NEXT]
     sources, references = (list(side) for side in zip(*long[:SENTENCES], strict=True))
     greedy = Decode(beam=1)
@@ -68,7 +65,7 @@ def draw(found: Found) -> Figure:
     """Draw the share over the length of the prefix, a panel for each teacher."""
     figure, axes = panels([f"teacher={teacher}" for teacher in found])
     for axis, one in zip(axes, found.values(), strict=True):
-        for name, color in zip(("forced", "free"), COLORS, strict=False):
+        for name, color in zip(("forced", "free"), VARIANTS, strict=False):
             label = "after the reference" if name == "forced" else "after its own words"
             axis.plot(
                 PREFIXES, [100 * share for share in one[name]], "o-", color=color, label=label

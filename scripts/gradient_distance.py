@@ -4,20 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels, spread
+from statement_page import Found, Rows, Run, Statement, dev_text, panels, spread
 from torch import Tensor
 
 from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
-from nmt.comparison.plots import COLORS
-from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
 from nmt.evaluation.likelihood import batches_of
 from nmt.models.contributions import source_gradients
 from nmt.models.seq2seq import Seq2Seq
+from nmt.report.palette import VARIANTS
 from nmt.run import Translator, build_model, open_run
 from nmt.runs.folder import read_config
 
@@ -38,8 +36,7 @@ def measure(runs: Path) -> Found:
         run = Run(runs / f"gradient-{name}", [*EXPERIMENT, f"attention={name}"]).folder
         cfg = read_config(run)
         trained = open_run(run, "cpu", "fp32")
-        text = instantiate(cfg.data).lines(cache_folder(None), "dev")
-        lines = Lines(*(side[:VERSES] for side in text))
+        lines = dev_text(run, VERSES)
         found[f"{name}, start"] = []
         for seed in SEEDS:
             torch.manual_seed(seed)
@@ -93,7 +90,7 @@ def draw(found: Found) -> Figure:
     figure, axes = panels(["start of training", "end of training"])
     names = dict.fromkeys(name.partition(", ")[0] for name in found)
     for axis, moment in zip(axes, ("start", "end"), strict=True):
-        for name, color in zip(names, COLORS, strict=False):
+        for name, color in zip(names, VARIANTS, strict=False):
             for number, curve in enumerate(found[f"{name}, {moment}"]):
                 places = [int(place) + WIDTH // 2 for place in curve]
                 label = name if number == 0 else None

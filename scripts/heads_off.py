@@ -9,7 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from statement_page import Found, Rows, Run, Statement, panels
 
-SENTENCES = 200  # of dev
+from nmt.report.palette import SIGNED
+
+SENTENCES = 100  # of dev
 PLACES = ("encoder self", "decoder self", "decoder cross")
 
 
@@ -48,7 +50,7 @@ def draw(found: Found) -> Figure:
     most = max(abs(table).max() for table in tables.values())
     for axis, table in zip(axes, tables.values(), strict=True):
         axis.grid(visible=False)
-        axis.imshow(table, cmap="RdBu_r", vmin=-most, vmax=most)
+        axis.imshow(table, cmap=SIGNED.reversed(), vmin=-most, vmax=most)
         for (layer, head), lost in np.ndenumerate(table):
             axis.text(head, layer, f"{lost:.2f}", ha="center", va="center", fontsize=8)
         axis.set_xticks(range(table.shape[1]), numbers(table.shape[1]))

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels, spread
+from statement_page import Found, Rows, Run, Statement, panels
 
 from nmt.batches.ids import Ids
-from nmt.comparison.plots import COLORS
 from nmt.data.encode import Encoder
 from nmt.models.seq2seq import Kind
+from nmt.report.palette import VARIANTS, WEIGHTS
 from nmt.run import Translator, open_run
 
 LETTERS = "abcdefghij"
@@ -91,22 +91,23 @@ def draw(found: Found) -> Figure:
     names = ["loss in training (nats per piece)", "right answers", f"looks at “{EXAMPLE}”"]
     figure, axes = panels(names)
     for place, (hops, one) in enumerate(found.items()):
-        color = COLORS[place]
+        color = VARIANTS[place]
         for number, (steps, losses) in enumerate(one["loss"]):
             label = named(hops) if number == 0 else None
             axes[0].plot(steps, losses, color=color, label=label)
         shares = [100 * share for share in one["right"]]
-        axes[1].bar(place, sum(shares) / len(shares), width=0.6, color=color, alpha=0.4)
-        axes[1].plot([place] * len(shares), shares, "o", color=color)
+        axes[1].plot([place] * len(shares), shares, "o", markersize=9, color=color)
     axes[0].set_xlabel("update")
     axes[0].set_ylim(0, 2)
     axes[0].legend(fontsize=8)
     axes[1].axhline(100 / (LISTED - 1), color="0.4", linestyle="--", linewidth=1)
     axes[1].set_xticks(range(len(found)), [named(hops) for hops in found])
     axes[1].set_ylabel("%")
+    axes[1].set_xlim(-0.5, len(found) - 0.5)
+    axes[1].set_ylim(0, 105)
     hops = [f"{named(hops)}: {n}" for hops, one in found.items() for n in numbers(one["looks"])]
     axes[2].imshow(
-        [row for one in found.values() for row in one["looks"]], cmap="Blues", vmin=0, vmax=1
+        [row for one in found.values() for row in one["looks"]], cmap=WEIGHTS, vmin=0, vmax=1
     )
     axes[2].grid(visible=False)
     axes[2].set_xticks(range(len(EXAMPLE.split())), EXAMPLE.split())
@@ -125,12 +126,12 @@ def named(hops: str) -> str:
 
 
 def rows(found: Found) -> Rows:
-    """Right answers and loss at the end, over the seeds, and what the second matrix costs."""
-    table: Rows = [("hops", "right answers, %", "training loss at the end", "parameters")]
+    """Right answers and loss at the end of each seed, and what the second look costs."""
+    table: Rows = [("hops", "right answers by seed, %", "training loss at the end", "parameters")]
     for hops, one in found.items():
-        losses = [losses[-1] for _, losses in one["loss"]]
-        right = spread([100 * share for share in one["right"]], 1)
-        table.append((hops, right, spread(losses, 3), f"{one['parameters']:,}"))
+        right = ", ".join(f"{100 * share:.1f}" for share in one["right"])
+        losses = ", ".join(f"{losses[-1]:.3f}" for _, losses in one["loss"])
+        table.append((hops, right, losses, f"{one['parameters']:,}"))
     return table
 
 

@@ -3,19 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hydra.utils import instantiate
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels
+from statement_page import Found, Rows, Run, Statement, dev_text, panels
 
-from nmt.data.cache import cache_folder
 from nmt.decoding.decode import Decode
 from nmt.metrics.bleu import score
+from nmt.report.palette import BLUE, VERMILION
 from nmt.run import open_run
-from nmt.runs.folder import read_config
 
 VERSES = 200  # of dev, translated with and without company
-LOSSES = (("training", -0.15, "tab:blue"), ("dev", 0.15, "tab:orange"))
-WAYS = (("alone", -0.15, "tab:blue"), ("in one batch", 0.15, "tab:orange"))
+LOSSES = (("training", -0.15, BLUE), ("dev", 0.15, VERMILION))
+WAYS = (("alone", -0.15, BLUE), ("in one batch", 0.15, VERMILION))
 
 
 def measure_causal(runs: Path) -> Found:
@@ -63,8 +61,7 @@ def measure_padding(runs: Path) -> Found:
     for masked, label in (("true", "padding mask"), ("false", "no padding mask")):
         words = ["experiment=padding_mask", f"model.padding_mask={masked}"]
         run = Run(runs / f"padding_mask-{masked}", words)
-        corpus = instantiate(read_config(run.folder).data)
-        sources, references = (side[:VERSES] for side in corpus.lines(cache_folder(None), "dev"))
+        sources, references, _ = dev_text(run.folder, VERSES)
         translator = open_run(run.folder, "cpu", "fp32")
         texts = [[best[0].text for best in translator(sources, way)] for way in (alone, together)]
         changed = sum(a != b for a, b in zip(*texts, strict=True)) / VERSES

@@ -6,7 +6,7 @@ from hopping import share_of_right, words_of_task, write_task
 from matplotlib.figure import Figure
 from statement_page import Found, Rows, Run, Statement, panels
 
-from nmt.comparison.plots import COLORS
+from nmt.report.palette import VARIANTS
 
 MEMORIES = {"hidden states": ("states", "false"), "outputs": ("outputs", "true")}
 
@@ -32,8 +32,8 @@ def draw(found: Found) -> Figure:
     """Draw the loss in training, and the share of right answers."""
     figure, axes = panels(["loss in training (nats per piece)", "right answers"])
     for place, (memory, one) in enumerate(found.items()):
-        axes[0].plot(*one["training"], color=COLORS[place], label=memory)
-        axes[1].bar(place, 100 * one["right"], 0.6, color=COLORS[place])
+        axes[0].plot(*one["training"], color=VARIANTS[place], label=memory)
+        axes[1].bar(place, 100 * one["right"], 0.6, color=VARIANTS[place])
     axes[0].set_xlabel("update")
     axes[0].legend(fontsize=8, title="memory", title_fontsize=8)
     axes[1].set_xticks(range(len(found)), list(found))

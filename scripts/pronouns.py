@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from statement_page import DOCS, Found, Rows, Run, Statement, panels
 
 from nmt.batches.ids import Ids
-from nmt.comparison.plots import COLORS
 from nmt.data.encode import Encoder
 from nmt.models.seq2seq import Kind
 from nmt.report.fonts import families
+from nmt.report.palette import VARIANTS, WEIGHTS
 from nmt.report.words import merge_words
 from nmt.run import Translator, open_run
 
@@ -89,7 +89,7 @@ def draw(found: Found) -> Figure:
     bottom = [0.0] * len(PRONOUNS)
     for place, name in enumerate(PRONOUNS):
         values = [found["chosen"][right][name] for right in PRONOUNS]
-        axes[0].bar(PRONOUNS, values, 0.6, bottom, color=COLORS[place], label=name)
+        axes[0].bar(PRONOUNS, values, 0.6, bottom, color=VARIANTS[place], label=name)
         bottom = [a + b for a, b in zip(bottom, values, strict=True)]
     axes[0].set_xlabel("right pronoun")
     axes[0].set_ylabel("sentences")
@@ -97,7 +97,7 @@ def draw(found: Found) -> Figure:
     words, layers = found["law"]["words"], found["law"]["weights"]
     axes[1].grid(visible=False)
     heads = [head for layer in layers for head in layer]
-    axes[1].imshow(heads, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes[1].imshow(heads, cmap=WEIGHTS, vmin=0, vmax=1, aspect="auto")
     axes[1].set_xticks(range(len(words)), words, rotation=60, fontsize=8, family=families())
     names = [
         f"layer {layer + 1}, head {head + 1}" if head == 0 else f"{head + 1}"

@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hydra.utils import instantiate
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from nmt.data.cache import cache_folder
+from nmt.data.corpus import Lines
+from nmt.runs.folder import read_config
 
 Found = dict[str, Any]  # what was measured, as the JSON file has it
 Rows = list[tuple[str | int, ...]]  # the header first
@@ -48,6 +53,17 @@ class Run:
     def last(self, name: str) -> float:
         """The last value of a metric."""
         return self.curve(name)[1][-1]
+
+
+def dev_text(run: Path, number: int | None = None) -> Lines:
+    """Return the first ``number`` sentence pairs of the dev split of a run; None: all."""
+    text = instantiate(read_config(run).data).lines(cache_folder(None), "dev")
+    return Lines(text.source[:number], text.target[:number])
+
+
+def measured(name: str) -> bool:
+    """Tell whether a statement has been measured."""
+    return (RESULTS / f"{name}.json").is_file()
 
 
 def read(name: str) -> Found:

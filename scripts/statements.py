@@ -5,7 +5,8 @@
 
 The first draws what was measured before, which docs/statements/NAME.json has. With --measure it is
 measured again: what has to be trained for it is trained first, unless the folder has it. Figures
-go to docs/images/statement-NAME.png.
+go to docs/images/statement-NAME.png. The folder of runs has `corpora`, a link to the folder of
+Multi30k, KFTT and gold alignments, where a statement needs them.
 """
 
 import argparse
@@ -13,14 +14,20 @@ from pathlib import Path
 
 import crossing_links
 import dot_products
+import encoder_windows
 import exposure_bias
 import gradient_distance
+import heads_off
 import hopping
 import masks
+import output_memory
+import pronouns
+import three_attentions
 from memory_picture import look, picture
 from rich.console import Console
-from statement_page import Found, Rows, Statement, image, read, write
+from statement_page import Found, Rows, Statement, image, measured, read, write
 
+from nmt.terminal.console import tell
 from nmt.terminal.table import table
 
 
@@ -46,10 +53,15 @@ STATEMENTS = {  # in the order of the page
     "gradient_distance": gradient_distance.STATEMENT,
     "crossing_links": crossing_links.STATEMENT,
     "memory": Statement(measure_memory, lambda _: picture(look()), memory_rows),
+    "output_memory": output_memory.STATEMENT,
     "scaling": dot_products.STATEMENT,
     "causal_mask": masks.CAUSAL,
     "padding_mask": masks.PADDING,
     "exposure_bias": exposure_bias.STATEMENT,
+    "encoder_windows": encoder_windows.STATEMENT,
+    "pronouns": pronouns.STATEMENT,
+    "three_attentions": three_attentions.STATEMENT,
+    "heads_off": heads_off.STATEMENT,
     "hopping": hopping.STATEMENT,
 }
 
@@ -67,6 +79,9 @@ def main() -> None:
         statement = STATEMENTS[name]
         if arguments.measure:
             write(name, statement.measure(arguments.runs))
+        if not measured(name):
+            tell(f"{name} is not measured yet: add --measure", "statements.py")
+            continue
         found = read(name)
         statement.draw(found).savefig(image(name))
         header, *rows = statement.rows(found)

@@ -10,6 +10,7 @@ from nmt.batches.ids import Ids
 from nmt.data.encode import Encoder
 from nmt.models.seq2seq import Kind
 from nmt.report.fonts import families
+from nmt.report.palette import WEIGHTS
 from nmt.report.words import merge_words
 from nmt.run import Translator, open_run
 
@@ -56,7 +57,7 @@ def draw(found: Found) -> Figure:
     for axis, kind in zip(axes, TITLES, strict=True):
         one = found[kind.value]
         axis.grid(visible=False)
-        axis.imshow(one["weights"], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axis.imshow(one["weights"], cmap=WEIGHTS, vmin=0, vmax=1, aspect="auto")
         style = {"fontsize": 8, "family": families()}
         axis.set_xticks(range(len(one["keys"])), one["keys"], rotation=90, **style)
         axis.set_yticks(range(len(one["queries"])), one["queries"], **style)

@@ -13,7 +13,7 @@ from hopping import LISTED, write_task
 from memory_picture import look, picture
 from pronouns import PAIRS, chosen, pronoun
 from small_model import small_rnn
-from statement_page import RESULTS, image, read
+from statement_page import RESULTS, image, measured, read
 from statements import STATEMENTS
 
 from nmt.batches.batch import Batch
@@ -21,7 +21,7 @@ from nmt.data.tokenizer import BOS, EOS
 from nmt.links.links import sure_only
 
 PAGE = Path(__file__).parent.parent / "docs" / "statements.md"
-MEASURED = [name for name in STATEMENTS if (RESULTS / f"{name}.json").is_file()]
+MEASURED = [name for name in STATEMENTS if measured(name)]
 SOURCE = torch.tensor([[5, 6, 7, 8, EOS], [9, 4, EOS, 0, 0]])
 TARGET = torch.tensor([[BOS, 5, 6, EOS], [BOS, 7, EOS, 0]])
 
@@ -49,9 +49,11 @@ def test_every_figure_can_be_drawn_again(name, tmp_path):
     assert image(name).is_file()
 
 
-def test_every_statement_of_the_script_has_a_result_and_every_result_a_statement():
-    assert list(STATEMENTS) == MEASURED
-    assert {path.stem for path in RESULTS.iterdir()} == set(STATEMENTS)
+def test_every_result_has_a_statement_and_the_page_says_what_is_not_measured_yet():
+    assert {path.stem for path in RESULTS.iterdir()} <= set(STATEMENTS)
+    page = PAGE.read_text("utf-8")
+    for name in set(STATEMENTS) - set(MEASURED):
+        assert f"`python scripts/statements.py {name} --measure`" in page
 
 
 def test_the_mixture_is_the_values_weighed_and_every_number_of_it_is_drawn():
