@@ -315,7 +315,7 @@ def record_attention(
 
     Gives a dict from module path to the weights (...,T,S) of each of its forwards in their order,
     before dropout; detached, or with what their gradient needs. A target that is decoded step by
-    step has one entry a step, and hops have one entry a hop.
+    step has one entry per step, and hops have one entry per hop.
 
     normalize: the weights on record are what this makes of the scores; the contexts stay what
                they are. None: the weights that each attention uses.

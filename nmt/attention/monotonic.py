@@ -1,4 +1,4 @@
-"""Attention that goes through the source once, from left to right, and stops at one key a time."""
+"""Attention that goes through the source once, from left to right, and stops at single keys."""
 
 import torch
 from torch import Tensor, nn
