@@ -48,7 +48,7 @@ class Batch(NamedTuple):
         return Batch(source, target, None if guide is None else torch.zeros_like(guide))
 
     def padded(self, sentences: int, pieces: int) -> "Batch":
-        """The same batch with a multiple of so many sentences and of so many pieces a side.
+        """The same batch with a multiple of so many sentences and of so many pieces per side.
 
         Nothing is to be predicted of what is added, and the batch is ``whole``: its shapes say all
         that there is to know of it.

@@ -28,7 +28,7 @@ class Ids(NamedTuple):
         return cls(*(Ragged.of_column(table[f"{side}_ids"]) for side in ("source", "target")))
 
     def lengths(self) -> np.ndarray:
-        """(N,2): tokens a side. A target of bos … eos is one position shorter in the model."""
+        """(N,2): tokens per side. A target of bos … eos is one position shorter in the model."""
         return np.stack([self.source.lengths, self.target.lengths - 1], 1)
 
 

@@ -22,7 +22,7 @@ class Loader(Protocol):
         ...
 
     def state(self, epoch: int, batch: int) -> dict[str, float]:
-        """What to keep beside an epoch and a number of batches so as to go on from there soon."""
+        """State that, with an epoch and a number of batches, lets training resume quickly."""
         ...
 
     def restore(self, state: dict[str, float]) -> None:

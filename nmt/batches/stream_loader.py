@@ -41,7 +41,7 @@ class StreamLoader:
 
     An epoch takes the shards in an order of its own. A block is `Stream.buffer` pairs that follow
     each other; they are cleaned, mixed and cut into batches. Both depend on (seed, epoch, block)
-    alone, so training goes on exactly where it stood, from the beginning of a block. Pairs of dev
+    alone, so training resumes exactly where it stopped, from the beginning of a block. Pairs of dev
     and test are always left out, duplicates within their block.
     """
 
