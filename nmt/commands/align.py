@@ -249,7 +249,7 @@ def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) ->
 
 
 def write_words(output: Path, text: Bitext, found: Found) -> None:
-    """Write the links, and the words that they number, a sentence pair a line."""
+    """Write the links, and the words that they number, one sentence pair per line."""
     write(output / ALIGNMENTS, written(found.links))
     for name, lines in as_kept(text, hypothesis=False).items():
         write(output / name, "".join(f"{line}\n" for line in lines))

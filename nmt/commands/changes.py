@@ -20,7 +20,7 @@ def is_choice(cfg: DictConfig, key: str) -> bool:
 
 
 def with_values(cfg: DictConfig, words: list[str]) -> DictConfig:
-    """Return a run's configuration with the values of KEY=VALUE words.
+    """Return a run's configuration with the values of KEY=VALUE arguments.
 
     UserError for a key that is not there, and for a value of another type.
     """

@@ -122,7 +122,7 @@ def described(one: Score) -> dict[str, Any]:
 
 
 class Pairs:
-    """Writes a line for each line."""
+    """Writes one line per input line."""
 
     def __init__(self) -> None:
         self.lines = self.pieces = 0

@@ -151,7 +151,7 @@ def the_launcher(cfg: DictConfig) -> tuple[Launcher, list[str]]:
 
 
 def as_words(job: Job) -> list[str]:
-    """Write a run in Hydra's words."""
+    """Return the arguments of a run for Hydra."""
     value = [] if job.value is None else [f"job.value={job.value}"]
     return [f"job.variant={quoted(job.variant)}", f"job.seed={job.seed}", *value]
 

@@ -1,4 +1,4 @@
-"""The runs of a sweep: each is begun, gone on with or skipped; none is the end of the others."""
+"""The runs of a sweep: each is started, resumed or skipped; a failure does not stop the others."""
 
 import traceback
 from collections.abc import Callable

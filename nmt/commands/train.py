@@ -1,4 +1,4 @@
-"""nmt train: a new run, several of them, or one that goes on."""
+"""nmt train: a new run, a sweep of runs, or a resumed one."""
 
 import sys
 from pathlib import Path
@@ -154,7 +154,7 @@ def go_on(run: Path, overrides: list[str]) -> None:
 
 
 def resumed_config(run: Path, overrides: list[str]) -> DictConfig:
-    """Read the configuration of a run that goes on. UserError for a change that it cannot have."""
+    """Read the configuration of a resumed run. UserError for a change that is not possible."""
     cfg = read_config(run)
     for override in overrides:
         key, equals, _ = override.partition("=")
