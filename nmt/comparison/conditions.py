@@ -36,7 +36,7 @@ def scored_on(run: Run) -> dict[str, object]:
 
 
 def budget(run: Run) -> dict[str, object]:
-    """Return how long was trained on how much a batch; what is not limited has no limit."""
+    """Return how long was trained on how much per batch; what is not limited has no limit."""
     return {f"train.{key}": run.settings.get(f"train.{key}", "none") for key in BUDGET}
 
 

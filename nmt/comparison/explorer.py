@@ -29,7 +29,7 @@ class Sentences:
         self.runs: list[tuple[str, list[Json]]] = []
 
     def add(self, name: str, translator: Translator, hypotheses: list[str]) -> None:
-        """Force a variant to write its own translations of as many sentences as fit."""
+        """Read a variant's own translations of as many sentences as fit."""
         sizes = Sizes.of(translator)
         if not sizes.numbers:
             return

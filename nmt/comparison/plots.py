@@ -145,7 +145,7 @@ def length_figure(comparison: Comparison) -> Figure | None:
 def curves(
     comparison: Comparison, metric: str, across: str, place_of: Callable[[dict], float | None]
 ) -> Figure | None:
-    """Draw what was logged on dev over the training, a line a run; None: nothing was."""
+    """Draw what was logged on dev during training, one line per run; None: nothing was."""
     figure, axes = blank(across, "BLEU on dev" if metric == "dev/bleu" else "entropy (nats)")
     for number, variant in enumerate(comparison.variants):
         name: str | None = label(variant.short)
@@ -184,8 +184,8 @@ def timed(run: Run) -> list[dict]:
 
 
 def speed_figure(comparison: Comparison) -> Figure | None:
-    """Draw BLEU over training speed, a point a variant; None: no speed is known."""
-    figure, axes = blank("target pieces a second of training", "BLEU")
+    """Draw BLEU over training speed, one point per variant; None: no speed is known."""
+    figure, axes = blank("target pieces per second of training", "BLEU")
     for place, row in enumerate(comparison.rows):
         speed, score = row.statistics.get("tokens_per_s"), row.statistics["bleu"]
         if speed:

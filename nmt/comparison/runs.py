@@ -104,7 +104,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        """What was logged while it trained, a step a line."""
+        """The training log, one step per line."""
         return read_metrics(self.folder)
 
     @cached_property
