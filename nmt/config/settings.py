@@ -14,7 +14,7 @@ from nmt.config.places import wider
 from nmt.config.yamls import config_folder
 
 Setting = str | int | float | bool
-# What is seen while a run goes on, and where; it has no part in what comes out.
+# What is shown during a run, and where; it does not change the result.
 HEATMAPS = ("train.heatmaps", "train.heatmap_words", "train.heatmap_scale")
 SHOWN = ("cache", "train.log_every", *HEATMAPS)
 HIDDEN = ("_target_", "_partial_")
