@@ -119,7 +119,7 @@ class Judge:
 def clean_text(judge: Judge, judged: Iterable[Judged]) -> tuple[np.ndarray, CleaningReport]:
     """The rising numbers of the pairs that stay by their text, and what the others have.
 
-    judged: what `judge` found, block by block. Memory: 9 bytes a pair, and 16 more while duplicates
+    judged: what `judge` found, block by block. Memory: 9 bytes per pair, 16 more while duplicates
     are found.
     """
     clean = judge.clean

@@ -1,4 +1,4 @@
-"""Sentence pairs in JSON: an object a line, or one list of objects."""
+"""Sentence pairs in JSON: one object per line, or one list of objects."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Files of text, one sentence a line."""
+"""Files of text, one sentence per line."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

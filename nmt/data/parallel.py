@@ -17,7 +17,7 @@ Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 FEW = 20  # blocks: encoding two of them takes as long as starting a process
-AHEAD = 3  # blocks a process that may be under way or wait to be taken
+AHEAD = 3  # blocks per process that may be in work or waiting
 
 _work: dict[str, Callable[[Any], Any]] = {}  # of a process of the pool
 

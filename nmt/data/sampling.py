@@ -1,7 +1,7 @@
 """Random segmentations: subword regularization (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
 
 SentencePiece samples too, but from a generator that starts elsewhere in every process, whatever its
-seed. Here the same seed gives the same pieces, so that a run can be repeated and can go on.
+seed. Here the same seed gives the same pieces, so that a run can be repeated and resumed.
 
 Pieces of these models never cross a space, so every word is cut on its own. Symbols of the user's
 are not cut at all.
