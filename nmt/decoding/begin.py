@@ -30,7 +30,7 @@ class TranslationModel(Protocol):
 
 
 class Begun(NamedTuple):
-    """What a search goes on with, see `beam_search`."""
+    """The state with which a search continues, see `beam_search`."""
 
     step: Step[Any, Any]
     memory: Any

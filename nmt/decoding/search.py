@@ -47,7 +47,7 @@ class Told(NamedTuple):
     """What the host is to know of a step: who lives on and who has finished."""
 
     tokens: Tensor  # (B,K) the newest of those that live on
-    parents: Tensor  # (B,K) the hypothesis that each goes on with
+    parents: Tensor  # (B,K) the hypothesis that each continues
     ends: Tensor  # (B,K) whether a candidate is a hypothesis that has finished
     ended: Tensor  # (B,K) the hypothesis that it went on with
     scores: Tensor  # (B,K)
@@ -204,7 +204,7 @@ def going_on(found: Candidates, how: Search) -> Candidates:
 
 
 def living(done: Tensor, device: torch.device) -> Tensor:
-    """The rows (B',) to go on with, of those where sentences are done (B,).
+    """The rows (B',) to continue with, of those where sentences are done (B,).
 
     A GPU has hardly less to do for a few rows less: there half of the rows go when half of the
     sentences are done, and half of them again, as long as there are many.
