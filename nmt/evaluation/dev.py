@@ -64,7 +64,7 @@ class DevEvaluation:
         self.warn([])
 
     def __call__(self, step: int) -> dict[str, float]:
-        """Measure at an update: loss in nats a piece, perplexity, bleu, chrf; bleu of each pair."""
+        """Measure at an update: loss in nats per piece, perplexity, bleu, chrf; bleu per pair."""
         forced = self.forced()
         part(f"step {step:,}  translating dev")
         hypotheses = [best[0].text for best in self.translator(self.sources, self.decode)]

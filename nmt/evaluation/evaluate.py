@@ -127,7 +127,7 @@ def show(console: Console, result: dict[str, Any], lines: Lines, folder: Path, n
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
-    """Write one sentence a line, see :func:`one_line`."""
+    """Write one sentence per line, see :func:`one_line`."""
     write(path, "".join(f"{one_line(line)}\n" for line in lines))
 
 

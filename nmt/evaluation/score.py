@@ -91,7 +91,7 @@ def score_ids(
     targets: Sequence[list[int]],
     max_tokens: int = MAX_TOKENS,
 ) -> list[np.ndarray]:
-    """Return ln P of each target piece and of eos behind them, (N,) float64 a line.
+    """Return ln P of each target piece and of eos behind them, (N,) float64 per line.
 
     Ids are without bos and eos, as those of a :class:`Translation`; so the pieces that a search
     found can be scored, which may not be the best segmentation of their text.
