@@ -53,9 +53,9 @@ class End(NamedTuple):
 
 
 def ended(cfg: DictConfig, run: Path) -> End | None:
-    """Return why a run with a result has ended; None: it can go on.
+    """Return why a run with a result has ended; None: it can be trained further.
 
-    UserError where there is no checkpoint to go on from.
+    UserError if there is no checkpoint to resume from.
     """
     found = checkpoints(run)
     if not found:
