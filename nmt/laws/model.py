@@ -69,7 +69,7 @@ def a_state_with_room_changes_nothing(case: Case) -> float:
 
 
 def hypotheses_do_not_change_each_other(case: Case) -> float:
-    """K targets a sentence, over one copy of its memory, with parents exchanged on the way."""
+    """K targets per sentence, over one copy of its memory, with parents exchanged on the way."""
     model, memory = case.model, case.model.encode(case.source)
     several = torch.randint(4, TARGET_VOCABULARY, (B, K, T))
     parents = torch.randint(K, (B, K))
