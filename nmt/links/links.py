@@ -59,7 +59,7 @@ def written(sentences: Iterable[Links]) -> str:
 
 
 def read_links(path: Path, base: int, sizes: Sequence[Size] | None = None) -> list[Gold]:
-    """Read a file of links whose words are counted from ``base``, a sentence pair a line.
+    """Read a file of links whose words are counted from ``base``, one sentence pair per line.
 
     UserError, with file and line, for what is no link, for a word before ``base``, and, where the
     numbers of words are known (``sizes``), for a word that the sentence does not have and for a
