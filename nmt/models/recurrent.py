@@ -16,7 +16,7 @@ from nmt.hardware.products import linear
 
 
 class Recurrent(nn.Module, ABC):
-    """A recurrent layer over ``input_width`` numbers a step and ``feed_width`` fed-back ones.
+    """A recurrent layer over ``input_width`` numbers per step and ``feed_width`` fed-back ones.
 
     The fed-back input has a matrix of its own, so that what the target words alone decide
     (:meth:`gates`) is computed for all steps at once, before a loop.
