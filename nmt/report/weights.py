@@ -111,7 +111,7 @@ def arrow_file(path: Path) -> Iterator[Write]:
 
 
 def as_batch(rows: Sequence[Weights]) -> pa.RecordBatch:
-    """Put rows below each other; the weights of a place are one list a row, beside their shape."""
+    """Stack rows; the weights of a place are one list per row, beside their shape."""
     columns = [pa.array([getattr(row, name) for row in rows], FIELDS[name]) for name in FIELDS]
     weights: list[pa.Array] = []
     shapes: list[pa.Array] = []
