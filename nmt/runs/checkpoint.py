@@ -134,7 +134,7 @@ def unless_damaged(folder: Path) -> Iterator[None]:
 
 
 def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
-    """Return the whole checkpoints of a run that goes on, oldest first.
+    """Return the complete checkpoints of a resumed run, oldest first.
 
     Those that the disk has changed are set aside, with a warning; what an interrupted exchange of
     folders has left is put back.
