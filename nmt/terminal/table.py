@@ -77,7 +77,7 @@ def sample_rows(
     hypotheses: Sequence[str],
     references: Sequence[str],
 ) -> list[tuple[str, str, str]]:
-    """Three lines a sentence, so that they can be compared word by word; the header is SAMPLES."""
+    """Three lines per sentence, to be compared word by word; the header is SAMPLES."""
     rows: list[tuple[str, str, str]] = []
     for number, *sides in zip(numbers, sources, hypotheses, references, strict=True):
         source, hypothesis, reference = map(shown, sides)
