@@ -1,4 +1,4 @@
-"""What to type where a training cannot go on with the settings that it has."""
+"""What to type if a training cannot continue with its settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from nmt.runs.files import as_typed
 class NeedsOtherSettings(UserError):
     """A training that ends because of its settings. The message names those that help.
 
-    Of these a run can resume with each of the words ``resume``, and with those of ``anew``, taken
+    A run can resume with each of the arguments ``resume``; with those of ``anew``, taken
     together, be trained anew: when a run resumes, not all of its settings can change.
     """
 

@@ -57,7 +57,7 @@ class Limits:
         return min(1.0, max(counted or list(shares.values()) or [0.0]))
 
     def reached(self, position: Position, num_batches: int | None) -> str | None:
-        """Return the limit that ends training here, in words; None: it goes on."""
+        """Return the limit that ends training here, in words; None: training continues."""
         shares = self.shares(position, num_batches)
         for name, share in shares.items():
             if share < 1:

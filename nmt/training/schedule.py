@@ -38,7 +38,7 @@ class Schedule(ABC):
         """Hear the loss of a dev evaluation."""
 
     def state(self) -> dict[str, float]:
-        """Return what has to be kept to go on from here."""
+        """Return the state needed to resume from here."""
         return {}
 
     def restore(self, state: dict[str, float]) -> None:

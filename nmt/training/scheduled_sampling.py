@@ -1,7 +1,7 @@
 """What the decoder reads in training: the reference, or in part what the model itself writes.
 
 Under teacher forcing a model reads the reference, in translation its own pieces, which it has never
-learned to go on from: exposure bias. Each class here is a teacher, chosen by ``teacher=``, that
+learned to continue from: exposure bias. Each class here is a teacher, chosen by ``teacher=``, that
 puts pieces of the model's own into what a batch reads. What is to be predicted stays the reference.
 """
 

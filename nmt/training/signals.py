@@ -12,7 +12,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class Stop(BaseException):
-    """Training has stopped where it can go on; not an Exception, as KeyboardInterrupt is none."""
+    """Training has stopped where it can be resumed; not an Exception, like KeyboardInterrupt."""
 
 
 class Signals:

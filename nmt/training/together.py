@@ -61,7 +61,7 @@ class Together(Ranks):
     def draw(self, step: int) -> None:
         """Draw an update's random numbers; each process has its own.
 
-        Those of the first go on from update to update and are kept in checkpoints; the others'
+        Those of the first continue from update to update and are kept in checkpoints; the others'
         depend on seed, update and rank alone, so that checkpoints need not hold them.
         """
         if not self.first:

@@ -126,7 +126,7 @@ class Trainer:
         return reached
 
     def reached(self) -> str | None:
-        """Return the limit that ends training here, in words; None: it goes on."""
+        """Return the limit that ends training here, in words; None: training continues."""
         return self.limits.reached(self.position, self.num_batches)
 
     def used(self) -> float | None:
@@ -134,7 +134,7 @@ class Trainer:
         return max(self.limits.shares(self.position, self.num_batches).values(), default=None)
 
     def elapsed(self, start: float) -> float:
-        """Return for how long training has gone on, the same for all processes."""
+        """Return how long training has run, the same for all processes."""
         return self.ranks.agreed(time.monotonic() - start)
 
     def work(self) -> Generator[Work]:
