@@ -73,7 +73,7 @@ def encode(tokenizer: Tokenizer, side: Side) -> Encoded:
 def source_target(
     translator: Translator, source: Tensor, target: Tensor, measure: Measure = WEIGHTS
 ) -> AttentionMap | None:
-    """Force a batch, ids (B,S) and (B,T+1), and return its source-target weights (B,L,H,T,S).
+    """Run a batch with given targets, ids (B,S) and (B,T+1); return its weights (B,L,H,T,S).
 
     None: the model has no such attention.
     """
