@@ -227,7 +227,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("runs", nargs="*", type=Path, help="folders; without any it simulates")
-    parser.add_argument("--nulls", type=int, default=2000, help="tables a row (2000)")
+    parser.add_argument("--nulls", type=int, default=2000, help="tables per row (2000)")
     parser.add_argument("--sentences", type=int, default=1000, help="of a simulated test set")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

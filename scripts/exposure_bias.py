@@ -1,4 +1,4 @@
-"""How well a model goes on from the reference, and from what it has written itself."""
+"""How well a model continues the reference, and its own translation."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -6,8 +6,8 @@
 The first makes up pairs of 8 words, which FOLDER needs 500 bytes each for; the second reads the
 real corpus from its folder (see data/README.md). Every stage is a process of its own and finds
 what those before it have left in FOLDER, as runs of a training do. Its time is told by the clock,
-and as what all cores have worked for it, imports included. Of its memory two numbers are told: the
-most that was its own (sampled ten times a second), and the most with what it had mapped from files,
+and as CPU time of all cores, imports included. Two numbers describe its memory: the peak of its
+own memory (sampled ten times per second), and the peak with mapped files,
 which the system takes back when it needs it. The processes that help it to clean and to encode are
 not counted in either.
 """

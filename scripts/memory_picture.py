@@ -63,7 +63,7 @@ def look() -> Look:
 
 
 def picture(found: Look) -> Figure:
-    """Draw query, keys, scores, weights, values and mixture, a key a row."""
+    """Draw query, keys, scores, weights, values and mixture, one key per row."""
     figure = Figure(figsize=SIZE, dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(-0.1, 15.7), ylim=(BOTTOM, TOP))

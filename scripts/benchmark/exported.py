@@ -230,7 +230,7 @@ def more_probable(
 
 
 def measured(programs: list[Program], sources: list[str], rounds: int, console: Console) -> Rounds:
-    """Translate with all programs in turn and return sentences a second."""
+    """Translate with all programs in turn and return sentences per second."""
     found = Rounds()
     for number in range(rounds):
         for beam in BEAMS:

@@ -115,7 +115,7 @@ def machine(figures: dict[str, Any]) -> str:
     rate = found["gemm_rate"] / 1e12
     return (
         f"{found['device']}, {found['precision']}, torch {figures['torch']}; products of large "
-        f"matrices reach {rate:.1f} TFLOP/s. Beam 5, 128 sentences a batch, translations of a "
+        f"matrices reach {rate:.1f} TFLOP/s. Beam 5, 128 sentences per batch, translations of a "
         "forced length."
     )
 

@@ -29,7 +29,7 @@ def precisions() -> list[str]:
 
 
 def training(peer: Peer, setup: Setup[Shape], num: int) -> float:
-    """Train on the batches that every toolkit gets: target pieces a second, no padding."""
+    """Train on the batches that every toolkit gets: target pieces per second, no padding."""
     update = peer.trainer(setup)
     batches = streams.training(WARMUP + num)
     for batch in batches[:WARMUP]:
@@ -42,7 +42,7 @@ def training(peer: Peer, setup: Setup[Shape], num: int) -> float:
 
 
 def decoding(peer: Peer, setup: Setup[Shape], num: int) -> float:
-    """Translate the sentences that every toolkit gets, each to PIECES: sentences a second."""
+    """Translate the sentences that every toolkit gets, each to PIECES: sentences per second."""
     translate = peer.decoder(setup)
     sources = streams.decoding(num)
     translate(sources[0])

@@ -51,7 +51,7 @@ class Rounds:
         return ("shape", "toolkit", "precision", unit, "to the fastest other", "spread")
 
     def rows(self) -> Iterator[Row]:
-        """A row a variant."""
+        """A row per variant."""
         for variant in self.rates:
             other, rate = self.fastest_other(variant.shape), self.median(variant)
             ratio = "" if other is None else f"{rate / other:.2f}"
