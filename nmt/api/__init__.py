@@ -1,1 +1,1 @@
-"""What Python programs use: `import nmt`. See docs/python.md."""
+"""The Python interface: `import nmt`. See docs/python.md."""

@@ -76,7 +76,7 @@ class Attention:
 
     @property
     def keys(self) -> list[str]:
-        """S labels: what is looked at."""
+        """S labels of the keys."""
         return self._read if self.place == Place.DECODER else self.source
 
     @property
@@ -115,7 +115,7 @@ class Attention:
     def words(self) -> "Attention":
         """Merge pieces to words, in all places.
 
-        A key has the sum of what its pieces got, a query the mean of what its pieces gave. A
+        Columns of one key are summed, rows of one query are averaged. A
         language that is written without spaces, such as Japanese, keeps its pieces.
         """
         from nmt.report.words import in_words
@@ -251,7 +251,7 @@ def load_attention(path: str | os.PathLike[str]) -> Attention | Attentions:
 
 
 def of_weights(sentence: Weights) -> Attention:
-    """Make an Attention of the weights of a sentence. UserError where there are none."""
+    """Make an Attention from the weights of a sentence. UserError if it has none."""
     if not sentence.weights:
         raise UserError("the model has attention=none, so it has no weights")
     place = Place.CROSS.value

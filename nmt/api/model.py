@@ -34,9 +34,9 @@ SETTINGS = [one.name for one in fields(Decode)]
 class Translation:
     """A translation of one sentence. ``str(translation)`` is its text.
 
-    ``pieces`` are those that the search found, ``score`` is log P(Y|X) / lp(Y), with
+    ``pieces`` are those found by the search, ``score`` is log P(Y|X) / lp(Y), with
     ``method="mbr"`` the expected utility; ``alternatives`` are the other translations, the best
-    one first, samples as they were drawn.
+    one first, samples unsorted.
     """
 
     text: str
@@ -112,8 +112,8 @@ class Model:
 
         Args:
             text: one sentence per string.
-            prefix: what the translation begins with; for a list of sentences a list, with an empty
-                string for a translation that may begin with anything.
+            prefix: the forced beginning of the translation; for a list of sentences a list, with an
+                empty string for a free translation.
             to: the language, of a model that was trained with ``data.pairs``.
             settings: of the search, such as ``beam=1``, by the names of :class:`Decode`. For
                 several translations per sentence call the model: ``model(text, n_best=5)``.
@@ -308,14 +308,14 @@ def load(
     parts: Sequence[str] = (),
     mean: str | None = None,
 ) -> Model:
-    """Load the final model of a run, or its best checkpoint while training has not ended.
+    """Load the final model of a run, or its best checkpoint during training.
 
     Args:
         run: a run folder, an :class:`nmt.Run`, ``"last"``: the newest below ``runs/``, or
             ``"sample"``: the small German-English model that comes with nmt. A list of them
             translates together: an ensemble, which searches as its first run does.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-        precision: ``"auto"``, ``"fp32"`` or ``"bf16"``: what products are computed in.
+        precision: ``"auto"``, ``"fp32"`` or ``"bf16"``: the precision of products.
         parts: modules of your own that the model is made of, which are imported.
         mean: of the probabilities of several runs: ``"arithmetic"`` (None, too) or ``"geometric"``.
 
@@ -348,8 +348,8 @@ def place_of(run: Place) -> Path:
 def load_all(folder: Place, **settings: Any) -> list[Model]:
     """Load every run in and below a folder, in the order of names with numbers in them.
 
-    ``settings`` are those of :func:`load`. A run that cannot be loaded is left out with a warning.
-    UserError where there is none at all.
+    ``settings`` are those of :func:`load`. A run that cannot be loaded is skipped with a warning.
+    UserError if none can be loaded.
     """
     with undisturbed():
         places = run_folders(Path(folder))
@@ -367,7 +367,7 @@ def load_all(folder: Place, **settings: Any) -> list[Model]:
 
 
 def as_lines(text: str | Texts, name: str = "text") -> tuple[list[str], bool]:
-    """Return sentences, and whether there was a single one. UserError for what are no strings."""
+    """Return sentences, and whether the input was a single one. UserError for other types."""
     if isinstance(text, str):
         return [text], True
     lines: list[Any] = list(text) if isinstance(text, Iterable) else [text]
@@ -382,7 +382,7 @@ def as_lines(text: str | Texts, name: str = "text") -> tuple[list[str], bool]:
 def as_begun(
     text: str | Texts, prefix: str | Texts | None
 ) -> tuple[list[str], list[str] | None, bool]:
-    """Return sentences and what their translations begin with, and whether there was a single."""
+    """Return sentences and the prefixes of their translations, and whether the input was single."""
     if prefix is not None:
         return as_pairs(text, prefix, ("text", "prefix"))
     lines, single = as_lines(text)

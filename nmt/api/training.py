@@ -1,4 +1,4 @@
-"""Training from Python: the words of the command, and the run that they make."""
+"""Training from Python: the arguments of the command, and the run that they give."""
 
 import os
 from collections.abc import Iterator
@@ -46,14 +46,14 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """What was logged during training, one dictionary per logged step."""
+        """The training log, one dictionary per logged step."""
         return read_metrics(self.path)
 
     @property
     def result(self) -> dict[str, Any]:
-        """What ``result.json`` has: BLEU and other scores of the test set, signatures, versions.
+        """The content of ``result.json``: BLEU and other test scores, signatures, versions.
 
-        UserError where training has not ended yet.
+        UserError if training is not finished.
         """
         path = self.path / RESULT
         if not path.is_file():
@@ -78,7 +78,7 @@ class Run:
 
 
 def train(*words: str, quiet: bool = False) -> Run:
-    """Train a model, as ``nmt train`` does with the same words, and return its run.
+    """Train a model, as ``nmt train`` does with the same arguments, and return its run.
 
     Args:
         words: as on the command line, one string each: ``"attention=bahdanau"``,

@@ -1,4 +1,4 @@
-"""The process of somebody else's program: after each call of ours it is as it was before."""
+"""Keeps the process of the calling program unchanged: each call restores its state."""
 
 import os
 import random
@@ -21,7 +21,7 @@ LOCK = threading.RLock()  # the switches of torch and Hydra belong to the whole 
 
 
 class OurHydra:
-    """Hydra's global state as we need it, beside that of the program that calls us."""
+    """Hydra's global state as nmt needs it, separate from that of the calling program."""
 
     singletons: ClassVar[dict[type, Any]] = {}
     resolvers: ClassVar[dict[str, Any]] = {}
@@ -32,8 +32,8 @@ def undisturbed() -> Iterator[None]:
     """Do the work of one call inside the block; one call at a time, other threads wait.
 
     Afterwards Hydra, OmegaConf's resolvers, torch's random numbers and its choice of deterministic
-    kernels, Python's random numbers and the environment are what they were. UserError for mistakes
-    of the user, as the commands would tell them.
+    kernels, Python's random numbers and the environment are restored. UserError for mistakes
+    of the user, with the message of the commands.
     """
     with LOCK, ExitStack() as until:
         until.enter_context(own_hydra())
