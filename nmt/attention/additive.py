@@ -1,7 +1,7 @@
-"""v·tanh(q + k) for every query and key: the dear part of the additive scores, made cheap.
+"""v·tanh(q + k) for every query and key, fast: the expensive part of the additive scores.
 
-Written down as it stands, `tanh(q[:, :, None] + k[:, None]) @ v`, it holds B·T·S·W numbers and
-takes a tanh of each. Two things are different here:
+Written directly, `tanh(q[:, :, None] + k[:, None]) @ v`, it stores B·T·S·W numbers and
+computes a tanh of each. Two things are different here:
 
 - With r = 1 / (1 + e^2q·e^2k), tanh(q + k) = 1 - 2r. On a CPU exponentials are taken of the queries
   and of the keys, not of their pairs; a pair costs one product and one reciprocal. A GPU takes as

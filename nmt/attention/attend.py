@@ -1,4 +1,4 @@
-"""What everything that attends can do, so that each can stand in the place of another."""
+"""The interface of everything that attends, so that one can replace another."""
 
 from abc import ABC, abstractmethod
 

@@ -198,7 +198,7 @@ class Attention(Attend):
         bias: Tensor | None,
         causal: bool,
     ) -> Tensor:
-        """What is normalized: scores (...,T,S) with all that is added, and -inf where hidden."""
+        """The scores to normalize (...,T,S), with biases, and -inf for hidden keys."""
         # bfloat16 is enough for a product, not for the sums of a normalizer
         scores = self._capped(scores.to(torch.promote_types(scores.dtype, torch.float32)))
         if bias is not None:
@@ -208,7 +208,7 @@ class Attention(Attend):
     def _biased(
         self, query: Tensor, keys: Tensor, position: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """The keys alone, and what is added to their scores: (...,T,S) or None."""
+        """The keys without their bias, and the bias of their scores: (...,T,S) or None."""
         if self.bias is None:
             return keys, None
         far = distance(keys, position)
@@ -220,9 +220,9 @@ class Attention(Attend):
     def _folded(
         self, function: Callable[..., Tensor], rows: Tensor, memory: Tensor, *more: Tensor
     ) -> Tensor:
-        """What a function makes of rows (...,H,T,·) and a memory (...,H/R,S,·): (...,H,T,·).
+        """Apply a function to rows (...,H,T,·) and a memory (...,H/R,S,·): (...,H,T,·).
 
-        Heads that share a memory are as many more rows over it, so that nothing is copied.
+        Heads that share a memory become more rows over it, so nothing is copied.
         """
         if self.shared == 1:
             return function(rows, memory, *more)
@@ -311,9 +311,9 @@ def record_attention(
     normalize: Normalize | None = None,
     keep: Mapping[Attention, Keep] | None = None,
 ) -> Iterator[dict[str, list[Tensor]]]:
-    """The weights of every Attention in the model, for the forwards inside the block.
+    """Record the weights of every Attention in the model during forward passes in the block.
 
-    Gives a dict from module path to the weights (...,T,S) of each of its forwards in their order,
+    Yields a dict from module path to the weights (...,T,S) of each of its forwards in their order,
     before dropout; detached, or with what their gradient needs. A target that is decoded step by
     step has one entry per step, and hops have one entry per hop.
 

@@ -18,9 +18,9 @@ class Bias(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, query: Tensor, distance: Tensor) -> Tensor:
-        """Return what is added to the scores: broadcastable to (...,H,T,S).
+        """Return the bias of the scores: broadcastable to (...,H,T,S).
 
-        query:    (...,H,T,K), as the attention is given it
+        query:    (...,H,T,K), the query of the attention
         distance: int, broadcastable to (...,1,T,S): position of the key minus that of the query
         """
 
@@ -34,4 +34,4 @@ class KeyBias(Bias):
 
     @abstractmethod
     def forward(self, query: Tensor, distance: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Return what is added to the scores; kept: (...,H,S), of all keys so far."""
+        """Return the bias of the scores; kept: (...,H,S), of all keys so far."""

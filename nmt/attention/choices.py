@@ -1,4 +1,4 @@
-"""What the attentions of a model are made of: in every place, in one place, in one layer of it."""
+"""The parts of a model's attentions: in every place, in one place, in one layer of it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ class Choices:
         return {**self.shared, **self.own_at(place, layer)}
 
     def own_at(self, place: Place, layer: int) -> dict[str, Any]:
-        """Return what a layer has of its own, or by its place."""
+        """Return the choices of a layer, its own and those of its place."""
         of_place = self.own[place]
         of_layer = of_place.get(str(layer)) or {}
         return {

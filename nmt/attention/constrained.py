@@ -18,8 +18,8 @@ class Constrained(Normalizer, Historic):
     u = f - β, β the sum of the weights that the piece had at earlier positions. ``fertility`` is f,
     the same for every piece. ``credit`` is c: scores become z + c·u.
 
-    Something has to take what no other piece may. The paper appends a piece <SINK> without a bound
-    to the source; here it is the sink where there is one (``sink=``), or the last visible key. That
+    Some piece must take the excess weight. The paper appends a piece <SINK> without a bound
+    to the source; here it is the sink if there is one (``sink=``), or the last visible key. That
     is </s>, unless a window hides it.
     """
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Draws(NamedTuple):
-    """What a part drew for the queries of one forward pass."""
+    """The random draws of a part for the queries of one forward pass."""
 
     log_p: Tensor  # (...,T) log-probability of what was drawn, with its gradient; 0: nothing was
     entropy: Tensor  # (...,T) of the distributions, in nats
