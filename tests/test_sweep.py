@@ -67,7 +67,7 @@ def test_a_sweep_started_again_skips_what_is_finished_and_resumes_the_rest(grid,
         stop(patch, KeyboardInterrupt(), step=3, run=RUNS[1])
         answer = nmt("train", *grid)
     assert answer.code == 130
-    assert answer.err.endswith("to resume: the same words, with hydra.sweep.dir=grid\n")
+    assert answer.err.endswith("to resume: the same command, with hydra.sweep.dir=grid\n")
     assert [(run / "result.json").exists() for run in RUNS] == [True, False]
     before = {name: os.stat(RUNS[0] / name).st_mtime_ns for name in files(RUNS[0])}
 

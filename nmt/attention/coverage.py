@@ -15,8 +15,8 @@ class Coverage(Score, Historic):
 
     Tu et al. 2016 (Modeling coverage for neural machine translation), eq. 5 and 7 to 9: linguistic
     coverage, one number per source piece. C_j says how much of piece j is translated: the sum of
-    the weights that it had at earlier target positions, divided by its fertility Φ_j. The fertility is
-    how often the piece should be looked at, at most N times. ``width`` is that of the hidden
+    the weights that it had at earlier target positions, divided by its fertility Φ_j. The fertility
+    is how often the piece should be looked at, at most N times. ``width`` is that of the hidden
     layer, ``fertility`` is N.
     """
 
