@@ -188,7 +188,7 @@ def test_a_translation_feature_in_parquet_streams_too(tmp_path: Path, cache: Pat
         ({"buffer": 0}, r"data\.buffer=0: must be at least 1"),
         ({"train": None}, r"data\.train=null: a stream needs a split for training"),
         ({"dev": None, "dev_size": 300}, r"data\.dev_size=300 .*ends after 250 pairs"),
-        ({"name": "shards"}, r"data\.name=shards: give owner/dataset, or a folder"),
+        ({"name": "shards"}, r"data\.name=shards: use owner/dataset, or a folder"),
         ({"dev": "valid"}, r"split valid\) cannot be read from that folder: Bad split: valid"),
         (
             {"source_column": "text"},
