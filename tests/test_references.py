@@ -19,7 +19,7 @@ def test_scores_are_those_of_sacrebleu_and_an_empty_line_is_no_reference():
     both = [FIRST, [line or None for line in SECOND]]
     assert found["bleu"] == corpus_bleu(HYPOTHESES, both, force=True).score
     assert found["chrf"] == corpus_chrf(HYPOTHESES, both).score
-    assert found["ter"] == corpus_ter(HYPOTHESES, both).score
+    assert found.get("ter") == corpus_ter(HYPOTHESES, both).score
     assert "nrefs:var" in found["signatures"]["bleu"]
     assert score(HYPOTHESES, FIRST, "en", [FIRST])["bleu"] == score(HYPOTHESES, FIRST, "en")["bleu"]
     assert score(HYPOTHESES, FIRST, "en", [HYPOTHESES])["bleu_tok_lc"] == pytest.approx(100)
