@@ -570,7 +570,7 @@ def test_parquet_may_number_its_texts(tmp_path: Path, scratch: Path) -> None:
         ("t.csv", b'c,d\na,"b\n', r"t\.csv, line 2 is not CSV"),
         ("t.csv", b"a,b\nc\rd,e\n", r"t\.csv, line 2 is not CSV \(new-line character"),
         ("t.csv", b"source,target\n", r"t\.csv has nothing but a header"),
-        ("t.jsonl", b'{"source": "\\ud83d", "target": ""}\n', "record 1: .* half of a character"),
+        ("t.jsonl", b'{"source": "\\ud83d", "target": ""}\n', "record 1: .* incomplete character"),
         ("t.jsonl", b"[" * 100_000 + b"\n", "line 1 is not JSON"),
         ("t.jsonl", b"1" * 5000 + b"\n", "line 1 is not JSON"),
         ("t.jsonl", b'{"source": "a", "target": "b"}\n{"source"\n', "line 2 is not JSON"),

@@ -42,11 +42,11 @@ def test_known_codes_are_known():
         ("jp", "did you mean ja?"),
         ("cz_CZ", "did you mean cs?"),
         ("cn", "did you mean zh?"),
-        ("german", "language code. Codes"),
+        ("german", "language code. Use"),
         ("zh_Hanz", "did you mean zh?"),
         ("de_AT@euro", "did you mean de?"),
-        ("日本", "language code. Codes"),
-        ("False", "language code. Codes"),
+        ("日本", "language code. Use"),
+        ("False", "language code. Use"),
     ],
 )
 def test_a_code_that_no_standard_knows_is_refused_with_the_likely_one(code, told):
