@@ -431,7 +431,7 @@ attention, and how to load it. The exported model and the original are compared
 on random sentences: the largest difference is printed.
 
 to=ctranslate2   for CTranslate2 4.8, which is fast on CPUs, in int8 too. It has
-                 attention=scaled_dot, luong_dot, cosine (in cross with one head);
+                 attention=scaled_dot, luong_dot, cosine (cross: one head);
                  positions=sinusoidal, learned, rope, shaw, none; any
                  feed_forward=, norm= and residual=; normalize=softmax. A run
                  with something else is refused, by its name.
