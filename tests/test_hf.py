@@ -239,7 +239,7 @@ def test_how_the_run_searches_is_kept(folder):
     [
         ({"_target_": "os.system"}, "os.system"),
         ({"width": "${oc.env:HOME}"}, "is not followed"),
-        ({"_target_": "nmt.models.rnn.RNN"}, ""),
+        ({"_target_": "nmt.models.rnn.RNN"}, "nmt.models.rnn"),
     ],
 )
 def test_a_folder_from_anywhere_names_no_code(change, said, folder):
