@@ -24,7 +24,7 @@ train() { # NAME SOURCE TARGET WORDS
         hydra.run.dir="$runs/$1" "${@:4}"
 }
 usual="tokenizer.size=2000 model.embedding_width=128 model.encoder_width=128 model.decoder_width=256 model.dropout=0.2"
-small="tokenizer.run=$runs/real model.embedding_width=64 model.encoder_width=64 model.decoder_width=128 model.dropout=0.15"
+small="tokenizer.run=$runs/real model.embedding_width=64 model.encoder_width=64 model.decoder_width=128 model.dropout=0.15 decode=greedy"
 real="data.train=[$text/real.de,$text/real.en]"
 
 train real de en $usual "$real"
@@ -36,7 +36,8 @@ train back de en $usual "$real" "synthetic.files=[$text/mono.de,$text/mono.en]" 
 
 # Distillation: a small model learns from what the larger one makes of the same sources.
 nmt translate run="$runs/real" input="$text/real.de" output="$text/distilled.en"
+updates=$((updates * 3 / 5))
 train student de en $small "$real"
 train distilled de en $small "data.train=[$text/real.de,$text/distilled.en]"
 
-nmt compare "$runs"/{real,back,student,distilled} baseline=real 'allow=[data,tokenizer]'
+nmt compare "$runs"/{real,back,student,distilled} baseline=real 'allow=[data,tokenizer,budget]'
