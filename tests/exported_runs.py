@@ -44,6 +44,7 @@ def random_original(tokenizer: Tokenizer, words: str = "") -> Original:
     ``words`` are those of `nmt train`, between spaces.
     """
     cfg = composed(*SMALL, "model.width=24", "model.heads=3", *words.split())
+    torch.manual_seed(3)
     model = build_model(cfg, tokenizer, tokenizer).eval()
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():

@@ -9,7 +9,6 @@ from exported_runs import random_original, sentences
 from toy_text import text
 
 from nmt.data.tokenizer import BOS, EOS, PAD, Tokenizer, TokenizerConfig, train_tokenizer
-from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.models.attention_maps import attention_maps
 from nmt.models.seq2seq import Kind
@@ -95,39 +94,38 @@ def test_every_transformer_loads_and_says_the_same(original, folder, tokenizer):
 
 
 def test_generate_searches_with_the_model(original, folder, texts):
-    """Greedy translations are nmt's, and a beam's scores are log P of what it found.
-
-    Beams themselves need not be the same: the two searches end in other ways.
-    """
+    """A greedy piece is the most probable one, and a beam's score is log P of what it found."""
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
     settings = {"max_new_tokens": LENGTH, "return_dict_in_generate": True}
 
-    greedy = model.generate(**batch, num_beams=1, **settings)
+    greedy = model.generate(**batch, num_beams=1, **settings).sequences
     beams = model.generate(
         **batch,
+        **settings,
         num_beams=3,
         num_return_sequences=2,
         output_scores=True,
         length_penalty=0.0,
-        **settings,
     )
 
-    decode = Decode(beam=1, max_ratio=0, max_extra=LENGTH)
-    assert tokenizer.batch_decode(greedy.sequences, skip_special_tokens=True) == [
-        best.text for (best,) in original.translator(texts, decode)
-    ]
-    found = beams.sequences
+    log_p, chosen = log_ps_of(original, batch["input_ids"], greedy)
+    log_p[..., [PAD, BOS]] = -torch.inf
+    assert (log_p.amax(2) - chosen)[chosen != 0].max() < 1e-4
+    sources = batch["input_ids"].repeat_interleave(2, 0)
+    _, chosen = log_ps_of(original, sources, beams.sequences)
+    torch.testing.assert_close(beams.sequences_scores, chosen.sum(1), atol=1e-4, rtol=0)
+    without = model.generate(**batch, num_beams=1, use_cache=False, **settings).sequences
+    assert torch.equal(greedy, without)
+
+
+def log_ps_of(original, source, found):
+    """Log P of all pieces at each place (B,T,V), and of those found (B,T): 0 behind </s>."""
     with torch.no_grad():
-        logits = original.translator.model(
-            batch["input_ids"].repeat_interleave(2, 0), found[:, :-1]
-        )
-    log_p = logits.log_softmax(-1).gather(2, found[:, 1:, None])[..., 0]
-    log_p = log_p.masked_fill(found[:, 1:] == PAD, 0.0).sum(1)
-    torch.testing.assert_close(beams.sequences_scores, log_p, atol=1e-4, rtol=0)
-    without = model.generate(**batch, num_beams=1, use_cache=False, **settings)
-    assert torch.equal(greedy.sequences, without.sequences)
+        log_p = original.translator.model(source, found[:, :-1]).log_softmax(-1)
+    pieces = found[:, 1:]
+    ended = (pieces == EOS).cumsum(1) - (pieces == EOS).long() > 0
+    return log_p, log_p.gather(2, pieces[..., None])[..., 0].masked_fill(ended, 0.0)
 
 
 @one
