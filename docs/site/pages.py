@@ -30,6 +30,7 @@ PLACES = ("encoder", "decoder", "cross")
 OTHER_GROUPS = {"experiment": "settings for one purpose, in the place of the defaults"}
 SCHEMAS: dict[str, type] = {
     "translate": schema.Translate,
+    "export": schema.Export,
     "evaluate": schema.Evaluate,
     "score": schema.Score,
     "heads": schema.Heads,
