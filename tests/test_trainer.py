@@ -445,7 +445,7 @@ def test_a_batch_without_memory_is_named_with_the_way_out(bench, prepared):
         trainer.train_step(Work([whole], 0, 1, {}))
     gradients = trainer.gradients
     gradients.recorder = PassRecorder(gradients.passes, lambda passes, *_: passes)
-    with pytest.raises(UserError, match=r"split_batches=true, or give train\.cuda_graphs=false$"):
+    with pytest.raises(UserError, match=r"split_batches=true, or add train\.cuda_graphs=false$"):
         trainer.train_step(Work([whole], 0, 1, {}))
 
 
