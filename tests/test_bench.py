@@ -59,7 +59,13 @@ def test_a_configuration_is_measured(model, tmp_path):
 
     assert answer.code == 0, answer.err
     assert not answer.err
-    for told in ("target pieces per second", "GFLOP/s", "padding", "backward", "sentences per second"):
+    for told in (
+        "target pieces per second",
+        "GFLOP/s",
+        "padding",
+        "backward",
+        "sentences per second",
+    ):
         assert told in answer.out
     found = json.loads(path.read_text())
     training, decoding = found["training"], found["decoding"]

@@ -130,7 +130,7 @@ def test_normalization_changes_text_only_on_request() -> None:
         ({"size": 5000, "kind": "bpe"}, r"tokenizer\.size=5000: the training text allows at most"),
         ({"size": 100}, r"tokenizer\.size=100: the single characters .* at least 2\d\d"),
         ({"kind": "words"}, r"tokenizer\.kind=words: choose one of unigram, bpe, char, word"),
-        ({"kind": "char", "sample": 0.1}, r"tokenizer\.sample=0\.1: kind=char has only one segmentation"),
+        ({"kind": "char", "sample": 0.1}, r"tokenizer\.sample=0\.1: .* only one segmentation"),
         ({"kind": "word", "sample": 0.1}, r"tokenizer\.sample=0\.1: kind=word"),
         ({"sample": -1.0}, r"tokenizer\.sample=-1\.0 is not between 0 and 1"),
         ({"character_coverage": 2.0}, r"tokenizer\.character_coverage=2\.0 is not between"),
