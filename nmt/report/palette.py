@@ -6,6 +6,7 @@ a study, a page of the docs and the browser.
 
 from typing import Any
 
+from cycler import cycler
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
 # Okabe and Ito 2008, told apart by the colour-blind too; yellow, faint on white, comes last.
@@ -29,6 +30,16 @@ BEGINS, CONTINUES = "#000000", "#868686"  # labels of pieces that begin a word, 
 SOFT = "#666666"  # names of roles and axes, captions
 EDGE = "#e0e0e0"  # between cells, and the grid of a plot
 GOLD = VERMILION  # links that people made
+
+
+# What matplotlib needs to know for plots to look like these; see matplotlib.rc_context.
+PLOTS = {
+    "axes.prop_cycle": cycler(color=VARIANTS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "grid.color": EDGE,
+}
 
 
 def style(place: int) -> dict[str, Any]:
