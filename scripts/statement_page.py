@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
+from nmt.report.palette import EDGE
 from nmt.runs.folder import read_config
 
 Found = dict[str, Any]  # what was measured, as the JSON file has it
@@ -84,13 +85,15 @@ def image(name: str) -> Path:
 
 
 def panels(names: Sequence[str], width: float = 4.0) -> tuple[Figure, list[Axes]]:
-    """A figure of panels side by side, each ``width`` inches wide."""
-    figure = Figure(figsize=(width * len(names), 3.2), dpi=110, layout="constrained")
+    """A figure of panels, each ``width`` inches wide: up to three in a row, more in two rows."""
+    rows = 1 if len(names) <= 3 else 2
+    columns = -(-len(names) // rows)
+    figure = Figure(figsize=(width * columns, 3.2 * rows), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    found = [figure.add_subplot(1, len(names), place + 1) for place in range(len(names))]
+    found = [figure.add_subplot(rows, columns, place + 1) for place in range(len(names))]
     for axes, name in zip(found, names, strict=True):
         axes.set_title(name, fontsize=10)
-        axes.grid(color="0.9")
+        axes.grid(color=EDGE)
         axes.set_axisbelow(True)
     return figure, found
 

@@ -23,10 +23,12 @@ import masks
 import output_memory
 import pronouns
 import three_attentions
+from matplotlib import rc_context
 from memory_picture import look, picture
 from rich.console import Console
 from statement_page import Found, Rows, Statement, image, measured, read, write
 
+from nmt.report.palette import PLOTS
 from nmt.terminal.console import tell
 from nmt.terminal.table import table
 
@@ -83,7 +85,8 @@ def main() -> None:
             tell(f"{name} is not measured yet: add --measure", "statements.py")
             continue
         found = read(name)
-        statement.draw(found).savefig(image(name))
+        with rc_context(PLOTS):
+            statement.draw(found).savefig(image(name))
         header, *rows = statement.rows(found)
         Console(width=120).print(table([str(name) for name in header], rows))
 

@@ -33,7 +33,7 @@ GOLD = VERMILION  # links that people made
 
 
 # What matplotlib needs to know for plots to look like these; see matplotlib.rc_context.
-PLOTS = {
+PLOTS: dict[Any, Any] = {
     "axes.prop_cycle": cycler(color=VARIANTS),
     "axes.spines.top": False,
     "axes.spines.right": False,
