@@ -130,8 +130,8 @@ def test_a_run_that_has_ended_says_so_and_goes_on_to_a_higher_limit(trained, tmp
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["seed=3"], ["seed=3", "cannot change"]),
-        (["train.max_tokens=3"], ["train.max_tokens", "cannot change"]),
+        (["seed=3"], ["seed=3", "cannot be changed"]),
+        (["train.max_tokens=3"], ["train.max_tokens", "cannot be changed"]),
         (["train.stesp=3"], ["train.stesp", "max_steps"]),
         (["train.max_steps=abc"], ["train.max_steps", "abc"]),
         (["train.max_steps=-1"], ["train.max_steps=-1"]),

@@ -27,7 +27,7 @@ from nmt.data import bible, hub
 from nmt.data.bible import VERSIONS, Bible, align, plain
 from nmt.data.cache import cache_folder, cached
 from nmt.data.columns import Columns
-from nmt.data.corpus import Lines, Splits
+from nmt.data.corpus import Splits
 from nmt.data.files import Files
 from nmt.data.hub import Hub
 from nmt.data.kftt import Kftt
@@ -45,10 +45,15 @@ def write(path: Path, lines: list[str]) -> str:
     return str(path)
 
 
-def columns(dataset: Dataset | None) -> Lines:
+class Sides(NamedTuple):
+    source: list[str]
+    target: list[str]
+
+
+def columns(dataset: Dataset | None) -> Sides:
     assert dataset is not None
     assert dataset.column_names == ["source", "target"]
-    return Lines(list(dataset["source"]), list(dataset["target"]))
+    return Sides(list(dataset["source"]), list(dataset["target"]))
 
 
 # --- bible
@@ -678,7 +683,7 @@ def test_given_dev_and_test_are_taken_as_they_are(tmp_path: Path, scratch: Path)
 def test_lines_of_one_split_are_enough_to_evaluate(tmp_path: Path) -> None:
     source, target = write(tmp_path / "t.de", GERMAN), write(tmp_path / "t.en", ENGLISH)
     corpus = Files("de", "en", test=[source, target])
-    assert corpus.lines(tmp_path / "cache") == (GERMAN, ENGLISH)
+    assert corpus.lines(tmp_path / "cache")[:2] == (GERMAN, ENGLISH)
     with pytest.raises(UserError, match="no split 'dev': choose one of test"):
         corpus.lines(tmp_path / "cache", "dev")
 

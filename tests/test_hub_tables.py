@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.corpus import Lines, Splits
+from nmt.data.corpus import Splits
 from nmt.data.hub import Hub
 from nmt.data.stream import Place, Stream
 from nmt.errors import UserError
@@ -83,7 +83,7 @@ def test_text_stays_as_it_is(
     splits = read(tmp_path / "data", kind, scratch)
     for split in (splits.train, splits.dev):
         assert split is not None
-        assert Lines(list(split["source"]), list(split["target"])) == (SOURCE, TARGET)
+        assert (list(split["source"]), list(split["target"])) == (SOURCE, TARGET)
 
 
 def test_a_stream_goes_on_within_a_file(tmp_path: Path) -> None:
