@@ -213,7 +213,7 @@ def test_the_models_own_translation_can_be_aligned(runs, tmp_path):
         (["reverse=nowhere"], ["nowhere is not a run folder"]),
         (["gold=nowhere"], ["nowhere: no such file"]),
         (["gold={f}/test.de"], ["test.de, line 1", "is not an alignment link"]),
-        (["gold={t}/far"], ["far, line 2: link 4-1 names source word 4", "3 words"]),
+        (["gold={t}/far"], ["far, line 2: link 4-1 has source word 4", "3 words"]),
         (["source={f}/test.de"], ["source=", "target=FILE"]),
         (["source={f}/test.de", "target={f}/train.en"], ["test.de has 6", "train.en has 98"]),
         (["source_words={f}/train.de"], ["source_words=", "98 lines", "6"]),

@@ -140,6 +140,6 @@ def test_what_has_no_meaning_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words, reason in {
         ("tokenizer.joint=false", "model.share_embeddings=false"): "set tokenizer.joint=true",
-        ("consistency=rdrop",): "leave one of the two out",
+        ("consistency=rdrop",): "remove one of the two",
     }.items():
         assert reason in mistake(nmt("train", "experiment=smoke", "model.copy=true", *words))

@@ -213,7 +213,7 @@ def test_the_folder_is_in_the_run_where_none_is_named_and_is_never_written_over(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["to=onnx"], ["to=onnx", "there are ctranslate2, huggingface"]),
+        (["to=onnx"], ["to=onnx", "choose one of ctranslate2, huggingface"]),
         ([], ["to=ctranslate2 or to=huggingface"]),
         (["to=huggingface", "quantization=int8"], ["to=huggingface quantization=int8", "float32"]),
         (["to=ctranslate2", "quantization=int4"], ["quantization=int4", "float32, int8"]),

@@ -237,8 +237,8 @@ def test_check_part_leaves_out_what_has_no_meaning(here, part, tried):
         ("own_broken:Eager", "it cannot be made: ValueError: not today"),
         ("", "which part?"),
         ("my_attention", "MODULE:CLASS"),
-        ("my_attention:L3", "There is L2 in my_attention"),
-        ("nmt.models.rnn:RNN", "not a subclass of Score or Normalizer or Window or Sink or Gate"),
+        ("my_attention:L3", "my_attention has L2"),
+        ("nmt.models.rnn:RNN", "not a subclass of nmt's Score or Normalizer or Window"),
         ("my_attention:L2 scal=3", "attention.scal: no such key"),
     ],
 )

@@ -71,7 +71,7 @@ def test_every_key_that_holds_a_path_is_known():
     }
     corpus = {f"data.{one.name}" for one in fields(Multi30k) if one.type == str | None}
 
-    assert shown - {"resume", "from"} | own - {"baseline", "part", "mean"} | corpus <= PATHS
+    assert shown - {"resume", "from"} | own - {"baseline", "part", "mean", "to"} | corpus <= PATHS
     assert "guide.path" in PATHS
 
 

@@ -271,7 +271,7 @@ def test_the_page_of_a_study_is_made_from_its_ledger_alone(ledger, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     answer = nmt("compare", ledger.path, "output=pages")
     assert answer.code == 0, answer.err
-    assert "4 of 4 runs have ended" in answer.out
+    assert "4 of 4 runs are finished" in answer.out
     page = (tmp_path / "pages" / "mine.md").read_text(encoding="utf-8")
     figures = sorted(file.name for file in (tmp_path / "pages" / "mine").iterdir())
     assert figures == ["attention.png", "bleu.png", "learning.png"]
@@ -303,7 +303,7 @@ def test_runs_that_do_not_belong_into_one_table_are_refused(ledger, tmp_path):
             "read 900 target pieces, but the budget of the study is 400",
         ),
         (lambda row: row["tests"]["test"].update(fingerprint="x"), "other sentences of test (x)"),
-        (lambda row: row.update(pinned="x"), "two was trained with settings x, and others"),
+        (lambda row: row.update(pinned="x"), "two was trained with settings x, but others"),
         (lambda row: row.update(variant="three"), "has no variant three"),
     ]:
         assert told in refused(change)

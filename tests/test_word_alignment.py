@@ -323,7 +323,7 @@ def test_words_come_from_files(here):
 
     assert words.words[0] == ["Das", "Haus", ",", "ja", "."]
     assert words.word_of(0) == [0, 0, 0, OUT, 1, 1, 1, 1, 2, OUT, 3, 3, 4]
-    with pytest.raises(UserError, match="gold, line 1: link 4p4 names source word 4"):
+    with pytest.raises(UserError, match="gold, line 1: link 4p4 has source word 4"):
         with_gold(text, BitextFiles(gold="gold"))
 
 

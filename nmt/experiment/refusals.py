@@ -57,7 +57,7 @@ def of_synthetic(cfg: DictConfig) -> None:
     if cfg.guide and cfg.guide["_target_"] != target_of(StatisticalLinks):
         raise UserError(
             "synthetic.files=…: guide=… needs links for every line, and these have none: take "
-            "guide=statistical, or leave one of the two out"
+            "guide=statistical, or remove one of the two"
         )
 
 
@@ -124,13 +124,13 @@ def of_teacher(cfg: DictConfig) -> None:
         return
     if cfg.train.compile:
         raise UserError(
-            "train.compile=true: what teacher=… has the model write cannot be compiled; leave one "
-            "of the two out"
+            "train.compile=true: the translations that the model writes for teacher=… cannot be "
+            "compiled; remove one of the two"
         )
     if cfg.train.shard:
         raise UserError(
-            "train.shard=true: no process has all the weights that the model of teacher=… writes "
-            "with; leave one of the two out"
+            "train.shard=true: teacher=… lets the model translate, but no process has all of its "
+            "weights; remove one of the two"
         )
 
 
