@@ -200,9 +200,12 @@ def wait(child: int, asked: dict, started: float) -> int:
         time.sleep(0.002)
 
 
-def content(folder: str | None) -> int:
-    """How much is in a folder."""
-    return len(os.listdir(folder)) if folder and Path(folder).exists() else 0
+def content(place: str | None) -> int:
+    """How much there is: entries of a folder, bytes of a file."""
+    path = Path(place or "")
+    if not place or not path.exists():
+        return 0
+    return len(os.listdir(path)) if path.is_dir() else path.stat().st_size
 
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ def spoil() -> None:
     call, passes = Gradients.__call__, Gradients.passes
     begun = [0]  # the update
 
-    def called(self: Gradients, given: list[Batch], step: int) -> Update:
+    def called(self: Gradients, given: list[Batch], step: int, progress: float) -> Update:
         begun[0] = step
-        return call(self, given, step)
+        return call(self, given, step, progress)
 
     def spoiled(self: Gradients, batch: Batch, divisor: Tensor) -> Loss:
         loss = passes(self, batch, divisor)

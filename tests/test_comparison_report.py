@@ -260,7 +260,7 @@ def test_the_page_can_be_touched(two, tab):
         assert cells == sorted(cells, reverse=direction == "descending")
     titles = tab.run("[...document.querySelectorAll('.point')].map((one) => one.title)")
     result = json.loads((two / "attention=bahdanau" / "result.json").read_text())
-    speed = [one for one in titles if "target pieces a second" in one]
+    speed = [one for one in titles if "target pieces per second" in one]
     assert any(one.startswith("bahdanau") or f"{result['bleu']:.4g}" in one for one in speed)
     tab.point(".point")
     assert tab.run("document.querySelector('.point:hover') !== null"), "over its plot"

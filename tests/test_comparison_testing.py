@@ -229,7 +229,7 @@ def test_counts_are_all_that_a_test_needs():
     assert found["loss"].differences["b"].p < 0.001
     assert list(found["loss"].untested) == ["c", "d", "e"]
     assert "c, run 2, sentence 1 of test" in found["loss"].untested["c"]
-    assert "was not kept" in found["people"].untested["c"]
+    assert "were not kept" in found["people"].untested["c"]
     assert found["people"].untested["d"] == found["people"].untested["c"]
     assert found["people"].untested["e"].startswith("only one seed")
     for run in variants[1].runs:

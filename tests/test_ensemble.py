@@ -142,7 +142,7 @@ def test_an_evaluation_of_several_runs_is_in_a_folder_of_its_own(runs, tmp_path)
 @pytest.mark.parametrize(
     ("command", "words", "told"),
     [
-        ("translate", ["heatmap=h"], "heatmap=h is about the attention of one model, and run="),
+        ("translate", ["heatmap=h"], "heatmap=h is about the attention of one model, but run="),
         ("translate", ["weights=w.arrow"], "weights=w.arrow is about the attention of one model"),
         ("translate", ["links=l"], "links=l is about the attention of one model"),
         ("translate", ["mean=harmonic"], "mean=harmonic: choose one of arithmetic, geometric"),

@@ -67,7 +67,7 @@ def test_the_answer_is_what_the_library_says(live, model):
         (b'{"text": "eins"}', {"Origin": "http://example.com"}, 403, "this machine alone"),
         (b'{"text": "eins"}', {"Origin": "null"}, 403, "this machine alone"),
         (b'{"text": ""}', {}, 400, "type a sentence"),
-        (json.dumps({"text": "eins " * (LONGEST + 1)}).encode(), {}, 400, f"{LONGEST} at most"),
+        (json.dumps({"text": "eins " * (LONGEST + 1)}).encode(), {}, 400, f"at most {LONGEST}"),
         (b" " * (MAX_BYTES + 1), {}, 400, "bytes"),
         (b"[" * 9999, {}, 400, "a sentence"),
         (b'{"text": 3}', {}, 400, "a sentence"),

@@ -151,9 +151,9 @@ def test_the_command_and_python_choose_alike(trained):
     made = model.translate(["eins zwei drei", "", "vier"], method="mbr", samples=4)
     assert answer.out.splitlines() == made
     for wrong, told in (
-        ("decode.beam=3", "beam=3 does nothing with decode.method=mbr decode.candidates=samples"),
-        ("decode.candidates=beam", "samples=4 does nothing with decode.method=mbr decode.cand"),
+        ("decode.beam=3", "beam=3 has no effect with decode.method=mbr decode.candidates=samples"),
+        ("decode.candidates=beam", "samples=4 has no effect with decode.method=mbr decode.cand"),
     ):
         assert told in mistake(nmt(*words, wrong, stdin=b"eins\n"))
     told = mistake(nmt("translate", f"run={trained}", "decode.utility=bleu", stdin=b"eins\n"))
-    assert "decode.utility=bleu does nothing with decode.method=beam" in told
+    assert "decode.utility=bleu has no effect with decode.method=beam" in told

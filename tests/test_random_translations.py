@@ -202,8 +202,8 @@ def test_the_command_samples_as_python_does(trained):
     ("words", "told"),
     [
         (["decode=sample", "decode.beam=3"], "beam=3 does nothing with decode.method=sample"),
-        (["decode.temperature=0.5"], "temperature=0.5 does nothing with decode.method=beam"),
-        (["decode=greedy", "decode.seed=3"], "seed=3 does nothing with decode.method=beam"),
+        (["decode.temperature=0.5"], "temperature=0.5 has no effect with decode.method=beam"),
+        (["decode=greedy", "decode.seed=3"], "seed=3 has no effect with decode.method=beam"),
         (["decode=sampel"], "decode=sampel: no such choice. Did you mean sample?"),
         (["decode=sample", "decode.top_p=2"], "decode.top_p=2.0: must be above 0 and at most 1"),
     ],
@@ -215,4 +215,4 @@ def test_a_setting_that_does_nothing_is_refused(trained, words, told):
 def test_a_training_refuses_what_only_samples_read(tiny):
     words = [word for word in tiny if not word.startswith("hydra")]
     told = mistake(nmt("train", *words, "decode.temperature=0.5"))
-    assert "decode.temperature=0.5 does nothing with decode.method=beam" in told
+    assert "decode.temperature=0.5 has no effect with decode.method=beam" in told

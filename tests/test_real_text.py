@@ -229,6 +229,11 @@ def started(*words: str, **streams) -> subprocess.Popen[bytes]:
     )
 
 
+def told(err: bytes) -> list[str]:
+    """Lines of a command's standard error, but for that which says why it has not begun yet."""
+    return [line for line in err.decode().splitlines() if "loading torch" not in line]
+
+
 def test_an_endless_text_ends_with_its_reader(trained):
     """yes | nmt translate | head -1."""
     with (
@@ -243,7 +248,7 @@ def test_an_endless_text_ends_with_its_reader(trained):
         _, err = process.communicate(timeout=60)
 
     assert line == nmt("translate", f"run={trained}", "decode.beam=1", stdin=b"eins").out.encode()
-    assert err == b""
+    assert told(err) == []
     assert process.returncode == 141
 
 
@@ -259,7 +264,7 @@ def test_an_interrupt_while_waiting_for_text_ends_without_a_traceback(trained):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
 
-    assert err == b"nmt: interrupted\n"
+    assert told(err) == ["nmt: interrupted"]
     assert process.returncode == 130
 
 
@@ -281,6 +286,6 @@ def test_an_interrupt_leaves_no_half_written_file(trained, tmp_path):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
 
-    assert err == b"nmt: interrupted\n"
+    assert told(err) == ["nmt: interrupted"]
     assert process.returncode == 130
     assert files(tmp_path) == []

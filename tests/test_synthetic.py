@@ -100,7 +100,7 @@ def test_a_model_writes_the_text_that_another_one_learns_from(tiny, trained, num
     ("words", "message"),
     [
         (["synthetic.files=[a,b,c]"], "synthetic.files has 3 files: pass [SOURCE,TARGET]"),
-        (["synthetic.tag='<bt>'"], "synthetic.tag=<bt> begins sources of synthetic.files"),
+        (["synthetic.tag='<bt>'"], "synthetic.tag=<bt> begins the sources of synthetic.files"),
         (["synthetic.files=[no.de,no.en]"], "no.de: no such file"),
         (
             ["synthetic.files=[a,b]", "guide=file", "guide.path=links"],

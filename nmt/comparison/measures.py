@@ -155,9 +155,13 @@ DEV = (
     ),
 )
 COST = (
-    Measure("parameters", "parameters", 0, result("parameters"), "trained numbers"),
+    Measure("parameters", "parameters", 0, result("parameters"), "trainable parameters"),
     Measure(
-        "tokens_per_s", "tokens/s", 0, result("tokens_per_s"), "target pieces a second of training"
+        "tokens_per_s",
+        "tokens/s",
+        0,
+        result("tokens_per_s"),
+        "target pieces per second of training",
     ),
     Measure(
         "minutes", "minutes", 1, result("seconds", unit=60), "of training, evaluations included"
