@@ -122,7 +122,7 @@ def test_bleu_can_be_measured_on_few_sentences(run, tmp_path, monkeypatch):
 
 def test_mistakes_of_heads_are_told(run, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "several heads" in mistake(nmt("heads", f"run={trained}"))
+    assert "only single-head attention" in mistake(nmt("heads", f"run={trained}"))
     assert "measure=chrf" in mistake(nmt("heads", f"run={run}", "measure=chrf"))
     assert "sentences=0" in mistake(nmt("heads", f"run={run}", "sentences=0"))
     assert "which model?" in mistake(nmt("heads"))

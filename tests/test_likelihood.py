@@ -23,7 +23,7 @@ LINES = Lines(["eins zwei drei", "", "sieben", "zwei"], ["one two three", "two",
 def by_hand(translator: Translator, lines: Lines) -> np.ndarray:
     """Nats and pieces: -log p of every piece and of eos, each after all that come before it."""
     found: list[tuple[float, int]] = []
-    for source, target in zip(*lines, strict=True):
+    for source, target in zip(lines.source, lines.target, strict=True):
         (read,) = translator.source_tokenizer.encode([source])
         (written,) = translator.target_tokenizer.encode([target])
         with translator.inferring():
@@ -55,7 +55,7 @@ def test_they_add_up_to_the_loss_of_the_batches(trained):
 
     encode = Encoder(translator.source_tokenizer, translator.target_tokenizer)
     with translator.evaluating():
-        mean = mean_loss(translator, batches_of(Ids.of_table(encode(tuple(lines))), 200))
+        mean = mean_loss(translator, batches_of(Ids.of_table(encode((lines.source, lines.target))), 200))
     assert likelihood(found)["loss"] == pytest.approx(mean, rel=1e-5)
 
 

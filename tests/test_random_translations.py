@@ -201,7 +201,7 @@ def test_the_command_samples_as_python_does(trained):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["decode=sample", "decode.beam=3"], "beam=3 does nothing with decode.method=sample"),
+        (["decode=sample", "decode.beam=3"], "beam=3 has no effect with decode.method=sample"),
         (["decode.temperature=0.5"], "temperature=0.5 has no effect with decode.method=beam"),
         (["decode=greedy", "decode.seed=3"], "seed=3 has no effect with decode.method=beam"),
         (["decode=sampel"], "decode=sampel: no such choice. Did you mean sample?"),

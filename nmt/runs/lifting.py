@@ -71,6 +71,8 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
         for key, value in SINCE_8.items() if config.get("decode") else ():
             config["decode"].setdefault(key, value)
     if number < 9:
+        if "consistency" in config:  # all of a training
+            config.setdefault("teacher", None)
         for node in parts(config, "model"):
             if node.get("_target_") == RNN:
                 node.setdefault("output_memory", False)
