@@ -55,7 +55,9 @@ def test_they_add_up_to_the_loss_of_the_batches(trained):
 
     encode = Encoder(translator.source_tokenizer, translator.target_tokenizer)
     with translator.evaluating():
-        mean = mean_loss(translator, batches_of(Ids.of_table(encode((lines.source, lines.target))), 200))
+        mean = mean_loss(
+            translator, batches_of(Ids.of_table(encode((lines.source, lines.target))), 200)
+        )
     assert likelihood(found)["loss"] == pytest.approx(mean, rel=1e-5)
 
 

@@ -40,7 +40,7 @@ def keys_of(kind: type, prefix: str = "", defaults: Any = None) -> list[Key]:
     for field in fields(kind):
         name = f"{prefix}{field.name}"
         value = (defaults or {}).get(field.name, default_of(field))
-        inner = next((one for one in kinds_of(field.type) if is_dataclass(one)), None)
+        inner: Any = next((one for one in kinds_of(field.type) if is_dataclass(one)), None)
         if inner:
             found += keys_of(inner, f"{name}.", value if isinstance(value, dict) else None)
         else:

@@ -4,6 +4,9 @@ How it computes was read in its version 4.8 (github.com/OpenNMT/CTranslate2, src
 is tried at each export.
 """
 
+# CTranslate2 declares the fields of its specifications as None or as classes to be replaced.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast

@@ -1,5 +1,6 @@
 """What config.json of an exported model says."""
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -42,7 +43,7 @@ class NmtConfig(PreTrainedConfig):
         """
         if not self.run:
             raise UserError("config.json has no `run`: it is not that of `nmt export`")
-        found = OmegaConf.create(without_format(dict(self.run), "config.json"))
+        found = OmegaConf.create(without_format(dict(self.run), Path("config.json")))
         assert isinstance(found, DictConfig)
         check(found)
         return found

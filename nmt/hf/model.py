@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
-from transformers.generation import GenerationMixin
+from transformers.generation.utils import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
 from nmt.attention.attend import Remembered
 from nmt.attention.attention import record_attention
 from nmt.attention.mask import PAD
 from nmt.attention.recorded import split
+from nmt.data.tokenizer import BOS
 from nmt.errors import UserError
 from nmt.hf.config import NmtConfig
 from nmt.models.attention_maps import inside
@@ -174,11 +175,12 @@ class NmtForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if labels is not None:
             loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
         length = decoder_input_ids.size(1)
+        held = cache if isinstance(cache, EncoderDecoderCache) else None
         asked = recorded if output_attentions else {}
         return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
-            cache=cache,
+            cache=held,
             decoder_attentions=self.weights(asked, Kind.DECODER, length),
             cross_attentions=self.weights(asked, Kind.SOURCE_TARGET, length),
             encoder_last_hidden_state=encoder_outputs.last_hidden_state,
@@ -188,7 +190,7 @@ class NmtForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
         """Return what the decoder reads to predict labels: <s> before them, the last left out."""
         read = labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, PAD)
-        start = labels.new_full((len(labels), 1), self.config.decoder_start_token_id)
+        start = labels.new_full((len(labels), 1), BOS)
         return torch.cat([start, read], 1)
 
     def features(self, target: Tensor, encoded: Encoded, cache: Cache | None) -> Tensor:
@@ -261,7 +263,8 @@ def source_of(
     """Return the source as a layer remembers it, which is cached when it is first asked for."""
     held = cache.cross_attention_cache
     if cache.is_updated.get(index):
-        return held.layers[index].keys, held.layers[index].values
+        kept: Any = held.layers[index]
+        return kept.keys, kept.values
     cache.is_updated[index] = True
     return held.update(*layer.remember(states), index)
 

@@ -1,7 +1,7 @@
 """The two SentencePiece models of an exported model, as one tokenizer of transformers."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from transformers import PreTrainedTokenizer
 
@@ -17,8 +17,8 @@ class NmtTokenizer(PreTrainedTokenizer):
     in a text is text.
     """
 
-    vocab_files_names: ClassVar[dict[str, str]] = FILES
-    model_input_names: ClassVar[list[str]] = ["input_ids", "attention_mask"]
+    vocab_files_names = FILES
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
     padding_side = "right"
 
     def __init__(self, source_model: str, target_model: str, **settings: Any) -> None:
@@ -58,7 +58,11 @@ class NmtTokenizer(PreTrainedTokenizer):
         return [*token_ids_0, *(token_ids_1 or []), EOS]
 
     def _decode(
-        self, token_ids: int | list[int], skip_special_tokens: bool = False, **_: Any
+        self,
+        token_ids: int | list[int],
+        skip_special_tokens: bool = False,
+        *_: Any,
+        **__: Any,
     ) -> str:
         """Join the pieces of a target; with ``skip_special_tokens`` as `nmt translate` does."""
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)

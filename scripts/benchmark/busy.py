@@ -30,7 +30,8 @@ def main() -> None:
     """Measure all variants in turn and print a table."""
     given, arguments = parser().parse_known_args()
     rates: dict[tuple[int, str], list[float]] = {}
-    for number, load, policy in product(range(given.rounds), given.loads, POLICIES):
+    variants = [(load, policy) for load in given.loads for policy in POLICIES]
+    for number, (load, policy) in product(range(given.rounds), variants):
         print(f"round {number + 1}, {load} other programs, {policy}", file=sys.stderr)
         with other_programs(load):
             rates.setdefault((load, policy), []).append(training_rate(policy, arguments))

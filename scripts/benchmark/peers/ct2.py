@@ -1,4 +1,7 @@
 """CTranslate2, with the weights of a Marian model of transformers."""
+
+# CTranslate2 declares the fields of its specifications as None or as classes to be replaced.
+# pyright: reportAttributeAccessIssue=false
 # pyright: reportMissingImports=false
 
 from tempfile import TemporaryDirectory

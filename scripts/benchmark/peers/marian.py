@@ -69,7 +69,8 @@ def decoder(setup: Setup[Transformer]) -> Search:
 
     def translate(source: Tensor) -> list[list[int]]:
         with torch.inference_mode(), autocast(CPU, setup.precision):
-            found = made.generate(
+            generate = made.generate  # pyright: ignore[reportAttributeAccessIssue]
+            found = generate(
                 source,
                 attention_mask=source != PAD,
                 num_beams=BEAM,
