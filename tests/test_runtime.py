@@ -197,13 +197,3 @@ def test_the_peak_of_an_earlier_run_is_not_that_of_a_later_one():
     forget_peak_memory(CPU)
 
     assert peak_memory(CPU) < before + 0.2 * size
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks GNU's OpenMP")
-@pytest.mark.parametrize(("given", "spins"), [({}, False), ({"OMP_WAIT_POLICY": "active"}, True)])
-def test_threads_of_the_command_sleep_while_they_wait_unless_the_user_says_otherwise(given, spins):
-    environment = {name: text for name, text in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_DISPLAY_ENV": "verbose", **given}
-    words = [sys.executable, "-m", "nmt", "show", "attention=cosine"]
-    answer = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
-    assert ("GOMP_SPINCOUNT = '0'" not in answer.stderr) == spins

@@ -25,23 +25,12 @@ def prepare_process() -> None:
     """Set up memory and environment. Changes nothing in the results; the user's settings win."""
     keep_heap()
     set_environment()
-    let_threads_sleep()
 
 
 def set_environment() -> None:
     """Set the variables of ``ENVIRONMENT`` that the user has not set."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-
-
-def let_threads_sleep() -> None:
-    """Let a thread that waits for the others of a product sleep, not spin.
-
-    A thread that spins keeps its core from the thread that it waits for, if other programs compute
-    too. Read when torch is loaded, so it is set only in processes of the command. Measured effect:
-    docs/performance.md.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def keep_heap() -> None:

@@ -4,7 +4,7 @@
 
 The threads of a product wait for each other at its end. A thread that spins keeps its core busy
 while it waits, and so keeps the thread that it waits for from running (OMP_WAIT_POLICY=active). One
-that sleeps leaves the core to it (passive, the choice of the command `nmt`). The other programs are
+that sleeps leaves the core to it (passive). The other programs are
 endless loops, each in a session of its own, as other users have them. All variants take turns.
 """
 
@@ -23,6 +23,7 @@ from statistics import median
 from nmt.terminal.table import markdown
 
 POLICIES = ("active", "passive")
+LOOP = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(100_000))"
 BENCH = ("bench.sentences=0", "bench.updates=6", "bench.warmup=2", "device=cpu")
 
 
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 @contextmanager
 def other_programs(num: int) -> Iterator[None]:
     """Let so many endless loops run inside the block."""
-    command = (sys.executable, "-c", "while True: pass")
+    command = (sys.executable, "-c", LOOP)  # which ends when this process has ended
     loops = [subprocess.Popen(command, start_new_session=True) for _ in range(num)]
     try:
         yield
