@@ -238,7 +238,8 @@ def fenced(text: str) -> str:
 
 def corpora() -> str:
     """Return data/README.md, whose links start elsewhere."""
-    return (ROOT / "data" / "README.md").read_text(encoding="utf-8").replace("](../docs/", "](../")
+    text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    return text.replace("](../", "](../../").replace("](../../docs/", "](../")
 
 
 def package(name: str) -> str:
