@@ -101,13 +101,13 @@ def resolve(app: Sphinx, env: Any, node: addnodes.pending_xref, text: nodes.Elem
     return nodes.reference("", "", text, refuri=page_of(node["refdoc"], file), internal=True)
 
 
-KINDS = ("myst", None), ("myst", "doc")  # of references, and their domains
+KIND = "myst", None  # of a reference, and its domain
 
 
 def is_link(node: Any) -> bool:
     """Tell whether a node is a link of Markdown to no page."""
     kinds = (addnodes.download_reference, addnodes.pending_xref)
-    return isinstance(node, kinds) and (node.get("reftype"), node.get("refdomain")) in KINDS
+    return isinstance(node, kinds) and (node.get("reftype"), node.get("refdomain")) == KIND
 
 
 def repository_file(docname: str, target: str) -> str | None:
