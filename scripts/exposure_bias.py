@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, dev_text, panels
+from statement_page import Found, Rows, Run, Statement, dev_text, panels, share_heights
 
 from nmt.decoding.decode import Decode
 from nmt.report.palette import VARIANTS
@@ -72,10 +72,7 @@ def draw(found: Found) -> Figure:
             )
         axis.set_xlabel("words before")
         axis.legend(fontsize=8)
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = max(axis.get_ylim()[1] for axis in axes)
-    for axis in axes:
-        axis.set_ylim(low, high)
+    share_heights(axes)
     axes[0].set_ylabel(f"right among the next {NEXT} words, %")
     return figure
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, dev_text, panels, spread
+from statement_page import Found, Rows, Run, Statement, dev_text, panels, share_heights, spread
 from torch import Tensor
 
 from nmt.batches.batch import Batch
@@ -98,10 +98,7 @@ def draw(found: Found) -> Figure:
         axis.set_yscale("log")
         axis.set_xlabel("recurrent steps from source to target piece")
         axis.legend(fontsize=8)
-    low = min(axis.get_ylim()[0] for axis in axes)
-    high = max(axis.get_ylim()[1] for axis in axes)
-    for axis in axes:
-        axis.set_ylim(low, high)
+    share_heights(axes)
     axes[0].set_ylabel("size of the gradient")
     return figure
 

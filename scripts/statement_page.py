@@ -84,6 +84,14 @@ def image(name: str) -> Path:
     return IMAGES / f"statement-{name.replace('_', '-')}.png"
 
 
+def share_heights(axes: Sequence[Axes]) -> None:
+    """Give panels the same range of heights, so that they can be compared."""
+    low = min(axis.get_ylim()[0] for axis in axes)
+    high = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(low, high)
+
+
 def panels(names: Sequence[str], width: float = 4.0) -> tuple[Figure, list[Axes]]:
     """A figure of panels, each ``width`` inches wide: up to three in a row, more in two rows."""
     rows = 1 if len(names) <= 3 else 2

@@ -15,11 +15,11 @@ from pathlib import Path
 import yaml
 
 from nmt.commands.help import COMMANDS, TOPICS, command_help, names
+from nmt.commands.last import ASKING, LAST, RUNS, SAMPLE
 from nmt.config.yamls import config_folder
 from nmt.terminal.console import tell
 
 CHOICES = tuple(group for groups in TOPICS.values() for group in groups)
-RUNS = ("run", "reverse", "resume", "from", "init", "tokenizer.run")  # keys whose value is a run
 # Where the keys are whose types are fixed: file and class below nmt/.
 FIXED = {
     "train": ("config/schema.py", "Train"),
@@ -112,7 +112,7 @@ def words_of(command: str, word: str) -> Iterator[str]:
 def values(command: str, key: str) -> Iterator[str]:
     """Yield the values of a key that are known: choices, runs, true and false."""
     last = key.rpartition(".")[2]
-    if key in RUNS:
+    if key in ASKING:
         yield from runs()
     elif last in CHOICES and "." in key and last in TOPICS["Attention"]:
         yield from names(last)
@@ -184,8 +184,8 @@ def default(key: str) -> str:
 def runs() -> list[str]:
     """Return names of runs: last, sample, and the newest folders below runs/."""
     found: list[tuple[float, str]] = []
-    for place, folders, files in os.walk("runs"):
+    for place, folders, files in os.walk(RUNS):
         if "config.yaml" in files:
             found.append((os.stat(f"{place}/config.yaml").st_mtime, place))
             folders.clear()
-    return ["last", "sample", *(place for _, place in sorted(found, reverse=True)[:MOST])]
+    return [LAST, SAMPLE, *(place for _, place in sorted(found, reverse=True)[:MOST])]

@@ -72,10 +72,8 @@ class Progress:
 
     def stage(self, text: str) -> None:
         """Name what is done until the next line: beside the bar, or in a line of its own."""
-        self.stages.stage(text)
-        if self.console.is_interactive:
-            self.bar.update(self.task, description=text, refresh=True)
-        else:
+        self.part(text)
+        if not self.console.is_interactive:
             self.say(text)
 
     def part(self, text: str) -> None:

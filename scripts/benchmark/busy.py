@@ -4,8 +4,8 @@
 
 The threads of a product wait for each other at its end. A thread that spins keeps its core busy
 while it waits, and so keeps the thread that it waits for from running (OMP_WAIT_POLICY=active). One
-that sleeps leaves the core to it (passive). The other programs are
-endless loops, each in a session of its own, as other users have them. All variants take turns.
+that sleeps leaves the core to it (passive). The other programs are endless loops, each in a session
+of its own, as other users have them. All variants take turns.
 """
 
 import argparse
