@@ -56,7 +56,7 @@ def score(
 ) -> Scores:
     """Score detokenized text against one reference per line, and ``more`` where there are several.
 
-    Of those, an empty line is no reference.
+    Of those, an empty line does not count as a reference.
     `bleu` takes sacreBLEU's tokenizer for the script of the target language (13a, zh, ja-mecab,
     ko-mecab, char). `bleu_tok_lc` is the BLEU of the older literature, on lower-cased text in Moses
     tokens. Moses has no words for scripts of `TOKENIZERS`; there `bleu_tok_lc` keeps the tokenizer
