@@ -8,7 +8,10 @@ from unittest.mock import patch
 
 from nmt.__main__ import main
 
-STAGES = ("reading the corpus", "cleaning the corpus", "training the tokenizer", "segmenting")
+STAGES = (
+    *("reading the corpus", "cleaning the corpus", "training the tokenizer", "segmenting"),
+    "opening the model",  # where it takes more than a second
+)
 
 
 class Answer(NamedTuple):

@@ -18,6 +18,7 @@ from nmt.data.multi30k import Multi30k
 from nmt.data.pairs import Pair, asked_for, asking_for
 from nmt.errors import UserError
 from nmt.evaluation.score import score
+from nmt.links.links import read_links
 from nmt.metrics.bleu import bleu_and_chrf
 
 NUMBERS = {
@@ -192,6 +193,41 @@ def test_links_count_the_words_of_the_text(run, tmp_path):
     assert answer.code == 0, answer.err
     sources = {int(one.partition("-")[0]) for one in links.read_text().split()}
     assert sources <= {0, 1, 2}
+
+
+def test_alignments_count_the_words_of_the_text(run, tmp_path):
+    """With to=, in the line, and in the other direction, in which the same run is its own reverse.
+
+    Each is the same text, with links that gold links of these words can be held against.
+    """
+    texts = {"de": "eins zwei drei\n", "en": "one two three\n", "asking": "<2en> eins zwei drei\n"}
+    for name, text in {**texts, "gold": "1-1 2-2 3-3\n"}.items():
+        (tmp_path / name).write_text(text)
+    commands = {
+        "there": ["to=en", "source={}/de", "target={}/en"],
+        "asked": ["source={}/asking", "target={}/en"],
+        "back": ["to=de", "source={}/en", "target={}/de"],
+        "both": ["to=en", "source={}/de", "target={}/en", f"reverse={run}", "gold={}/gold"],
+    }
+    found = {}
+    for name, words in commands.items():
+        given = [word.format(tmp_path) for word in words]
+        folder = tmp_path / "aligned" / name
+        answer = nmt("align", f"run={run}", *given, "heatmaps=0", f"output={folder}")
+        if name == "both":  # fr-en asks for English, too: which language the text has is not known
+            assert "of any of de-en fr-en en-de" in mistake(answer)
+            given = ["data=files", "data.source=de", "data.target=en", given[-1], given[-2]]
+            given.append(f"data.test=[{tmp_path}/de,{tmp_path}/en]")
+            answer = nmt("align", f"run={run}", *given, "heatmaps=0", f"output={folder}")
+        assert answer.code == 0, answer.err
+        links = read_links(folder / "alignments.txt", base=0)[0].sure
+        assert {i for i, _ in links} <= {0, 1, 2}
+        found[name] = links
+    assert found["there"] == found["asked"]
+    table = json.loads((folder / "result.json").read_text())["table"]
+    assert table[0]["links"] == len(found["there"])
+    assert table[2]["links"] == len(found["there"] & {(j, i) for i, j in found["back"]})
+    assert (folder / "source.txt").read_text() == texts["de"]
 
 
 def test_a_run_of_several_pairs_is_evaluated_on_any_of_them(run, folder, tmp_path):

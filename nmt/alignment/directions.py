@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nmt.alignment.attention import LinkRule
 from nmt.alignment.choice import Asked
+from nmt.alignment.load import asking
 from nmt.alignment.model import from_attention
 from nmt.data.corpus import Lines
 from nmt.links.bitext import Bitext
@@ -56,13 +57,22 @@ def from_models(
     readings = [f"{name} {here}: {one.reading}"]
     if backward is None:
         return FromModels([only], only, one.weights, readings, {"reading": one.about})
-    other = from_attention(*backward, text.flipped(), dev and dev.flipped(), asked, rule, of)
+    turned, turned_dev = (one and turned_for(backward.translator, one) for one in (text, dev))
+    assert turned is not None
+    other = from_attention(*backward, turned, turned_dev, asked, rule, of)
     readings.append(f"{name} {there}: {other.reading}")
     flipped = Found(f"{name} {there}", [flip(links) for links in other.links])
     found = both_ways(name, only, flipped)
     (chosen,) = (row for row in found if row.aligner == f"{name} {symmetrize}")
     about = {"reading": one.about, "reverse_reading": other.about}
     return FromModels(found, chosen, one.weights, readings, about)
+
+
+def turned_for(translator: Translator, text: Bitext) -> Bitext:
+    """Return a text with source and target exchanged, as the model of that direction reads it."""
+    text = text._replace(source=text.source.without_asking())
+    source = asking(text.target, translator, text.source.language)
+    return text._replace(target=source).flipped()
 
 
 def from_statistics(train: Lines, text: Bitext, cache: Path) -> list[Found]:

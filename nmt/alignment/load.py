@@ -72,6 +72,16 @@ def load_source(
     return with_words(side, "source_words", files.source_words)
 
 
+def asking(side: Side, translator: Translator, language: str | None) -> Side:
+    """Return a source whose lines ask for a language, see `Translator.asking`.
+
+    UserError for a line that asks for none, but has to.
+    """
+    lines = list(translator.asking(side.lines, language))
+    translator.require_asking(lines)
+    return side._replace(lines=lines)
+
+
 def translated(translator: Translator, source: Side, decode: Decode) -> Bitext:
     """Return the source with what the model makes of it."""
     hypotheses = [best[0].text for best in translator(source.lines, decode)]

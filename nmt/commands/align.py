@@ -13,7 +13,7 @@ from nmt.alignment.attention import LinkRule, argmax_links, threshold_links
 from nmt.alignment.choice import Asked
 from nmt.alignment.directions import Direction, FromModels, from_models, from_statistics
 from nmt.alignment.explorer import best_head, of_bitext
-from nmt.alignment.load import load, load_dev, load_source, translated
+from nmt.alignment.load import asking, load, load_dev, load_source, translated
 from nmt.commands.beside import weights_place
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.evaluate import (
@@ -31,6 +31,7 @@ from nmt.config.schema import Align, register_schema
 from nmt.config.yamls import config_folder
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Corpus
+from nmt.data.pairs import sources_of, targets_of
 from nmt.errors import UserError
 from nmt.evaluation.explorer import EXPLORER, Shown, as_page
 from nmt.evaluation.weights import given as given_texts
@@ -72,7 +73,7 @@ def run(cfg: DictConfig) -> float | None:
     asked: Align = OmegaConf.to_object(cfg)  # type: ignore[assignment]
     if asked.statistical:
         require_eflomal()
-    check_reverse(asked, folder, trained)
+    check_reverse(asked, folder, cfg.data or trained.data)
     given = given_output(asked)
     weights = weights_place(asked.weights, files_of(asked))
     with showing("reading the text"):
@@ -132,16 +133,20 @@ def read_material(cfg: DictConfig, asked: Align, folder: Path, trained: DictConf
     """Read the text before the model, which takes longer; translate it where that is asked for."""
     data = chosen_data(cfg, folder, trained)
     corpus: Corpus = hydra.utils.instantiate(data)
-    where = cache_folder(asked.cache), (trained.data.source, trained.data.target)
+    language = asked.to or (data.target if cfg.data and not data.get("pairs") else None)
+    where = cache_folder(asked.cache), languages(asked, data)
     dev = load_dev(asked.dev, corpus, *where)
     if asked.hypothesis:
         decode = one_best(trained, cfg)
         source = load_source(asked, corpus, asked.split, *where)
-        translator = open_run(folder, asked.device, asked.precision)
-        return Material(translator, translated(translator, source, decode), dev, data)
-    text = load(asked, corpus, asked.split, *where)
-    translator = open_run(folder, asked.device, asked.precision)
-    translator.require_asking(text.source.lines)
+        translator = open_run(folder, asked.device, asked.precision).into(language)
+        text = translated(translator, asking(source, translator, language), decode)
+    else:
+        text = load(asked, corpus, asked.split, *where)
+        translator = open_run(folder, asked.device, asked.precision).into(language)
+        text = text._replace(source=asking(text.source, translator, language))
+    if dev:
+        dev = dev._replace(source=asking(dev.source, translator, language))
     return Material(translator, text, dev, data)
 
 
@@ -179,15 +184,32 @@ def chosen_data(cfg: DictConfig, folder: Path, trained: DictConfig) -> DictConfi
     return cfg.data
 
 
-def check_reverse(asked: Align, folder: Path, trained: DictConfig) -> None:
+def languages(asked: Align, data: DictConfig) -> tuple[str, str]:
+    """Return source and target of a text; of several pairs those of the target, or the first."""
+    target = asked.to or data.target
+    sources = sources_of(data.get("pairs") or [], target)
+    return sources[0] if len(sources) == 1 else data.source, target
+
+
+def check_reverse(asked: Align, folder: Path, data: DictConfig) -> None:
     """Raise UserError where the other run does not translate the other way."""
     if asked.reverse is None:
         return
-    other = read_config(Path(asked.reverse)).data
-    if (other.source, other.target) != (trained.data.target, trained.data.source):
+    pairs = data.get("pairs") or []
+    source, target = languages(asked, data)
+    of_one = f"{source}-{target}" in pairs and asked.source and len(sources_of(pairs, target)) == 1
+    if len(pairs) > 1 and not of_one:
         raise UserError(
-            f"reverse={asked.reverse} translates {other.source} to {other.target}; the opposite "
-            f"direction of {folder} is {trained.data.target} to {trained.data.source}"
+            f"reverse={asked.reverse} is for a text of one pair of languages, and this may be of "
+            f"any of {' '.join(pairs)}: add data=… data.source=… data.target=…"
+        )
+    other = read_config(Path(asked.reverse)).data
+    targets = targets_of(other.get("pairs"))
+    if source not in targets if targets else (other.source, other.target) != (target, source):
+        raise UserError(
+            f"reverse={asked.reverse} translates {other.source} to "
+            f"{' '.join(targets) or other.target}; the opposite direction of {folder} is {target} "
+            f"to {source}"
         )
 
 

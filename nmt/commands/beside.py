@@ -12,12 +12,11 @@ from nmt.alignment.choice import Asked
 from nmt.alignment.translation import Choice, Known, choose, translation_links
 from nmt.commands.output import require_file, require_folder, text_file
 from nmt.config.schema import HEATMAP_SCALES
-from nmt.data.pairs import asked_for
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import Translation
 from nmt.errors import UserError, one_of
 from nmt.evaluation.weights import found, weights_of
-from nmt.links.links import Links, written
+from nmt.links.links import written
 from nmt.models.attention_maps import attends
 from nmt.models.contributions import MEASURES
 from nmt.report.gallery import Drawn, Gallery, Occasion
@@ -147,11 +146,4 @@ def write_links(
     """Write the word links of each translation, a line each."""
     pairs = [(source, one.text) for _, source, translations in block for one in translations]
     sources, texts = zip(*pairs, strict=True)
-    links = translation_links(translator, sources, texts, choice, max_source)
-    asking = [asked_for(source, translator.targets) is not None for source in sources]
-    file.write(written([of_text(one, some) for one, some in zip(links, asking, strict=True)]))
-
-
-def of_text(links: Links, asking: bool) -> Links:
-    """Return links whose source words count from 0 behind the piece that asks for a language."""
-    return frozenset((i - 1, j) for i, j in links if i) if asking else links
+    file.write(written(translation_links(translator, sources, texts, choice, max_source)))

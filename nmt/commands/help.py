@@ -328,6 +328,8 @@ Text and gold links:
   gold_flipped=true           i is a word of the target
   dev.source=FILE dev.gold=FILE ...   sentences on which to choose the attention
   hypothesis=true             align the model's own translations (decode.beam=5)
+  to=fr                       the target language of a run trained with
+                              data.pairs
 
 Attention and links:
   layer=2 head=3              which attention (hops are layers); null: the mean;

@@ -287,6 +287,7 @@ class Align(BitextFiles, Use):
     split: str = "test"  # train, dev or test
     dev: BitextFiles = field(default_factory=BitextFiles)  # null: the corpus's own gold links
     hypothesis: bool = False  # align the model's own translations; else the references
+    to: str | None = None  # the language of the target, where the run has several (data.pairs)
     layer: Any = None  # a number from 1, hops count as layers; null: mean; best: on gold dev
     head: Any = None  # a number from 1; null: mean of all; best: on gold dev
     shift: Any = False  # read a piece's row where it is read, not where it is predicted; or best

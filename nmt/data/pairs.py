@@ -48,6 +48,11 @@ def targets_of(pairs: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(Pair.of(name).target for name in pairs or ()))
 
 
+def sources_of(pairs: Sequence[str], target: str) -> list[str]:
+    """The languages that pairs translate into one, in their order."""
+    return [pair.source for pair in map(Pair.of, pairs) if pair.target == target]
+
+
 def piece_of(language: str) -> str:
     """The piece that asks for a language."""
     return f"<2{language}>"

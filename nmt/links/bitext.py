@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sacremoses import MosesDetokenizer
 
@@ -11,23 +11,31 @@ from nmt.data.aligned import AlignedWords
 from nmt.data.corpus import Lines
 from nmt.data.language import primary
 from nmt.data.lines import read_lines
+from nmt.data.pairs import without_asking
 from nmt.errors import UserError
 from nmt.links.links import Gold, Size, flip_gold, read_links, sure_only
-from nmt.links.words import split_words, word_of_characters, words_of
+from nmt.links.words import NOWHERE, split_words, word_of_characters, words_of
 
 
 class Side(NamedTuple):
     """One language of a bitext."""
 
     language: str
-    lines: list[str]  # what a model reads
+    lines: list[str]  # what a model reads; the piece that asks for a language is of no word
     words: list[list[str]]  # what is linked
     name: str  # where the words come from, for messages
 
     def word_of(self, number: int) -> list[int]:
         """Return the word of each character of a line; see :func:`word_of_characters`."""
         place = f"{self.name}, line {number + 1}"
-        return word_of_characters(self.lines[number], self.words[number], place)
+        line = self.lines[number]
+        text = without_asking(line)
+        found = word_of_characters(text, self.words[number], place)
+        return [NOWHERE] * (len(line) - len(text)) + found
+
+    def without_asking(self) -> Self:
+        """Return the side without the pieces that ask for a language."""
+        return self._replace(lines=[without_asking(line) for line in self.lines])
 
 
 class Bitext(NamedTuple):
@@ -60,7 +68,8 @@ class BitextFiles:
 
 def side_of(lines: Sequence[str], language: str, name: str) -> Side:
     """Return a side with the words that its lines themselves have."""
-    return Side(language, list(lines), words_of(lines, language), name)
+    texts = [without_asking(line) for line in lines]
+    return Side(language, list(lines), words_of(texts, language), name)
 
 
 def with_words(side: Side, key: str, path: str | None) -> Side:

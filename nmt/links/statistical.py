@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nmt.data.cache import cached, digest
 from nmt.data.corpus import Lines
+from nmt.data.pairs import without_asking
 from nmt.errors import UserError
 from nmt.links.bitext import Bitext, Side
 from nmt.links.links import Links, read_links
@@ -29,8 +30,11 @@ def statistical_links(train: Lines, text: Bitext, cache: Path) -> tuple[list[Lin
 
     The aligner gets tokens as BLEU counts them (nmt.metrics.bleu), lower-cased; two words of
     the text are linked where any of their tokens are. It draws at random, from no seed; what it
-    found stays in the cache, so the same text has the same links again.
+    found stays in the cache, so the same text has the same links again. It reads no pieces that ask
+    for a language, and of a training text of several pairs that of this one, if it is one of them.
     """
+    text = text._replace(source=text.source.without_asking())
+    train = of_pair(train, f"{text.source.language}-{text.target.language}")
     source, target = tokens(text.source), tokens(text.target)
     both = (
         tokenized(train.source, text.source.language) + [" ".join(line) for line in source],
@@ -49,6 +53,13 @@ def statistical_links(train: Lines, text: Bitext, cache: Path) -> tuple[list[Lin
 
     forward, backward = (links[-len(source) :] for links in eflomal(*both, cache))
     return to_words(forward), to_words(backward)
+
+
+def of_pair(train: Lines, name: str) -> Lines:
+    """Return the lines of a pair of languages, if they are marked, without what asks for one."""
+    place = train.pairs.get(name, range(len(train.source)))
+    rows = slice(place.start, place.stop)
+    return Lines([without_asking(line) for line in train.source[rows]], train.target[rows])
 
 
 def tokens(side: Side) -> list[list[str]]:
