@@ -20,6 +20,7 @@ from nmt.errors import UserError
 from nmt.evaluation.score import score
 from nmt.links.links import read_links
 from nmt.metrics.bleu import bleu_and_chrf
+from nmt.runs.tensors import read_tensors
 
 NUMBERS = {
     "de": COUNTED,
@@ -259,6 +260,31 @@ def test_a_run_can_be_repeated_with_other_pairs(run, tmp_path):
         )
         assert answer.code == 0, answer.err
     assert list(json.loads((second / "result.json").read_text())["pairs"]) == ["en-fr", "de-fr"]
+
+
+def test_a_model_of_one_pair_becomes_one_of_several_and_that_one_of_others(tiny, tmp_path):
+    """It keeps its weights; the pieces that ask for a language are new ones behind its own."""
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    words = [word for word in tiny if not word.startswith("tokenizer.")]
+    pieces = ["tokenizer.size=30", "tokenizer.byte_fallback=false"]
+    assert nmt("train", *words, *pieces, f"hydra.run.dir={one}").code == 0
+    words.append("train.max_steps=0")
+    told = {}
+    for run, before, pairs in ((two, one, "[fr-en,de-en]"), (three, two, "[en-de,de-en]")):
+        given = [f"data.pairs={pairs}", f"init={before}", f"hydra.run.dir={run}"]
+        answer = nmt("train", *words, *given)
+        assert answer.code == 0, answer.err
+        told[run] = (answer.err + answer.out).replace("\n", " ")
+        old, new = (read_tensors(place / "model.safetensors") for place in (before, run))
+        assert old.keys() == new.keys()
+        for name, weights in old.items():
+            assert new[name].flatten()[: weights.numel()].equal(weights.flatten())
+        rows = len(new["source_embedding.weight"]) - len(old["source_embedding.weight"])
+        assert rows == 2  # <2en>, then <2de>, which begin a word or stand elsewhere
+    assert "weights with new rows for new pieces: source_embedding.weight" in told[two]
+    assert "weights new: none" in told[two]
+    refused = nmt("train", *words, "data.pairs=[en-fr]", f"init={one}", f"hydra.run.dir={two}-2")
+    assert "has pieces for de-en, but this training is of en-fr" in mistake(refused)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Pairs that a model wrote, beside those of a corpus."""
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import sentencepiece
 from command import mistake, nmt
 from toy_text import CONFIG, text
 
@@ -11,6 +13,7 @@ from nmt.data.clean import Clean
 from nmt.data.corpus import Corpus, Splits, pairs
 from nmt.data.prepare import prepare
 from nmt.data.synthetic import Synthetic
+from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError
 
 
@@ -63,18 +66,46 @@ def test_synthetic_pairs_follow_the_real_ones_behind_their_tag(tag, tmp_path):
     assert "<bt>" not in "".join(pieces[1:])
 
 
-def test_a_tag_has_to_be_a_piece_of_tokenizers_that_are_given(tmp_path):
+@pytest.mark.parametrize("joint", [True, False])
+def test_a_tag_becomes_the_last_piece_of_tokenizers_that_are_given(joint, tmp_path):
     files = written(tmp_path, text(5, 4), backwards(text(5, 4)))
-    plain = prepare(Toy(), Clean(), CONFIG, tmp_path)
+    plain = prepare(Toy(), Clean(), replace(CONFIG, joint=joint), tmp_path)
     given = plain.source_tokenizer, plain.target_tokenizer
-    with pytest.raises(UserError, match=r"<bt> is \d+ pieces .* tokenizer\.symbols=\['<bt>'\]"):
-        prepare(Toy(), Clean(), CONFIG, tmp_path, given=given, synthetic=Synthetic(files, "<bt>"))
-    known = prepare(Toy(), Clean(), replace(CONFIG, symbols=["<bt>"]), tmp_path)
-    given = known.source_tokenizer, known.target_tokenizer
-    found = prepare(
-        Toy(), Clean(), CONFIG, tmp_path, given=given, synthetic=Synthetic(files, "<bt>")
+    more = Synthetic(files, "<bt>")
+    found = prepare(Toy(), Clean(), CONFIG, tmp_path, given=given, synthetic=more)
+    new = len(given[0])
+    assert found.source_tokenizer.pieces(range(new, new + 2)) == ["▁<bt>", "<bt>"]
+    assert len(found.source_tokenizer) == new + 2
+    assert (found.target_tokenizer.model == found.source_tokenizer.model) == joint
+    for split in ("train", "dev", "test"):
+        ids, before = (getattr(one, split)["source_ids"] for one in (found, plain))
+        assert ids[: len(before)] == before
+    assert found.train["source_ids"][-1][0] == new
+    given = found.source_tokenizer, found.target_tokenizer
+    again = prepare(Toy(), Clean(), CONFIG, tmp_path, given=given, synthetic=more)
+    assert again.source_tokenizer.model == found.source_tokenizer.model
+
+
+def test_a_tag_that_cannot_be_a_piece_of_the_given_tokenizer_is_refused(tmp_path):
+    """Its pieces have their space behind them."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text(300)),
+        model_writer=model,
+        vocab_size=60,
+        treat_whitespace_as_suffix=True,
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        minloglevel=2,
     )
-    assert found.train["source"][-1].startswith("<bt> ")
+    given = (Tokenizer(model.getvalue()),) * 2
+    more = Synthetic(written(tmp_path, text(5, 4), backwards(text(5, 4))), "<bt>")
+    with pytest.raises(
+        UserError, match=r"<bt> cannot be one piece .*tokenizer\.symbols=\['<bt>'\]"
+    ):
+        prepare(Toy(), Clean(), CONFIG, tmp_path, given=given, synthetic=more)
 
 
 def test_a_model_writes_the_text_that_another_one_learns_from(tiny, trained, numbers, tmp_path):

@@ -19,6 +19,7 @@ from nmt.data.clean import Clean, CleaningReport, Judge, clean_lengths, clean_te
 from nmt.data.corpus import Corpus, Splits, tables, texts
 from nmt.data.encode import IDS, Encoder, pair_lengths
 from nmt.data.parallel import in_order
+from nmt.data.sentencepiece_file import with_new_pieces
 from nmt.data.synthetic import Synthetic, TrainText, text_of_train
 from nmt.data.text import Text
 from nmt.data.tokenizer import UNK, Tokenizer, TokenizerConfig, train_tokenizer
@@ -60,15 +61,17 @@ def prepare(
     """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
 
     Train is that of the corpus and what is `synthetic`. The tags of both become pieces.
-    Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say.
+    Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say;
+    tags that they do not have become pieces behind theirs.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
     after cleaning, where the tokenizer's size does not fit the text, and where those that are given
-    have no piece for a tag.
+    cannot have a piece for a tag.
     """
     symbols = [*corpus.symbols(), *([synthetic.tag] if synthetic.tag else [])]
     config = with_symbols(config, symbols)
     config.check()
     if given:
+        given = with_pieces(given, symbols)
         require_pieces(given[0], symbols)
     model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
     pieces = [sha256(one.model).hexdigest() for one in given] if given else made_by(model)
@@ -141,13 +144,29 @@ def with_symbols(config: TokenizerConfig, needed: Sequence[str]) -> TokenizerCon
     return replace(config, symbols=[*(config.symbols or ()), *missing]) if missing else config
 
 
+def with_pieces(given: Tokenizers, symbols: Sequence[str]) -> Tokenizers:
+    """Tokenizers whose source has a piece for each text that stands in front of others."""
+    source, target = given
+    missing = [symbol for symbol in symbols if not is_piece(source, symbol)]
+    if not missing:
+        return given
+    grown = with_new_pieces(source, missing)
+    return grown, grown if target.model == source.model else target
+
+
+def is_piece(tokenizer: Tokenizer, text: str) -> bool:
+    """Whether a text is one piece, and a known one."""
+    (ids,) = tokenizer.encode([text])
+    return len(ids) == 1 and ids != [UNK]
+
+
 def require_pieces(tokenizer: Tokenizer, symbols: Sequence[str]) -> None:
     """UserError for a text in front of others that is not one piece."""
-    for symbol, ids in zip(symbols, tokenizer.encode(symbols), strict=True):
-        if len(ids) != 1 or ids == [UNK]:
+    for symbol in symbols:
+        if not is_piece(tokenizer, symbol):
             raise UserError(
-                f"{symbol} is {len(ids)} pieces of the tokenizer that is given, and has to be one: "
-                f"train that with tokenizer.symbols=['{symbol}'], or train another one here"
+                f"{symbol} cannot be one piece of the tokenizer that is given: train that with "
+                f"tokenizer.symbols=['{symbol}'], or train another one here"
             )
 
 

@@ -1,5 +1,6 @@
 """A SentencePiece model that was trained elsewhere, with its special pieces where ours are."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,21 @@ def read_sentencepiece(path: Path) -> Tokenizer:
     ids = [getattr(processor, f"{name}_id")() for name in NAMES]
     model = path.read_bytes()
     return Tokenizer(model if ids == [PAD, UNK, BOS, EOS] else with_our_ids(path, model, ids))
+
+
+def with_new_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokenizer:
+    """Return a tokenizer that has these texts as pieces, too, with the ids behind its own.
+
+    All else it cuts as before. As with :attr:`TokenizerConfig.symbols`, a text is two pieces: one
+    that begins a word, and one that stands elsewhere.
+    """
+    made: Any = protos  # by protobuf, at run time
+    content = made.ModelProto.FromString(tokenizer.model)
+    new = made.ModelProto.SentencePiece
+    forms = [f"{mark}{text}" for text in texts for mark in ("▁", "")]
+    content.pieces.extend(new(piece=form, score=0.0, type=new.USER_DEFINED) for form in forms)
+    content.trainer_spec.vocab_size = len(content.pieces)
+    return Tokenizer(content.SerializeToString(), tokenizer.smoothing)
 
 
 def with_our_ids(path: Path, model: bytes, ids: list[int]) -> bytes:

@@ -48,14 +48,20 @@ def with_tokenizer_settings(cfg: DictConfig) -> DictConfig:
 def settings_of_run(cfg: DictConfig) -> dict[str, Any]:
     """Return the settings that the pieces of ``tokenizer.run`` were made with."""
     theirs = read_config(Path(cfg.tokenizer.run))
-    for side in ("source", "target"):
-        if cfg.data and cfg.data[side] != theirs.data[side]:
-            raise UserError(
-                f"tokenizer.run={cfg.tokenizer.run} has pieces for {theirs.data.source} to "
-                f"{theirs.data.target}, but data.{side}={cfg.data[side]}: choose a run with the "
-                "same languages, or remove tokenizer.run"
-            )
+    known, asked = pairs_of(theirs.data), pairs_of(cfg.data) if cfg.data else []
+    if asked and not set(known) & set(asked):
+        raise UserError(
+            f"tokenizer.run={cfg.tokenizer.run} has pieces for {' '.join(map(str, known))}, but "
+            f"this training is of {' '.join(map(str, asked))}: choose a run with the same "
+            "languages, or remove tokenizer.run"
+        )
     return {key: theirs.tokenizer[key] for key in VOCABULARY}
+
+
+def pairs_of(data: DictConfig) -> list[Pair]:
+    """Return the pairs of languages of a corpus."""
+    named = list(map(Pair.of, data.get("pairs") or ()))
+    return named or [Pair(data.source, data.target)]
 
 
 def settings_of_models(config: DictConfig) -> dict[str, Any]:
@@ -140,9 +146,10 @@ def take_weights(translator: Translator, run: Path, parts: Sequence[str] | None)
     """Put the weights of a run into an untrained model by their names; say which.
 
     Taken is what has the name and the shape of a weight of the model, in all of it or in some
-    ``parts``. UserError where the pieces of the run are others, and where nothing can be taken.
+    ``parts``. Where the model has more pieces than the run, whose own come first, their rows stay
+    new. UserError where the pieces of the run are others, and where nothing can be taken.
     """
-    refuse_other_pieces(translator, run)
+    sizes = same_pieces(translator, run)
     path = weights_of(run)
     stored = read_tensors(path)
     parameters = dict(translator.model.named_parameters())
@@ -153,27 +160,34 @@ def take_weights(translator: Translator, run: Path, parts: Sequence[str] | None)
     taken = [
         name
         for name, p in parameters.items()
-        if p in wanted and name in stored and stored[name].shape == p.shape
+        if p in wanted and name in stored and fits(stored[name].shape, p.shape, sizes)
     ]
     if not taken:
         raise UserError(f"init={run}: none of its weights matches the new model in name and shape")
+    longer = [name for name in taken if stored[name].shape != parameters[name].shape]
     with torch.no_grad():
         for name in taken:
-            parameters[name].copy_(stored[name])
+            own = parameters[name]
+            (own[: len(stored[name])] if name in longer else own).copy_(stored[name])
     told = {
         f"taken from {path}": taken,
         "new": [name for name in parameters if name not in taken],
+        **({"with new rows for new pieces": longer} if longer else {}),
         "dropped": sorted(name for name in stored if name not in taken),
     }
     return [f"weights {what}: {', '.join(names) or 'none'}" for what, names in told.items()]
 
 
-def refuse_other_pieces(translator: Translator, run: Path) -> None:
-    """Raise UserError, with the reason, where a run's vocabulary is not the translator's."""
+def same_pieces(translator: Translator, run: Path) -> set[tuple[int, int]]:
+    """Return how many pieces a run and the translator have, of each side; the run's come first.
+
+    UserError, with the reason, where it has others.
+    """
     ours = translator.source_tokenizer, translator.target_tokenizer
+    sizes: set[tuple[int, int]] = set()
     for side, own, other in zip(("source", "target"), ours, load_tokenizers(run), strict=True):
         here, there = (one.pieces(range(len(one))) for one in (own, other))
-        if here != there:
+        if here[: len(there)] != there:
             both = zip_longest(there, here, fillvalue="none")
             number, pair = next(one for one in enumerate(both) if one[1][0] != one[1][1])
             raise UserError(
@@ -182,3 +196,12 @@ def refuse_other_pieces(translator: Translator, run: Path) -> None:
                 "would belong to other pieces. Use its tokenizers as well: "
                 f"tokenizer.run={run}"
             )
+        sizes.add((len(there), len(here)))
+    return sizes
+
+
+def fits(stored: Sequence[int], own: Sequence[int], sizes: set[tuple[int, int]]) -> bool:
+    """Whether a weight of one shape can be taken into another: the same, or one of more pieces."""
+    if not stored or not own:
+        return stored == own
+    return stored[1:] == own[1:] and (stored[0] == own[0] or (stored[0], own[0]) in sizes)
