@@ -208,6 +208,7 @@ def test_the_models_own_translation_can_be_aligned(runs, tmp_path):
         (["of=heads"], ["of=heads", "weights, norms, gradients"]),
         (["of=[weights,heads]"], ["of=heads"]),
         (["heatmaps=-1"], ["heatmaps=-1"]),
+        (["heatmap_scale=log"], ["heatmap_scale=log", "linear", "sqrt"]),
         (["symmetrize=both"], ["symmetrize=both", "grow-diag-final-and"]),
         (["reverse={run}"], ["reverse=", "de to en", "en to de"]),
         (["reverse=nowhere"], ["nowhere is not a run folder"]),

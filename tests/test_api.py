@@ -250,6 +250,24 @@ def test_text_is_data():
     assert str(found).splitlines()[-1] == "</s> ██▒▒"
 
 
+def test_text_tells_what_begins_a_word_from_what_continues_it():
+    """As in the pictures: without ▁, and what is grey there has a mark here, or is grey, too."""
+    pieces = ["▁sit", "ting", "▁", "7", "</s>"]
+    found = by_hand(np.eye(5).tolist(), pieces, pieces)
+    rows = [line.split()[0] for line in str(found).splitlines()[-5:]]
+    assert rows == ["sit", "##ting", "␣", "7", "</s>"]
+    above = list(zip(*(line.ljust(17) for line in str(found).splitlines()[:-5]), strict=True))
+    assert ["".join(one).strip() for one in above[7::2]] == rows
+    written = found.html().partition("<noscript>")[2].partition("</noscript>")[0]
+    assert re.findall(r"<th class=continues>(.*?)</th>", written) == ["ting", "␣"]
+    assert "▁" not in str(found) + written
+    assert [line.split()[0] for line in str(found.words()).splitlines()[-3:]] == [
+        "sitting",
+        "7",
+        "</s>",
+    ]
+
+
 def test_pictures(attention):
     assert isinstance(attention.plot(), Figure)
     axes = Figure().add_subplot()

@@ -52,3 +52,7 @@ def test_pictures_of_the_first_lines_that_have_words(tmp_path):
     draw_alignments(tmp_path, Bitext(source, target), weights, links, num=3)
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sentence-1.png", "sentence-3.png"]
+
+    drawn = (tmp_path / "sentence-1.png").read_bytes()
+    draw_alignments(tmp_path, Bitext(source, target), weights, links, 1, "sqrt")
+    assert (tmp_path / "sentence-1.png").read_bytes() != drawn, "other colours"

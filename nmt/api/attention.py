@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from nmt.report.labels import Label
+
 SHADES = " ·░▒▓█"  # from 0 to 1
 MIDDLE = len(SHADES) - 2
 LONGEST_LABEL = 14  # characters of a label in the text form
+CONTINUES = "##"  # before a piece that continues a word, in the text form; pictures have it grey
 COLOUR = "8, 48, 107"  # of weight 1 in the table of HTML, as in every picture
+GREY = "#868686"  # of a piece that continues a word there, as in every picture
 CELL = 18  # pixels of a row of the explorer
 CONTROLS = 420  # pixels of what is around its rows
 
@@ -171,6 +175,15 @@ class Attention:
         """Write all places into an ``.npz`` file, which :func:`nmt.load_attention` reads."""
         return save_npz(self.sentence, Path(path))
 
+    def _labels(self) -> tuple[list["Label"], list["Label"]]:
+        """Return keys and queries as they are written."""
+        from nmt.report.labels import labels
+
+        source, target = self.sentence.source_language, self.sentence.target_language
+        key = target if self.place == Place.DECODER else source
+        query = source if self.place == Place.ENCODER else target
+        return labels(self.keys, key), labels(self.queries, query)
+
     def _mean(self) -> np.ndarray:
         """Return the mean over layers and heads (T,S), as shares of each row."""
         mean = self.weights.mean((0, 1))
@@ -179,8 +192,12 @@ class Attention:
         return mean / np.maximum(mean.sum(-1, keepdims=True), np.finfo(mean.dtype).tiny)
 
     def __str__(self) -> str:
-        """Show the mean over layers and heads as a grid of shades: queries left, keys above."""
-        return text_grid(self._mean(), self.keys, self.queries)
+        """Show the mean over layers and heads as a grid of shades: queries left, keys above.
+
+        Pieces are written as in the pictures, without ▁. A piece that continues a word, grey there,
+        begins with ``##`` here.
+        """
+        return text_grid(self._mean(), *self._labels())
 
     def __repr__(self) -> str:
         layers, heads, queries, keys = self.weights.shape
@@ -200,7 +217,7 @@ class Attention:
 
         record = document.sentence(self.sentence)
         run = document.run("", {"": [document.moment(0, [record])]})
-        fallback = table(self._mean(), self.keys, self.queries, repr(self)[1:-1])
+        fallback = table(self._mean(), *self._labels(), repr(self)[1:-1])
         return page({"runs": [run], "place": self.place}, fallback)
 
     def _repr_html_(self) -> str:
@@ -258,10 +275,10 @@ def of_weights(sentence: Weights) -> Attention:
     return Attention(sentence, place if place in sentence.weights else min(sentence.weights))
 
 
-def text_grid(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str]) -> str:
+def text_grid(matrix: np.ndarray, keys: Sequence["Label"], queries: Sequence["Label"]) -> str:
     """Draw a matrix (T,S) with characters: keys above, written downwards; two columns per key."""
-    labels = [shown(one) for one in queries]
-    width = max(map(columns, labels), default=0)
+    left = [shown(one) for one in queries]
+    width = max(map(columns, left), default=0)
     names = [shown(one) for one in keys]
     height = max(map(len, names), default=0)
     head = [
@@ -270,7 +287,7 @@ def text_grid(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str]) -
     ]
     body = [
         " " * (width - columns(label)) + label + " " + "".join(2 * shade(w) for w in row)
-        for label, row in zip(labels, matrix, strict=True)
+        for label, row in zip(left, matrix, strict=True)
     ]
     return "\n".join(line.rstrip() for line in [*head, *body])
 
@@ -280,12 +297,14 @@ def shade(weight: float) -> str:
     return SHADES[0] if weight <= 0 else SHADES[1 + min(int(weight * (MIDDLE + 1)), MIDDLE)]
 
 
-def shown(label: str) -> str:
+def shown(label: "Label") -> str:
     """Return a label as the text form has it: printable, and not too long."""
+    from nmt.report.labels import SPACE
     from nmt.terminal.console import printable
 
-    label = printable(label)
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    text = label.text if label.begins or label.text == SPACE else CONTINUES + label.text
+    text = printable(text)
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 
 
 def columns(text: str) -> int:
@@ -300,11 +319,13 @@ def two_columns(character: str) -> str:
     return character + " " * (2 - columns(character))
 
 
-def table(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str], title: str) -> str:
+def table(
+    matrix: np.ndarray, keys: Sequence["Label"], queries: Sequence["Label"], title: str
+) -> str:
     """Return a matrix (T,S) as a table of HTML without scripts; labels are escaped."""
-    above = "".join(f"<th class=key><span>{html.escape(one)}</span></th>" for one in keys)
+    above = "".join(f"<th class=key><span{part(one)}</span></th>" for one in keys)
     rows = [
-        f"<tr><th>{html.escape(query)}</th>"
+        f"<tr><th{part(query)}</th>"
         + "".join(cell(weight, query, key) for key, weight in zip(keys, row, strict=True))
         + "</tr>"
         for query, row in zip(queries, matrix, strict=True)
@@ -315,14 +336,21 @@ def table(matrix: np.ndarray, keys: Sequence[str], queries: Sequence[str], title
         "table{border-collapse:collapse}th{font-weight:normal;text-align:right;padding:0 6px}"
         "th.key{vertical-align:bottom;text-align:left;padding:4px 0}"
         "th.key span{writing-mode:vertical-rl;transform:rotate(180deg)}"
+        f".continues{{color:{GREY}}}"
         f"caption{{text-align:left;color:#666;padding-bottom:4px}}</style><table><caption>"
         f"{html.escape(title)}; mean over layers and heads</caption>"
         f"<tr><th></th>{above}</tr>{''.join(rows)}</table>"
     )
 
 
-def cell(weight: float, query: str, key: str) -> str:
+def part(label: "Label") -> str:
+    """Return the rest of a tag that has a label in it; one that continues a word is grey."""
+    continues = "" if label.begins else " class=continues"
+    return f"{continues}>{html.escape(label.text)}"
+
+
+def cell(weight: float, query: "Label", key: "Label") -> str:
     """Return one cell, which shows its number when it is pointed at."""
-    title = html.escape(f"{query} → {key}: {weight:.3f}")
+    title = html.escape(f"{query.text} → {key.text}: {weight:.3f}")
     opacity = min(max(float(weight), 0.0), 1.0)
     return f'<td title="{title}" style="background:rgba({COLOUR},{opacity:.3f})"></td>'

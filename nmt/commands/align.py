@@ -52,6 +52,7 @@ from nmt.terminal.console import console
 from nmt.terminal.progress import showing
 from nmt.terminal.table import table
 
+PICTURES = ("heatmaps", "heatmap_scale")
 ALIGNMENTS, SOURCE, TARGET = "alignments.txt", "source.txt", "target.txt"
 
 
@@ -108,8 +109,9 @@ def run(cfg: DictConfig) -> float | None:
         output / RESULT, result | {"versions": versions(packages(asked)), "commit": commit()}
     )
     links = models.chosen.links
+    drawn = asked.heatmaps, asked.heatmap_scale
     with showing("drawing attention"):
-        draw_alignments(output / "heatmaps", text, models.weights, links, asked.heatmaps)
+        draw_alignments(output / "heatmaps", text, models.weights, links, *drawn)
     with showing(f"writing {EXPLORER}"):
         best = best_head(material.translator, folder, trained)
         shown = of_bitext(material.translator, text, folder.resolve().name, best)
@@ -260,7 +262,7 @@ def files_of(asked: Align) -> list[str | None]:
 def settings(cfg: DictConfig, folder: Path, output: Path, material: Material) -> dict[str, Any]:
     """Return what was asked for, for result.json; runs are named as they lie from there."""
     asked: Any = OmegaConf.to_container(cfg)
-    for key in ("run", "data", "device", "precision", "output", "cache", "heatmaps", "weights"):
+    for key in ("run", "data", "device", "precision", "output", "cache", *PICTURES, "weights"):
         del asked[key]
     data = OmegaConf.to_container(material.data)
     sentences = {"sentences": len(material.text.source.lines)}

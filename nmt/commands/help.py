@@ -351,6 +351,7 @@ Attention and links:
 Output:
   heatmaps=4                  number of sentences to draw, with gold links as
                               boxes
+  heatmap_scale=sqrt          colours that tell weak weights apart
   weights=FILE.arrow          all attention weights over the references, one row
                               per line; see nmt translate --help
   output=FOLDER               output folder

@@ -297,6 +297,7 @@ class Align(BitextFiles, Use):
     symmetrize: str = "grow-diag-final-and"  # of two directions, in alignments.txt
     statistical: bool = False  # a statistical aligner beside it
     heatmaps: int = 4  # first sentences, drawn
+    heatmap_scale: str = "linear"  # or sqrt
     weights: str | None = None  # a file, .arrow or .npz: all attention weights
     output: str | None = None  # folder; null: alignment/<corpus>-<split>… in the run folder
     cache: str | None = None  # folder of prepared corpora; null: $NMT_CACHE, else ~/.cache/nmt
@@ -304,6 +305,7 @@ class Align(BitextFiles, Use):
     def __post_init__(self) -> None:
         """Raise UserError, with key and value, for what means nothing."""
         at_least(0, {"heatmaps": self.heatmaps})
+        one_of(HEATMAP_SCALES, {"heatmap_scale": self.heatmap_scale})
         one_of(tuple(SYMMETRIZATIONS), {"symmetrize": self.symmetrize})
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UserError(f"threshold={self.threshold}: must be above 0 and at most 1")

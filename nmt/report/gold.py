@@ -18,11 +18,17 @@ GOLD_LEGEND = "boxes: gold links, dashed where possible only"
 
 
 def draw_alignments(
-    folder: Path, text: Bitext, weights: Sequence[Tensor], links: Sequence[Links], num: int
+    folder: Path,
+    text: Bitext,
+    weights: Sequence[Tensor],
+    links: Sequence[Links],
+    num: int,
+    scale: str = "linear",
 ) -> None:
     """Draw the first ``num`` lines: word weights (T,S) with the links that were found, and gold.
 
-    Writes ``sentence-<number>.png``; a line with an empty side has none.
+    ``scale`` is that of the colours, as in :func:`nmt.report.heatmap.heatmap`. Writes
+    ``sentence-<number>.png``; a line with an empty side has none.
     """
     legend = f"{LEGEND}; {GOLD_LEGEND}" if text.gold else LEGEND
     for n in range(min(num, len(links))):
@@ -32,7 +38,7 @@ def draw_alignments(
         lines = [("source", text.source.lines[n]), ("target", text.target.lines[n]), ("", legend)]
         above = Axis(source, "source", text.source.language)
         left = Axis(target, "target", text.target.language)
-        figure = heatmap(weights[n], above, left, f"sentence {n + 1}", lines)
+        figure = heatmap(weights[n], above, left, f"sentence {n + 1}", lines, scale=scale)
         if text.gold:
             draw_gold(figure, text.gold[n])
         draw_links(figure, links[n])
