@@ -19,20 +19,20 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# What exponentials e^2x can be taken of, with room for gradients: they are divided by them.
+# The largest x whose e^2x is computed. Gradients are divided by e^2x, so they need room.
 SINGLE = 32.0  # in float32
-DOUBLE = 340.0  # in float64; what is larger counts as that
+DOUBLE = 340.0  # in float64; a larger x counts as this
 CPU_BLOCK = 1 << 18  # pairs times width: 1 MiB in float32, what a core's second cache holds
 GPU_BLOCK = 1 << 26  # 256 MiB: there, few large kernels are better than many small ones
 
 
 def by_exponentials(device: torch.device) -> bool:
-    """Whether queries and keys are taken as their exponentials on a device."""
+    """Whether a device computes with the exponentials of queries and keys."""
     return device.type == "cpu"
 
 
 def side(x: Tensor) -> Tensor:
-    """A query or a key, (...,W), in the form in which `additive` takes it: e^2x, or -2x on a GPU.
+    """A query or a key, (...,W), in the form that `additive` expects: e^2x, or -2x on a GPU.
 
     In float32, or in float64 where x is, or where it has numbers too large for e^2x in float32.
     """
@@ -45,7 +45,7 @@ def side(x: Tensor) -> Tensor:
 
 
 def is_within(x: Tensor, most: float) -> bool:
-    """Whether no number is larger than that, nor smaller than its negative."""
+    """Whether all numbers lie between the negative of that and that."""
     if not x.numel():
         return True
     low, high = x.aminmax()

@@ -11,18 +11,18 @@ Remembered = tuple[Tensor, Tensor]  # keys and values, as an attention prepared 
 class Attend(nn.Module, ABC):
     """Something that turns queries into contexts by looking at a memory of keys and values.
 
-    `remember` is called once a sentence, `forward` once a step (or once for a whole target). What
-    `remember` gives is batch-first, belongs to the caller and is handed back at each call: nothing
-    of a sentence stays on the module.
+    `remember` is called once per sentence, `forward` once per step (or once for a whole target).
+    `remember` returns batch-first tensors. The caller keeps them and passes them to each call, so
+    the module keeps nothing of a sentence.
     """
 
-    width: int  # of the contexts it gives
+    width: int  # of the contexts it returns
     has_history: bool = False  # whether it knows what it found before, see `look_on`
-    one_slot: bool = False  # whether it wants one summary of the source, not a state a position
+    one_slot: bool = False  # whether its memory is one summary of the source
 
     @abstractmethod
     def remember(self, keys: Tensor, values: Tensor, position: Tensor | None = None) -> Remembered:
-        """(...,S,Dk), (...,S,Dv) -> prepared keys and values: all that needs no query.
+        """(...,S,Dk), (...,S,Dv) -> prepared keys and values, which do not depend on queries.
 
         position: int, broadcastable to (...,S): the place of each key in its own sentence;
                   None: 0, 1, … S-1.
@@ -41,12 +41,12 @@ class Attend(nn.Module, ABC):
         """The contexts of the queries: (...,T,width).
 
         query:        (...,T,Dq)
-        keys, values: as `remember` gave them
+        keys, values: as `remember` returned them
         mask:         bool, broadcastable to (...,T,S), True = may look; None: at every key. Each
                       query may look at one key at least, and at none behind one that is hidden
                       (right padding).
         position:     int, broadcastable to (...,T): the place of each query in its own sentence.
-        causal:       query t may look at the keys 0 to t alone, of those that the mask shows.
+        causal:       query t may look only at keys 0 to t, of those that the mask shows.
         """
 
     def no_history(self, mask: Tensor) -> Tensor:
@@ -67,7 +67,8 @@ class Attend(nn.Module, ABC):
     ) -> tuple[Tensor, Tensor]:
         """Look with the next query of each hypothesis: (B,K,Dq) -> contexts (B,K,width).
 
-        And the history after it. `past` (B,K,[H,]X) is that of the positions before.
+        Also returns the history after it. `past` (B,K,[H,]X) is the history of the positions
+        before.
         """
         return self(query, keys, values, mask, position), past
 
@@ -83,7 +84,7 @@ class Attend(nn.Module, ABC):
     ) -> tuple[Tensor, Remembered]:
         """Causal self-attention of the next position of each hypothesis: x (B,K,D) -> (B,K,width).
 
-        And what it then remembers: `past`, with this position's key and value behind.
+        Also returns `past` with this position's key and value behind it.
 
         past:     keys and values (B,K,[H,]t,·) of the positions before
         position: (B,K) of x

@@ -34,8 +34,8 @@ class Record(NamedTuple):
 
     weights: list[Tensor]
     detached: bool
-    normalize: Normalize | None  # in the place of the attention's own
-    keep: Keep | None  # what is kept in the place of the weights
+    normalize: Normalize | None  # instead of the attention's own
+    keep: Keep | None  # what is kept instead of the weights
 
 
 class Attention(Attend):
@@ -244,7 +244,7 @@ class Attention(Attend):
 
         On CPUs the kernel is slower in bfloat16: 36 ms against 6 for B = 150, H = 4, T = S = 25,
         D = 32, forward and backward, torch 2.13; in float32 it is 9 against 10 where MKL multiplies
-        for both, and far behind where oneDNN does, which it asks for many small products.
+        for both, and far slower where oneDNN does, because it computes many small products.
         """
         return (
             isinstance(self.score, InnerProduct)
@@ -272,7 +272,7 @@ class Attention(Attend):
     ) -> Tensor:
         """softmax(f(q)·g(k)) · values without ever holding the weights: (...,T,Dv).
 
-        Nor a mask, where there is none but the causal one. A bias is the kernel's mask, in numbers.
+        The causal mask needs no tensor either. A bias is passed as the kernel's mask, in numbers.
         """
         assert isinstance(self.score, InnerProduct)
         if bias is not None:

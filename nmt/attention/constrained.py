@@ -67,7 +67,7 @@ class ConstrainedSoftmax(Constrained):
 
     u = f - β: β is the sum of the weights that a piece had at earlier positions, f its fertility,
     ``fertility``. The paper also predicts f, or takes it from word alignments; here it is the same
-    for all pieces. ``credit`` is its c: scores become z + c·u. In the place of its <SINK>, the last
+    for all pieces. ``credit`` is its c: scores become z + c·u. Instead of its <SINK>, the last
     key (</s>) has no bound, or the sink where there is one (``sink=``).
     """
 
@@ -103,7 +103,7 @@ def is_bound(u: Tensor, scores: Tensor, last: Tensor) -> Tensor:
 
     Keys reach their bounds in the order of u / exp(z). With the first k of them at their bounds,
     the others get exp(z - λ), λ = ln Σ exp(z) - ln(1 - Σ u), sums over the others and over the k.
-    The first k is right with which the next key is below its bound.
+    The right k is the smallest with which the next key is below its bound.
     """
     never = last | (scores == float("-inf"))
     ratio, order = (u.log() - scores).masked_fill(never, float("inf")).sort(-1)
@@ -119,8 +119,8 @@ def is_bound(u: Tensor, scores: Tensor, last: Tensor) -> Tensor:
 def threshold(u: Tensor, scores: Tensor) -> Tensor:
     """Find τ of the constrained sparsemax (...,T,1): Σ min(u, max(0, z - τ)) = 1.
 
-    The sum grows as τ falls: from z_i on with the weight of key i, until z_i - u_i. So it is
-    followed through these places, sorted (Pardalos and Kovoor 1990).
+    The sum grows as τ falls: the weight of key i grows from τ = z_i to τ = z_i - u_i. So the sum is
+    computed at these places, sorted (Pardalos and Kovoor 1990).
     """
     lowest = (scores - u).masked_fill(scores == float("-inf"), float("inf"))
     z = torch.maximum(scores, lowest.amin(-1, keepdim=True))  # hidden keys come and go at the end

@@ -1,4 +1,4 @@
-"""Parts of a model that decide by chance, and learn from what came of it."""
+"""Parts of a model that draw at random, and learn from the reward."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def rewarded(model: nn.Module) -> list[Rewarded]:
 
 @contextmanager
 def record_draws(model: nn.Module) -> Iterator[dict[Rewarded, list[Draws]]]:
-    """Have the draws of all parts kept, in their order, for the forward passes in the block."""
+    """Keep the draws of all parts, in order, for the forward passes in the block."""
     found: dict[Rewarded, list[Draws]] = {part: [] for part in rewarded(model)}
     try:
         for part, record in found.items():

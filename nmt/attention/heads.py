@@ -24,7 +24,7 @@ class MultiHead(Attend):
 
     head_width: of every head; None: query_width / heads. UserError where that is no whole number.
     turn:       turns projected queries and keys (...,K) by their positions (...), or None
-    tie_keys_values: v W_K,i in the place of v W_V,i, so that K = V as long as both are projections
+    tie_keys_values: v W_K,i instead of v W_V,i, so that K = V as long as both are projections
                 of one memory. Keys and values became two with Miller et al. 2016 and Daniluk et
                 al. 2017; Kitaev et al. 2020 tie queries and keys in the same way. UserError for a
                 score that reads no keys, which has no W_K.
@@ -33,7 +33,7 @@ class MultiHead(Attend):
                 (Ainslie et al. 2023). `attention` has to know how many heads share them.
     maps:       how many maps a head has, which share the width of its query and key; see Mix.
                 They stand on the axis of heads: (...,H·maps,T,K/maps).
-    gate:       makes what stands behind head_1 … head_H, for H and the widths of query and head
+    gate:       makes the gate behind head_1 … head_H, for H and the widths of query and head
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class MultiHead(Attend):
     def _ask(
         self, query: Tensor, mask: Tensor | None, position: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """What each map asks (...,M,T,K), the mask (...,1,T,S) and the places (...,1,T)."""
+        """The queries of each map (...,M,T,K), the mask (...,1,T,S) and the places (...,1,T)."""
         position = torch.atleast_1d(position)[..., None, :]
         mask = None if mask is None else mask.unsqueeze(-3)
         if self.W_Q is None:  # nobody reads the queries

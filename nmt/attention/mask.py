@@ -7,7 +7,7 @@ PAD = 0  # the id of padding in every tokenizer
 
 
 def padding_mask(ids: Tensor) -> Tensor:
-    """True where a token is one, False on padding: (B,S) -> (B,S)."""
+    """True for tokens, False for padding: (B,S) -> (B,S)."""
     return ids != PAD
 
 
@@ -17,10 +17,10 @@ def causal_mask(num_positions: int, device: torch.device | None = None) -> Tenso
 
 
 def hide(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """-inf in the place of the scores (...,T,S) of keys that a query may not look at.
+    """Set the scores (...,T,S) of keys that a query may not look at to -inf.
 
     mask:   bool, broadcastable to (...,T,S), True = may look; None: at every key
-    causal: query t may look at the keys 0 to t alone (T = S)
+    causal: query t may look only at keys 0 to t (T = S)
     """
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))

@@ -1,6 +1,7 @@
 """From scores to weights: how much of each value a query takes, from how well its key matches.
 
-A score of -inf gets the weight 0 exactly and passes no gradient. One score of each row is finite.
+A score of -inf gets the weight 0 exactly and passes no gradient. At least one score of each row is
+finite.
 """
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""Parts of a model that add a term of their own to what training goes down on."""
+"""Parts of a model that add a term of their own to the loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Penalized(nn.Module, ABC):
-    """A part with a penalty, which its forward pass takes note of where somebody asks for it.
+    """A part with a penalty, which its forward pass records inside `record_penalties`.
 
-    It is computed there, and not afterwards, since processes that divide a model's weights have
-    those of a part together in its forward pass alone.
+    It is computed there because processes that divide the weights of a model among them have those
+    of a part together only in its forward pass.
     """
 
     record: list[Tensor] | None = None  # see `record_penalties`
@@ -21,7 +21,7 @@ class Penalized(nn.Module, ABC):
         """Return the term (), in nats per target piece."""
 
     def note_penalty(self) -> None:
-        """Leave the penalty on record; one of several forward passes counts, as all are alike."""
+        """Record the penalty; of several forward passes one counts, because all have the same."""
         if self.record is not None:
             self.record[:] = [self.penalty()]
 
@@ -33,7 +33,7 @@ def penalized(model: nn.Module) -> list[Penalized]:
 
 @contextmanager
 def record_penalties(model: nn.Module) -> Iterator[list[list[Tensor]]]:
-    """Have the penalties of all parts noted, one list each, for the forward passes in the block."""
+    """Record the penalties of all parts, one list each, for the forward passes in the block."""
     parts = penalized(model)
     found: list[list[Tensor]] = [[] for _ in parts]
     try:

@@ -23,7 +23,7 @@ CHOICES = (*OF_LAYERS, "heads", "hops")  # what may differ from place to place
 
 
 class Place(StrEnum):
-    """Where an attention is, by the word that is typed for it."""
+    """Where an attention is, by its name in settings."""
 
     ENCODER = "encoder"  # self-attention of the source
     DECODER = "decoder"  # masked self-attention of the target

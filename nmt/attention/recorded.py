@@ -8,9 +8,9 @@ from torch.nn import functional as F
 def split(recorded: list[Tensor], num_queries: int) -> list[Tensor]:
     """Sort what one attention recorded into hops: (B,H,T,S) each.
 
-    A forward over the whole target recorded (B,[H,]T,S) once a hop; a loop over the positions
-    recorded (B,[H,]1,S) once a hop at each position. A decoder that looks back at itself has one
-    key more at each position; to those that were not there yet, it gave the weight 0.
+    A forward over the whole target recorded (B,[H,]T,S) once per hop; a loop over the positions
+    recorded (B,[H,]1,S) once per hop at each position. The self-attention of a decoder has one more
+    key at each position; keys that did not exist yet get the weight 0.
     """
     steps = num_queries // recorded[0].size(-2)
     hops = len(recorded) // steps

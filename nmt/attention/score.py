@@ -26,7 +26,7 @@ class Score(nn.Module, ABC):
         self.key_width = key_width
 
     def prepare(self, keys: Tensor) -> Tensor:
-        """What depends on the keys alone, computed once a sentence: (...,S,Dk) -> (...,S,any)."""
+        """What depends on the keys alone, computed once per sentence: (...,S,Dk) -> (...,S,any)."""
         return keys
 
     def bias(self, heads: int) -> Bias | None:

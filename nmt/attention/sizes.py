@@ -1,4 +1,4 @@
-"""How large a model may be: what nobody trains would only fill the memory, or build for ever."""
+"""Limits on the size of a model: beyond them it would fill the memory, or take forever to build."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A softmax that is sharper at some positions than at others, as the last context asks for."""
+"""A softmax whose temperature depends on the last context."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ class Temperature(Normalizer, Historic):
     Lin et al. 2018 (Learning when to concentrate or divert attention, arXiv 1808.07374): SACT. A
     high temperature τ looks at many keys, a low one at few; τ is between 1/λ and λ. Each head has
     its own w and u, and at the first position c = 0. ``base`` is λ. The paper leaves it open; the
-    authors' code has e, the default here, and one hidden layer in the place of w and u.
+    authors' code has e, the default here, and one hidden layer instead of w and u.
     """
 
     reads_query = True
