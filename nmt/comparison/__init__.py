@@ -1,1 +1,1 @@
-"""Which of several variants is better, by how much, how surely, at what cost."""
+"""Compares variants: which one is better, by how much, how surely, at what cost."""

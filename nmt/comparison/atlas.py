@@ -1,4 +1,4 @@
-"""The atlas: the same sentence under every variant, where each looked while it wrote its own."""
+"""The atlas: the same sentence under every variant, with the attention over its own translation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Look(NamedTuple):
 
     variant: Variant
     text: str
-    said: str  # what the weights are the mean of, or why there are none; empty: there is one matrix
+    said: str  # of what the weights are the mean, or why there are none; empty: there is one matrix
     panel: Panel | None  # None: there are no weights
 
 
@@ -57,7 +57,7 @@ class Page:
 
 @dataclass
 class Wish:
-    """What the user wants to see: these sentences, or so many that differ most."""
+    """The sentences that the user asks for: these, or a number of those that differ most."""
 
     sentences: list[int]
     number: int
@@ -66,10 +66,10 @@ class Wish:
 
 
 class Atlas(NamedTuple):
-    """What is shown of the same sentences under every variant."""
+    """The same sentences under every variant."""
 
     pages: list[Page]
-    notes: list[str]  # of which variants there is nothing to show, and why
+    notes: list[str]  # which variants have nothing to show, and why
     touched: dict[str, Any] | None  # for the explorer; None: no variant has anything to show
 
 
@@ -131,7 +131,7 @@ def drawn_runs(comparison: Comparison) -> list[tuple[Variant, Run]]:
 def look(variant: Variant, translator: Translator, run: Run, number: int) -> Look:
     """Find where a model looked while it wrote its translation in hypotheses.txt.
 
-    Its text is cut into pieces anew, most probably as the model wrote them.
+    Its text is cut into pieces again, most probably as the model wrote them.
     """
     assert run.sources
     assert run.hypotheses
@@ -152,7 +152,7 @@ def look(variant: Variant, translator: Translator, run: Run, number: int) -> Loo
 
 
 def averaged(found: AttentionMap) -> str:
-    """Say what the drawn weights are the mean of; empty: there is one matrix."""
+    """Say of what the drawn weights are the mean; empty: there is one matrix."""
     rows, heads = found.weights.size(1), found.weights.size(2)
     kinds = [kind for kind in ("layer", "hop") if any(kind in name for name in found.rows)]
     parts = [f"{rows} {'s and '.join(kinds)}s"] * (rows > 1) + [f"{heads} heads"] * (heads > 1)
@@ -160,7 +160,7 @@ def averaged(found: AttentionMap) -> str:
 
 
 def page(number: int, source: str, reference: str, looks: Sequence[Look]) -> np.ndarray:
-    """Draw a sentence under all variants; those that attend to nothing have their text alone."""
+    """Draw a sentence under all variants; those without attention have only their text."""
     lines = [("source", source), ("reference", reference)]
     lines += [(one.variant.short, f"{one.text} {one.said}") for one in looks if not one.panel]
     panels = [
@@ -172,7 +172,7 @@ def page(number: int, source: str, reference: str, looks: Sequence[Look]) -> np.
 
 
 def save(pages: list[Page], folder: Path) -> None:
-    """Write a PNG a page."""
+    """Write one PNG per page."""
     folder.mkdir(parents=True, exist_ok=True)
     for one in pages:
         Image.fromarray(one.image).save(folder / f"sentence-{one.number}.png")

@@ -1,4 +1,4 @@
-"""What stands in the cells of a comparison's tables, and what a table is."""
+"""The tables of a comparison, and how their cells are written."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from nmt.comparison.crossed import LEVEL, Difference, Tested
 from nmt.comparison.measures import Measure, Statistic
 from nmt.comparison.notes import STAR
 
-SMALLEST = 0.001  # p that is written
+SMALLEST = 0.001  # the smallest p that is written as a number
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -19,7 +19,7 @@ class Grid(NamedTuple):
     header: list[str]
     rows: list[list[str]]
     text_columns: int = 1
-    notes: tuple[str, ...] = ()  # to be read below it
+    notes: tuple[str, ...] = ()  # printed below it
     best: frozenset[tuple[int, int]] = frozenset()  # cells (row, column) in bold
     base: int | None = None  # the row of the baseline
 
@@ -35,7 +35,7 @@ def best_cells(
 ) -> frozenset[tuple[int, int]]:
     """Return the cells with the best mean of each column, of tables with a row per variant.
 
-    None in a column whose cells are all alike, or that has no better and worse.
+    None in a column whose cells are all equal, or where neither direction is better.
     """
     found: set[tuple[int, int]] = set()
     for column, one in columns.items():
@@ -49,7 +49,7 @@ def best_cells(
 
 
 def best_places(values: Mapping[int, float], digits: int) -> list[int]:
-    """Return the places of the highest value as it is written; none where all are alike."""
+    """Return the places of the highest value as written; none where all are equal."""
     rounded = {place: round(value, digits) for place, value in values.items()}
     best = max(rounded.values(), default=0.0)
     found = [place for place, value in rounded.items() if value == best]
@@ -78,7 +78,7 @@ def seeds(row: Row) -> str:
 
 
 def spread(found: Statistic) -> str:
-    """Write 34.09 ± 0.21; no deviation of one run."""
+    """Write 34.09 ± 0.21; a single run has no deviation."""
     deviation = "" if found.deviation is None else f" ± {found.deviation:.2f}"
     return f"{found.mean:.2f}{deviation}"
 

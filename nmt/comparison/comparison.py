@@ -1,4 +1,4 @@
-"""A comparison: a row per variant, the best first, and what has to be said beside the rows."""
+"""A comparison: one row per variant, the best first, and the notes on the rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ from nmt.stages import stage
 
 @dataclass
 class Row:
-    """A variant, measured and held against the baseline."""
+    """A variant: its measures, and its comparison with the baseline."""
 
     variant: Variant
-    statistics: dict[str, Statistic]  # by the names of the measures; what was not measured is not
+    statistics: dict[str, Statistic]  # by measure; without those that were not measured
     difference: float | None  # of the mean BLEU; None: this is the baseline
-    two_runs: PValues | None  # of its one run against the baseline's one; None: there are more
+    two_runs: PValues | None  # of its single run against the baseline's; None: several runs
     marks: list[int]  # footnotes, from 1
 
 
@@ -50,12 +50,12 @@ class Missing:
 
 @dataclass
 class Comparison:
-    """All that every form of the report is made of."""
+    """The data of every form of the report."""
 
     rows: list[Row]  # by BLEU, the best first
     missing: list[Missing]
     baseline: Variant
-    heading: str  # the keys that the variants' short names have values of
+    heading: str  # the keys whose values are the variants' short names
     settings: dict[str, list[Setting]]  # that differ, by key: the value in each row
     footnotes: list[str]  # what marks refer to
     notes: list[str]  # on the whole
@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def variants(self) -> list[Variant]:
-        """The variants, a row each."""
+        """The variants, in the order of the rows."""
         return [row.variant for row in self.rows]
 
     @property
@@ -76,17 +76,18 @@ class Comparison:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """All that is measured, those from outside behind the others of the test set."""
+        """All measures; those from outside come after the others of the test set."""
         return (*self.quality, *(one for one in MEASURES if one not in QUALITY))
 
 
 def compare(
     runs: list[Run], baseline: str | None, allow: list[str], scores: Sequence[Path] = ()
 ) -> Comparison:
-    """Hold the variants against each other.
+    """Compare the variants.
 
     ``scores`` are files of :mod:`nmt.comparison.outside`. UserError for runs that cannot be
-    compared: none has a result, two are the same, some differ in what is not in ``allow``.
+    compared: none has a result, two are the same, or some differ in a condition that is not in
+    ``allow``.
     """
     done = [run for run in runs if not run.why]
     if not done:
@@ -132,7 +133,7 @@ def tests_of(
     counts: Mapping[Path, RunCounts],
     measures: Sequence[Measure],
 ) -> dict[str, Tested]:
-    """Test the variants in every score of sentences that a run has, by its name."""
+    """Test the variants in every score of sentences that a run has, by name of the score."""
     counted = [
         Counted(one.name, str(one.identity.get("model", "")), [counts[r.folder] for r in one.runs])
         for one in variants
@@ -173,7 +174,7 @@ def row(
     two_runs: PValues | None,
     footnotes: list[str],
 ) -> Row:
-    """Measure a variant; in what it differs though it should not goes to the footnotes."""
+    """Measure a variant; unwanted differences become footnotes."""
     every = (*measures, *(one for one in MEASURES if one not in QUALITY))
     found = {one.name: value for one in every if (value := statistic(one, variant))}
     marks: list[int] = []
@@ -187,7 +188,7 @@ def row(
 
 
 def default_output(folders: list[Path]) -> Path:
-    """Return where a report goes: into the folder, or what several folders have above them."""
+    """Return where a report goes: into the folder, or into the parent of several folders."""
     resolved = [folder.resolve() for folder in folders]
     if len(folders) == 1:
         return folders[0] / "comparison"

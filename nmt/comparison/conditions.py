@@ -14,10 +14,10 @@ BUDGET += ("max_tokens", "accumulate")
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing that has to be the same, by the name that `allow=` has for it."""
+    """One condition that has to be the same, by its name in `allow=`."""
 
     name: str
-    read: Callable[[Run], dict[str, object]]  # what it is in a run, by key; None: not known
+    read: Callable[[Run], dict[str, object]]  # its values in a run, by key; None: not known
 
 
 def below(*prefixes: str) -> Callable[[Run], dict[str, object]]:
@@ -31,12 +31,12 @@ def below(*prefixes: str) -> Callable[[Run], dict[str, object]]:
 
 
 def scored_on(run: Run) -> dict[str, object]:
-    """Return what was translated, and the fingerprint of its sources and references."""
+    """Return the test set, and the fingerprint of its sources and references."""
     return {"split": run.result.get("split"), "sources.txt and references.txt": run.test_set}
 
 
 def budget(run: Run) -> dict[str, object]:
-    """Return how long was trained on how much per batch; what is not limited has no limit."""
+    """Return the budget of training and the batch size; limits that are not set are left out."""
     return {f"train.{key}": run.settings.get(f"train.{key}", "none") for key in BUDGET}
 
 
@@ -62,7 +62,7 @@ CONDITIONS = (
 
 
 def require_same(runs: list[Run], allow: list[str]) -> None:
-    """Refuse runs that differ in a condition that is not allowed to: UserError that names it."""
+    """Raise UserError for runs that differ in a condition that is not allowed to differ."""
     for name in allow:
         one_of(tuple(condition.name for condition in CONDITIONS), {"allow": name})
     for condition in CONDITIONS:
@@ -82,7 +82,7 @@ def require_same(runs: list[Run], allow: list[str]) -> None:
 def difference(condition: Condition, one: Run, other: Run) -> tuple[str, object, object] | None:
     """Return the first key in which two runs differ, and both values.
 
-    A key that one has not is "none" there; what is not known of one fits everything.
+    A key that one lacks is "none" there; an unknown value equals any other.
     """
     ours, theirs = condition.read(one), condition.read(other)
     for key in {**ours, **theirs}:
@@ -93,7 +93,7 @@ def difference(condition: Condition, one: Run, other: Run) -> tuple[str, object,
 
 
 def deviations(variant: Variant, baseline: Variant) -> list[str]:
-    """Say in words in which conditions a variant differs from the baseline."""
+    """Describe the conditions in which a variant differs from the baseline."""
     return [
         f"{condition.name}: {found[0]} is {found[1]}, and {found[2]} in the baseline"
         for condition in CONDITIONS

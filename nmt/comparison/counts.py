@@ -1,4 +1,4 @@
-"""What the scores of runs are computed from, sentence by sentence."""
+"""The counts from which the scores of runs are computed, sentence by sentence."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ RunCounts = dict[str, Counts]  # by test set
 def counts_of_all(
     runs: Sequence[Run], tokenizer: str, outside: Sequence[Outside]
 ) -> dict[Path, RunCounts]:
-    """Count what BLEU, chrF, the loss and scores from outside are made of, by run folder.
+    """Return the counts behind BLEU, chrF, the loss and scores from outside, by run folder.
 
     ``tokenizer`` is BLEU's.
     """
@@ -38,7 +38,7 @@ def counts_of_all(
 
 
 def counts_of(run: Run, metrics: Mapping[str, Metric]) -> dict[str, np.ndarray]:
-    """Count what a run's own scores are made of, as far as it has kept its texts and losses."""
+    """Return the counts behind a run's own scores, as far as it has its texts and losses."""
     found: dict[str, np.ndarray] = dict(run.words)
     if run.hypotheses is not None and run.references is not None:
         found |= sentence_counts(metrics, run.hypotheses, run.references)
@@ -47,12 +47,12 @@ def counts_of(run: Run, metrics: Mapping[str, Metric]) -> dict[str, np.ndarray]:
 
 
 def within(counts: np.ndarray, place: range) -> np.ndarray:
-    """Return the counts of the sentences in a place; all others count nothing."""
+    """Return the counts of the sentences in a range; all others become 0."""
     found = np.zeros_like(counts)
     found[place.start : place.stop] = counts[place.start : place.stop]
     return found
 
 
 def fingerprint(references: list[str] | None) -> str:
-    """Return what tells test sets apart where older runs have not kept their sources."""
+    """Return the fingerprint of a test set for older runs, which have not kept their sources."""
     return hashlib.sha256("\n".join(references or []).encode()).hexdigest()[:12]

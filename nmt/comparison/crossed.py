@@ -5,7 +5,7 @@ The value of variant v under seed r on sentence i has crossed random effects,
     y[v,r,i] = μ_v + a[v,r] + b_i + c[v,i] + e[v,r,i]
 
 and all variants translate the same sentences (Clark 1973; Hagmann, Meier and Riezler 2023).
-docs/statistics.md says what follows from it.
+docs/statistics.md explains it.
 """
 
 from collections import defaultdict
@@ -31,12 +31,12 @@ ONE_SEED = (
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of mean scores, and what it could be by chance."""
+    """A difference of mean scores, and its uncertainty."""
 
     delta: float  # the second variant less the first, in units of the score
     seeds: float  # S: its variance over seeds
-    sentences: float  # I: over sentences, without what single runs do to them
-    noise: float  # E: what single runs do to sentences; S has it already
+    sentences: float  # I: over sentences, without the noise of single runs
+    noise: float  # E: the noise of single runs on sentences; S includes it
     df: float  # degrees of freedom, Satterthwaite 1946
 
     @property
@@ -46,20 +46,20 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """How probable a difference as large would be if the methods were equal: two-sided."""
+        """The probability of a difference this large if the methods were equal: two-sided."""
         if self.delta == 0 or self.error == 0:
             return float(self.delta == 0)
         return float(2 * stdtr(self.df, -abs(self.delta) / self.error))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the difference lies with 95 % confidence."""
+        """The 95 % confidence interval of the difference."""
         half = float(stdtrit(self.df, 1 - LEVEL / 2)) * self.error
         return self.delta - half, self.delta + half
 
     @property
     def visible(self) -> float:
-        """The smallest true difference that such a comparison finds four times in five."""
+        """The smallest true difference that such a comparison detects four times in five."""
         return float(stdtrit(self.df, 1 - LEVEL / 2) + stdtrit(self.df, POWER)) * self.error
 
 
@@ -68,7 +68,7 @@ class Tested:
     """All variants of a table against the baseline, by name."""
 
     differences: dict[str, Difference]
-    corrected: dict[str, float]  # p by Holm 1979, for all of them together
+    corrected: dict[str, float]  # p by Holm 1979, corrected for all of them
     own_variance: list[str]  # variants that are less steady than the rest of their kind
     untested: dict[str, str]  # why there is no test
 
@@ -145,7 +145,7 @@ def difference(
 
 
 def over_sentences(first: Values, second: Values) -> tuple[list[tuple[float, float]], float]:
-    """Return the variance of Δ over sentences as it is seen, and how much of it is single runs'.
+    """Return the observed variance of Δ over sentences, and the part that is due to single runs.
 
     The first has a variance and its degrees of freedom for each test set; the second is E.
     """
@@ -177,7 +177,7 @@ def same_sentences(first: Values, second: Values) -> bool:
 def why_not(first: Values, second: Values) -> str:
     """Say why the second variant cannot be tested against the first; empty: it can.
 
-    The second is not named, so that several to which the same applies are told in one message.
+    It does not name the second, so that one message can cover several variants.
     """
     if not same_sentences(first, second):
         return f"not scored on the same sentences as {first.name}: score both on the same test sets"

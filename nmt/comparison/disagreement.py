@@ -1,4 +1,4 @@
-"""The sentences under which variants can be told apart: those whose translations differ most."""
+"""The sentences that show the difference between variants: whose translations differ most."""
 
 from itertools import combinations
 
@@ -34,9 +34,9 @@ def sentences(
 
 
 def readable(lines: Lines, hypotheses: list[list[str]], language: str, num: int) -> list[int]:
-    """Return the places of sources that are neither short nor long; of all, where few are so.
+    """Return the numbers of sources that are neither short nor long; of all, if these are few.
 
-    Translations that do not end, far longer than the reference, are not for reading either.
+    It also leaves out endless translations, far longer than the reference.
     """
     low, high = CHARACTERS if spaceless(language) else WORDS
     lengths = source_lengths(lines.source, language)
@@ -49,7 +49,7 @@ def readable(lines: Lines, hypotheses: list[list[str]], language: str, num: int)
 
 
 def likeness(texts: list[str]) -> float:
-    """Return the mean chrF of each text against each other one; 100: all are the same."""
+    """Return the mean chrF of all pairs of texts; 100: all are the same."""
     metric = CHRF()
     pairs = list(combinations(texts, 2))
     scores = [100.0 if a == b else metric.sentence_score(a, [b]).score for a, b in pairs]

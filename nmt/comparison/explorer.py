@@ -1,4 +1,4 @@
-"""The sentences of a comparison that can be touched: which ones, and in which orders."""
+"""The sentences in the explorer of a comparison: which ones, and in which orders."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -17,7 +17,7 @@ EACH = 60  # sentences that each order proposes
 
 
 class Sentences:
-    """The sentences that are proposed, and under each variant the records of those that fit."""
+    """The proposed sentences, and for each variant the records of those that fit."""
 
     def __init__(
         self, wanted: Sequence[int], lines: Lines, hypotheses: Sequence[list[str]]
@@ -43,7 +43,7 @@ class Sentences:
         self.runs.append((name, records(translator, chosen, references, sizes.rows)))
 
     def document(self) -> Json | None:
-        """Return what the page shows: the sentences that all variants have; None: there is none."""
+        """Return what the page shows: the sentences that all variants have; None: no sentence."""
         kept = set(self.numbers).intersection(*({s["number"] for s in own} for _, own in self.runs))
         if not self.runs or not kept:
             return None
@@ -61,7 +61,7 @@ def ranked(
 ) -> dict[str, list[int]]:
     """Return numbers of sentences, from 1, in three orders: the most telling ones, by length last.
 
-    Those that are ``wanted`` alone, if any are.
+    Only the ``wanted`` ones, if there are any.
     """
     every = 1 + len(lines.source) * len(hypotheses) ** 2 // MAX_SCORES
     numbers = list(wanted) or [n + 1 for n in range(0, len(lines.source), every)]

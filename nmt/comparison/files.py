@@ -49,7 +49,7 @@ def to_markdown(comparison: Comparison, figures: list[tuple[str, str]]) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return a row a variant, and a row a run without a result; unrounded, blank where unknown."""
+    """Return one row per variant, and one per run without a result; unrounded, blank if unknown."""
     rows = [csv_row(row, comparison) for row in comparison.rows]
     rows += [
         {"variant": one.name, "seeds": max(one.run.seed, 0) or "", "why": one.run.why}
@@ -122,7 +122,7 @@ def latex_table(grid: Grid) -> str:
 
 
 def latex(text: str) -> str:
-    """Write text so that LaTeX sets it as it is."""
+    """Escape text for LaTeX."""
     return "".join(LATEX.get(character, character) for character in one_line(text))
 
 
@@ -151,7 +151,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def json_row(row: Row, comparison: Comparison) -> dict[str, Any]:
-    """Return a variant: each measure over its runs, and of each run, and its tests."""
+    """Return a variant: each measure over its runs and of each run, and its tests."""
     runs = [
         {"run": str(run.folder), "seed": run.seed}
         | {one.name: value for one in comparison.measures if (value := one.read(run)) is not None}

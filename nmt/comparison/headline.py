@@ -1,4 +1,4 @@
-"""What a comparison has found, in a sentence, and what it was made of, in a line."""
+"""The result of a comparison in one sentence, and its material in one line."""
 
 from nmt.comparison.cells import p_value
 from nmt.comparison.comparison import Comparison, Row
@@ -46,7 +46,7 @@ def seeds(row: Row) -> str:
 
 
 def subtitle(comparison: Comparison) -> list[str]:
-    """Return the pair of languages, the corpus, how much is tested, the budget of a training."""
+    """Return languages, corpus, size of the test set, and budget of training."""
     run = comparison.baseline.runs[0]
     known = run.settings
     pair = [str(known[key]) for key in ("data.source", "data.target") if key in known]

@@ -6,8 +6,8 @@ chrF of n-gram counts, a loss per piece of losses and pieces. The value of sente
     y_i = f(T) + N ∇f(T)·(t_i − T/N)
 
 Its mean is f(T), and sd(y)/√N is the standard error of the score over other sentences (Hampel 1974,
-the influence curve; Efron 1982, the infinitesimal jackknife). So what is known about means holds
-for corpus scores.
+the influence curve; Efron 1982, the infinitesimal jackknife). So statistics of means apply to
+corpus scores.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +28,11 @@ Counts = Mapping[str, np.ndarray]  # by score, (N, columns): what its formula su
 def sentence_counts(
     metrics: Mapping[str, Metric], hypotheses: Sequence[str], references: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Count what BLEU and chrF are computed from, for each sentence, by sacreBLEU's own code.
+    """Return the counts behind BLEU and chrF for each sentence, by sacreBLEU's own code.
 
     ``metrics`` are sacreBLEU's, with the tokenizer of the scores. "bleu" is (N,10): lengths of
     hypothesis and reference, 4 matches, 4 n-grams. "chrf" is (N,18): n-grams of the hypothesis,
-    of the reference, and matches, for each of 6 orders. No text can be read from them.
+    of the reference, and matches, for each of 6 orders. The text cannot be recovered from them.
     """
     return {
         name: np.array(metric._extract_corpus_statistics(hypotheses, [references]))
@@ -65,9 +65,9 @@ def totals_of(counts: np.ndarray) -> Tensor:
 
 
 def formula(score: str) -> Callable[[Tensor], Tensor]:
-    """Return what computes a score from sums; for a name that is not known, a ratio.
+    """Return the formula of a score from sums; for an unknown name, a ratio.
 
-    The name of a part of the sentences stands behind that of the score: "bleu de-en".
+    The name of a part of the sentences follows that of the score: "bleu de-en".
     """
     return FORMULAS.get(score.partition(" ")[0], ratio)
 

@@ -20,7 +20,7 @@ SEED = 12345  # sacreBLEU's
 
 
 class Bucket(NamedTuple):
-    """The sentences of about a length."""
+    """The sentences of similar length."""
 
     shortest: int
     longest: int
@@ -35,7 +35,7 @@ class Bucket(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A score and what it would be for 95 of 100 choices of as many such sentences."""
+    """A score and its 95 % bootstrap interval over sentences."""
 
     score: float
     low: float
@@ -43,7 +43,7 @@ class Band(NamedTuple):
 
 
 def source_lengths(sources: list[str], language: str) -> np.ndarray:
-    """Count the words of each source, (N,); the characters where words are not written apart."""
+    """Count the words of each source, (N,); characters in languages without spaces."""
     if spaceless(language):
         return np.array([len("".join(line.split())) for line in sources])
     return np.array([len(line.split()) for line in sources])
@@ -58,7 +58,7 @@ def lengths_of(variant: Variant) -> list[Bucket] | None:
 
 
 def unit_of(variant: Variant) -> str:
-    """Name what the length of its sources is measured in."""
+    """Name the unit of the length of its sources."""
     return "characters" if spaceless(language_of(variant)) else "words"
 
 
@@ -70,7 +70,7 @@ def language_of(variant: Variant) -> str:
 def buckets(lengths: np.ndarray) -> list[Bucket]:
     """Sort sentences by length: up to 8 buckets of a round width, of 30 sentences at least.
 
-    A bucket with fewer goes with its neighbour; the last takes all that is longer.
+    A bucket with fewer joins its neighbour; the last has all longer ones.
     """
     most = float(np.percentile(lengths, 99))
     width = next((width for width in WIDTHS if most <= width * MAX_BUCKETS), WIDTHS[-1])
@@ -114,7 +114,7 @@ def bleu_by_length(
 def bleu_counts(
     variant: Variant, test_set: str, counts: Mapping[Path, RunCounts]
 ) -> list[np.ndarray]:
-    """Return what the BLEU of each run on a test set is computed from."""
+    """Return the counts behind the BLEU of each run on a test set."""
     return [
         here["bleu"]
         for run in variant.runs

@@ -1,4 +1,4 @@
-"""The loss of each sentence, as a run folder has it or an evaluation in it."""
+"""The loss of each sentence, from a run folder or an evaluation in it."""
 
 from math import isfinite, nan
 from pathlib import Path
@@ -19,8 +19,8 @@ EVALUATIONS = "evaluation"  # a folder for each text, see `nmt evaluate`
 def kept_losses(run: Path) -> np.ndarray | None:
     """Return nats and pieces of each reference, (N,2); None: they were not kept.
 
-    A run of before losses were kept has them where its final model was evaluated again on the same
-    test set. UserError for a file that cannot be read.
+    A run of an older nmt has them if its final model was evaluated again on the same test set.
+    UserError for a file that cannot be read.
     """
     if (run / LOSSES).is_file():
         return read_losses(run / LOSSES)
@@ -41,7 +41,7 @@ def same_texts(one: Path, other: Path) -> bool:
 
 
 def of_the_model(folder: Path) -> bool:
-    """Tell whether an evaluation is of the final model of its run."""
+    """Tell whether an evaluation used the final model of its run."""
     return (folder / RESULT).is_file() and read_json(folder / RESULT).get("weights") == MODEL
 
 

@@ -1,4 +1,4 @@
-"""What is measured of a run, and of a variant: one list, which every table is made of."""
+"""The measures of runs and variants: one list for all tables."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,24 +21,24 @@ class Measure:
     digits: int
     read: Callable[[Run], Any]  # None: not measured
     meaning: str
-    better: int = 0  # 1: the higher; -1: the lower; 0: neither
+    better: int = 0  # 1: higher is better; -1: lower; 0: neither
 
 
 class Statistic(NamedTuple):
     """A measure over the runs of a variant that have it."""
 
     mean: float
-    deviation: float | None  # of the sample; None: one run has no deviation
+    deviation: float | None  # of the sample; None: a single run has none
     number: int
 
 
 def result(*keys: str, unit: float = 1) -> Callable[[Run], float | None]:
-    """Return what reads a number of result.json in units of ``unit``."""
+    """Return a function that reads a number of result.json, in units of ``unit``."""
     return lambda run: number(run.result, keys, unit)
 
 
 def of_words(name: str) -> Callable[[Run], float | None]:
-    """Return what reads a score of words."""
+    """Return a function that reads a word score."""
     return lambda run: percent(run.words[name]) if name in run.words else None
 
 
@@ -182,9 +182,9 @@ COST = (
     ),
 )
 MEASURES = (*QUALITY, *DEV, *COST)
-TESTED = ("bleu", "chrf", "loss", *WORD_SCORES)  # whose counts are kept for each sentence
+TESTED = ("bleu", "chrf", "loss", *WORD_SCORES)  # whose counts runs keep for each sentence
 OF_PAIR = "bleu "  # before the name of a pair of languages
-SMALL = 10.0  # scores from outside below it have four digits
+SMALL = 10.0  # scores from outside below this have four digits
 
 
 def measures_outside(found: Sequence[Outside]) -> tuple[Measure, ...]:

@@ -1,4 +1,4 @@
-"""What a reader has to know of the numbers of a comparison, in sentences."""
+"""Notes that a reader of a comparison needs, as sentences."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ from nmt.comparison.significance import EXACT, TRIALS
 from nmt.comparison.variants import Variant
 from nmt.metrics.words import WORD_SCORES
 
-CLOSE = 0.1  # BLEU, within which texts have the score that result.json says
-NAMED = 3  # runs, where there may be many
-STAR = "*"  # behind a mean whose difference is significant
+CLOSE = 0.1  # BLEU: how far the texts may be from the score in result.json
+NAMED = 3  # most runs that a note names
+STAR = "*"  # after a mean whose difference is significant
 
 
 def notes(
     variants: Sequence[Variant], counts: Mapping[Path, RunCounts], implied: Sequence[str]
 ) -> list[str]:
-    """Say what is not as in a comparison of like with like; ``implied`` keys are not in names."""
+    """Say where the comparison is not of like with like; ``implied`` keys are not in names."""
     runs = [run for variant in variants for run in variant.runs]
     found: list[str] = []
     if implied:
@@ -54,7 +54,7 @@ def notes(
 def notes_of_tests(
     tests: Mapping[str, Tested], measures: Sequence[Measure], baseline: str
 ) -> list[str]:
-    """Say what p is of, how small a difference would have been seen, and why some have no p."""
+    """Explain p, the smallest visible difference, and why some variants have no p."""
     headings = {one.name: one.heading for one in measures}
     digits = {one.name: one.digits for one in measures}
     shown = {name: one for name, one in tests.items() if one.differences}
@@ -86,7 +86,7 @@ def notes_of_tests(
 
 
 def comparisons(tests: Mapping[str, Tested], headings: Mapping[str, str]) -> str:
-    """Write how many comparisons there are, of each score where they are not as many."""
+    """Write how many comparisons there are, by score if the numbers differ."""
     numbers = {name: len(one.differences) for name, one in tests.items()}
     if len(set(numbers.values())) == 1:
         return str(next(iter(numbers.values())))
@@ -107,7 +107,7 @@ def untested(tests: Mapping[str, Tested], headings: Mapping[str, str]) -> list[s
 def by_scores(
     found: Mapping[str, Mapping[str, str]],
 ) -> list[tuple[tuple[str, ...], str, list[str]]]:
-    """Group what is said of variants by score: the scores, what is said, and of whom."""
+    """Group reasons: the scores, the reason, and the variants."""
     said: dict[tuple[str, str], list[str]] = {}  # scores by variant and what is said
     for score, variants in found.items():
         for variant, text in variants.items():
@@ -124,7 +124,7 @@ def names(variants: Sequence[str]) -> str:
 
 
 def note_of_others() -> str:
-    """Say what a star is, and where the tests are."""
+    """Explain the star, and say where the tests are."""
     return (
         f"{STAR}: p by Holm is below {LEVEL}. Interval and p of each score are in the table of "
         "differences, which the report has."
@@ -132,12 +132,12 @@ def note_of_others() -> str:
 
 
 def note_of_stars() -> str:
-    """Say what a star behind a mean is."""
+    """Explain the star after a mean."""
     return f"{STAR}: differs from the baseline, p by Holm below {LEVEL}."
 
 
 def note_of_words(tests: Mapping[str, Tested], lacking: Sequence[str]) -> tuple[str, ...]:
-    """Say what the scores of words are, and of which variants some are not known."""
+    """Explain the word scores, and say which variants lack some."""
     found = [
         "REP: repeated bigrams that the reference does not repeat, per 100 of its words; DROP: "
         "percent of the source words that the reference translates and the translation does not; "
@@ -154,7 +154,7 @@ def note_of_words(tests: Mapping[str, Tested], lacking: Sequence[str]) -> tuple[
 
 
 def note_of_two_runs(baseline: str) -> str:
-    """Say what the tests of single runs are, and what they do not say."""
+    """Explain the tests of single runs, and what they do not show."""
     return (
         f"The one run of a variant against the one run of {baseline}: how probable a difference "
         "in BLEU as large would be by the choice of test sentences alone, by sacreBLEU's paired "

@@ -1,13 +1,13 @@
-"""Scores of single sentences that come from elsewhere: a learned metric, people.
+"""Scores of single sentences from elsewhere: a learned metric, or people.
 
 A file has columns between tabs, named in its first line:
 
     run                     line    comet
     attention=none,seed=1   1       0.7312
 
-A score's name is that of its column; there may be several. Every run that is compared has every
-line of the test set once. A run is named by its folder, or by as much of the end of its path as no
-other run has. Rows of runs that are not compared are not looked at.
+A score's name is that of its column; there may be several. Every compared run has every line of the
+test set once. A run is named by its folder, or by any unambiguous end of its path. Rows of other
+runs are ignored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class Outside:
 def read_scores(files: Sequence[Path], runs: Sequence[Run], taken: Sequence[str]) -> list[Outside]:
     """Read scores for all of the runs. ``taken`` are names that a score cannot have.
 
-    UserError, with file and line, for what is not as it has to be.
+    UserError, with file and line, for anything wrong in the file.
     """
     found: list[Outside] = []
     for file in files:
@@ -130,7 +130,7 @@ def rows(file: Path, num_cells: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def named(name: str, runs: Sequence[Run], place: str) -> Path | None:
-    """Return the run folder that a name is of; None: it is not compared. UserError: several."""
+    """Return the run folder with a name; None: it is not compared. UserError: there are several."""
     parts = Path(name).parts
     fitting = [
         run.folder
@@ -147,7 +147,7 @@ def named(name: str, runs: Sequence[Run], place: str) -> Path | None:
 
 
 def value(text: str, place: str) -> float:
-    """Return the number of a cell. UserError for what is none."""
+    """Return the number of a cell. UserError where it is not a number."""
     try:
         found = float(text)
     except ValueError:

@@ -1,8 +1,8 @@
-"""A comparison as one page of HTML that needs nothing else: its images and scripts are inside.
+"""A comparison as one self-contained page of HTML, with its images and scripts inside.
 
 Without scripts, and on paper, it shows the same tables, plots and sentences. Scripts sort tables,
-and show the explorer of sentences where their pictures would be. What people wrote is text, and the
-page may load nothing.
+and replace the pictures of sentences by the explorer. User text stays text, and the page may not
+load anything.
 """
 
 import base64
@@ -74,7 +74,7 @@ def drawn(plot: Plot) -> dict[str, Any]:
 
 
 def sentence(comparison: Comparison, page: Page) -> dict[str, Any]:
-    """Return a sentence with its pictures, and what is measured of each translation."""
+    """Return a sentence with its pictures, and the measures of each translation."""
     runs = {variant.name: run for variant, run in drawn_runs(comparison)}
     looks = []
     for one in page.looks:

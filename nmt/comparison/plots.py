@@ -22,12 +22,12 @@ SIZE = (6.4, 4.0)  # inches, without the legend
 LEGEND_ROW = 0.17  # inches of a line of the legend
 MAX_MARKERS = 10  # on a curve
 WIDE = 34  # characters of a name before it is cut
-DODGE = 0.7  # of the room of a bucket, over which variants stand side by side
+DODGE = 0.7  # share of the width of a bucket, over which variants are spread
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure under the name of its files, with what it shows. It is drawn once in each form."""
+    """A figure, the name of its files, and its caption. Each form is drawn once."""
 
     name: str
     title: str
@@ -47,7 +47,7 @@ class Plot:
 
     @contextmanager
     def without_legend(self) -> Iterator[Figure]:
-        """Have no legend in the figure inside the block: of several plots it may stand once."""
+        """Take the legend out of the figure inside the block: several plots may share one."""
         legends, size = self.figure.legends, self.figure.get_size_inches()
         self.figure.legends = []
         self.figure.set_size_inches(SIZE)
@@ -85,7 +85,7 @@ def crowded() -> Iterator[None]:
 
 
 def plots(comparison: Comparison) -> list[Plot]:
-    """Draw all that the run folders have the numbers for."""
+    """Draw all plots for which the run folders have the numbers."""
     steps = curves(comparison, "dev/bleu", "updates", lambda line: line.get("step"))
     minutes = curves(comparison, "dev/bleu", "minutes of training", lambda line: line["minutes"])
     entropy = curves(comparison, "attention/entropy", "updates", lambda line: line.get("step"))
@@ -170,13 +170,13 @@ def curves(
 
 
 def uniform(comparison: Comparison) -> float | None:
-    """Return the entropy of attention to all pieces alike; None: no run has it."""
+    """Return the entropy of uniform attention; None: no run has it."""
     found = [row.statistics.get("attention_uniform") for row in comparison.rows]
     return next((one.mean for one in found if one), None)
 
 
 def timed(run: Run) -> list[dict]:
-    """Return what a run logged, with the minutes of each step; None: an older run has none."""
+    """Return the log of a run, with the minutes of each step; None: an older run has none."""
     minutes = {
         line["step"]: line.get("train/minutes") for line in run.metrics if "train/loss" in line
     }
@@ -211,7 +211,7 @@ def blank(across: str, up: str) -> tuple[Figure, Axes]:
 
 
 def finished(figure: Figure, axes: Axes, heading: str) -> Figure | None:
-    """Put the names, below what they name, under the plot; None: there is nothing in it."""
+    """Put the legend under the plot; None: the plot is empty."""
     names = axes.get_legend_handles_labels()[1]
     if not names:
         return None
@@ -235,7 +235,7 @@ def finished(figure: Figure, axes: Axes, heading: str) -> Figure | None:
 
 
 def label(name: str) -> str:
-    """Cut a name into lines as short as a legend is wide."""
+    """Wrap a name to the width of a legend."""
     lines: list[str] = [""]
     for word in drawable(name).split(", "):
         joined = f"{lines[-1]}, {word}" if lines[-1] else word

@@ -1,4 +1,4 @@
-"""The values in a plot, at their places over its image: they are shown when one points at them."""
+"""The values of a plot, at their places in the image, shown when one points at them."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Point(NamedTuple):
 
 
 def points(plot: Plot) -> list[Point]:
-    """Return the values of a plot, as many as can be told apart."""
+    """Return the values of a plot, at most MOST."""
     figure = plot.figure
     with crowded():
         figure.draw_without_rendering()  # lays it out
@@ -30,7 +30,7 @@ def points(plot: Plot) -> list[Point]:
     handles = zip(*axes.get_legend_handles_labels(), strict=True)
     names = {look(line_of(handle)): " ".join(name.split()) for handle, name in handles}
     ticks: dict[float, str] = {}
-    if isinstance(axes.xaxis.get_major_locator(), FixedLocator):  # names, with points around them
+    if isinstance(axes.xaxis.get_major_locator(), FixedLocator):  # names as ticks
         labels = (" ".join(text.get_text().split()) for text in axes.get_xticklabels())
         ticks = dict(zip(axes.get_xticks(), labels, strict=True))
     found: list[Point] = []
@@ -52,5 +52,5 @@ def line_of(handle: object) -> Line2D:
 
 
 def look(line: Line2D) -> tuple[object, ...]:
-    """Return what tells the line of one variant from those of the others."""
+    """Return what distinguishes the line of one variant from those of the others."""
     return line.get_color(), line.get_marker()

@@ -41,7 +41,7 @@ def write_report(comparison: Comparison, shown: Atlas, output: Path) -> None:
 def write_events(
     comparison: Comparison, found: list[Plot], pages: list[Page], folder: Path
 ) -> None:
-    """Write the figures where TensorBoard shows them, and the columns of its HParams."""
+    """Write the figures for TensorBoard, and the columns of its HParams."""
     runs = [run for variant in comparison.variants for run in variant.runs]
     write_columns(folder, {run.folder: run.settings for run in runs})
     with SummaryWriter(str(events_of(folder))) as writer:

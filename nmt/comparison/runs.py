@@ -1,4 +1,4 @@
-"""Run folders as a comparison reads them: what came out, or why nothing did."""
+"""Run folders as a comparison reads them: their results, or why there are none."""
 
 import hashlib
 import os
@@ -45,22 +45,22 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """What its random numbers came from; -1: not known."""
+        """The seed of its random numbers; -1: not known."""
         return int(self.settings.get("seed", -1))
 
     @cached_property
     def hypotheses(self) -> list[str] | None:
-        """The translations; None: they are not there."""
+        """The translations; None: there are none."""
         return self._lines(HYPOTHESES)
 
     @cached_property
     def references(self) -> list[str] | None:
-        """What they are scored against; None: as before."""
+        """The references; None: there are none."""
         return self._lines(REFERENCES)
 
     @cached_property
     def sources(self) -> list[str] | None:
-        """What was translated; None: as before."""
+        """The sources; None: there are none."""
         return self._lines(SOURCES)
 
     @cached_property
@@ -75,7 +75,7 @@ class Run:
 
     @cached_property
     def frequency(self) -> Frequencies | None:
-        """How often its training text has the words of the test; None: as before."""
+        """How often its training text has the words of the test; None: an older nmt trained it."""
         return read_frequencies_of(self.folder)
 
     @property
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def places(self) -> dict[str, range]:
-        """Where the lines of each pair of languages are in its texts; empty: there is one pair."""
+        """Which lines of its texts belong to each pair of languages; empty: there is one pair."""
         return {
             str(name): range(one["first"] - 1, one["first"] - 1 + one["sentences"])
             for name, one in self.result.get("pairs", {}).items()
@@ -96,7 +96,7 @@ class Run:
 
     @cached_property
     def words(self) -> dict[str, np.ndarray]:
-        """What is measured of words, (N,2) for each score that is known."""
+        """The counts of word scores, (N,2) for each score that is known."""
         if self.hypotheses is None or self.references is None:
             return {}
         known = self.dropped, self.frequency
@@ -109,7 +109,7 @@ class Run:
 
     @cached_property
     def test_set(self) -> str | None:
-        """A fingerprint of sources and references; None: an older run, which did not keep them."""
+        """A fingerprint of sources and references; None: an older run, which does not have them."""
         if self.sources is None or self.references is None:
             return None
         text = "\n".join([*self.sources, "", *self.references])
@@ -117,10 +117,10 @@ class Run:
 
     @cached_property
     def alignment(self) -> dict[str, Any]:
-        """What was measured of its alignments against gold links; empty: nothing.
+        """The scores of its alignments against gold links; empty: none.
 
-        By its final model, not by a checkpoint before it. Of several texts that of the test set;
-        empty where that cannot be told.
+        Of its final model, not of an earlier checkpoint. With several texts that of the test set;
+        empty if it is not clear which one that is.
         """
         found = {
             path.parent.name: content
@@ -136,7 +136,7 @@ class Run:
         return {**content, "text": name}
 
     def read(self) -> None:
-        """Read all that is read when it is asked for. UserError for what cannot be read."""
+        """Read all that is otherwise read on demand. UserError for files that cannot be read."""
         texts = ("hypotheses", "references", "sources", "losses", "dropped", "frequency")
         for name in (*texts, "metrics", "alignment"):
             getattr(self, name)
@@ -149,7 +149,7 @@ class Run:
 def find_runs(folders: list[Path]) -> list[Run]:
     """Return the runs in and below folders, each once, in the order of names with numbers in them.
 
-    UserError for a folder that is not there or has none.
+    UserError for a folder that does not exist or has none.
     """
     found: dict[Path, Run] = {}
     for folder in folders:
@@ -165,7 +165,7 @@ def find_runs(folders: list[Path]) -> list[Run]:
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """Return the run folders in and below a folder; what is inside a run is not looked through."""
+    """Return the run folders in and below a folder, without looking inside run folders."""
     found: list[Path] = []
     for place, names, files in os.walk(folder):
         if CONFIG in files or FAILURE in files:
@@ -181,7 +181,7 @@ def natural(text: str) -> list[str | float]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read one run folder. What is wrong with it is in its ``why``."""
+    """Read one run folder. Its ``why`` says what is wrong with it."""
     known: dict[str, Setting] = {}
     try:
         refuse_links(folder)
@@ -195,7 +195,7 @@ def read_run(folder: Path) -> Run:
 
 
 def read_settings(folder: Path) -> dict[str, Setting]:
-    """Read the settings of a run. UserError for a seed that is none, by which runs are sorted."""
+    """Read the settings of a run. UserError for an invalid seed, because runs are sorted by it."""
     content = stored_config(folder)
     if not content.get("model") or not content.get("data"):
         raise UserError(f"{folder / CONFIG} is not from an nmt run: it lacks model or data")
@@ -209,7 +209,7 @@ def read_settings(folder: Path) -> dict[str, Setting]:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Read a result.json. UserError for what results are told apart by and is no text."""
+    """Read a result.json. UserError where a value that identifies results is not text."""
     result = read_json(path)
     signatures = result.get("signatures", {})
     if not isinstance(signatures, dict):
@@ -230,7 +230,7 @@ def as_values(content: Any) -> list[Any]:
 
 
 def is_place(content: Any) -> bool:
-    """Tell whether a result says where the lines of a pair of languages are."""
+    """Tell whether a result says which lines belong to a pair of languages."""
     found = content if isinstance(content, dict) else {}
     numbers = [found.get(key) for key in ("first", "sentences")]
     return all(isinstance(one, int) and one > 0 for one in numbers)

@@ -1,7 +1,7 @@
 """How much a score varies with the seed: estimated over all variants of a kind of model.
 
-Two or three runs say little of their own variance. Variants of one kind of model vary about as
-much, so their variances are pooled; a variant that is less steady than the rest keeps its own.
+Two or three runs say little about their own variance. Variants of one kind of model vary about
+equally, so their variances are pooled; a variant that varies more than the rest keeps its own.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from scipy.special import fdtrc
 
 from nmt.comparison.values import Values
 
-KEEPS = 0.05  # p of a variant as steady as the rest, below which it keeps its own variance
-LEAVES = 0.01  # and below which the rest is not pooled with it either
+KEEPS = 0.05  # p of the F test, below which a variant keeps its own variance
+LEAVES = 0.01  # and below which it is not pooled into the rest either
 
 
 class SeedVariance(NamedTuple):
@@ -32,7 +32,7 @@ def seed_variances(variants: Sequence[Values]) -> dict[str, SeedVariance]:
 
 
 def within_kind(variants: list[Values]) -> dict[str, SeedVariance]:
-    """Pool the variances of one kind, without those that are clearly less steady."""
+    """Pool the variances of one kind, without those of clearly less steady variants."""
     pool = list(variants)
     while len(pool) > 2:
         worst = min(pool, key=lambda one: steadiness(one, pool))
@@ -54,9 +54,10 @@ def pooled(variants: Sequence[Values]) -> SeedVariance:
 
 
 def steadiness(variant: Values, pool: Sequence[Values]) -> float:
-    """Return the p of an F test that a variant's seeds vary no more than those of the rest.
+    """Return the p of an F test that a variant's seeds do not vary more than those of the rest.
 
-    For two groups Bartlett's test approximates it; it is exact for normal scores, and one-sided.
+    For two groups Bartlett's test approximates it; the F test is exact for normal scores, and
+    one-sided.
     """
     rest = [one for one in pool if one is not variant]
     if not rest or variant.seed_variance == 0:

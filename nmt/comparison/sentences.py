@@ -1,4 +1,4 @@
-"""What is measured of each translation: a row per sentence of each run."""
+"""The measures of each translation: one row per sentence and run."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ HEADER = ("run", "line", "rep", "dropped", "aligned", "repeated_words", "dropped
 
 
 class Sentence(NamedTuple):
-    """What is measured of a translation."""
+    """The measures of a translation."""
 
-    rep: int  # what it counts in REP
+    rep: int  # its count in REP
     dropped: int | None  # source words without a counterpart; None: not known
-    aligned: int | None  # of so many that the reference has one for
+    aligned: int | None  # source words with a counterpart in the reference
     repeated_words: str  # the bigrams, between commas
     dropped_words: str
 
 
 def sentences(run: Run) -> list[Sentence]:
-    """Measure each translation of a run; empty: it has kept no texts."""
+    """Measure each translation of a run; empty: it has no texts."""
     if run.hypotheses is None or run.references is None:
         return []
     sides = (words_of_lines(side, run.tokenizer) for side in (run.hypotheses, run.references))
@@ -38,7 +38,7 @@ def sentences(run: Run) -> list[Sentence]:
 
 
 def to_tsv(comparison: Comparison) -> str:
-    """Return all of them as columns between tabs; ``run`` and ``line`` as files of scores= have."""
+    """Return all as tab-separated columns, with ``run`` and ``line`` as in files of scores=."""
     lines = ["\t".join(HEADER)]
     for variant in comparison.variants:
         for run in variant.runs:

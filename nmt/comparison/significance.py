@@ -1,7 +1,7 @@
-"""Whether one run against one run is chance: sacreBLEU's paired tests over other sentences.
+"""Whether the difference of two runs is chance: sacreBLEU's paired tests over sentences.
 
-They say whether these two *runs* would differ on other sentences, and nothing of the methods:
-`nmt.comparison.crossed` tests those.
+They say whether these two *runs* would differ on other sentences, and nothing about the methods,
+which `nmt.comparison.crossed` tests.
 """
 
 import os
@@ -17,12 +17,12 @@ from nmt.metrics.bleu import bleu_of
 from nmt.stages import counted
 
 TRIALS = 10_000  # of the randomisation test …
-EXACT = 13  # … but all exchanges of two translations where these many sentences differ, or fewer
+EXACT = 13  # … but all exchanges of two translations if at most this many sentences differ
 ROUNDING = 1e-9  # BLEU
 
 
 class PValues(NamedTuple):
-    """How probable a difference as large would be if there were none."""
+    """The probability of a difference this large if there were none."""
 
     bootstrap: float | None  # paired bootstrap resampling, Koehn 2004; None: too few differ
     randomisation: float  # paired approximate randomisation, Riezler and Maxwell 2005
@@ -34,8 +34,8 @@ def p_values(
     """Test the BLEU of other translations of the same sentences against the baseline's.
 
     The bootstrap is that of `sacrebleu references -i baseline other --paired-bs`, with its 1,000
-    resamples. It is left out where no more than EXACT sentences differ in what BLEU counts: it
-    needs many, and :func:`randomisation` is exact there. Where two have the same BLEU p is 1.
+    resamples. It is left out if at most EXACT sentences differ in their counts for BLEU: it needs
+    many, and :func:`randomisation` is exact there. If both have the same BLEU p is 1.
     """
     metric = {"bleu": bleu_of(tokenizer)}
     first = sentence_counts(metric, baseline, references)["bleu"]
@@ -72,11 +72,11 @@ def p_of(result: Result) -> float:
 def randomisation(first: np.ndarray, other: np.ndarray) -> float:
     """Return how often exchanged translations differ in BLEU as much as these, or more.
 
-    Takes the counts of both, (N,10). Of two translations that are equally good it does not matter
-    which is whose: random sentences exchange them, TRIALS times, and p is (as large + 1) /
-    (TRIALS + 1), never too small (Phipson and Smyth 2010). Where few sentences differ, all
+    Takes the counts of both, (N,10). If two translations are equally good it does not matter which
+    system wrote which: they are exchanged in random sentences, TRIALS times, and p is (as large +
+    1) / (TRIALS + 1), never too small (Phipson and Smyth 2010). If few sentences differ, all
     exchanges are made, and p is exact. Its random numbers are those of sacreBLEU's `--paired-ar`,
-    which counts larger differences alone, not those as large.
+    which counts only larger differences, not equal ones.
     """
     differ = differing(first, other)
     number = int(differ.sum())
@@ -95,11 +95,11 @@ def randomisation(first: np.ndarray, other: np.ndarray) -> float:
 
 
 def differing(first: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Tell which sentences, (N,), have other counts."""
+    """Tell which sentences, (N,), differ in their counts."""
     return (first != other).any(1)
 
 
 def seed_of_tests() -> int | None:
-    """Return the seed of sacreBLEU's tests; None: another one every time."""
+    """Return the seed of sacreBLEU's tests; None: a different one each time."""
     given = os.environ.get("SACREBLEU_SEED", "12345")
     return None if given.lower() == "none" else int(given) or None

@@ -1,4 +1,4 @@
-"""The tables of a comparison as text, whatever they are written into."""
+"""The tables of a comparison as text, for any format."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ from nmt.comparison.notes import (
 from nmt.comparison.variants import typed
 from nmt.metrics.words import DROPPED, WORD_SCORES
 
-OF_TESTS = (  # headings that are not of measures
+OF_TESTS = (  # headings other than those of measures
     ("seeds", "of the runs that a mean is over"),
     ("Δ", "the difference of the mean to the baseline's"),
     ("95 %", "the interval of this difference, over other seeds and other sentences"),
@@ -47,7 +47,7 @@ OF_TESTS = (  # headings that are not of measures
 
 
 def grids(comparison: Comparison) -> list[Grid]:
-    """Return all tables but that of the settings, as far as there is something in them."""
+    """Return all tables that are not empty, except the one of the settings."""
     every = (
         quality(comparison),
         others(comparison),
@@ -64,7 +64,7 @@ def grids(comparison: Comparison) -> list[Grid]:
 
 
 def grids_in_short(comparison: Comparison) -> list[Grid]:
-    """Return the tables that fit a terminal: not every score's difference, nor all lengths."""
+    """Return the tables for a terminal: not the differences of every score, nor all lengths."""
     long = differences(comparison), lengths(comparison)
     return [grid for grid in grids(comparison) if grid not in long]
 
@@ -171,7 +171,7 @@ def two_runs(comparison: Comparison) -> Grid:
 
 
 def words(comparison: Comparison) -> Grid:
-    """What happens to words: repeated, dropped, rare and frequent ones."""
+    """Word scores: repeated, dropped, rare and frequent words."""
     shown = measured(comparison, WORDS)
     rows = [
         [name(row), *(starred(comparison, row, one) for one in shown)] for row in comparison.rows
@@ -220,17 +220,17 @@ def lengths(comparison: Comparison) -> Grid:
 
 
 def dev(comparison: Comparison) -> Grid:
-    """What the dev set says, of attention too."""
+    """Measures of the dev set, including attention."""
     return of_measures(comparison, "Dev set", DEV)
 
 
 def cost(comparison: Comparison) -> Grid:
-    """What training and translating took."""
+    """The cost of training and translation."""
     return of_measures(comparison, "Cost", COST)
 
 
 def of_measures(comparison: Comparison, title: str, measures: Sequence[Measure]) -> Grid:
-    """The means of measures, of those that a variant has."""
+    """The means of the measures that some variant has."""
     shown = measured(comparison, measures)
     rows = [[name(row), *(mean(row, one) for one in shown)] for row in comparison.rows]
     return Grid(
@@ -252,14 +252,14 @@ def missing(comparison: Comparison) -> Grid:
 
 
 def different(comparison: Comparison) -> Grid:
-    """All settings in which the variants differ, those that a name implies too."""
+    """All settings in which the variants differ, including those that a name implies."""
     rows = [[key, *map(typed, values)] for key, values in comparison.settings.items()]
     names = [name(row) for row in comparison.rows]
     return Grid("Settings that differ", ["setting", *names], rows, text_columns=1 + len(names))
 
 
 def legend(comparison: Comparison) -> list[tuple[str, str]]:
-    """Return what every heading of the tables means; nothing of what no run has."""
+    """Explain every heading of the tables, without those that no run has."""
     shown = {heading for grid in grids(comparison) for heading in grid.header}
     every = (*OF_TESTS, *((one.heading, one.meaning) for one in comparison.measures))
     return [(heading, meaning) for heading, meaning in every if heading in shown]

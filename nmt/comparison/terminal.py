@@ -17,7 +17,7 @@ WIDTH = 100  # columns
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print the tables and what has to be said beside them to standard output."""
+    """Print the tables and their notes to standard output."""
     print_grids(grids_in_short(comparison), [*footnotes(comparison), "", headline(comparison)])
 
 
@@ -36,7 +36,7 @@ def print_grids(grids: Iterable[Grid], lines: Iterable[str]) -> None:
 
 
 def drawn(grid: Grid) -> Table:
-    """Return a table whose first column, and whose text at the end, is folded; nothing else is."""
+    """Return a table whose first column and last column of text wrap; nothing else does."""
     table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
     last = len(grid.header) - 1

@@ -1,6 +1,6 @@
 """Every score of every variant tested against the baseline: from counts of sentences to p.
 
-Run folders and ledgers alike give what :class:`Counted` has.
+Both run folders and ledgers are read into :class:`Counted`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ KEEPS = {"loss": "`nmt evaluate run=RUN` keeps them"} | dict.fromkeys(
 
 
 class Counted(NamedTuple):
-    """What a variant's scores are computed from.
+    """The counts behind a variant's scores.
 
     ``kind`` is of model: variants of one kind share the variance of their seeds. ``runs`` has a
     run for each seed, in their order: its counts by test set and score.
@@ -36,7 +36,7 @@ class Counted(NamedTuple):
     runs: Sequence[Mapping[str, Counts]]
 
     def lacks(self, score: str) -> bool:
-        """Tell whether a run has not kept a score for each sentence."""
+        """Tell whether a run lacks a score for each sentence."""
         return any(score not in counts for run in self.runs for counts in run.values())
 
 
@@ -45,7 +45,7 @@ def all_against(
 ) -> dict[str, Tested]:
     """Test all variants against the baseline in each score, see :func:`against`.
 
-    What cannot be tested is in ``untested``, with the reason.
+    Variants that cannot be tested are in ``untested``, with the reason.
     """
     return {one: in_score(variants, baseline, one) for one in counted(scores, len(scores))}
 
@@ -77,7 +77,7 @@ def in_score(variants: Sequence[Counted], baseline: str, score: str) -> Tested:
 
 
 def same_pieces(first: Counted, second: Counted) -> bool:
-    """Tell whether all runs have as many pieces in each sentence of the test sets they share."""
+    """Tell whether all runs have the same number of pieces in each sentence of shared test sets."""
     return all(
         np.array_equal(kept["loss"][:, 1], counts["loss"][:, 1])
         for before in first.runs

@@ -18,8 +18,7 @@ class Values:
         name: of the variant.
         tables: (R,N) for each test set: R runs of different seeds, N sentences. Row r is of the
             same run in all of them.
-        test_sets: what tells one test set from another, its fingerprint. Only values of the same
-            test sets can be compared.
+        test_sets: fingerprints of the test sets. Only values of the same test sets can be compared.
         kind: of model. Variants of one kind share the variance of their seeds.
     """
 
@@ -71,7 +70,7 @@ class Values:
 
     @cached_property
     def residuals(self) -> list[float]:
-        """What a run does to a sentence: the residual mean square of each table."""
+        """The noise of a run on a sentence: the residual mean square of each table."""
         found: list[float] = []
         for table, means in zip(self.tables, self.sentence_means, strict=True):
             rest = table - means - table.mean(1, keepdims=True) + table.mean()
@@ -81,7 +80,7 @@ class Values:
 
     @cached_property
     def rounding(self) -> float:
-        """What a difference of these values may be by rounding alone."""
+        """How large a difference of these values may be by rounding."""
         return 1e-12 * max(float(abs(table).max()) for table in self.tables)
 
 
@@ -90,7 +89,7 @@ def values_of(
 ) -> Values:
     """Return the values of a variant from the sentence counts of its runs.
 
-    Each run gives its counts by test set. UserError where runs differ in their test sets, or lack
+    Each run has its counts by test set. UserError where runs differ in their test sets, or lack
     the score.
     """
     test_sets = tuple(sorted(runs[0]))

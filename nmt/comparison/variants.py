@@ -1,4 +1,4 @@
-"""Variants: the runs that differ in nothing but their seed, named by what they differ in."""
+"""Variants: groups of runs that differ only in their seed, named by the settings that differ."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,12 +34,11 @@ class Variant:
 
 
 class Naming:
-    """Names settings by those of their keys that are not the same in all of them.
+    """Names settings by the keys in which they differ.
 
-    What a part's name implies is not named beside it: with ``attention=bahdanau`` its width is, if
-    all that have bahdanau have the same, and so is the optimizer's rate with ``model=transformer``.
-    Those differences are in :attr:`differing`, and those that are not of the part in
-    :attr:`implied`.
+    Settings that the name of a part implies are left out: ``attention=bahdanau`` implies its width
+    if all with bahdanau have the same, and ``model=transformer`` may imply the learning rate. Such
+    keys are in :attr:`differing`, and those outside the part also in :attr:`implied`.
     """
 
     def __init__(self, identities: Sequence[Identity]) -> None:
@@ -60,7 +59,7 @@ class Naming:
         self.keys = [*parts, *settings] or ["model", "attention"]
 
     def above(self, key: str) -> list[str]:
-        """Return the differing parts that a key belongs to; a Transformer has no cell, as it is."""
+        """Return the differing parts that a key belongs to; only an RNN has a cell, for example."""
         parts = [part for part in self.differing if key.startswith(f"{part}.")]
         return [*parts, "model"] if key in PARTS and "model" in self.differing else parts
 
@@ -78,7 +77,7 @@ class Naming:
         )
 
     def values(self, identity: Identity) -> list[tuple[str, Setting]]:
-        """Return the keys that name settings and the values, but for keys that these lack."""
+        """Return the keys that name settings and their values, without keys that these lack."""
         found = [(key, shown_at(identity, key)) for key in self.keys]
         return [(key, value) for key, value in found if value != ABSENT] or found
 
@@ -89,19 +88,19 @@ class Naming:
 
 
 def typed(value: Setting) -> str:
-    """Write a value as it is typed."""
+    """Write a value as on the command line."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def shown_at(identity: Identity, key: str) -> Setting:
-    """Return what stands at a key, as :func:`value_of`; ABSENT for a key below a part it lacks."""
+    """Return the value of a key, as :func:`value_of`; ABSENT for a key of a part that it lacks."""
     value = value_of(identity, key)
     known = any(one in identity for one in (key, *wider(key)))
     return value if known or "." not in key else ABSENT
 
 
 def value_of(identity: Identity, key: str) -> Setting:
-    """Return what stands at a key, or holds there as it holds everywhere; else "none"."""
+    """Return the value of a key, or the one that holds for all places; else "none"."""
     return next((identity[one] for one in (key, *wider(key)) if one in identity), "none")
 
 
@@ -112,10 +111,10 @@ def implies(part: str, key: str, identities: Sequence[Identity]) -> bool:
 
 
 def identify(runs: list[Run]) -> list[Identity]:
-    """Return the settings of each run but the seed, and, where they differ, what it was scored by.
+    """Return the settings of each run without the seed, and how it was scored where that differs.
 
-    The test set's text and the signatures are no settings; runs that were let through with
-    different ones must still not be one variant.
+    The text of the test set and the signatures are not settings, but runs that differ in them
+    (``allow=``) must not become one variant.
     """
     scored = [scored_by(run) for run in runs]
     known = {item for one in scored for item in one.items()}
@@ -155,10 +154,10 @@ def group(runs: list[Run], identities: list[Identity], naming: Naming) -> list[V
 
 
 def choose(variants: list[Variant], baseline: str | None) -> Variant:
-    """Return the variant that the others are held against; None: the first.
+    """Return the variant to compare the others with; None: the first.
 
-    It is named in full, or by one of its settings or its value where no other variant has it:
-    `none` for `attention=none`. UserError where no variant is named so, or several are.
+    Its name may be the full one, or a setting or value that no other variant has: `none` for
+    `attention=none`. UserError where no variant or several fit.
     """
     if baseline is None:
         return variants[0]

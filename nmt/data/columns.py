@@ -19,7 +19,7 @@ CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Z][a-z]{3})?([-_]([A-Z]{2}|\d{3}))?")
 
 @dataclass(frozen=True)
 class Columns:
-    """Both columns: by name or number where they are given, else by usual names."""
+    """Both columns: by the name or number that is given, else by usual names."""
 
     source_language: str
     target_language: str
@@ -43,7 +43,7 @@ class Columns:
         return bool(named) or bool(source and target and source != target)
 
     def nested(self, present: Iterable[str], of_languages: bool) -> bool:
-        """Whether the columns are fields of `translation`; that is text where not of languages."""
+        """Whether the columns are fields of `translation`, which may also be a column of text."""
         return of_languages and NESTED in present and not {self.source, self.target} & {*present}
 
     def paths(self, schema: pa.Schema, where: str) -> list[list[str]]:
@@ -91,7 +91,7 @@ class Columns:
         )
 
     def _usual(self, present: Sequence[str]) -> dict[str, list[str]]:
-        """The columns whose names fit each side: those that fit both in the same way, if any do."""
+        """The columns whose names fit each side, by the same rule for both if possible."""
         found = [
             {side: [name for name in present if fits(name, side)] for side in SIDES}
             for fits in (
@@ -110,18 +110,18 @@ class Columns:
 
 
 def folded(name: str) -> str:
-    """A name whatever its case and the spaces around it; pt_BR is pt-BR."""
+    """A name without regard to case and surrounding spaces; pt_BR is pt-BR."""
     return name.strip().lower().replace("_", "-")
 
 
 def same_language(name: str, language: str) -> bool:
-    """Whether a name is a code of a language, whatever its region."""
+    """Whether a name is a code of a language, with any region."""
     name = name.strip()
     return bool(CODE.fullmatch(name)) and primary(name) == primary(language)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds text, plain or as numbers of a dictionary; null: empty lines."""
+    """Whether a column holds text, plain or as a dictionary of values; null: empty lines."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type  # pyright: ignore[reportAttributeAccessIssue]
     checks = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null

@@ -1,4 +1,4 @@
-"""Compressed files, known by their first bytes, whatever they are called."""
+"""Compressed files, recognized by their first bytes, whatever their names."""
 
 import bz2
 import gzip
@@ -16,14 +16,14 @@ from nmt.errors import UserError
 
 
 class Format(NamedTuple):
-    """A way to compress: how its files begin and what reads them."""
+    """A compression format: how its files begin and what reads them."""
 
     magic: bytes
     open: Callable[[Any], Any]
 
 
 def _open_zst(file: BinaryIO) -> BinaryIO:
-    # Arrow's, since zstandard's own reader takes a file that ends too early for a whole one.
+    # Arrow's reader: zstandard's own does not notice a file that ends too early.
     return io.BufferedReader(pa.input_stream(file, compression="zstd"))
 
 
@@ -35,22 +35,22 @@ FORMATS = {
 }
 COMPRESSED = tuple(FORMATS)
 ARCHIVES = {b"PK\x03\x04": "zip", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar"}
-TAR = slice(257, 262), b"ustar"  # where a tar says what it is
+TAR = slice(257, 262), b"ustar"  # where a tar has its signature
 BEGINNING = 262  # bytes
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file for its bytes once decompressed. UserError where it is damaged or an archive."""
+    """Opens a file for its decompressed bytes. UserError where it is damaged or an archive."""
     with path.open("rb") as file, decompressed(file, str(path)) as content:
         yield content
 
 
 @contextmanager
 def decompressed(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """The bytes of an open file once decompressed; it may be a pipe. UserError as for `opened`.
+    """The decompressed bytes of an open file, which may be a pipe. UserError as for `opened`.
 
-    The first bytes tell how it is compressed; where they do not, the ending of its name.
+    The first bytes decide the format, or else the ending of its name.
     """
     try:
         file = file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def _start(file: Any) -> bytes:
 
 
 def _opener(start: bytes, name: str) -> Callable[[Any], Any]:
-    """What reads a file that begins so."""
+    """The reader of a file that begins like this."""
     if not start:
         return lambda _: io.BufferedReader(io.BytesIO())  # type: ignore[arg-type]
     for one in FORMATS.values():

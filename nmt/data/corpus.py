@@ -1,4 +1,4 @@
-"""A corpus: sentence pairs in three splits, whatever they come from."""
+"""A corpus: sentence pairs in three splits, from any source."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from nmt.errors import UserError
 datasets.disable_progress_bars()
 
 BLOCK = 10_000
-# Characters of a line of dev and test, on either side: what is longer is no sentence, and neither
+# Most characters of a line of dev and test: longer ones are not sentences, and neither
 # TER nor a forward over it comes to an end.
 LONGEST = 10_000
 PAIR = Features({"source": Value("string"), "target": Value("string")})
@@ -70,7 +70,7 @@ class Splits(NamedTuple):
 class Lines(NamedTuple):
     """A split as text: line n of `target` translates line n of `source`.
 
-    Where it is of several pairs of languages, `pairs` has the places of the lines of each.
+    With several pairs of languages, `pairs` says which lines belong to each.
     """
 
     source: list[str]
@@ -89,7 +89,7 @@ class Corpus(ABC):
         """Raise UserError for a text that YAML took for a boolean, such as `source: no`."""
         for key in fields(self):
             value = getattr(self, key.name)
-            if value in ("True", "False"):  # as text: OmegaConf has made it that
+            if value in ("True", "False"):  # as text: OmegaConf has converted it
                 raise UserError(
                     f"data.{key.name}={value}: YAML reads no, yes, on and off as false or true. "
                     f'Put the text in quotes, as in {key.name}: "no"'
@@ -97,25 +97,25 @@ class Corpus(ABC):
 
     @abstractmethod
     def content(self) -> object:
-        """All that decides what `read` gives beside `paths`, as json can write it."""
+        """Everything but `paths` that decides what `read` returns, as json can write it."""
 
     def paths(self) -> list[Path]:
-        """The files that `read` reads. UserError where one is not there."""
+        """The files that `read` reads. UserError where one is missing."""
         return []
 
     @abstractmethod
     def read(self, scratch: Path) -> Splits:
-        """Reads everything anew. Raises UserError where that cannot be done.
+        """Reads everything again. Raises UserError where that is not possible.
 
-        What may be large goes to files in the folder `scratch` instead of into memory (`spooled`).
+        Large data go to files in the folder `scratch` instead of into memory (`spooled`).
         """
 
     def symbols(self) -> list[str]:
-        """Texts in front of its sources that have to be one piece each."""
+        """Texts at the beginning of sources, each of which has to be one piece."""
         return []
 
     def places(self, cache: Path, split: str) -> dict[str, range]:
-        """Where in a split the lines of each pair of languages are; empty: there is one pair."""
+        """Which lines of a split belong to each pair of languages; empty: there is one pair."""
         return {}
 
     def key(self, cache: Path) -> str:
@@ -130,14 +130,14 @@ class Corpus(ABC):
 
     @cached_property
     def _digests(self) -> dict[Path, str]:
-        """The files as they were when they were first looked at: what the key stands for."""
+        """The files as they were when they were first read: the key stands for these."""
         return {}
 
     def load(self, cache: Path) -> Splits:
-        """The splits, memory-mapped from `cache`, where they are put if they are not there yet.
+        """The splits, memory-mapped from `cache`; they are written there if they are missing.
 
         UserError, and nothing in the cache, for a file that changes meanwhile and for a line of dev
-        or test that is no sentence.
+        or test that is too long for a sentence.
         """
 
         def build(partial: Path) -> None:
@@ -170,13 +170,13 @@ def lines_of(split: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def spooled(rows: Iterable[tuple[str, str]], scratch: Path) -> Dataset:
-    """Pairs that come one by one as a dataset in a file of its own in the folder `scratch`."""
+    """Turn an iterator of pairs into a dataset, in a file of its own in the folder `scratch`."""
     path = Path(mkdtemp(dir=scratch)) / "pairs.arrow"
     return write_arrow(path, PAIR.arrow_schema, in_tables(rows, PAIR.arrow_schema))
 
 
 def in_tables(rows: Iterable[tuple[str, str]], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Pairs that come one by one as tables of ten thousand, whose two columns `schema` names."""
+    """Turn an iterator of pairs into tables of ten thousand, whose two columns `schema` names."""
     rows = iter(rows)
     for block in iter(lambda: list(islice(rows, BLOCK)), []):
         yield pa.table(list(map(list, zip(*block, strict=True))), schema=schema)
@@ -188,7 +188,7 @@ def pairs(source: Sequence[str], target: Sequence[str]) -> Dataset:
 
 
 def text_table(source: pa.ChunkedArray, target: pa.ChunkedArray) -> pa.Table:
-    """Two Arrow columns of text side by side, uncopied. What is null becomes an empty line."""
+    """Two Arrow columns of text side by side, not copied. null becomes an empty line."""
     columns = [column.cast(pa.string()) for column in (source, target)]
     filled = [fill_null(column, "") if column.null_count else column for column in columns]
     return pa.table(filled, schema=PAIR.arrow_schema)
@@ -205,7 +205,7 @@ def tables(split: Dataset) -> Iterator[pa.Table]:
 
 
 def chosen(split: Dataset, rows: np.ndarray) -> Iterator[pa.Table]:
-    """Some rows of a dataset, by their rising numbers, out of each ten thousand."""
+    """Some rows of a dataset, by their sorted numbers, ten thousand rows at a time."""
     start = 0
     for table in tables(split):
         yield table.take(of_block(rows, start, len(table)))
@@ -213,7 +213,7 @@ def chosen(split: Dataset, rows: np.ndarray) -> Iterator[pa.Table]:
 
 
 def of_block(rows: np.ndarray, start: int, size: int) -> np.ndarray:
-    """Those of some rising numbers that fall into a block of rows, counted from its first row."""
+    """Those of some sorted numbers that fall into a block of rows, counted from its first row."""
     first, last = np.searchsorted(rows, (start, start + size))
     return rows[first:last] - start
 

@@ -44,7 +44,7 @@ def _csv(lines: Iterable[str], where: str, separator: str) -> Iterator[list[str]
 def _pairs(
     rows: Iterator[list[str]], columns: Columns, where: str, hint: str
 ) -> Iterator[tuple[str, str]]:
-    """The cells of both columns. UserError for a row that is not as wide as the first one."""
+    """The cells of both columns. UserError for a row with more or fewer cells than the first."""
     first = next(rows)
     header = columns.header(first)
     if header:
@@ -63,7 +63,7 @@ def _pairs(
 
 
 def _numbers(first: list[str], columns: Columns, where: str) -> tuple[int, int]:
-    """The places of both columns where the first row is not a header, which is said."""
+    """The numbers of both columns if the first row is not a header; that is reported."""
     if len(first) < 2:
         raise UserError(f"{where}, row 1: {_columns(first)}, but 2 are needed")
     if len(first) > 2 and not (columns.source and columns.target):
@@ -86,7 +86,7 @@ def _numbers(first: list[str], columns: Columns, where: str) -> tuple[int, int]:
 
 @cache
 def _say_once(message: str) -> None:
-    """A stream reads a file in every epoch."""
+    """Report only once, because a stream reads a file in every epoch."""
     log.warning("%s", message)
 
 

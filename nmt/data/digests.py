@@ -1,4 +1,4 @@
-"""Digests of files; those of large files are kept, as reading them takes long."""
+"""Digests of files; those of large files are kept, because reading the files takes long."""
 
 import time
 from functools import partial
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from nmt.data.cache import cached, digest, file_digest
 
-LARGE = 1 << 28  # bytes; what is smaller is digested in half a second
+LARGE = 1 << 28  # bytes; smaller files are digested in half a second
 REST = 5 * 10**9  # nanoseconds; clocks of file systems tick every two seconds at the slowest
 
 
 class Stamp(NamedTuple):
-    """What the system says of a file: all of it stays as long as nobody writes to it.
+    """What the system knows of a file: it stays the same until somebody writes to the file.
 
-    `changed` (ctime) is set by the system alone, at every write and every setting of `written`.
+    `changed` (ctime) is set by the system alone, at every write and whenever `written` is set.
     """
 
     device: int
@@ -31,10 +31,10 @@ class Stamp(NamedTuple):
 
 
 def kept_digest(path: Path, cache: Path) -> str:
-    """The SHA-256 of a file's bytes; of a large one, what was kept in `cache` under its stamp.
+    """The SHA-256 of a file's bytes; for a large file the one kept in `cache` under its stamp.
 
-    Nothing is kept of a file that was written to within seconds before, or meanwhile: it could
-    change again within the same tick of the clock, and would have the same stamp.
+    No digest is kept if the file was written to seconds before, or meanwhile: it could change again
+    within the same tick of the clock, and would have the same stamp.
     """
     now, stamp = time.time_ns(), Stamp.of(path)
     if stamp.size < LARGE:

@@ -47,7 +47,7 @@ def value_lengths(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _lists(rows: list[list[int]]) -> pa.ListArray:
-    """What pa.array makes of them, in an eighth of its time."""
+    """The same as pa.array, in an eighth of the time."""
     lengths = np.fromiter(map(len, rows), np.int32, len(rows))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     values = np.fromiter(chain.from_iterable(rows), np.int32, offsets[-1])

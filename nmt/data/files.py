@@ -1,4 +1,4 @@
-"""A user's own parallel text: two plain files a split, or a table (TSV, CSV, JSONL, Parquet)."""
+"""A user's own parallel text: two plain files per split, or a table (TSV, CSV, JSONL, Parquet)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Files(Corpus):
         return Splits(train, dev, test)
 
     def _given(self) -> dict[str, list[str]]:
-        """The files of each split as they were typed."""
+        """The files of each split as they are in the settings."""
         named = {"train": self.train, "dev": self.dev, "test": self.test}
         given = {split: paths for split, paths in named.items() if paths}
         if not given:

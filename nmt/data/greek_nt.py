@@ -100,7 +100,7 @@ class GreekNt(Corpus):
 
 
 def package_file(name: str) -> Path:
-    """A file of the installed package, found without importing it. UserError where it is not."""
+    """A file of the installed package, found without importing it. UserError if it is missing."""
     try:
         path = Path(str(distribution("bible_alignments").locate_file(name)))
     except PackageNotFoundError:
@@ -113,7 +113,7 @@ def package_file(name: str) -> Path:
 
 
 def read_verses() -> Iterator[Verse]:
-    """Yields the verses that both sides have, in order. Links that leave the verse are left out."""
+    """Yields the verses that both sides have, in order, without links to other verses."""
     greek = {verse: list(words) for verse, words in groupby(greek_words(), verse_of)}
     english = {verse: list(words) for verse, words in groupby(english_words(), verse_of)}
     links = read_links()
@@ -137,7 +137,7 @@ def read_verses() -> Iterator[Verse]:
 
 
 def verse_of(word: Word) -> str:
-    """The verse a word stands in."""
+    """The verse that a word belongs to."""
     return word.verse
 
 
@@ -160,7 +160,7 @@ def rows(name: str) -> Iterator[list[str]]:
 
 
 def read_links() -> dict[str, list[str]]:
-    """The names of the English words of each Greek word. A record links all with all."""
+    """The names of the English words of each Greek word. A record links all of its words."""
     found: dict[str, list[str]] = {}
     for record in json.loads(read_bytes(package_file(LINKS_FILE)))["records"]:
         for name in record["source"]:

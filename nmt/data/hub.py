@@ -22,7 +22,7 @@ from nmt.errors import UserError
 
 @dataclass
 class HubDataset(Corpus):
-    """Where a dataset with a `translation` feature or two columns of text is on the hub."""
+    """Location of a dataset on the hub, with a `translation` feature or two columns of text."""
 
     name: str = "???"  # owner/dataset, or a folder on this machine
     config: str | None = None  # the dataset's configuration, e.g. de-en
@@ -35,7 +35,7 @@ class HubDataset(Corpus):
     target_column: str | None = None  # likewise
 
     def content(self) -> object:
-        if "/" not in self.name:  # else it may be a loader of the library, of pickles for one
+        if "/" not in self.name:  # else it may be a loader of the library, such as pickle
             raise UserError(
                 f"data.name={self.name}: use owner/dataset, or a folder, such as ./{self.name}"
             )
@@ -46,7 +46,7 @@ class HubDataset(Corpus):
     def whole(self, split: str, scratch: Path) -> Dataset:
         """A split. UserError where it cannot be had.
 
-        Of a folder on this machine the library writes to the folder `scratch` alone.
+        For a folder on this machine the library writes only to the folder `scratch`.
         """
         with self.told(split):
             builder = self._builder(scratch)
@@ -54,19 +54,19 @@ class HubDataset(Corpus):
             return cast(Dataset, builder.as_dataset(split))
 
     def streamed(self, split: str, **options: Any) -> IterableDataset:
-        """A split that is read as it is asked for. UserError where it cannot be had."""
+        """A split that is read on demand. UserError where it cannot be read."""
         with self.told(split), TemporaryDirectory() as scratch:
             builder = self._builder(Path(scratch), **options)
             return cast(IterableDataset, builder.as_streaming_dataset(split))
 
     def tables(self, found: IterableDataset, split: str) -> Iterator[pa.Table]:
-        """Source and target of a split, or of shards of it. UserError where they cannot be had."""
+        """Source and target of a split, or of shards of it. UserError where they cannot be read."""
         with self.told(split):
             for table in found.with_format("arrow").iter(BLOCK):
                 yield self.pairs(cast(pa.Table, table))
 
     def rows(self, found: IterableDataset, split: str) -> Iterator[tuple[str, str]]:
-        """The pairs of a split one by one, as `tables` has them."""
+        """The pairs of `tables` one by one."""
         for table in self.tables(found, split):
             yield from zip(*texts(table), strict=True)
 
@@ -76,7 +76,7 @@ class HubDataset(Corpus):
 
     @contextmanager
     def told(self, split: str) -> Iterator[None]:
-        """Says in a UserError why a split cannot be had, where that is found in the block."""
+        """Turns errors of the block into a UserError that says why a split cannot be read."""
         try:
             yield
         except UserError:
@@ -104,7 +104,7 @@ class HubDataset(Corpus):
         return as_text(builder, self._columns, scratch)
 
     def _unreachable(self, split: str, error: Exception) -> UserError:
-        """What to say where the hub, or a folder in its place, does not give a split."""
+        """The message for a split that the hub, or a folder instead of it, does not have."""
         reason = " ".join(str(error).split()).rstrip(".")
         asked = f"data.name={self.name} (split {split})"
         file = str(getattr(error, "filename", None) or "")
@@ -126,7 +126,7 @@ class HubDataset(Corpus):
 class Hub(HubDataset):
     """A dataset that is fetched as a whole.
 
-    What has been read once stays in the cache and is not asked for again.
+    Data that were read once stay in the cache and are not fetched again.
     """
 
     stream: bool = False  # fetch the two columns alone (Parquet), for datasets with pictures

@@ -1,7 +1,7 @@
-"""JSON, CSV and TSV of the hub, read by this package: `datasets` guesses what its text means.
+"""JSON, CSV and TSV of the hub, read by this package, because `datasets` guesses types.
 
-It takes a column of JSON that has one number for JSON throughout, so that all text gets quotes, and
-finds nothing where a CSV has the words None, NA or null.
+If a column of JSON has one number, `datasets` reads all of it as JSON and puts text in quotes; the
+words None, NA and null in a CSV become missing values.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ from nmt.errors import UserError
 
 Reader = Callable[[Iterator[str], Columns, str], Iterator[tuple[str, str]]]
 
-# What a dataset's card may set: it is followed, or changes no text.
+# Settings that a dataset's card may have: they are followed, or do not change the text.
 FOLLOWED = (
     *("name", "version", "data_dir", "data_files", "description", "features", "sep", "delimiter"),
     *("keep_default_na", "na_filter", "na_values", "chunksize", "on_mixed_types"),
@@ -50,9 +50,9 @@ class TextTablesConfig(BuilderConfig):
 
 
 class TextTables(ArrowBasedBuilder):
-    """Files with a pair in each row, which are found by `datasets`; it holds two columns of text.
+    """Files with a pair in each row, which `datasets` finds; the result has two columns of text.
 
-    They are named as in `Columns`, so that this finds them again.
+    They are named as in `Columns`, which finds them by these names.
     """
 
     BUILDER_CONFIG_CLASS = TextTablesConfig
@@ -92,7 +92,7 @@ class TextTables(ArrowBasedBuilder):
 def as_text(builder: DatasetBuilder, columns: Columns, cache: Path) -> DatasetBuilder:
     """A builder of the library, or one that reads the same files as text where they are text.
 
-    UserError where the dataset's card has them read in a way that this package does not know.
+    UserError where the dataset's card asks for a way of reading that this package does not know.
     """
     if not isinstance(builder, (Json, Csv)):
         return builder

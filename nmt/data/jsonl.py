@@ -18,8 +18,8 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")  # \u escapes can name them
 def json_pairs(lines: Iterable[str], columns: Columns, where: str) -> Iterator[tuple[str, str]]:
     """The pairs of a file, whose sides are fields of its objects, or of their `translation`.
 
-    A side that is null or missing is an empty line. UserError for what is not text, with the
-    record.
+    A side that is null or missing is an empty line. UserError, with the record, for a side that is
+    not text.
     """
     records = _objects(without_blank_end(lines), where)
     head = list(islice(records, BLOCK))
@@ -56,7 +56,7 @@ def _parsed(text: str, where: str, line: int) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line, reason = line + error.lineno - 1, error.msg
-    except (ValueError, RecursionError) as error:  # numbers and nesting without end
+    except (ValueError, RecursionError) as error:  # endless numbers and nesting
         reason = str(error)
     raise UserError(f"{where}, line {line} is not JSON ({reason})")
 

@@ -1,4 +1,4 @@
-"""What a language code tells: the language, its script, and whether words stand apart in it.
+"""What a language code says: the language, its script, and whether it has spaces between words.
 
 Codes of ISO 639-1 and 639-3, BCP 47, FLORES and NLLB are known: de, deu, pt-BR, zho_Hans.
 """
@@ -19,7 +19,7 @@ SPACELESS = (*CHINESE, *JAPANESE, "Thai", "Laoo", "Khmr", "Mymr", "Tibt")
 
 
 def primary(code: str) -> str:
-    """Return the language of a code, in two letters if it has such: pt of pt-BR, zh of cmn_Hans."""
+    """Return the language of a code, in two letters if possible: pt for pt-BR, zh for cmn_Hans."""
     found = parsed(code)
     if found is None:  # a run of an older nmt may have any
         return code.lower().replace("_", "-").split("-")[0]
@@ -27,9 +27,9 @@ def primary(code: str) -> str:
 
 
 def script(code: str) -> str:
-    """Return the script of a code, the likely one where none is named: Hant of zh_TW, Jpan of ja.
+    """Return the script of a code, or the likely one: Hant for zh_TW, Jpan for ja.
 
-    Empty for a code that no standard knows.
+    Empty for a code that is in no standard.
     """
     found = parsed(code)
     return (found.maximize().script or "") if found else ""
@@ -41,7 +41,7 @@ def spaceless(code: str) -> bool:
 
 
 def require_known(codes: Mapping[str, str]) -> None:
-    """Raise UserError for the first of the codes, by key, that no standard knows."""
+    """Raise UserError for the first of the codes, by key, that is in no standard."""
     for key, code in codes.items():
         if parsed(code) is None:
             meant = likely(code)
@@ -55,7 +55,7 @@ def require_known(codes: Mapping[str, str]) -> None:
 
 @cache
 def parsed(code: str) -> Language | None:
-    """Read a code; None: no standard knows its language or its script."""
+    """Read a code; None: its language or script is in no standard."""
     try:
         found = Language.get(code)
     except LanguageTagError:
@@ -64,7 +64,7 @@ def parsed(code: str) -> Language | None:
 
 
 def likely(code: str) -> str | None:
-    """Return the code that is meant: ja of the country jp, de of de_AT@euro; None: not known."""
+    """Return the code that is probably meant: ja for jp, de for de_AT@euro; None: not known."""
     first = re.split("[-_.@]", code)[0]
     if parsed(first):
         return first
@@ -72,4 +72,4 @@ def likely(code: str) -> str | None:
     if not re.fullmatch("[A-Za-z]{2}", first) or not country.is_valid():
         return None
     found = country.maximize().language
-    return None if found == "en" else found  # what is said of a country that is not known
+    return None if found == "en" else found  # the answer for an unknown country

@@ -15,14 +15,14 @@ READ = 1 << 20  # bytes of lines that are decoded at once
 
 
 def require_file(path: Path) -> None:
-    """UserError where `path` is no file that can be read twice."""
+    """UserError where `path` is not a file that can be read twice."""
     require_readable(path)
     if not path.is_file():
         raise UserError(f"{path} is not a regular file: write its content to a file and use that")
 
 
 def require_readable(path: Path) -> None:
-    """UserError where `path` is not there or is a folder; a pipe may be read."""
+    """UserError where `path` is missing or a folder; a pipe is allowed."""
     if path.is_dir():
         raise UserError(f"{path} is a folder: name a file in it")
     if not path.exists():
@@ -30,7 +30,7 @@ def require_readable(path: Path) -> None:
 
 
 def read_pair(source: Path, target: Path, scratch: Path) -> Dataset:
-    """Two files of which line n translate each other. UserError where they are not as long."""
+    """Two files whose lines n translate each other. UserError where their lengths differ."""
     counted = [Counted(strict_lines(path)) for path in (source, target)]
     found = spooled(zip(*counted, strict=False), scratch)
     sizes = [lines.number + sum(1 for _ in lines) for lines in counted]
@@ -56,15 +56,15 @@ class Counted:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a file as `strict_lines` has them."""
+    """The lines of a file, by `strict_lines`."""
     return list(strict_lines(path))
 
 
 def strict_lines(path: Path) -> Iterator[str]:
-    r"""The lines of a UTF-8 file, plain or compressed, split at \n alone, few of them in memory.
+    r"""The lines of a UTF-8 file, plain or compressed, split only at \n, few of them in memory.
 
-    CRLF and a byte-order mark are taken off; U+2028 and its like are no line ends. UserError for a
-    file that is missing, empty, damaged, or (with the line) not UTF-8.
+    CR before \n and a byte-order mark are removed; U+2028 and the like do not end a line. UserError
+    for a file that is missing, empty, damaged, or (with the line) not UTF-8.
     """
     require_file(path)
     with opened(path) as file:
@@ -72,7 +72,7 @@ def strict_lines(path: Path) -> Iterator[str]:
 
 
 def decoded(file: BinaryIO, name: str) -> Iterator[str]:
-    """The lines of an open file as `strict_lines` has them, with its errors."""
+    """The lines of an open file, with the rules and errors of `strict_lines`."""
     number, blank = 0, True
     while lines := file.readlines(READ):
         text = _text(lines, number, name)
@@ -84,7 +84,7 @@ def decoded(file: BinaryIO, name: str) -> Iterator[str]:
 
 
 def without_blank_end(lines: Iterable[str]) -> Iterator[str]:
-    """Lines without the blank ones behind the last, which many editors leave."""
+    """Lines without blank lines at the end, which many editors leave."""
     blank: list[str] = []
     for line in lines:
         if line.strip(" "):
@@ -96,7 +96,7 @@ def without_blank_end(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _text(lines: list[bytes], before: int, name: str) -> str:
-    """Some lines of a file decoded, `before` of which there are others."""
+    """Decode some lines of a file, which come after `before` other lines."""
     content = b"".join(lines)
     try:
         return content.decode("utf-8" if before else "utf-8-sig")
@@ -109,16 +109,16 @@ def _text(lines: list[bytes], before: int, name: str) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a file holds once decompressed. UserError where it is missing or damaged."""
+    """The decompressed content of a file. UserError where it is missing or damaged."""
     require_file(path)
     with opened(path) as file:
         return file.read()
 
 
 def stream_lines(source: Path | BinaryIO) -> Iterator[bytes]:
-    r"""Yields the lines of a file once decompressed, each with its \n; it may be a pipe, or open.
+    r"""Yields the decompressed lines of a file, each with its \n; it may be a pipe, or open.
 
-    UserError where it is damaged, behind the last line that could be read.
+    UserError where it is damaged, after the last line that could be read.
     """
     if isinstance(source, Path):
         require_readable(source)
@@ -129,13 +129,13 @@ def stream_lines(source: Path | BinaryIO) -> Iterator[bytes]:
 
 @dataclass
 class Repaired:
-    r"""A line of text for each \n-line of bytes, whatever they are: U+FFFD is put for no UTF-8.
+    r"""A line of text for each \n-line of any bytes, with U+FFFD for what is not UTF-8.
 
-    A byte-order mark and \r before \n are taken off.
+    A byte-order mark and \r before \n are removed.
     """
 
     lines: Iterable[bytes]
-    num_broken: int = 0  # of the lines given so far, those with U+FFFD put in
+    num_broken: int = 0  # lines so far that got a U+FFFD
     first_broken: int = 0  # the number of the first of them, from 1
 
     def __iter__(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ HUB_TEST = "test_2016_flickr"  # the test set of both copies on the hub
 
 @dataclass
 class Multi30k(Published):
-    """29,000 pairs of any two of English, German and French; raw text."""
+    """29,000 pairs of two of the languages English, German and French; raw text."""
 
     source: str = "de"  # language code: en, de or fr
     target: str = "en"  # language code

@@ -54,23 +54,23 @@ def sources_of(pairs: Sequence[str], target: str) -> list[str]:
 
 
 def piece_of(language: str) -> str:
-    """The piece that asks for a language."""
+    """The piece that names the target language."""
     return f"<2{language}>"
 
 
 def asking_for(language: str, lines: Sequence[str]) -> list[str]:
-    """Lines that begin with the piece of a language; what is blank stays so."""
+    """Put the piece of a language before lines; blank lines stay blank."""
     return [f"{piece_of(language)} {line}" if line.strip() else line for line in lines]
 
 
 def without_asking(line: str) -> str:
-    """A line without the piece that asks for a language, if it begins with one."""
+    """A line without the piece of a target language, if it begins with one."""
     found = PIECE.match(line)
     return line[found.end() :] if found else line
 
 
 def asked_for(line: str, languages: Sequence[str]) -> str | None:
-    """The language whose piece a line begins with; None: it begins with none of these."""
+    """The language whose piece a line begins with; None: with none of these."""
     first = line.lstrip(" ").partition(" ")[0]
     return next((one for one in languages if first == piece_of(one)), None)
 
@@ -84,7 +84,7 @@ class Multilingual(Corpus):
     pairs: list[str] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """UserError for names that are no pairs, and for the same one twice."""
+        """UserError for names that are not pairs, and for the same one twice."""
         super().__post_init__()
         if self.pairs is None:
             return
@@ -130,13 +130,13 @@ class Multilingual(Corpus):
         return found
 
     def _each(self) -> dict[str, Self]:
-        """The corpus of each pair, by its name; empty where there is one pair alone."""
+        """The corpus of each pair, by its name; empty where there is a single pair."""
         named = {name: Pair.of(name) for name in self.pairs or ()}
         return {name: replace(self, **one._asdict(), pairs=None) for name, one in named.items()}
 
 
 def joined(parts: Mapping[str, Dataset]) -> Iterator[pa.Table]:
-    """A split of several pairs: one pair behind the other, and each source asks for its target."""
+    """A split of several pairs: one pair after the other; each source names its target language."""
     for name, part in parts.items():
         for source, target in map(texts, tables(part)):
             lines = asking_for(Pair.of(name).target, source)

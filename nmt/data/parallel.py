@@ -1,4 +1,4 @@
-"""The same function over many blocks of a corpus, in processes of its own."""
+"""Applies a function to many blocks of a corpus, in separate processes."""
 
 import os
 import signal
@@ -28,18 +28,18 @@ def cores() -> int:
 
 
 def in_order(function: Callable[[Block], Result], blocks: Iterable[Block]) -> Iterator[Result]:
-    """Yields function(block) of each block, in their order, whichever process had it.
+    """Yields function(block) for each block, in order.
 
-    There is a process for each core, and none for few blocks. No more than some blocks are read
-    ahead. The processes end with the generator, and with this process however that ends. UserError
-    where one is killed.
+    It starts a process per core, or none for few blocks, and reads only a few blocks ahead. The
+    processes end with the generator, and with this process, however it ends. UserError if one of
+    them is killed.
     """
     blocks = iter(blocks)
     first = list(islice(blocks, FEW + 1))
     if len(first) <= FEW or cores() == 1:
         yield from map(function, chain(first, blocks))
         return
-    # Spawned: after a fork, what other threads held stays locked for ever.
+    # Spawned: after a fork, locks that other threads held stay locked forever.
     pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, (function,))
     waiting: deque[Future[Result]] = deque()
     try:
@@ -59,7 +59,7 @@ def in_order(function: Callable[[Block], Result], blocks: Iterable[Block]) -> It
 
 
 def _begin(function: Callable[[Any], Any]) -> None:
-    """Keeps what a process is there for; Ctrl-C is for the parent, with which it ends."""
+    """Stores the function of a process. Ctrl-C is handled by the parent, with which it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _work["function"] = function

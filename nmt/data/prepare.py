@@ -44,7 +44,7 @@ NOTHING = Synthetic()
 
 
 def made_by(config: TokenizerConfig) -> dict[str, Any]:
-    """What the pieces depend on beside the text, in a form that older versions had too."""
+    """What the pieces depend on beside the text, in the form that older versions had."""
     given = ("run", "model")
     made = {key: value for key, value in asdict(config).items() if key not in given}
     return {key: value for key, value in made.items() if value not in (None, [])}
@@ -58,11 +58,11 @@ def prepare(
     given: Tokenizers | None = None,
     synthetic: Synthetic = NOTHING,
 ) -> Prepared:
-    """Cleans train, trains the tokenizer on it alone, encodes all splits; once, then from `cache`.
+    """Cleans train, trains the tokenizer on it only, encodes all splits; later reads `cache`.
 
     Train is that of the corpus and what is `synthetic`. The tags of both become pieces.
-    Tokenizers that are `given` are not trained, and `config` has then only what is sampled to say;
-    tags that they do not have become pieces behind theirs.
+    Tokenizers that are `given` are not trained; then only `config.sample` matters, and tags that
+    they do not have become pieces behind theirs.
     Raises UserError where the corpus cannot be read, has no train or dev, where nothing is left
     after cleaning, where the tokenizer's size does not fit the text, and where those that are given
     cannot have a piece for a tag.
@@ -73,7 +73,7 @@ def prepare(
     if given:
         given = with_pieces(given, symbols)
         require_pieces(given[0], symbols)
-    model = replace(config, sample=0.0)  # sampling changes what is drawn, not the model
+    model = replace(config, sample=0.0)  # sampling does not change the model
     pieces = [sha256(one.model).hexdigest() for one in given] if given else made_by(model)
     more = synthetic.of(corpus.source, corpus.target)
     beside = [more.key(cache), synthetic.tag] if more else []
@@ -139,7 +139,7 @@ def _build(
 
 
 def with_symbols(config: TokenizerConfig, needed: Sequence[str]) -> TokenizerConfig:
-    """Settings of a tokenizer with what must be a piece among its symbols."""
+    """Add texts that must be pieces to the symbols of a tokenizer."""
     missing = [one for one in needed if one not in (config.symbols or ())]
     return replace(config, symbols=[*(config.symbols or ()), *missing]) if missing else config
 
@@ -161,9 +161,8 @@ def is_piece(tokenizer: Tokenizer, text: str) -> bool:
 
 
 def require_pieces(tokenizer: Tokenizer, symbols: Sequence[str]) -> None:
-    """UserError for a text in front of others that is not one piece."""
-    for symbol in symbols:
-        if not is_piece(tokenizer, symbol):
+    Tokenizers that are `given` are not trained; then only `config.sample` matters, and tags that
+    they do not have become pieces behind theirs.
             raise UserError(
                 f"{symbol} cannot be one piece of the tokenizer that is given: train that with "
                 f"tokenizer.symbols=['{symbol}'], or train another one here"
@@ -182,7 +181,7 @@ def held_out(*splits: Dataset | None) -> Iterator[Text]:
 
 
 def within(encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport) -> Iterator[pa.Table]:
-    """The pairs that stay by their lengths in pieces: without eos, without bos and eos."""
+    """The pairs that stay by their lengths in pieces, without eos, or bos and eos."""
     for table in encoded:
         yield table.take(clean_lengths(pair_lengths(table) - [1, 2], clean, report))
 
@@ -190,7 +189,7 @@ def within(encoded: Iterable[pa.Table], clean: Clean, report: CleaningReport) ->
 def train_tokenizers(
     train: TrainText, kept: np.ndarray, config: TokenizerConfig, cache: Path
 ) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of source and target: one and the same, or one a side. kept: rows of train."""
+    """The tokenizers of source and target: the same one, or one per side. kept: rows of train."""
     pairs = max(1, config.max_lines // 2 if config.joint else config.max_lines)
     some = kept[:: -(-len(kept) // pairs)]
     text = train.chosen(some)
@@ -202,7 +201,7 @@ def train_tokenizers(
 
 
 def cached_tokenizer(lines: list[str], config: TokenizerConfig, cache: Path) -> Tokenizer:
-    """A tokenizer trained on `lines`, or the one that was before on the same lines."""
+    """A tokenizer trained on `lines`, from the cache if the lines are the same."""
     name = digest(lines, made_by(config), sentencepiece.__version__)
     folder = cached(
         cache / "tokenizers" / name,

@@ -1,10 +1,10 @@
 """Random segmentations: subword regularization (Kudo 2018) and BPE-dropout (Provilkov et al. 2020).
 
 SentencePiece samples too, but from a generator that starts elsewhere in every process, whatever its
-seed. Here the same seed gives the same pieces, so that a run can be repeated and resumed.
+seed. Here the same seed returns the same pieces, so that a run can be repeated and resumed.
 
-Pieces of these models never cross a space, so every word is cut on its own. Symbols of the user's
-are not cut at all.
+Pieces of these models never cross a space, so every word is cut on its own. The user's symbols are
+not cut.
 """
 
 import re
@@ -31,9 +31,10 @@ class Choice(NamedTuple):
 class Sampler:
     """Cuts lines at random with a SentencePiece model (``processor``), unigram or BPE.
 
-    ``symbols`` are its pieces that are one piece wherever they stand.
-    ``smoothing`` is α of Kudo 2018, section 3.2: 0 draws evenly from all segmentations, and the
-    larger it is, the likelier is the best. For BPE it is the share of merges that are left out.
+    ``symbols`` are never cut.
+    ``smoothing`` is α of Kudo 2018, section 3.2: 0 draws all segmentations with equal probability;
+    the larger it is, the more probable is the best one. For BPE it is the share of merges that are
+    skipped.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Sampler:
             for word in words
             for index in ([self.symbols[word]] if word in self.symbols else self.cut(word, random))
         ]
-        unknown = self.processor.unk_id()  # of neighbours one is enough
+        unknown = self.processor.unk_id()  # one for several neighbours
         return [a for a, b in zip(drawn, [None, *drawn], strict=False) if a != unknown or b != a]
 
     def words(self, line: str) -> Iterator[str]:
@@ -94,7 +95,7 @@ class Sampler:
         return [index for ids in reversed(found) for index in ids]
 
     def _choices(self, word: str) -> list[Choice]:
-        """For each place of a word, the pieces that end there; the first is of no piece."""
+        """For each place of a word, the pieces that end there; none end at the first."""
         mass = [0.0]  # log of the sum over all segmentations up to here
         choices = [Choice([], [], [])]
         for end in range(1, len(word) + 1):
@@ -116,7 +117,7 @@ class Sampler:
         return choices
 
     def by_merges(self, word: str, random: Random) -> list[int]:
-        """Merge the best pair of neighbours again and again, each time leaving some pairs out."""
+        """Merge the best pair of neighbours repeatedly, skipping some pairs at random each time."""
         parts = list(word)
         while True:
             pairs = [
@@ -130,7 +131,7 @@ class Sampler:
             parts[place : place + 2] = ["".join(parts[place : place + 2])]
 
     def spelt(self, piece: str) -> list[int]:
-        """Return the id of a piece; of a character without one its bytes, or unk."""
+        """Return the id of a piece; for a character without one its bytes, or unk."""
         if piece in self.ids:
             return [self.ids[piece]]
         unknown = self.processor.unk_id()

@@ -1,4 +1,4 @@
-"""A SentencePiece model that was trained elsewhere, with its special pieces where ours are."""
+"""A SentencePiece model that was trained elsewhere, with its special pieces at our ids."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ FLAGS = f"--pad_id={PAD} --unk_id={UNK} --bos_id={BOS} --eos_id={EOS}"
 def read_sentencepiece(path: Path) -> Tokenizer:
     """Read a SentencePiece model; its pieces for padding, unknown, beginning and end get our ids.
 
-    It cuts text as before: where these four have other ids, they are moved to the front, and those
-    that it does not have are added. UserError where the file is none, or they cannot be moved.
+    It cuts text as before: if these four have other ids they are moved to the front, and missing
+    ones are added. UserError where the file is not a model, or they cannot be moved.
     """
     require_file(path)
     try:

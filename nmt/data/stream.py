@@ -16,7 +16,7 @@ from nmt.errors import UserError, at_least
 
 
 class Place(NamedTuple):
-    """Where in an epoch reading stands."""
+    """A position in an epoch."""
 
     shard: int = 0  # its number in the order of the epoch
     row: int = 0  # how many of its pairs have been read
@@ -24,10 +24,10 @@ class Place(NamedTuple):
 
 @dataclass
 class Stream(HubDataset):
-    """Pairs that are read anew in every epoch, shard by shard, and shuffled in a buffer.
+    """Pairs that are read again in every epoch, shard by shard, and shuffled in a buffer.
 
-    As a corpus it has the stream's first pairs in the place of train: from them the tokenizer
-    learns. Dev and test are splits with a name, or the very first pairs.
+    As a corpus its train has only the first pairs of the stream: the tokenizer learns from them.
+    Dev and test are named splits, or the very first pairs.
     """
 
     dev: str | None = None  # the dataset's names of the splits; null: the first pairs of train
@@ -72,10 +72,10 @@ class Stream(HubDataset):
         return self.streamed(self.train)
 
     def blocks(self, order: Sequence[int], place: Place) -> Iterator[tuple[list[Text], Place]]:
-        """Yields about `buffer` pairs each, and where reading stands after them.
+        """Yields blocks of about `buffer` pairs, and the position after each.
 
-        order: the shards by number. Shards before `place` are not opened, and of its own one the
-        pairs before are passed over. UserError where the text cannot be had.
+        order: the shards by number. Shards before `place` are not opened, and earlier pairs of its
+        own shard are skipped. UserError where the text cannot be read.
         """
         waiting: list[Text] = []
         for text, after in self._texts(order, place):

@@ -1,4 +1,4 @@
-"""Pairs that training reads beside a corpus, one side of which a model has written.
+"""Pairs that training reads beside a corpus, with one side written by a model.
 
 Back-translation (Sennrich et al. 2016) makes sources for text of the target language. They may
 begin with a tag, so that the model can tell them from real ones (Caswell et al. 2019).
@@ -27,7 +27,7 @@ class Synthetic:
     tag: str | None = None  # one piece that begins each of their sources; null: none
 
     def __post_init__(self) -> None:
-        """UserError for other numbers of files, and for a tag of nothing."""
+        """UserError for other numbers of files, and for an empty tag."""
         if self.files is not None and len(self.files) not in (1, 2):
             raise UserError(
                 f"synthetic.files has {len(self.files)} files: pass [SOURCE,TARGET] or [TABLE]"
@@ -58,7 +58,7 @@ class TrainText(NamedTuple):
             yield from map(texts, tables(part)) if part is not None else ()
 
     def chosen(self, rows: np.ndarray) -> Iterator[Text]:
-        """Some of the N + M pairs, by their rising numbers; synthetic sources with their tag."""
+        """Some of the N + M pairs, by their sorted numbers; synthetic sources with their tag."""
         num_real = len(self.real)
         start = np.searchsorted(rows, num_real)
         real = map(texts, chosen(self.real, rows[:start]))
@@ -75,7 +75,7 @@ class TrainText(NamedTuple):
 def text_of_train(
     real: Dataset, synthetic: Synthetic, languages: tuple[str, str], cache: Path
 ) -> TrainText:
-    """Train of a corpus and what is put beside it. UserError for files that cannot be read."""
+    """Train of a corpus with its synthetic pairs. UserError for files that cannot be read."""
     files = synthetic.of(*languages)
     if files is None:
         return TrainText(real)

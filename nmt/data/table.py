@@ -19,9 +19,9 @@ READERS = {".jsonl": json_pairs, ".json": json_pairs, ".tsv": tab_pairs, ".csv":
 
 
 def read_table(path: Path, columns: Columns, scratch: Path) -> Dataset:
-    """Two columns of a table, its format told by the name's ending. UserError for any other.
+    """Two columns of a table, whose format is the ending of its name. UserError for other endings.
 
-    They are put into a file in the folder `scratch`.
+    They are written to a file in the folder `scratch`.
     """
     name = path.name.lower()
     for ending in COMPRESSED:

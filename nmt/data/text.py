@@ -4,23 +4,23 @@ import re
 
 Text = tuple[list[str], list[str]]  # some lines of source and target, side by side
 
-# C0 and C1 without what is a kind of white space: tab, line ends, next line. Of text nothing is
-# among them: they come from binary files and from cp1252 that was read as Latin-1.
+# C0 and C1 without white space: tab, line ends, next line. Real text has none of these
+# characters: they come from binary files and from cp1252 that was read as Latin-1.
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
-# What ends a line, or a column, for this or another program, and what moves a terminal's cursor.
+# Characters that end a line or a column in some program, or move a terminal's cursor.
 BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def has_control(text: str) -> bool:
-    """Whether there is a control character that is no white space."""
+    """Whether there is a control character other than white space."""
     return CONTROL.search(text) is not None
 
 
 def one_line(text: str) -> str:
     r"""Text that is one line for every program, and one column of a table.
 
-    A space is put for each control character, tab, \r, \n, U+0085, U+2028 and U+2029. Marks of
-    direction and of joining stay: they belong to words.
+    A space replaces each control character, tab, \r, \n, U+0085, U+2028 and U+2029. Direction marks
+    and joiners stay: they belong to words.
     """
     return BREAK.sub(" ", text)
 

@@ -26,7 +26,7 @@ NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
 # More than a piece has: SentencePiece makes pieces of 16, and one of what it does not know. A line
 # with more characters for each piece that may be is not cut into pieces: 10 MB take BPE 20 s.
 PIECE_CHARACTERS = 64
-MAX_LINE = 1 << 16  # bytes; what is longer is no sentence, and is not learned from
+MAX_LINE = 1 << 16  # bytes; longer lines are not sentences, and nothing is learned from them
 
 
 @dataclass
@@ -35,7 +35,7 @@ class TokenizerConfig:
 
     kind: str = "unigram"  # unigram | bpe | char | word
     size: int = 8000  # pieces in all; char and word take fewer where the text has fewer
-    joint: bool = True  # one model for both sides, or one a side
+    joint: bool = True  # one model for both sides, or one per side
     max_lines: int = 200_000  # to learn from: beyond, every n-th line (of both sides where joint)
     # Characters of the text that become pieces of their own, by share of the running text; the
     # others are spelt in bytes, or are unknown where byte_fallback is off.
@@ -55,7 +55,7 @@ class TokenizerConfig:
     model: Any = None
 
     def check(self) -> None:
-        """UserError for a value that means nothing."""
+        """UserError for a value without a meaning."""
         for key, value, known in (
             ("kind", self.kind, KINDS),
             ("normalization", self.normalization, NORMALIZATIONS),
@@ -82,7 +82,7 @@ class TokenizerConfig:
 
 
 def _check_symbol(symbol: str) -> None:
-    """UserError for what SentencePiece could not find in a text, and for its own pieces."""
+    """UserError for symbols that SentencePiece cannot find in a text, and for its own pieces."""
     if not symbol or not symbol.isprintable() or not RESERVED.isdisjoint(symbol):
         raise UserError(
             f"tokenizer.symbols: {symbol!r} must have one or more characters, and none of them may "
@@ -117,8 +117,8 @@ class Tokenizer:
     def encode_with_spans(self, lines: Sequence[str]) -> list[Pieces]:
         """As `encode`, with the place of each piece in its line.
 
-        A space mark stands for the space, or for nothing. Of the bytes that spell a character, the
-        last one stands for it.
+        A space mark stands for the space, or for nothing. If bytes spell a character, the last byte
+        stands for it.
         """
         found = self.processor.encode(list(lines), return_type="offset_mapping")
         return [Pieces(line["ids"], line["offsets"]) for line in found]
@@ -130,7 +130,7 @@ class Tokenizer:
 
     @cached_property
     def sampler(self) -> Sampler:
-        """What draws segmentations."""
+        """The sampler of segmentations."""
         symbol = self.proto.SentencePiece.USER_DEFINED
         symbols = [one.piece for one in self.proto.pieces if one.type == symbol]
         return Sampler(self.processor, self.kind, self.smoothing, symbols)
@@ -155,12 +155,12 @@ class Tokenizer:
         return self.kind in SAMPLED_KINDS and within_words
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Detokenized text; pad, bos and eos say nothing."""
+        """Detokenized text; pad, bos and eos are left out."""
         # The space mark is left over where a word was spelt in bytes (kind word).
         return self.processor.decode(list(ids)).replace("▁", " ").strip(" ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each id as the model writes it; `▁` begins a word."""
+        """The piece of each id; `▁` begins a word."""
         return [self.processor.id_to_piece(index) for index in ids]
 
     def save(self, folder: Path, side: str) -> None:
@@ -170,7 +170,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path, side: str, smoothing: float = 0.0) -> Self:
-        """What `save` wrote. UserError where it is not there."""
+        """Read what `save` wrote. UserError where it is missing."""
         path = folder / f"{side}.model"
         if not path.is_file():
             raise UserError(f"{path}: no such tokenizer")
@@ -178,7 +178,7 @@ class Tokenizer:
 
 
 def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
-    """A model of `lines`, the same for the same lines. UserError where `size` does not fit them."""
+    """Train on `lines`, always to the same model. UserError where `size` does not fit them."""
     config.check()
     model = io.BytesIO()
     try:
@@ -206,7 +206,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> Tokenizer:
 
 
 def _both_forms(config: TokenizerConfig) -> list[str]:
-    """Each symbol as it begins a word, and as it stands elsewhere: the first has its space in it.
+    """Each symbol in two forms: at the beginning of a word, with its space, and elsewhere.
 
     For whole words SentencePiece makes the first form by itself.
     """

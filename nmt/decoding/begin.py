@@ -1,4 +1,4 @@
-"""A batch of sources as a search begins with it: read by the model, with limits and rules."""
+"""How a search begins with a batch of sources: read by the model, with limits and rules."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -13,12 +13,12 @@ from nmt.decoding.search import Step, wants_shapes_again
 from nmt.decoding.steering import Steered
 
 # On a GPU sources are padded to a multiple of PIECES, and the longest translation that there may be
-# has a multiple of ROOM, so that shapes come again.
+# has a multiple of ROOM, so that shapes repeat.
 PIECES, ROOM = 16, 32
 
 
 class TranslationModel(Protocol):
-    """What is asked of a model; see `nmt.models.seq2seq`."""
+    """What a search needs of a model; see `nmt.models.seq2seq`."""
 
     training: bool
     reads_padding: bool
@@ -48,7 +48,7 @@ def begin(
 ) -> Begun:
     """Read sources; `steered`: the step obeys the rules and gives log P, see `Steered`.
 
-    A prefix is no part of what `decode.max_ratio` and `decode.max_extra` limit.
+    `decode.max_ratio` and `decode.max_extra` do not count a prefix.
     """
     source, prefix = padded(sources), padded(prefixes)  # (B,S), (B,P)
     length = torch.tensor([len(ids) for ids in sources])  # (B,)

@@ -28,8 +28,8 @@ class MostProbable(NamedTuple):
     """The `num` most probable continuations, or fewer where there are not so many.
 
     Equal ones are ordered by parent, then by token. Logits of any float type are normalized in
-    float32 over the whole vocabulary; what a steered step gives is log P already. What cannot be
-    has log P = -inf: pad and bos, and in a sentence that must end all but eos.
+    float32 over the whole vocabulary; a steered step returns log P already. Impossible
+    continuations have log P = -inf: pad and bos, and all but eos in a sentence that must end.
     """
 
     num: int
@@ -39,11 +39,11 @@ class MostProbable(NamedTuple):
     normalized: bool = False  # they are log P already
 
     def __call__(self, logits: Tensor, log_p: Tensor, at_limit: Tensor) -> Candidates:
-        """Choose; a continuation has a place: parent · V + token.
+        """Choose; the place of a continuation is parent · V + token.
 
-        A CPU takes a few sentences at a time, so that their probabilities stay in its cache. Of
-        each it keeps those that can be among the first: of whole blocks of the vocabulary, of the
-        rest behind these, and the ends.
+        A CPU does a few sentences at a time, so that their probabilities stay in its cache. It
+        keeps the ones that can be among the best: from whole blocks of the vocabulary, from the
+        rest behind these blocks, and the ends.
         """
         several, vocabulary = logits.shape[1:]
         size = max(1, CACHED // logits[0].numel()) if logits.device.type == "cpu" else len(logits)
@@ -80,8 +80,8 @@ def in_blocks(
 
     Of each row of V numbers so many are whole `blocks`; `count` counts from 0. The `num` highest
     numbers of all blocks lie in the `num` blocks with the highest maxima, the first where they are
-    equal. A CPU finds maxima at the speed of memory, and `topk` among all takes several times as
-    long.
+    equal. A CPU finds maxima at the speed of memory, but `topk` among all numbers takes several
+    times as long.
     """
     _, several, vocabulary = values.shape
     if not blocks:

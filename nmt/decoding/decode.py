@@ -21,13 +21,13 @@ class Decode:
     beam: int = 5  # hypotheses kept at each step; 1 is greedy
     length_penalty: float = 1.0  # α of the length norm; 0 prefers short translations
     length_norm: str = "wu"  # lp(Y) = ((5 + |Y|) / 6)^α; or power: |Y|^α
-    n_best: int = 1  # translations given for each line, all different
-    min_length: int = 0  # a translation has at least so many tokens, if the next limit allows it
+    n_best: int = 1  # translations returned for each line, all different
+    min_length: int = 0  # least tokens of a translation, if the next limit allows it
     max_ratio: float = 2.0  # a translation has at most max_ratio · |source| + max_extra tokens
     max_extra: int = 10  # see max_ratio
-    no_repeat_ngram: int = 0  # no sequence of so many tokens stands twice; 0: any may
+    no_repeat_ngram: int = 0  # no sequence of this many tokens occurs twice; 0: no such rule
     temperature: float = 1.0  # of samples: log P is divided by it
-    top_k: int = 0  # of samples: only the so many most probable pieces are drawn; 0: all
+    top_k: int = 0  # of samples: only this many most probable pieces are drawn; 0: all
     top_p: float = 1.0  # of samples: only the fewest pieces that together have this probability
     seed: int = 1  # of the random numbers of samples
     candidates: str = "samples"  # of mbr: samples, or beam: the hypotheses of a beam search
@@ -38,7 +38,7 @@ class Decode:
     batch_tokens: int = 4096  # … as long as their source, padding included, is not larger
 
     def __post_init__(self) -> None:
-        """Raise UserError, with key and value, for what cannot be searched with."""
+        """Raise UserError, with key and value, for settings that no search can use."""
         for least, most, keys in (
             (1, 1024, ("beam", "n_best", "samples")),
             (1, 65_536, ("max_source", "batch_size")),
@@ -88,7 +88,7 @@ class Decode:
         return self.candidates if self.method == "mbr" else self.method
 
     def changed(self) -> list[str]:
-        """Name the settings that have not their default."""
+        """Name the settings that do not have their default."""
         return [one.name for one in fields(self) if getattr(self, one.name) != one.default]
 
     @property
@@ -98,5 +98,5 @@ class Decode:
 
     @property
     def steers(self) -> bool:
-        """Whether a rule says what may follow, beside the model."""
+        """Whether rules, too, decide what may follow."""
         return self.min_length > 0 or self.no_repeat_ngram > 0

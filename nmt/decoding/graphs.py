@@ -1,7 +1,7 @@
 """The steps of a search as CUDA graphs, where no shape changes from one to the next.
 
-A model takes hundreds of small kernels to read one more piece of each hypothesis, and the search a
-hundred to choose among what may follow. Python takes longer to ask for them than a GPU to do them.
+A model needs hundreds of small kernels to read one more piece of each hypothesis, and the search a
+hundred to choose among what may follow. Python takes longer to launch them than a GPU to run them.
 """
 
 from collections.abc import Callable
@@ -23,20 +23,20 @@ def shapes(part: Any) -> tuple[torch.Size, ...]:
 
 
 def cloned(part: Any) -> Any:
-    """The same with tensors of its own: a tensor, a tuple or a NamedTuple."""
+    """Copy a tensor, a tuple or a NamedTuple with all its tensors."""
     return each(part, partial(torch.clone, memory_format=torch.contiguous_format))
 
 
 def lasting(state: Any) -> list[torch.Size]:
-    """What a step may not change of the shapes of a state (B,K,...) for another one to follow."""
+    """The shapes of a state (B,K,...) that must stay for the next step to be the same graph."""
     return [shape[2:] for shape in shapes(state)]
 
 
 class CudaGraph:
-    """A step for hypotheses of some shapes. What it gives stays until it is asked again.
+    """A step for hypotheses of some shapes. Its results are valid until it is called again.
 
-    Graphs of a ``pool`` use the same memory in turns. Where as many hypotheses come out as went
-    in, they are written to where the next step wants them.
+    Graphs of a ``pool`` share memory, in turns. If as many hypotheses come out as went in, they are
+    written to where the next step reads them.
     """
 
     def __init__(self, take: Take, now: Beam, memory: Any, pool: Pool) -> None:
@@ -71,10 +71,10 @@ def cuda_graphs() -> Callable[[Take, Beam, Any], Take]:
 
 
 class StepRecorder:
-    """Steps, recorded when their shapes come again, unless the next step cannot have the same.
+    """Steps, recorded when their shapes repeat, unless the next step cannot have the same shapes.
 
-    The weights must stay where they are as long as this is used. What autocast makes of them is
-    made in every step, since it keeps nothing in inference mode.
+    The weights must stay where they are as long as this is used. Autocast converts them in every
+    step, because it keeps nothing in inference mode.
     """
 
     def __init__(self, record: Callable[[Take, Beam, Any], Take]) -> None:
@@ -83,7 +83,7 @@ class StepRecorder:
         self.recorded: dict[Any, tuple[Take, int]] = {}  # with bytes; what was used last is last
 
     def __call__(self, take: Take, how: Any) -> Take:
-        """Return what takes the steps of a search, which ``how`` and the model decide on."""
+        """Return the function that takes the steps of a search for ``how`` and the model."""
         return partial(self.take, take, how)
 
     def take(self, take: Take, how: Any, now: Beam, memory: Any) -> Turn:
@@ -104,6 +104,6 @@ class StepRecorder:
         return recorded(now, memory)
 
     def make_room(self, size: int) -> None:
-        """Forget what was not used for longest, until there is room for copies of that size."""
+        """Forget the least recently used graphs, until there is room for copies of that size."""
         while self.recorded and sum(kept for _, kept in self.recorded.values()) + size > COPIES:
             self.recorded.pop(next(iter(self.recorded)))

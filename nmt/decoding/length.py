@@ -1,4 +1,4 @@
-"""By what log P of a translation is divided, so that long ones are not lost: lp(Y)."""
+"""The length norm lp(Y): log P is divided by it, so that long translations have a chance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

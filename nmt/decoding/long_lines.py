@@ -1,4 +1,4 @@
-"""Lines that a model cannot be expected to translate whole, told once of a text."""
+"""Lines that are too long for a model to translate whole; a text gets one warning."""
 
 import logging
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class LongLines:
-    """Warns of the first line of a text that is cut, and of the first that training had no like of.
+    """Warns of the first line that is cut, and of the first that is longer than any in training.
 
-    A model that is given more than it has learned from ends early, without a word of its own.
+    A model ends early if a line is longer than those it has learned from, and does not say so.
     """
 
     trained: int | None = None  # pieces of the longest sentence in training; None: not known
@@ -18,7 +18,7 @@ class LongLines:
     told: set[str] = field(default_factory=set)
 
     def look(self, lengths: list[int], most: int) -> None:
-        """Look at the pieces of the next lines, of which the model reads at most so many."""
+        """Look at the pieces of the next lines, of which the model reads at most this many."""
         for number, length in enumerate(lengths, self.number + 1):
             pieces = f"more than {most:,}" if length > most else f"{length:,}"
             if length > most:
@@ -35,7 +35,7 @@ class LongLines:
         self.number += len(lengths)
 
     def tell(self, what: str, message: str) -> None:
-        """Warn, unless such a line was told before."""
+        """Warn, but only once for each kind of line."""
         if what not in self.told:
             self.told.add(what)
             log.warning("%s. Further such lines are not reported", message)

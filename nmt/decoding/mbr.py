@@ -12,7 +12,7 @@ import torch
 from nmt.decoding.length import LengthNorm
 from nmt.decoding.search import Hypothesis
 
-# N texts -> (N,N), how good text i is where text j is the right one.
+# N texts -> (N,N), how good text i is if text j is the right one.
 Utility = Callable[[Sequence[str]], np.ndarray]
 
 

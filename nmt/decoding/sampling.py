@@ -1,7 +1,7 @@
 """Translations drawn at random: piece by piece from what the model says may follow.
 
 Each sample of a sentence has random numbers of its own, by a seed, the sentence and the sample's
-number. So what is drawn depends neither on the batch nor on the order of the lines, but where
+number. So what is drawn does not depend on the batch or the order of the lines, except where
 rounding decides.
 """
 
@@ -57,11 +57,11 @@ def sample(
 ) -> list[list[Hypothesis]]:
     """K independent translations of each of B sentences, in the order of `uniform`.
 
-    `step` gives log P (B,K,V), -inf for what may not follow; see `beam_search` for the rest.
+    `step` returns log P (B,K,V), -inf for what may not follow; see `beam_search` for the rest.
     `uniform` (B,K,T) has a random number for each piece, T = the largest `max_length` (B,) + 1: it
     says where in the distribution the piece lies, in the order of the vocabulary. A hypothesis has
     at most `max_length` pieces before its eos. Its score is the model's log P(Y|X) / lp(Y),
-    whatever was drawn from.
+    whichever distribution it was drawn from.
     """
     num_sentences, num, _ = uniform.shape
     device = uniform.device
@@ -112,8 +112,8 @@ def drawn(p: Tensor, uniform: Tensor) -> Tensor:
 def uniforms(seed: int, sources: list[list[int]], samples: range, num: int) -> Tensor:
     """`num` random numbers for each of these samples of B sentences, (B,K,num) in float64.
 
-    They depend on the seed, the ids of the sentence and the number of the sample alone, and the
-    first ones do not depend on `num`.
+    They depend only on the seed, the ids of the sentence and the number of the sample; the first
+    ones do not depend on `num`.
     """
     numbers = [
         [

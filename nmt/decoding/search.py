@@ -28,9 +28,9 @@ class Hypothesis(NamedTuple):
 
 
 class Beam(NamedTuple):
-    """The live hypotheses of B sentences; where there are fewer than K, the rest has log P = -inf.
+    """The live hypotheses of B sentences; if there are fewer than K, the rest has log P = -inf.
 
-    Some sentences may be done; of these nothing is wanted any longer.
+    Some sentences may be done; their rows mean nothing any longer.
     """
 
     tokens: Tensor  # (B,K) their newest
@@ -44,25 +44,25 @@ class Beam(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What the host is to know of a step: who lives on and who has finished."""
+    """What the host learns of a step: which hypotheses live on and which have finished."""
 
     tokens: Tensor  # (B,K) the newest of those that live on
     parents: Tensor  # (B,K) the hypothesis that each continues
     ends: Tensor  # (B,K) whether a candidate is a hypothesis that has finished
-    ended: Tensor  # (B,K) the hypothesis that it went on with
+    ended: Tensor  # (B,K) the hypothesis that it continued
     scores: Tensor  # (B,K)
     done: Tensor  # (B,)
 
 
 class Turn(NamedTuple):
-    """What becomes of hypotheses when each has read one more token."""
+    """The result of one step: each hypothesis has read one more token."""
 
     next: Beam
     told: Tensor  # (B,5K+1) see `together`
 
 
 def together(told: Told) -> Tensor:
-    """All of it in float32, where ids up to 2²⁴ are whole: a host waits once for one tensor."""
+    """All of it as one float32 tensor, exact for ids up to 2²⁴: the host waits only once."""
     return torch.cat([part.float() for part in (*told[:-1], told.done.unsqueeze(1))], 1)
 
 
@@ -103,12 +103,11 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The hypotheses found for each of B sentences, best first, all different.
 
-    The `n_best` first of them, where there are so many, are what the search is for. They do not
-    depend on how many are asked for: the first of five is the one that is found alone. What is
-    behind them has been found by the way.
+    The search is for the first `n_best` of them. They do not depend on this number: the first of
+    five is the one that a search for one finds. The others were found on the way.
 
     `step(tokens (B,K), state, memory)` gives the logits of the next token (B,K,V) and the next
-    state; it may write into the last one. `memory` and `state` are NamedTuples of batch-first
+    state; it may overwrite the last one. `memory` and `state` are NamedTuples of batch-first
     tensors and, behind the first, of tuples of such: memory (B,...) is what all hypotheses of a
     sentence share; state (B,K,...) belongs to each and starts with K = 1. K grows to `beam` with
     the second step. Both lose the rows of sentences that are done.
@@ -123,7 +122,7 @@ def beam_search(
     earlier when no live one can still become one of the `n_best`: log P only falls, and lp grows at
     most to that of `max_length`. With a beam of one this is the greedy loop.
 
-    `record(take, how)` may give back what does the same as `take`, all that a step does with the
+    `record(take, how)` may return a replacement for `take`, the part of a step that runs on the
     device alone; `how` is what it depends on beside its arguments.
     """
     assert 1 <= n_best <= beam, "n_best hypotheses need a beam as wide"
@@ -206,8 +205,8 @@ def going_on(found: Candidates, how: Search) -> Candidates:
 def living(done: Tensor, device: torch.device) -> Tensor:
     """The rows (B',) to continue with, of those where sentences are done (B,).
 
-    A GPU has hardly less to do for a few rows less: there half of the rows go when half of the
-    sentences are done, and half of them again, as long as there are many.
+    On a GPU a few rows less save hardly any time. There half of the rows go when half of the
+    sentences are done, and so on, as long as there are many.
     """
     if done.all() or not wants_shapes_again(device):
         return (~done).nonzero()[:, 0]
@@ -218,12 +217,12 @@ def living(done: Tensor, device: torch.device) -> Tensor:
 
 
 def wants_shapes_again(device: torch.device) -> bool:
-    """Whether a device does best what has shapes of before, as a GPU does; see `StepRecorder`."""
+    """Whether a device is faster if shapes repeat, as a GPU is; see `StepRecorder`."""
     return device.type == "cuda"
 
 
 def select(nested: Nested, index: Tensor) -> Nested:
-    """The same tensors with these rows (B',), or of each row these hypotheses (B,K'), alone."""
+    """Keep only these rows (B',) of all tensors, or these hypotheses (B,K') of each row."""
 
     def chosen(one: Tensor) -> Tensor:
         if index.dim() == 1:

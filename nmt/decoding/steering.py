@@ -1,7 +1,7 @@
-"""What a translation must have and must not have: a prefix, a least length, nothing twice.
+"""Rules for translations: a prefix, a minimum length, no repeated sequence.
 
-A steered step gives log P as the model has it, and -inf for what may not follow. Nothing is
-normalized anew, so a score stays that of the model.
+A steered step returns log P of the model, and -inf for what may not follow. Nothing is normalized
+again, so scores stay those of the model.
 """
 
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Steered:
-    """A step that gives log P (B,K,V), -inf for what may not follow.
+    """A step that returns log P (B,K,V), -inf for what may not follow.
 
     Args:
         model: has the step that is steered.
-        ngram: a sequence of so many pieces stands once in a translation; 0: there is no such rule.
+        ngram: no sequence of this many pieces occurs twice in a translation; 0: no such rule.
 
-    A prefix goes before both rules, and its pieces count for them. eos may follow where nothing
-    else may.
+    A prefix overrides both rules, and its pieces count for them. eos may follow where nothing else
+    may.
     """
 
     model: Any
@@ -69,7 +69,7 @@ class Steered:
 
 
 def seen_after(pieces: Tensor, ngram: int) -> Tensor:
-    """Return the pieces (B,K,N) that would complete a sequence which is there; pad for the rest.
+    """Return the pieces (B,K,N) that would repeat a sequence; pad for the rest.
 
     In the T pieces (B,K,T) of each hypothesis there are N = T - ngram + 1 sequences; one that
     begins with the newest ngram - 1 pieces must not come again.

@@ -50,11 +50,11 @@ def translate(
 ) -> list[list[Translation]]:
     """The `decode.n_best` best translations of each line, best first; `record` as in `beam_search`.
 
-    Samples are in the order in which they were drawn. No text stands twice in a list, which is
-    shorter where the beam, or ROUNDS of samples, hold fewer texts. Lines are
-    searched sorted by length, and given back in their order. A line without any token has the empty
-    translation alone; one longer than `decode.max_source` is cut there. `long` warns of such lines,
-    and counts on in the next part of a text.
+    Samples are in the order in which they were drawn. The texts of a list are all different; it is
+    shorter if the beam, or ROUNDS of samples, have fewer. Lines are searched sorted by length, and
+    returned in their order. A line without any token has only the empty translation; one longer
+    than `decode.max_source` is cut there. `long` warns of such lines, and continues its count in
+    the next part of a text.
 
     `prefixes` are texts that the translations begin with, one per line, where they are not empty.
     UserError for a prefix of a line without any token, for one longer than `decode.max_source`, and
@@ -107,7 +107,7 @@ def check_prefixes(
 def different(hypotheses: list[Hypothesis], tokenizer: Tokenizer, most: int) -> list[Translation]:
     """Return the translations of a line, at most so many, each text once with its best score.
 
-    Other pieces may make the same text, and a model that learned from sampled pieces says so.
+    Different pieces may spell the same text; a model trained on sampled pieces writes such.
     """
     found: dict[str, Translation] = {}
     for ids, score in hypotheses:
@@ -119,9 +119,9 @@ def different(hypotheses: list[Hypothesis], tokenizer: Tokenizer, most: int) -> 
 
 
 def chunks(lines: Iterable[str], most_lines: int) -> Iterator[list[str]]:
-    """Lines some at a time: `most_lines`, fewer where they are long.
+    """Lines in chunks of `most_lines`, fewer where they are long.
 
-    Where reading fails, what could be read comes first.
+    If reading fails, the lines that could be read come first.
     """
     held: list[str] = []
     num_characters = 0
@@ -144,7 +144,7 @@ def source_ids(
 ) -> list[list[int]]:
     """The rows a model reads: tokens, at most `max_source`, and eos; empty for white space.
 
-    `long` is told the lengths.
+    `long` gets the lengths.
     """
     most = max_source * PIECE_CHARACTERS
     texts = [beginning(line, most + 1) if line.strip() else "" for line in lines]
@@ -157,7 +157,7 @@ def source_ids(
 
 
 def beginning(line: str, most: int) -> str:
-    """A line, or that many characters of it, runs of spaces being one as they are in tokens."""
+    """The first characters of a line, with runs of spaces made one, as tokens have them."""
     return line if len(line) <= most else SPACES.sub(" ", line.strip(" "))[:most]
 
 
@@ -166,8 +166,8 @@ def least_risk(
 ) -> list[Translation]:
     """Return the translations with the highest expected utility, `decode.n_best` or fewer.
 
-    Samples count alike, the hypotheses of a beam by their probability. A text has the pieces of
-    the first hypothesis that says it.
+    Samples have equal weight, hypotheses of a beam their probability. A text has the pieces of its
+    first hypothesis.
     """
     texts = [one_line(tokenizer.decode(one.ids)) for one in hypotheses]
     drawn = decode.source == "samples"
@@ -186,7 +186,7 @@ def hypotheses_of(
     prefixes: list[list[int]],
     tokenizer: Tokenizer,
 ) -> list[list[Hypothesis]]:
-    """The hypotheses of a batch of sources, among which translations are."""
+    """The hypotheses of a batch of sources, from which translations are chosen."""
     if decode.source == "beam":
         of_all = decode.method == "mbr"
         wanted = replace(decode, method="beam", n_best=decode.beam) if of_all else decode
@@ -207,7 +207,7 @@ def search(
 ) -> list[list[Hypothesis]]:
     """The hypotheses of a batch of sources, see `beam_search`.
 
-    Where several translations are wanted, the search is for a whole beam: some may be one text.
+    For several translations it searches for a whole beam, because some may be the same text.
     """
     prefixes = prefixes or [[] for _ in sources]
     steered = decode.steers or any(prefixes)
@@ -261,7 +261,7 @@ def draw_different(
 ) -> list[list[Hypothesis]]:
     """Samples of a batch of sources until `decode.n_best` of each are different texts.
 
-    At most ROUNDS times `decode.n_best`, so that a model that is sure of itself comes to an end.
+    At most ROUNDS times `decode.n_best`, so that it ends even if a model has little to choose from.
     """
     found: list[list[Hypothesis]] = [[] for _ in sources]
     lacking = list(range(len(sources)))
@@ -281,7 +281,7 @@ def draw_different(
 
 
 def batches(lengths: list[int], max_rows: int, max_tokens: int) -> Iterator[list[int]]:
-    """Places of the non-empty lines, longest first, in batches within both limits.
+    """The numbers of the non-empty lines, longest first, in batches within both limits.
 
     `max_tokens` counts padding; a line that is longer by itself has a batch of its own.
     """

@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 
 
 class Accuracy(NamedTuple):
-    """How often a model was right, and an interval for a test set of other sentences (Wilson 1927).
+    """How often a model was right, with a confidence interval over test sentences (Wilson 1927).
 
     Shares, from 0 to 1.
     """
@@ -27,7 +27,7 @@ class Accuracy(NamedTuple):
 
 
 def read_contrast(path: str) -> Iterator[Group]:
-    """Read lines of a source, its right target and wrong ones. UserError for other lines."""
+    """Read lines of a source, its right target and wrong ones. UserError for any other line."""
     rows = read_columns(path, 2, None, "a source, the right target and at least one wrong target")
     for group in rows:
         right, *wrong = group.targets

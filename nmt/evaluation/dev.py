@@ -1,4 +1,4 @@
-"""What is measured on dev while training runs."""
+"""What training measures on dev."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,13 +25,13 @@ from nmt.run import Translator
 from nmt.runs.files import write
 from nmt.stages import part
 
-# What is added to the name of a measure of attention.
+# Suffixes of the names of measures of attention.
 KINDS = {Kind.SOURCE_TARGET: "", Kind.ENCODER: "_encoder", Kind.DECODER: "_decoder"}
 SCORES = ("loss", "perplexity", "bleu", "chrf")  # the other measures are of attention
 
 
 class DevEvaluation:
-    """Measures a model on the dev split, logs it, and has the gallery draw.
+    """Measures a model on the dev split, logs the results, and draws the gallery.
 
     Args:
         translator: the model with its tokenizers, device and precision.
@@ -40,7 +40,7 @@ class DevEvaluation:
         max_tokens: of a batch of the loss.
         gallery: the sentences that are drawn.
         logger: where the measures go.
-        places: where in dev each pair of languages is; empty: there is one pair.
+        places: which lines of dev belong to each pair of languages; empty: there is one pair.
     """
 
     def __init__(
@@ -94,15 +94,15 @@ class DevEvaluation:
             self.logger.attention(occasion.step, "dev", text)
 
     def warn(self, hypotheses: list[str]) -> None:
-        """Say once, from one process, what makes the scores doubtful."""
+        """Warn once, from one process, of what makes the scores doubtful."""
         if self.translator.ranks.first:
             warn_of_doubts(hypotheses, self.references, self.translator.target_language)
 
     def forced(self) -> dict[str, float]:
         """Measure under teacher forcing: loss, perplexity, and how attention is spread.
 
-        That is measured as in :func:`nmt.evaluation.focus.focus`, on the first batch. And how much
-        is copied there, and how many heads are open, where there is copying, and heads that close.
+        The latter by :func:`nmt.evaluation.focus.focus`, on the first batch. Models that copy: also
+        how much is copied there; heads that can close: how many are open.
         """
         translator = self.translator
         with translator.evaluating():
@@ -127,6 +127,6 @@ def copied(model: Seq2Seq, batch: Batch) -> float:
 
 
 def name_in_log(name: str) -> str:
-    """Return where a measure is logged."""
+    """Return the name of a measure in the log."""
     score = name in SCORES or name.startswith(BLEU_OF)
     return f"dev/{name}" if score else f"attention/{name}"

@@ -1,4 +1,4 @@
-"""A test set under a model: translations, scores, and the files that keep them."""
+"""Tests a model: translations, scores, and their files."""
 
 import platform
 import time
@@ -44,17 +44,17 @@ def evaluate(
     of: str = "weights",
     more: Sequence[list[str]] = (),
 ) -> dict[str, Any]:
-    """Translate a test set and score it: what result.json says of it.
+    """Translate a test set and score it; return the scores for result.json.
 
     BLEU, chrF and TER are against the lines' target and ``more`` references, which go into
-    ``references-2.txt`` and so on; all else knows the first reference alone.
+    ``references-2.txt`` and so on; everything else uses only the first reference.
 
     ``loss`` is in nats per target piece and without label smoothing, see :func:`sentence_losses`.
     Writes ``hypotheses.txt`` into the folder, and beside it ``sources.txt``, ``references.txt`` and
-    ``losses.txt``: line n of each is of sentence n. With the words of the training text also what
-    :mod:`nmt.evaluation.words` keeps; without them ``drop`` and ``f1_…`` are not measured.
-    All attention weights over the sources and their translations, or what else ``of`` names, go
-    into the file ``weights``.
+    ``losses.txt``: line n of each is of sentence n. With ``known``, the words of the training text,
+    also the files of :mod:`nmt.evaluation.words`; without them ``drop`` and ``f1_…`` are not
+    measured. All attention weights over the sources and their translations, or the measure ``of``,
+    go into the file ``weights``.
     """
     started = time.monotonic()
     best = [translations[0] for translations in translator(lines.source, decode)]

@@ -1,4 +1,4 @@
-"""The explorer of runs: the sentences that it shows, of a test and of the moments of a training."""
+"""The explorer of runs: the sentences of a test and of the evaluations during training."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,14 +38,14 @@ ROUNDED = "Weights are rounded to 8 bits: within 0.004."
 
 
 class Sizes(NamedTuple):
-    """What a model attends with: of each place (L,H), and the names of its layers and hops."""
+    """The sizes of attention: (L,H) of each place, and the names of its layers and hops."""
 
     numbers: dict[str, tuple[int, int]]
     rows: dict[str, list[str]]
 
     @classmethod
     def of(cls, translator: Translator) -> "Sizes":
-        """Ask a model, with an empty sentence. Empty for one without attention."""
+        """Find them, with an empty sentence. Empty for a model without attention."""
         maps = translator.attention(torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]]))
         numbers = {one.kind.place.value: (one.weights.size(1), one.weights.size(2)) for one in maps}
         return cls(numbers, {one.kind.place.value: one.rows for one in maps})
@@ -56,7 +56,7 @@ class Sizes(NamedTuple):
 
 
 def fitting(costs: Sequence[int], limit: int, most: int = MOST) -> list[int]:
-    """Return the places of as many as fit, evenly spread from the smallest to the largest."""
+    """Return the numbers of as many as fit, evenly spread from the smallest to the largest."""
     order = sorted((p for p in range(len(costs)) if costs[p] <= limit), key=lambda p: (costs[p], p))
     for number in range(min(len(order), most), 0, -1):
         places = [order[(2 * k + 1) * len(order) // (2 * number)] for k in range(number)]
@@ -77,9 +77,9 @@ def records(
     rows: Mapping[str, Sequence[str]],
     measures: Sequence[str] = WEIGHTS,
 ) -> list[Json]:
-    """Force a model on sentences and return what the page shows of each.
+    """Run a model on sentences by teacher forcing and return what the page shows of each.
 
-    ``measures`` are keys of `nmt.models.contributions.MEASURES`: weights, and what is beside them.
+    ``measures`` are keys of `nmt.models.contributions.MEASURES`: weights, and other measures.
     """
     first, *others = measures
     found = [
@@ -96,7 +96,7 @@ def records(
 
 
 def tested(folder: Path) -> tuple[Lines, list[str]] | None:
-    """Read the text of a test and its translations; None: the folder has none."""
+    """Read the text of a test with its translations; None: the folder has none."""
     if not all((folder / name).is_file() for name in (SOURCES, REFERENCES, HYPOTHESES)):
         return None
     sources, references, hypotheses = (
@@ -108,9 +108,9 @@ def tested(folder: Path) -> tuple[Lines, list[str]] | None:
 
 
 def written(translator: Translator, lines: Lines, hypotheses: Sequence[str]) -> list[Forced]:
-    """Return the sentences that may be shown: those with a source, evenly spread if there are many.
+    """Return the sentences to choose from: those with a source, evenly spread if there are many.
 
-    Translations are cut into pieces anew, most probably as the model wrote them.
+    Translations are cut into pieces again, most probably as the model wrote them.
     """
     numbers = [n for n in considered(len(hypotheses)) if lines.source[n].strip()]
     return forced(translator, lines.source, hypotheses, numbers)
@@ -119,7 +119,7 @@ def written(translator: Translator, lines: Lines, hypotheses: Sequence[str]) -> 
 def forced(
     translator: Translator, sources: Sequence[str], texts: Sequence[str], numbers: Sequence[int]
 ) -> list[Forced]:
-    """Return the sentences of some places, with texts of the model that are known."""
+    """Return the sentences with some numbers, and their known translations."""
     tokenizers = translator.source_tokenizer, translator.target_tokenizer
     pairs = [(one_line(sources[n]), one_line(texts[n])) for n in numbers]
     left = source_ids(tokenizers[0], [source for source, _ in pairs], Decode().max_source)
@@ -137,7 +137,7 @@ def of_test(
     numbers: Sequence[int] = (),
     measures: Sequence[str] = WEIGHTS,
 ) -> tuple[list[Json], str]:
-    """Return the moment of a test in a folder, and which of its sentences that has.
+    """Return the record of a test in a folder, and the numbers of its sentences.
 
     Those of ``numbers``, counted from 1, or as many as fit into ``limit`` bytes. None where the
     folder has no test.
@@ -174,7 +174,7 @@ def of_test(
 def during(
     translator: Translator, step: int, drawn: Sequence[Drawn], best: Sequence[Translation]
 ) -> Json:
-    """Return the moment of an evaluation: the sentences that fit, with their best translations."""
+    """Return the record of an evaluation: the sentences that fit, with their best translations."""
     all_found = [
         found(translator, one.number, one.source, translation, Decode().max_source)
         for one, translation in zip(drawn, best, strict=True)
@@ -188,7 +188,7 @@ def during(
 
 
 def of_training(run: Path, limit: int) -> tuple[list[Json], str]:
-    """Return the moments of a training, as many as fit, evenly spread; and how many these are."""
+    """Return the records of a training, as many as fit, evenly spread; and how many there are."""
     paths = sorted((run / "heatmaps").glob(f"step-*/{MOMENT}"))
     sizes = [path.stat().st_size for path in paths]
     number = len(paths)
@@ -210,7 +210,7 @@ def evenly(total: int, number: int) -> list[int]:
 
 
 class Shown(NamedTuple):
-    """A run in a page, and what is said of it."""
+    """A run on a page, and notes on it."""
 
     run: Json
     notes: list[str]
@@ -225,9 +225,9 @@ def of_run(
     numbers: Sequence[int] = (),
     measures: Sequence[str] = WEIGHTS,
 ) -> Shown:
-    """Return what a run folder has to show. UserError for a run without attention, or without any.
+    """Return what to show of a run folder. UserError for a run without attention or translations.
 
-    The test has two thirds of the bytes, the evaluations on dev have the others.
+    The test gets two thirds of the bytes, the evaluations on dev the rest.
     """
     if not Sizes.of(translator).numbers:
         raise looks_nowhere(run)
@@ -241,23 +241,23 @@ def of_run(
 
 
 def way_to_some(run: Path) -> str:
-    """Say how a run comes to translations that can be shown."""
+    """Say how to make translations of a run that can be shown."""
     if is_sample(run):
         return "serve=true translates what you type; nmt evaluate run=sample writes such a page"
     return f"nmt train resume={run} finishes its training"
 
 
 def looks_nowhere(run: Path) -> UserError:
-    """Return why there is nothing to see of a run."""
+    """Return why there is nothing to show of a run."""
     return UserError(f"{run} has attention=none, so there is no attention to show")
 
 
 def of_rows(
     name: str, rows: Sequence[Weights], limit: int = LIMIT, numbers: Sequence[int] = ()
 ) -> Shown:
-    """Return what a file of weights has to show: its rows, as many as fit, evenly spread.
+    """Return what to show of a file of weights: as many rows as fit, evenly spread.
 
-    Those of ``numbers`` alone, if there are any; UserError for one that the file does not have.
+    Only those with ``numbers``, if there are any; UserError for one that the file does not have.
     """
     total = len(rows)
     if numbers:
@@ -287,7 +287,7 @@ def as_page(shown: Sequence[Shown]) -> str:
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
-    """Name runs as shortly as they can be told apart: by what their paths do not share."""
+    """Name runs as briefly as possible: by the parts in which their paths differ."""
     if len(runs) == 1:
         return [runs[0].resolve().name]
     resolved = [run.resolve() for run in runs]

@@ -17,12 +17,12 @@ def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[st
 
     Means over layers, heads and queries:
 
-    - ``entropy``: -Σ w ln w in nats; 0: one key, ln S: S keys alike;
+    - ``entropy``: -Σ w ln w in nats; 0: one key, ln S: S equal weights;
     - ``uniform``: ln S, the entropy of equal weights on all keys that a query may see;
     - ``largest``: the largest weight of a query;
     - ``zeros``: the share of keys with a weight of exactly 0, of those that a query may see;
-    - ``end``: the weight on the last piece of the source, which is </s>. Not of the decoder's
-      self-attention;
+    - ``end``: the weight on the last piece of the source, which is </s>; not for the decoder's
+    self-attention;
     - ``mark``: that on the piece before it, most often a full stop;
     - ``no_key``: 1 - Σ w, what no key gets: the weight of a sink, or what a normalizer leaves.
     """
@@ -38,7 +38,7 @@ def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[st
 
 
 def means(sums: dict[str, float]) -> dict[str, float]:
-    """Divide what :func:`measured` yields by the number of queries."""
+    """Divide the sums of :func:`measured` by the number of queries."""
     return {name: value / sums["queries"] for name, value in sums.items() if name != "queries"}
 
 

@@ -1,4 +1,4 @@
-"""Texts to score, read line by line: pairs, and lists of candidates."""
+"""Reads texts to score, line by line: pairs, or lists of candidates."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ def text_lines(path: str | None) -> Iterator[str]:
 
 
 def read_pairs(source: str, target: str) -> Iterator[Group]:
-    """Read two files, of which line n belong together. UserError where one has more lines."""
+    """Read two files whose lines n belong together. UserError where one has more lines."""
     sides = [Counted(text_lines(path)) for path in (source, target)]
     for line, (one, other) in enumerate(zip(*sides, strict=False), start=1):
         yield Group(line, one, [other])
@@ -74,7 +74,7 @@ def read_candidates(source: str, path: str) -> Iterator[Group]:
     A line of the list has, between tabs, the number of the source line (from 1), rank, score and
     text, as `nmt translate n_best=` writes it; or number (from 0), text and more between ``|||``,
     Moses' format. Numbers must not fall; a source line without candidates is left out. UserError,
-    with the line, for what is different.
+    with the line, for any other line.
     """
     sources = enumerate(text_lines(source), start=1)
     number, text = 0, ""

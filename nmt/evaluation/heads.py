@@ -1,4 +1,4 @@
-"""What is lost when a head is switched off, head by head."""
+"""How much worse a model is without each of its heads."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -49,7 +49,7 @@ MEASURES = {"loss": Measure("nats per piece", loss, 1), "bleu": Measure("BLEU", 
 def without_each(
     translator: Translator, lines: Lines, decode: Decode, measure: Measure, whole: float
 ) -> Iterator[Lost]:
-    """Yield what is lost without each head, one at a time; ``whole`` is the measure with all."""
+    """Yield how much is lost without each head; ``whole`` is the measure with all heads."""
     for head in heads_of(translator.model):
         with without(translator.model, [head]):
             value = measure.of(translator, lines, decode)
@@ -57,7 +57,7 @@ def without_each(
 
 
 def by_layers(lost: list[Lost]) -> Mapping[Kind, np.ndarray]:
-    """Arrange what is lost as layers × heads, (L,H) of each kind, NaN where there is no head."""
+    """Arrange the losses as layers × heads, (L,H) of each kind, NaN where there is no head."""
     found: dict[Kind, np.ndarray] = {}
     for kind in dict.fromkeys(one.head.kind for one in lost):
         own = [one for one in lost if one.head.kind == kind]

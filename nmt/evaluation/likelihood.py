@@ -19,7 +19,7 @@ from nmt.run import Translator
 from nmt.stages import counted
 from nmt.training.loss import batch_loss, predicted_features
 
-LARGEST = 700.0  # nats, whose exponential is still a number
+LARGEST = 700.0  # nats: the exponential of more is inf
 
 
 def likelihood(losses: np.ndarray) -> dict[str, float]:
@@ -31,8 +31,8 @@ def likelihood(losses: np.ndarray) -> dict[str, float]:
 def sentence_losses(translator: Translator, lines: Lines, max_tokens: int) -> np.ndarray:
     """Measure each line under teacher forcing: (N,2), nats without label smoothing, and pieces.
 
-    Pieces as in :func:`mean_loss`, whose share of the work each rank has here too; all of them
-    return all lines. ``max_tokens`` is of a batch, a side, padding included.
+    Pieces as in :func:`mean_loss`. Each rank does its share of the work, and all of them return all
+    lines. ``max_tokens`` is the size of one side of a batch, padding included.
     """
     encode = Encoder(translator.source_tokenizer, translator.target_tokenizer)
     ids = Ids.of_table(encode((lines.source, lines.target)))
@@ -73,7 +73,7 @@ def piece_losses(model: Seq2Seq, batch: Batch) -> Tensor:
 def mean_loss(translator: Translator, batches: Sequence[Batch]) -> float:
     """Return the negative log-likelihood of the target in nats per piece, without label smoothing.
 
-    A sentence's pieces are those of its best segmentation and eos. In the block of
+    A sentence's pieces are those of its best segmentation and eos. Call it inside
     :meth:`Translator.evaluating`; each of the translator's ranks computes its share.
     """
     ranks = translator.ranks
@@ -93,12 +93,12 @@ def with_perplexity(loss: float) -> dict[str, float]:
 
 
 def batches_of(ids: Ids, max_tokens: int) -> list[Batch]:
-    """Cut ids into batches; a pair longer than the budget, which dev may have, has its own."""
+    """Cut ids into batches; a pair longer than the budget, which dev may have, gets its own."""
     rows = rows_of(ids, max_tokens)
     return [Batch(ids.source.padded(row), ids.target.padded(row)) for row in rows]
 
 
 def rows_of(ids: Ids, max_tokens: int) -> Batches:
-    """Return which pairs each of :func:`batches_of` has."""
+    """Return which pairs are in each batch of :func:`batches_of`."""
     budget = max(max_tokens, int(ids.lengths().max()))
     return token_batches(ids.lengths(), budget, 0, 0)

@@ -1,4 +1,4 @@
-"""A sentence that somebody types: its translations, where the model looked, what stood next."""
+"""A typed sentence: its translations, their attention, and the next best pieces."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from nmt.evaluation.weights import Forced, found
 from nmt.run import Translator
 
 HYPOTHESES = 5  # translations that are shown
-NEXT = 5  # pieces that are named beside the chosen one
+NEXT = 5  # other pieces that are shown beside the chosen one
 SHOWN = ("weights", "norms")
 LONGEST = 200  # pieces of a sentence
 

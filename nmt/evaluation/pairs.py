@@ -24,9 +24,9 @@ def bleu_of_pairs(
 def scores_of_pairs(
     hypotheses: Sequence[str], lines: Lines, losses: np.ndarray
 ) -> dict[str, dict[str, Any]]:
-    """Return what result.json says of each pair.
+    """Return the scores of each pair for result.json.
 
-    ``first`` is the number of its first line, from 1; its lines are ``sentences`` from there on.
+    ``first`` is the number of its first line, from 1; it has ``sentences`` lines from there on.
     Scores are those of :func:`nmt.metrics.bleu.score`, with the same signatures.
     """
     return {

@@ -15,14 +15,14 @@ from nmt.evaluation.likelihood import LARGEST, batches_of, piece_losses, rows_of
 from nmt.run import Translator
 
 MAX_PIECES = 1024  # of a side; `nmt translate` cuts a source there, see `Decode.max_source`
-MAX_TOKENS = 4096  # of a batch, a side, padding included
+MAX_TOKENS = 4096  # of one side of a batch, padding included
 BLOCK = 1024  # targets that are held and sorted by length
 
 
 class Score(NamedTuple):
     """The log-probability of a target, given its source: natural logarithms.
 
-    It is that of the pieces in the best segmentation, and of ``</s>`` after them.
+    It counts the pieces of the best segmentation and ``</s>`` after them.
     """
 
     pieces: list[str]  # N, ``</s>`` is the last
@@ -53,9 +53,9 @@ def score(
     max_pieces: int = MAX_PIECES,
     max_tokens: int = MAX_TOKENS,
 ) -> list[Score]:
-    """Force the model to write each target for its source, and return how probable it found them.
+    """Score each target for its source by teacher forcing.
 
-    The values are those of training's forced pass, without label smoothing. ``lines`` are the
+    The values are those of training, without label smoothing. ``lines`` are the
     numbers of the lines, for messages; None: 1, 2, … UserError for a side of more than
     ``max_pieces`` pieces.
     """
@@ -94,7 +94,7 @@ def score_ids(
     """Return ln P of each target piece and of eos behind them, (N,) float64 per line.
 
     Ids are without bos and eos, as those of a :class:`Translation`; so the pieces that a search
-    found can be scored, which may not be the best segmentation of their text.
+    found can be scored, even if they are not the best segmentation of their text.
     """
     if not sources:
         return []

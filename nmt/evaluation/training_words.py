@@ -1,7 +1,7 @@
-"""What a test has to know of the training text: how often it has each word, and what they mean.
+"""What a test needs of the training text: frequencies of words, and their lexical translations.
 
-A run folder keeps it in ``words/``: frequencies.tsv, and the lexicons of both directions. So a test
-on another machine, without the corpus, measures the same.
+A run folder has it in ``words/``: frequencies.tsv, and the lexicons of both directions. So a test
+on another machine, without the corpus, returns the same scores.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from nmt.stages import counted, part
 FOLDER, FREQUENCIES = "words", "frequencies.tsv"
 FORWARD, BACKWARD = "forward.npz", "backward.npz"
 FILES = (FREQUENCIES, FORWARD, BACKWARD)
-VERSION = 1  # of what is computed: older entries of the cache are not read
-PAIRS = 200_000  # that the lexicons are learned from, taken evenly
+VERSION = 1  # of the method: older entries of the cache are not read
+PAIRS = 200_000  # that the lexicons are learned from, evenly spread
 
 Frequencies = dict[str, int]
 Languages = tuple[str, str]  # of source and target
@@ -39,8 +39,8 @@ Languages = tuple[str, str]  # of source and target
 class TrainingWords(NamedTuple):
     """Words of the training text.
 
-    ``frequency`` is of the words of the target side that are there RARE times or more; the lexicons
-    are of lower-cased words.
+    ``frequency`` has the target words that occur at least RARE times; the lexicons have lower-cased
+    words.
     """
 
     frequency: Frequencies
@@ -49,7 +49,7 @@ class TrainingWords(NamedTuple):
 
 
 def keep_training_words(train: Dataset, languages: Languages, cache: Path, run: Path) -> None:
-    """Put the words of a training text into a run folder: counted once, then from the cache."""
+    """Write the words of a training text into a run folder; they are counted once, then cached."""
     name = digest_of(train, languages)
     found = cached(cache / "words" / name, partial(count, train, languages))
     (run / FOLDER).mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def keep_training_words(train: Dataset, languages: Languages, cache: Path, run: 
 
 
 def digest_of(train: Dataset, languages: Languages) -> str:
-    """Return what changes when the text or the languages do."""
+    """Return a digest of the text and the languages."""
     found = hashlib.sha256(f"{VERSION} {' '.join(languages)}\n".encode())
     for source, target in map(texts, tables(train)):
         found.update("\n".join([*source, *target, ""]).encode())
@@ -94,15 +94,15 @@ def lines_evenly(train: Dataset) -> Iterator[tuple[str, str]]:
 
 
 def lower_words(lines: Sequence[str], language: str) -> list[list[str]]:
-    """Return the words of lines as lexicons have them; a piece that asks for a language is none."""
+    """Return the words of lines as lexicons have them, without pieces that name a language."""
     texts = (without_asking(line).lower() for line in lines)
     return words_of_lines(texts, bleu_tokenizer(language))
 
 
 def read_training_words(run: Path) -> TrainingWords | None:
-    """Read what a run folder keeps; None: an older nmt kept nothing.
+    """Read the words of a run folder; None: it is from an older nmt, which kept none.
 
-    UserError for what cannot be read.
+    UserError where they cannot be read.
     """
     folder = run / FOLDER
     if not folder.exists():
@@ -121,14 +121,14 @@ def read_training_words(run: Path) -> TrainingWords | None:
 
 
 def write_frequencies(path: Path, frequency: Frequencies) -> None:
-    """Write a word per line, a tab, and how often it is there; the most frequent word first."""
+    """Write one word per line, a tab, and its frequency; the most frequent word first."""
     ordered = sorted(frequency.items(), key=lambda item: (-item[1], item[0]))
     with replacing(path) as partly:
         partly.write_text("".join(f"{word}\t{n}\n" for word, n in ordered), encoding="utf-8")
 
 
 def read_frequencies(path: Path) -> Frequencies:
-    """Read what :func:`write_frequencies` wrote. UserError, with the line, for anything else."""
+    """Read the file of :func:`write_frequencies`. UserError, with the line, for any other file."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such file. Restore it, or remove {path.parent}")
     found: Frequencies = {}

@@ -19,7 +19,7 @@ BATCH_SIZE, BATCH_PIECES = 64, 4096  # of both sides together, padding included
 
 
 class Forced(NamedTuple):
-    """A sentence and what the model is forced to write for it; ids are without bos and eos."""
+    """A sentence with a target for teacher forcing; ids are without bos and eos."""
 
     line: int  # its number in the text, from 1
     source: str
@@ -38,7 +38,7 @@ def given(
 ) -> list[Forced]:
     """Return sentences with given targets.
 
-    UserError for more than ``max_pieces`` on a side; None: any number is taken.
+    UserError for more than ``max_pieces`` on a side; None: no limit.
     """
     lines = range(first, first + len(sources))
     translator.require_asking(sources)
@@ -52,7 +52,7 @@ def given(
 def found(
     translator: Translator, line: int, source: str, best: Translation, max_source: int
 ) -> Forced:
-    """Return a sentence with a translation of it, in the pieces that the search found."""
+    """Return a sentence with its translation, in the pieces that the search found."""
     (ids,) = source_ids(translator.source_tokenizer, [source], max_source)
     return Forced(line, source, best.text, ids[:-1], best.ids, best.score)
 
@@ -60,11 +60,11 @@ def found(
 def weights_of(
     translator: Translator, sentences: Iterable[Forced], of: str = "weights"
 ) -> Iterator[Weights]:
-    """Force the model on sentences and yield what each attention gave, in order, float32.
+    """Run the model on sentences by teacher forcing and yield all weights, in order, float32.
 
-    ``of`` names what else is measured, see `nmt.models.contributions`: ``norms`` or ``gradients``.
-    A batch of neighbours is held at a time. While nobody asks for more, torch and the model are as
-    they were. A model without attention has empty ``weights``.
+    ``of`` may name another measure, see `nmt.models.contributions`: ``norms`` or ``gradients``. One
+    batch of neighbours is in memory at a time. Between batches, torch and the model have their
+    usual settings. A model without attention has empty ``weights``.
     """
     for batch in neighbours(sentences):
         yield from read(translator, batch, of)
@@ -87,7 +87,7 @@ def neighbours(sentences: Iterable[Forced]) -> Iterator[list[Forced]]:
 
 
 def read(translator: Translator, sentences: list[Forced], of: str) -> list[Weights]:
-    """Force the model on a batch."""
+    """Read a batch by teacher forcing."""
     source = padded([[*one.source_ids, EOS] for one in sentences])  # (B,S)
     target = padded([[BOS, *one.target_ids, EOS] for one in sentences])  # (B,T+1)
     maps = translator.attention(source, target, MEASURES[of].maps)

@@ -1,7 +1,7 @@
-"""What a test says of words: repeated ones, dropped ones, rare and frequent ones.
+"""Word scores of a test: repeated words, dropped words, rare and frequent words.
 
-Of each sentence it keeps ``dropped.tsv``, and how often the training text has the words of the test
-in ``frequencies.tsv``. From these, and from the texts, :func:`counts_of_words` computes all.
+``dropped.tsv`` has a line per sentence, and ``frequencies.tsv`` the frequencies of the test's words
+in the training text. :func:`counts_of_words` computes all scores from these and the texts.
 """
 
 from collections.abc import Sequence
@@ -39,10 +39,10 @@ DROPPED_WORDS = "dropped.tsv"
 
 
 class Dropped(NamedTuple):
-    """Source words of a sentence that its reference has a counterpart for."""
+    """Source words of a sentence that have a counterpart in its reference."""
 
-    aligned: int  # how many there are
-    words: list[str]  # those for which the translation has none, lower-cased
+    aligned: int  # their number
+    words: list[str]  # those without a counterpart in the translation, lower-cased
 
 
 def dropped_words(
@@ -50,12 +50,12 @@ def dropped_words(
 ) -> list[Dropped]:
     """Find the source words that a translation has dropped.
 
-    Malaviya et al. 2018, section 5, DROP: source words that are aligned with some word of the
-    reference, and with none of the translation. Their aligner is fast_align; here it is its model,
-    :mod:`nmt.links.diagonal`, learned from the training text, and two words are aligned where both
-    directions link them. Of 1,000 references of Multi30k (de→en) without one word of four letters
-    or more, that finds 69 %; grow-diag-final-and finds 58 %, and 34 % with fast_align's links of
-    words that it has never seen together.
+    Malaviya et al. 2018, section 5, DROP: source words that are aligned with a word of the
+    reference, but with none of the translation. They align with fast_align. Here its model,
+    :mod:`nmt.links.diagonal`, is learned from the training text, and two words are aligned if both
+    directions link them. When one word of at least four letters is removed from each of 1,000
+    references of Multi30k (de→en), that finds 69 % of these words; grow-diag-final-and finds 58 %,
+    or 34 % with fast_align's links of words that it has never seen together.
     """
     source = lower_words(lines.source, languages[0])
     reference, hypothesis = (lower_words(side, languages[1]) for side in (lines.target, hypotheses))
@@ -79,14 +79,14 @@ def measure_words(
     languages: Languages,
     folder: Path,
 ) -> dict[str, float]:
-    """Return each of WORD_SCORES, and write dropped.tsv and frequencies.tsv into a test's folder.
+    """Return the WORD_SCORES, and write dropped.tsv and frequencies.tsv into a test's folder.
 
-    Without the words of the training text it is REP alone, and there are no such files.
+    Without the words of the training text it returns only REP and writes no files.
     """
     tokenizer = bleu_tokenizer(languages[1])
     dropped, frequency = None, None
     for name in (DROPPED_WORDS, FREQUENCIES):
-        (folder / name).unlink(missing_ok=True)  # of another test
+        (folder / name).unlink(missing_ok=True)  # from another test
     if known:
         dropped = dropped_words(known, lines, hypotheses, languages)
         rows = [f"{one.aligned}\t{' '.join(one.words)}\n" for one in dropped]
@@ -99,7 +99,7 @@ def measure_words(
 
 
 def read_dropped(folder: Path) -> list[Dropped] | None:
-    """Read dropped.tsv; None: it is not there. UserError for a line that is not of it."""
+    """Read dropped.tsv; None: there is none. UserError for any other line."""
     path = folder / DROPPED_WORDS
     if not path.is_file():
         return None
@@ -115,7 +115,7 @@ def read_dropped(folder: Path) -> list[Dropped] | None:
 
 
 def read_frequencies_of(folder: Path) -> Frequencies | None:
-    """Read frequencies.tsv of a test; None: it is not there."""
+    """Read frequencies.tsv of a test; None: there is none."""
     path = folder / FREQUENCIES
     return read_frequencies(path) if path.is_file() else None
 
@@ -127,7 +127,7 @@ def counts_of_words(
     frequency: Frequencies | None,
     tokenizer: str,
 ) -> dict[str, np.ndarray]:
-    """Count what is measured of words, (N,2) for each of WORD_SCORES that is known.
+    """Return the counts (N,2) of each of WORD_SCORES that is known.
 
     ``tokenizer`` is BLEU's.
     """

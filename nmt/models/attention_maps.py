@@ -26,7 +26,7 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
     to the piece that was predicted there, so rows are the target without bos; a row or column of a
     decoder's self-attention belongs to the piece that was read there, the target without eos: to
     the state after it in Luong's order, and before it in Bahdanau's, which attends first. Empty for
-    a model that attends to nothing.
+    a model without attention.
     """
     with record_attention(model) as recorded:
         model.features(source, target[:, :-1])
@@ -40,7 +40,7 @@ def maps_of(
     target: Tensor,
     kept: Callable[[Attention, Tensor], Tensor],
 ) -> list[AttentionMap]:
-    """Sort what :func:`record_attention` has of one forced pass; ``kept`` makes a map of it."""
+    """Sort what one forced pass recorded, by kind; ``kept`` makes a map of it."""
     names = {module: name for name, module in model.named_modules()}
     maps: list[AttentionMap] = []
     for kind, attends in model.attentions().items():

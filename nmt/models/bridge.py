@@ -9,7 +9,7 @@ class Bridge(nn.Module):
 
     Args:
         encoder_width: De, the width of the encoder's states.
-        state_width: W, all that the decoder's layers carry from step to step.
+        state_width: W, everything that the decoder's layers carry from step to step.
     """
 
     def __init__(self, encoder_width: int, state_width: int) -> None:

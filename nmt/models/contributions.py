@@ -24,7 +24,7 @@ class Measure(NamedTuple):
     """A way to say how much each key matters; ids (B,S) and bos … eos (B,T+1) in, maps out."""
 
     maps: Maps
-    is_share: bool  # whether a row says already how it is divided; others are divided by their sum
+    is_share: bool  # whether rows are shares already; other rows are divided by their sum
 
 
 def norm_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
@@ -32,8 +32,8 @@ def norm_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionM
 
     α is the weight, v the value of the key in that head, W_O what the head's output is multiplied
     with (Kobayashi et al. 2020, Attention is not only a weight). Attention of a single head without
-    projections has no W_O: ‖α·v‖. Of an output that a gate or a mix rescales, this is before that.
-    The rest is as in :func:`attention_maps`.
+    projections has no W_O: ‖α·v‖. If a gate or a mix rescales the output, it is the length before
+    that. The rest is as in :func:`attention_maps`.
     """
     keep: dict[Attention, Keep] = {one: partial(lengths, None) for one in inside(model)}
     for part in model.modules():
@@ -73,7 +73,7 @@ def source_gradients(
 
     x_s is the embedding of a source piece, P(y_t) the probability of target piece t after those
     before it; source ids (B,S), target ids bos … eos (B,T+1). ``size`` takes embeddings (B,S,E) and
-    gradient (B,S,E) of one target position and gives (B,S). It takes a backward pass for each
+    gradient (B,S,E) of one target position and returns (B,S). It takes a backward pass for each
     target position.
     """
     embedded: list[Tensor] = []

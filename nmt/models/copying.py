@@ -1,4 +1,4 @@
-"""An output that can also copy source pieces to which the decoder looks."""
+"""An output that can also copy the source pieces at which the decoder looks."""
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +33,8 @@ class Copy(nn.Module):
     def forward(self, features: Tensor, recorded: list[Tensor], source: Tensor) -> Tensor:
         """Return the probability of each source piece to be copied: (B,T,S), in float32 or float64.
 
-        A piece that occurs several times in its sentence has it all at its first place, and 0 at
-        the others. What is left to 1 is the share g of the vocabulary.
+        If a piece occurs several times in its sentence, all of its probability is at the first
+        place and the others have 0. The rest up to 1 is the share g of the vocabulary.
 
         features: (B,T,R), what the output layer reads
         recorded: what the attention recorded for these queries, see :func:`split`
@@ -72,9 +72,9 @@ def with_copies(log_p: Tensor, copied: Tensor) -> Tensor:
 
 
 def copying(wanted: bool, width: int, vocabularies: tuple[int, int], attend: Attend) -> Copy | None:
-    """Make what copies, for features of this width; None: nothing is to be copied.
+    """Make the :class:`Copy` for features of this width; None: nothing is to be copied.
 
-    UserError where source and target have other pieces, or where nothing looks at the source.
+    UserError where source and target have different pieces, or where nothing looks at the source.
     """
     if not wanted:
         return None

@@ -34,7 +34,7 @@ class RecurrentState(NamedTuple):
 
     layers: Tensor  # (B,K,L,W) each layer's state
     feed: Tensor  # (B,K,F) the attentional vector to feed back; F = 0 where none is
-    past: Tensor  # (B,K,[H,]X) what its looks at the source left behind, see Historic; else (B,K,0)
+    past: Tensor  # (B,K,[H,]X) of its source-target attention, see Historic; else (B,K,0)
     keys: Tensor  # (B,K,[H,]t,·) its own states so far, as self-attention prepared them,
     values: Tensor  # (B,K,[H,]t,·) or both (B,K,0) where there is none
     position: Tensor  # (B,K) how many target pieces have been read
@@ -59,7 +59,7 @@ class Decoder(nn.Module, ABC):
     With self-attention (target-target), the decoder looks back at its own states too, and what it
     finds there stands beside the source's context wherever that is read: [c_t ; c'_t]. It is the
     intra-decoder attention of Paulus et al. 2018 (A deep reinforced model for abstractive
-    summarization, section 2.2), but for the newest state, which is among the keys here.
+    summarization, section 2.2), except that the newest state is among the keys here.
 
     Args:
         feed_width: F, of what is fed to the first layer beside the embedding.
@@ -144,7 +144,7 @@ class Decoder(nn.Module, ABC):
     ) -> tuple[Tensor, RecurrentState]:
         """Attend with the next state of each hypothesis (B,K,D): [c ; c'] (B,K,C+C').
 
-        And remember it: the State that is given back has its key and value.
+        The State that it returns has its key and value, too.
         """
         source = memory.keys, memory.values, memory.mask[:, None]
         context, past = self.attend.look_on(s, *source, state.position, state.past)
@@ -163,9 +163,9 @@ class LuongDecoder(Decoder):
         c'_t = Attention(s_t, (s_1 … s_t))  h~_t = tanh(W_c [c_t ; c'_t ; s_t])  with self-attention
 
     With ``input_feed`` the layers read h~ again at the next step (section 3.3) and so know where
-    the decoder has looked. Without it nothing of the attention comes back, and a whole target is
-    one pass through the layers and one attention to the source, and one (causal) to itself; unless
-    the attention has a history, as that of coverage: then it loops all the same.
+    the decoder has looked. Without it the layers do not depend on the attention, so a whole target
+    needs one pass through the layers, one attention to the source and one (causal) to itself. An
+    attention with a history, such as coverage, needs the loop all the same.
     """
 
     def __init__(self, input_feed: bool, **parts: Unpack[Parts]) -> None:
@@ -218,7 +218,7 @@ class BahdanauDecoder(Decoder):
         features = tanh(W [s_t ; y_{t-1} ; c_t])
         c'_t = Attention(s_{t-1}, (s_0 … s_{t-1})) stands beside c_t in both     with self-attention
 
-    The features are the paper's deep output (appendix A.2.2) with tanh in the place of maxout.
+    The features are the paper's deep output (appendix A.2.2) with tanh instead of maxout.
     """
 
     def __init__(self, **parts: Unpack[Parts]) -> None:

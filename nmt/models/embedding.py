@@ -18,7 +18,7 @@ class Embedding(nn.Embedding):
     width:        E
     word_dropout: share of the pieces that have the vector 0 in training (Sennrich et al. 2016,
                   Edinburgh's systems for WMT 16, section 2.3); the others grow to keep the sum
-    scale:        what the vectors are multiplied with
+    scale:        factor of the vectors
     """
 
     def __init__(
@@ -73,7 +73,7 @@ def both_embeddings(
     word_dropout: float,
     scale: float = 1.0,
 ) -> tuple[Embedding, Embedding]:
-    """The embeddings of source and target: where they are shared, one and the same."""
+    """The embeddings of source and target; a single one where they are shared."""
     if share and source_vocabulary != target_vocabulary:
         raise UserError(
             "model.share_embeddings=true needs one vocabulary for both sides, but they have "

@@ -1,6 +1,6 @@
 """The recurrent encoder: layers that read the source forwards and, if wished, backwards.
 
-With self-attention, the annotations that they give then read each other.
+With self-attention, their annotations then read each other.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from nmt.models.recurrent import Recurrent
 
 
 class Encoded(NamedTuple):
-    """What an encoder says of a batch of sentences."""
+    """What an encoder returns for a batch of sentences."""
 
-    states: Tensor  # (B,S,De) one annotation a source piece: [h→_s ; h←_s]
+    states: Tensor  # (B,S,De) one annotation per source piece: [h→_s ; h←_s]
     last: Tensor  # (B,De) the state after the whole sentence: [h→_S ; h←_1]
 
 

@@ -1,4 +1,4 @@
-"""Several models that translate together: at each step, the mean of what they say may follow."""
+"""Several models that translate together: at each step, by the mean of their probabilities."""
 
 from collections.abc import Callable, Sequence
 from math import log
@@ -12,14 +12,14 @@ from nmt.models.seq2seq import Kind, Seq2Seq
 
 
 class Memory(NamedTuple):
-    """What the models know of the sources."""
+    """The models' memories of the sources."""
 
     source: Tensor  # (B,S)
     models: tuple[Any, ...]  # the memory of each
 
 
 class State(NamedTuple):
-    """What the models know of the hypotheses."""
+    """The models' states of the hypotheses."""
 
     models: tuple[Any, ...]  # the state of each
 
@@ -30,7 +30,7 @@ def arithmetic(log_ps: Tensor) -> Tensor:
 
 
 def geometric(log_ps: Tensor) -> Tensor:
-    """Return the mean of log P (M,...,V) -> (...,V), normalized anew."""
+    """Return the mean of log P (M,...,V) -> (...,V), normalized again."""
     return log_ps.mean(0).log_softmax(-1)
 
 
@@ -44,7 +44,7 @@ class Ensemble(Seq2Seq):
 
     Args:
         models: at least one.
-        mean: what becomes of their log P (M,B,T,V): :func:`arithmetic` or :func:`geometric`.
+        mean: how their log P (M,B,T,V) are combined: :func:`arithmetic` or :func:`geometric`.
     """
 
     def __init__(self, models: Sequence[Seq2Seq], mean: Callable[[Tensor], Tensor]) -> None:

@@ -12,7 +12,7 @@ from nmt.hardware.products import Linear
 class FeedForward(nn.Module, ABC):
     """W2 f(W1 x + b1) + b2. Vaswani et al. 2017, eq. 2.
 
-    width:   D of what it reads and gives
+    width:   D of input and output
     inner:   width between the two
     dropout: share of the inner numbers that is dropped
     """
@@ -47,7 +47,7 @@ class GELU(FeedForward):
 
 
 class SwiGLU(FeedForward):
-    """W2 (swish(W1 x) ⊙ V x). Shazeer 2020, eq. 6. A third matrix: half as many parameters more.
+    """W2 (swish(W1 x) ⊙ V x). Shazeer 2020, eq. 6. The third matrix adds half as many parameters.
 
     Unlike the paper's, all three have biases.
     """

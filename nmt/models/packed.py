@@ -1,6 +1,6 @@
 """Weights as a CPU's kernels want them, while a model only translates.
 
-oneDNN lays a weight out anew for each product with it. Training changes the weights after each
+oneDNN rearranges a weight for each product with it. Training changes the weights after each
 update; a translation reads the same ones at every step.
 """
 
@@ -15,17 +15,17 @@ from nmt.models.recurrent import Recurrent
 
 Product = Callable[[Tensor], Tensor]  # x (...,I) -> x Wᵀ + b (...,O)
 
-ROWS = 320  # of x, for which a weight is laid out: 64 sentences with 5 hypotheses each
+ROWS = 320  # of x, for which a weight is rearranged: 64 sentences with 5 hypotheses each
 
 
 @contextmanager
 def packed(model: nn.Module, precision: torch.dtype) -> Iterator[None]:
-    """Have oneDNN multiply, inside the block, with weights that are laid out once.
+    """Have oneDNN multiply, inside the block, with weights that are rearranged once.
 
-    And converted once, where ``precision`` is bf16. For inference alone; the weights must not
-    change in the block, and stand in memory twice. Nothing happens where oneDNN does not multiply
-    in this precision, and to weights that are not whole (FSDP's) or not in float32. A block in such
-    a block changes nothing.
+    Where ``precision`` is bf16 they are also converted once. For inference only: the weights must
+    not change in the block, and are in memory twice. Nothing happens where oneDNN does not multiply
+    in this precision, nor to weights that are divided (FSDP) or not in float32. Nested blocks
+    change nothing.
     """
     shadowed: list[tuple[nn.Module, str]] = []
     try:
@@ -58,7 +58,7 @@ def can_be_packed(weight: Tensor, precision: torch.dtype) -> bool:
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: torch.dtype) -> Product:
-    """Lay W (O,I) out and return the product with it, in ``precision`` as autocast gives it."""
+    """Rearrange W (O,I) and return the product with it, in ``precision`` as under autocast."""
     onednn = torch.ops.mkldnn
     laid_out = onednn._reorder_linear_weight(weight.detach().to(precision), ROWS)
     bias = None if bias is None else bias.detach().to(precision)

@@ -166,9 +166,9 @@ class Forgetting(Positions):
     """A bias of the sum of ln f over the pieces between, f a forget gate that reads each piece.
 
     Lin et al. 2025 (Forgetting Transformer, arXiv 2503.02130): f = σ(w_h·x + b_h) in head h, x a
-    piece as the attention is given it. What was read before a gate that is shut is forgotten, and
-    no other positions are needed. The paper has it in a decoder; in the encoder the bias is the
-    same on both sides. See :class:`ForgetBias`.
+    piece as the attention is given it. A closed gate makes the attention forget what was read
+    before it; other positions are not needed. The paper has it in a decoder; in the encoder the
+    bias is the same on both sides. See :class:`ForgetBias`.
     """
 
     def bias(self, causal: bool) -> MakeBias:
@@ -176,5 +176,5 @@ class Forgetting(Positions):
 
 
 def rates(width: int) -> Tensor:
-    """Radians a position: 10000^(-2i/d) for i = 0 … ⌈d/2⌉-1."""
+    """Radians per position: 10000^(-2i/d) for i = 0 … ⌈d/2⌉-1."""
     return torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))

@@ -1,4 +1,4 @@
-"""One recurrent layer, in two roads to the same numbers: a whole sequence, or one step.
+"""One recurrent layer, which computes the same numbers for a whole sequence or step by step.
 
 The whole sequence goes through the library's kernel (cuDNN on a GPU, oneDNN on a CPU). A single
 step is for decoders that feed something back (a context, an attentional vector), and for search.

@@ -1,4 +1,4 @@
-"""What stands around each sublayer of a Transformer: a way past it, dropout and a norm."""
+"""What surrounds each sublayer of a Transformer: a residual connection, dropout and a norm."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,12 +11,12 @@ Norm = Callable[[int], nn.Module]
 
 
 class Residual(nn.Module, ABC):
-    """x + sublayer(x), with `dropout` on what the sublayer gives, and a norm.
+    """x + sublayer(x), with `dropout` on the output of the sublayer, and a norm.
 
     norm: makes the norm for a width
     """
 
-    leaves_normed: bool  # whether what it gives has gone through the norm
+    leaves_normed: bool  # whether its output has gone through the norm
 
     def __init__(self, width: int, norm: Norm, dropout: float) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Residual(nn.Module, ABC):
 
 
 class PreNorm(Residual):
-    """x + sublayer(norm(x)): the way past is never normed, gradients pass unchanged.
+    """x + sublayer(norm(x)): the residual connection has no norm, so gradients pass unchanged.
 
     Xiong et al. 2020. Trains without a long warm-up; the whole stack ends in one more norm.
     """

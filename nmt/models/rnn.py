@@ -41,11 +41,11 @@ class RNN(Seq2Seq):
         decoder_width, decoder_layers: see :class:`Decoder`.
         readout_width: width of what the output layer reads; null: ``embedding_width`` where the
             output is tied, else ``decoder_width``.
-        soft_cap: c, where scores become c·tanh(z/c); null: they stay.
+        soft_cap: c: scores become c·tanh(z/c); null: no cap.
         copy: source pieces can be copied (pointer-generator), see :class:`Copy`; needs a joint
             tokenizer.
         dropout: on embeddings, between layers and on the features.
-        word_dropout: share of the pieces that are dropped whole.
+        word_dropout: share of the pieces whose whole vector is dropped.
         attention_dropout: on the attention weights.
         tie_output: the output layer's matrix is the target embeddings (Press and Wolf 2017).
         share_embeddings: source and target embeddings are one matrix; needs a joint tokenizer.
@@ -59,13 +59,13 @@ class RNN(Seq2Seq):
         key_heads: of keys and values, each for a group of heads; null: as many as heads.
         encoder_self_attention: the encoder's states attend to each other, see :class:`Encoder`.
         decoder_self_attention: the decoder attends to its own states so far, see :class:`Decoder`.
-        cell: a layer: ``LSTM`` or ``GRU``.
+        cell: the layer: ``LSTM`` or ``GRU``.
         bridge: how the decoder starts: ``Zero``, ``Last`` or ``Mean``.
         order: ``BahdanauDecoder`` or ``LuongDecoder``.
         attention, normalize, window, sink, gate, mix: see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
-        freeze: parts whose weights training leaves as they are, see :mod:`nmt.training.frozen`.
+        freeze: parts whose weights training does not change, see :mod:`nmt.training.frozen`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What every translation model promises, whatever it is made of."""
+"""The interface of every translation model."""
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
     @property
     def place(self) -> Place:
-        """The word that is typed for it."""
+        """Its name in settings."""
         return PLACES[self]
 
 
@@ -38,18 +38,18 @@ class Seq2Seq(nn.Module, ABC):
     ``Memory`` and ``State`` are flat NamedTuples of batch-first tensors. The memory is constant
     while a sentence is decoded and has no beam axis; its ``source`` are the ids (B,S). The tensors
     of the state are (B,K,...), K being the hypotheses of a sentence. :meth:`step` and
-    :meth:`forward` are two roads to the same numbers.
+    :meth:`forward` compute the same numbers.
 
     Args:
         source_vocabulary, target_vocabulary: numbers of pieces.
     """
 
     output: nn.Linear
-    reads_padding: bool = False  # whether padding changes what it says, which it should not
+    reads_padding: bool = False  # whether padding changes its output, which it should not
 
     def __init__(self, *, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()
-        self.frozen: tuple[str, ...] = ()  # parts whose weights training leaves as they are
+        self.frozen: tuple[str, ...] = ()  # parts whose weights training does not change
         self.copy: Copy | None = None  # what copies source pieces; None: nothing is copied
 
     @abstractmethod
@@ -60,7 +60,8 @@ class Seq2Seq(nn.Module, ABC):
     def start(self, memory: Any, room: int = 0) -> Any:
         """Return the State (B,1,...) before the first target piece.
 
-        With ``room`` at most so many pieces will be read, and where a state can it does not grow.
+        ``room`` is the largest number of pieces that will be read; a state that can have room for
+        them from the start does not grow.
         """
 
     @abstractmethod

@@ -50,14 +50,14 @@ class TransformerState(NamedTuple):
     """What changes at each target position, for each of the K hypotheses: all that was read."""
 
     position: Tensor  # (B,K) how many target pieces have been read
-    keys: tuple[Tensor, ...]  # (B,K,G,t,K) of each layer's masked self-attention, as it wants them
+    keys: tuple[Tensor, ...]  # (B,K,G,t,K) of each layer's masked self-attention, as prepared
     values: tuple[Tensor, ...]  # (B,K,G,t,K) of each layer
 
 
 class Roomy(TransformerState):
-    """The same with room, t places from the start, so that no step changes a shape.
+    """The same with room for t places from the start, so that no step changes a shape.
 
-    What was read stands in the first places. A step writes into the next one, of this very state.
+    What was read is in the first places. A step writes into the next place of this same state.
     """
 
 
@@ -73,11 +73,11 @@ class Transformer(Seq2Seq):
         hops: how often every attention looks (hopping).
         tie_keys_values: keys and values of an attention have one matrix, W_V = W_K: K = V.
         key_heads: of keys and values, each for a group of heads; null: as many as heads.
-        soft_cap: c, where scores become c·tanh(z/c); null: they stay.
+        soft_cap: c: scores become c·tanh(z/c); null: no cap.
         copy: source pieces can be copied (pointer-generator), see :class:`Copy`; needs a joint
             tokenizer.
-        dropout: on embeddings and on what each sublayer gives.
-        word_dropout: share of the pieces that are dropped whole.
+        dropout: on embeddings and on the output of each sublayer.
+        word_dropout: share of the pieces whose whole vector is dropped.
         attention_dropout: on the attention weights.
         feed_forward_dropout: inside the position-wise networks.
         scale_embeddings: multiply embeddings by √D (section 3.4).
@@ -90,7 +90,7 @@ class Transformer(Seq2Seq):
         attention, normalize, window, sink, gate, mix: of all attentions, see :mod:`nmt.attention`.
         encoder, decoder, cross: other choices for the self-attention of a side and for the
             source-target attention, see :mod:`nmt.attention.choices`.
-        freeze: parts whose weights training leaves as they are, see :mod:`nmt.training.frozen`.
+        freeze: parts whose weights training does not change, see :mod:`nmt.training.frozen`.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ class DecoderLayer(nn.Module):
         return self.look_across(x, memory, mask, position), read[0]
 
     def remember(self, states: Tensor) -> Remembered:
-        """The source (B,S,D) as source-target attention wants it."""
+        """Prepare the source (B,S,D) for source-target attention."""
         return self.cross_attention.remember(states, states)
 
     def look_across(self, x: Tensor, memory: Remembered, mask: Tensor, position: Tensor) -> Tensor:

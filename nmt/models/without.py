@@ -34,7 +34,7 @@ class Head(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return how it is typed: decoder.3.cross.2."""
+        """Return its name in settings: decoder.3.cross.2."""
         side, what = WORDS[self.kind]
         return f"{side}.{self.layer}.{what}.{self.head}"
 

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class NoDraws(TorchFunctionMode):
-    """Leaves out the normal numbers that weights begin with.
+    """Skips the normal random numbers of initial weights.
 
     For weights without memory torch would import its compiler to draw them: over a second.
     """

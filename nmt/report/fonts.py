@@ -1,7 +1,7 @@
-"""Fonts for every script: DejaVu comes with matplotlib, Noto with two packages of fonts alone.
+"""Fonts for every script: DejaVu comes with matplotlib, Noto with two packages of fonts.
 
-Those packages are the extra `fonts`. Without them pictures of Latin, Greek, Cyrillic, Arabic and
-Hebrew are the same; of other scripts they show the numbers of characters, and a warning says so.
+Those packages are the extra `fonts`. Latin, Greek, Cyrillic, Arabic and Hebrew need none of them;
+other scripts are drawn as the numbers of their characters without them, with a warning.
 """
 
 import logging
@@ -23,7 +23,7 @@ def families() -> list[str]:
     """Font families in the order in which matplotlib should look for a character.
 
     Latin, Greek and Cyrillic stay in DejaVu Sans; Han, kana and Hangul are in Noto Sans CJK, other
-    scripts in Noto Sans of that script. The first call makes them known to matplotlib.
+    scripts in Noto Sans of that script. The first call registers them with matplotlib.
     """
     found = [FIRST]
     for package in (one for one in PACKAGES if find_spec(one)):
@@ -35,7 +35,7 @@ def families() -> list[str]:
 
 
 def heavy(text: str) -> dict[str, Any]:
-    """The font of a text in bold; not bold where the bold font lacks a character of it."""
+    """The bold font of a text; not bold if that font lacks one of its characters."""
     if all(ord(c) in _charmap(FIRST) for c in text):
         return {"family": FIRST, "weight": "bold"}
     return {"family": families()}
@@ -55,7 +55,7 @@ def _covered() -> frozenset[int]:
 
 @cache
 def _warn_once() -> None:
-    """Say which packages have the fonts that are missing, if one is not installed."""
+    """Name the packages of missing fonts, if one is not installed."""
     if not all(map(find_spec, PACKAGES)):
         log.warning(
             "pictures show some characters as numbers, because fonts are not installed: %s", INSTALL

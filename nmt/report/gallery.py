@@ -1,4 +1,4 @@
-"""The sentences whose attention is drawn, always the same ones, as PNG and in TensorBoard."""
+"""Draws the attention of some sentences, always the same ones, as PNG and in TensorBoard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class Drawn:
     reference: str = ""
 
 
-# In TensorBoard, behind the scalars, which it sorts by their names.
+# In TensorBoard, after the scalars, because tags are sorted by name.
 HYPOTHESIS, REFERENCE = "where_it_looked", "where_it_looked_forced"
 
 
 class Occasion(NamedTuple):
-    """What a picture is drawn for; by default: one sentence, once, without a log."""
+    """The occasion of a picture; default: one sentence, once, without a log."""
 
     heading: str = ""  # above the picture
     folder: str = ""  # below the gallery's
@@ -47,7 +47,7 @@ class Occasion(NamedTuple):
 
     @classmethod
     def update(cls, step: int) -> "Occasion":
-        """What the model does after an update."""
+        """The occasion of an evaluation after an update."""
         return cls(f"step {step:,}", f"step-{step:07d}", HYPOTHESIS, step)
 
 
@@ -120,7 +120,7 @@ class Gallery:
                 [translation.text for translation in best],
                 [s.reference for s in self.sentences],
             )
-            # A narrow column of words is broken inside them by TensorBoard.
+            # TensorBoard breaks the words of a narrow column.
             lines = [(number, f"{side}: {text}") for number, side, text in rows]
             self.logger.text(occasion.step, "samples", markdown(("", "samples"), lines))
         pairs = list(zip(self.sentences, best, strict=True))
@@ -129,7 +129,7 @@ class Gallery:
         return best
 
     def draw_references(self, step: int) -> None:
-        """Draw where the model looks when it is forced to write the references."""
+        """Draw the attention over the references (teacher forcing)."""
         occasion = Occasion("forced reference", "reference", REFERENCE, step, "reference")
         for sentence in counted(self.sentences, len(self.sentences)):
             (ids,) = self.translator.target_tokenizer.encode([sentence.reference])

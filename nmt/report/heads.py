@@ -1,4 +1,4 @@
-"""What each head is good for, as a picture: layers × heads, a panel for each kind of attention."""
+"""A picture of what each head contributes: layers × heads, one panel per kind of attention."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ EDGE = 0.9  # inches around a panel
 def draw_heads(lost: Mapping[Kind, np.ndarray], measure: str, path: Path) -> None:
     """Draw what is lost without each head: (L,H) of each kind, NaN where there is no head.
 
-    Red is lost, blue is won; white is 0 in every panel. ``measure`` says what the numbers are.
+    Red is a loss, blue a gain; white is 0 in every panel. ``measure`` names the numbers.
     """
     largest = max(float(np.nanmax(np.abs(one))) for one in lost.values()) or 1.0
     layers = max(len(one) for one in lost.values())

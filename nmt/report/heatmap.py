@@ -69,7 +69,7 @@ def heatmap(
 
 
 class Drawn:
-    """A heatmap whose parts are drawn and measured; `finish` puts them in their places.
+    """A heatmap whose parts are drawn and measured; `finish` arranges them.
 
     Args:
         bar: whether it has a colour bar of its own.
@@ -176,7 +176,7 @@ def weights_figure(
 ) -> Figure:
     """A figure of weights (L,H,T,S): a row per layer, a column per head, then their mean.
 
-    What is not a share, all ``of`` but weights, is divided by the sum of its row.
+    Norms and gradients (``of``) are divided by the sum of their row.
     """
     shown, columns = with_mean(torch.from_numpy(np.ascontiguousarray(weights)))
     shown = shown if of == "weights" else as_shares(shown)
@@ -185,7 +185,7 @@ def weights_figure(
 
 
 def axes_of(kind: Kind, source: Axis, predicted: Axis, read: Axis) -> tuple[Axis, Axis]:
-    """Return what is above and on the left: keys and queries of a kind of attention.
+    """Return the axes above and on the left: keys and queries of a kind of attention.
 
     The target is on the left as it is predicted, or on both sides as it is read.
     """
@@ -196,7 +196,7 @@ def axes_of(kind: Kind, source: Axis, predicted: Axis, read: Axis) -> tuple[Axis
 
 
 def name_of(of: str) -> str:
-    """Return what a colour bar says of a measure: weights, norms, gradients."""
+    """Return the name of a colour bar for a measure: weights, norms, gradients."""
     return WEIGHT if of == "weights" else f"{of}, share of the row"
 
 
@@ -211,12 +211,12 @@ def panel(axes: Axes, weights: np.ndarray, above: Axis, left: Axis) -> Axes:
 
 
 def scaled(scale: str) -> Normalize:
-    """Return what makes the colours of weights from 0 to 1."""
+    """Return the colour scale of weights from 0 to 1."""
     return PowerNorm(0.5, 0, 1) if scale == "sqrt" else Normalize(0, 1)
 
 
 def name_bar(bar: Colorbar, scale: str, of: str = WEIGHT) -> None:
-    """Give a colour bar its numbers and its name: what is dark."""
+    """Give a colour bar its numbers and its name."""
     bar.set_ticks(list(TICKS[scale]), labels=[f"{tick:g}" for tick in TICKS[scale]])
     bar.ax.tick_params(labelsize=SMALL, length=2)
     bar.set_label(of, fontsize=SMALL, color=SOFT)
@@ -258,7 +258,7 @@ def cell_size(num: int) -> float:
 
 
 def grid_cell(shape: tuple[int, ...]) -> float:
-    """Inches of a cell of a grid: small, for a grid is looked at as a whole and drawn often."""
+    """Inches of a cell of a grid: small, because one looks at all of it, and it is drawn often."""
     num = max(shape)
     return min(0.16, max(20 / num, 0.1), 36 / num)
 
@@ -290,7 +290,7 @@ def downwards(label: str) -> str:
 
 
 def upright(label: str) -> bool:
-    """Tell whether a label is of Han, kana and Hangul, which are set one below the other, or ␣."""
+    """Tell whether a label has only Han, kana and Hangul, which are written downwards, or ␣."""
     letters = label.replace("\n", "").replace(SPACE_ALONE, "")
     return bool(label) and all(unicodedata.east_asian_width(c) in "WF" for c in letters)
 

@@ -16,7 +16,7 @@ from nmt.report.logger import events_of
 from nmt.runs.folder import EVENT_FILES
 from nmt.runs.foreign import is_number
 
-# What was measured: the tag in TensorBoard, the heading, and where it stands in result.json.
+# Measures: the tag in TensorBoard, the heading, and the keys in result.json.
 MEASURED = (
     ("test/bleu", "BLEU", ("bleu",), 1),
     ("test/chrf", "chrF", ("chrf",), 1),
@@ -32,11 +32,11 @@ MEASURED = (
     ("final/parameters", "parameters", ("parameters",), 1),
     ("final/peak_memory_mb", "memory (MiB)", ("peak_memory_bytes",), 2**20),
 )
-ALWAYS = ("model", "attention", "seed")  # settings with a column though they do not differ
+ALWAYS = ("model", "attention", "seed")  # settings that always have a column
 
 
 def measured(result: dict[str, Any]) -> dict[str, float]:
-    """Return the numbers of a run's row by their tags, as far as it has them."""
+    """Return the numbers of a run's row by tag, those that it has."""
     found = {tag: number(result, keys, unit) for tag, _, keys, unit in MEASURED}
     return {tag: value for tag, value in found.items() if value is not None}
 

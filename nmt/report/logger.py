@@ -42,9 +42,9 @@ TAGS = {
 class Logger:
     """Writes `metrics.jsonl` and TensorBoard events into the folder of a run.
 
-    `step` is where the run stands: 0 at its start, the checkpoint's step when it is resumed. What
-    an interrupted run had written after that step is forgotten, in both places. UserError where the
-    folder is moved or deleted meanwhile, at the next line or :meth:`flush`.
+    `step` is the step of the run: 0 at its start, that of the checkpoint when it resumes. Later
+    lines of an interrupted run are removed, in both places. UserError, at the next line or
+    :meth:`flush`, if the folder was moved or deleted meanwhile.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
@@ -55,9 +55,9 @@ class Logger:
         self.events = SummaryWriter(str(events_of(folder)), purge_step=step + 1, flush_secs=10)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """One line of numbers, such as {"train/loss": 3.2}; what is not finite is null there.
+        """One line of numbers, such as {"train/loss": 3.2}; nan and inf become null.
 
-        TensorBoard has some of them by other names, see TAGS.
+        TensorBoard has other names for some of them, see TAGS.
         """
         self.check()
         line = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
@@ -77,7 +77,7 @@ class Logger:
     def attention(self, step: int, name: str, moment: str) -> None:
         """The moment of a text as JSON, for the tab Attention; see `nmt.report.explorer.board`."""
         data = SummaryMetadata.PluginData(plugin_name=PLUGIN)
-        # TensorBoard lists nothing of a plugin whose data have no class.
+        # TensorBoard does not list data of a plugin that have no class.
         metadata = SummaryMetadata(plugin_data=data, data_class=DATA_CLASS_TENSOR)
         writer = self.events.file_writer
         assert writer, "closed already"
@@ -115,7 +115,7 @@ class Logger:
         os.fsync(self.metrics.fileno())
 
     def check(self) -> None:
-        """Raise UserError where the folder is not where it was."""
+        """Raise UserError if the folder is not where it was."""
         if place_on_disk(self.folder) != self.place:
             raise UserError(
                 f"{self.folder} was moved or deleted during training. Its checkpoints moved "
@@ -152,7 +152,7 @@ def events_of(folder: Path) -> Path:
 
 
 def place_on_disk(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from all others, whatever their names; None: it is not there."""
+    """Return what identifies a folder, whatever its name; None: it does not exist."""
     try:
         found = folder.stat()
     except OSError:
@@ -162,7 +162,7 @@ def place_on_disk(folder: Path) -> tuple[int, int] | None:
 
 @contextmanager
 def quiet_writers() -> Iterator[None]:
-    """Have no traceback printed for TensorBoard's threads, which fail where the folder is gone.
+    """Print no traceback of TensorBoard's threads, which fail if the folder is gone.
 
     Their exceptions are raised again when the next event is written.
     """
@@ -180,7 +180,7 @@ def quiet_writers() -> Iterator[None]:
 
 
 def keep_until(path: Path, step: int) -> None:
-    """Drop the lines past `step`, and a last one that was cut in the middle, in one exchange."""
+    """Drop the lines after `step`, and an incomplete last one, in one exchange of files."""
     if not path.exists():
         return
     lines = read_lines(path)
@@ -189,7 +189,7 @@ def keep_until(path: Path, step: int) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of a run that are whole; the last of one that was killed may not be.
+    """Read the complete lines of a run; the last line of a killed run may be incomplete.
 
     UserError for one that nobody logged.
     """
@@ -198,7 +198,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read lines with their ends. UserError where they are not UTF-8."""
+    """Read lines with their line ends. UserError where they are not UTF-8."""
     try:
         return path.read_text(encoding="utf-8").splitlines(keepends=True)
     except UnicodeDecodeError as error:
@@ -206,7 +206,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def parsed(path: Path, lines: list[str]) -> list[dict[str, Any]]:
-    """Read the lines that are whole, the first ones. UserError for one that nobody logged."""
+    """Read the complete lines, which come first. UserError for a line that is not of a log."""
     found: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
         if not line.endswith("\n"):

@@ -15,22 +15,22 @@ from nmt.runs.files import as_typed
 from nmt.runs.folder import RESULT, stored_config
 from nmt.runs.foreign import read_json
 
-# Of how many evaluations TensorBoard keeps pictures and texts; by itself it keeps ten at random.
+# TensorBoard keeps pictures and texts of this many evaluations; its default is ten at random.
 KEPT = "--samples_per_plugin images=1000,text=1000,nmt_attention=1000"
 MODULES = {"nmt": "nmt", "tensorboard": "tensorboard.main"}
 
 
 def show_next(console: Console, commands: Iterable[str]) -> None:
-    """Print commands, a line each, if there are any."""
+    """Print commands, one per line, if there are any."""
     lines = list(commands)
     if lines:
         console.print("\n".join(["\nnext:", *(f"  {line}" for line in lines)]), markup=False)
 
 
 def show_after_training(console: Console, run: Path) -> None:
-    """Print what to do with a run that has ended.
+    """Print the next commands for a run that has ended.
 
-    Nothing where others say it: the end of a sweep, and the first of several processes.
+    Nothing in a sweep, whose end says it, and only in the first of several processes.
     """
     sweeps = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     if not (sweeps or console.quiet):
@@ -40,7 +40,7 @@ def show_after_training(console: Console, run: Path) -> None:
 def after_training(run: Path) -> list[str]:
     """Return commands that translate, show what was logged, and read the attention.
 
-    Where there is none, dev is evaluated instead, as the test set was.
+    Without attention, one that evaluates dev comes instead.
     """
     split = str(read_json(run / RESULT).get("split", "test"))
     text = [] if split == "test" else [f"split={split}"]

@@ -1,7 +1,7 @@
 """The colours of every figure: of variants, of weights, and of marks. The explorer has the same.
 
-No figure names a colour of its own: what means the same looks the same in a heatmap, a comparison,
-a study, a page of the docs and the browser.
+Figures use only these colours, so the same thing looks the same in a heatmap, a comparison, a
+study, a page of the docs and the browser.
 """
 
 from typing import Any

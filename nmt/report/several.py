@@ -1,4 +1,4 @@
-"""One sentence under several attentions: its text once, a panel each, one colour bar for all."""
+"""One sentence under several attentions: its text once, one panel per attention, one colour bar."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

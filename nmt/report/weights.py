@@ -61,7 +61,7 @@ class Weights(NamedTuple):
     weights: dict[str, np.ndarray]
     source_language: str = ""  # codes, which say what a word is; "": not known
     target_language: str = ""
-    of: str = "weights"  # what the arrays have; norms and gradients may be above 1
+    of: str = "weights"  # what the arrays measure; norms and gradients may be above 1
 
     def sizes(self, place: str) -> tuple[int, int]:
         """Return the numbers of queries and of keys in a place."""
@@ -167,8 +167,8 @@ def not_one(number: str) -> UserError:
 def load_weights(path: Path) -> "Weights | ArrowWeights":
     """Open a file of weights: of an npz the one sentence, else all; arrays become float32.
 
-    A row of an Arrow file is read when it is asked for. UserError for a file that is missing or is
-    none of weights, and, when it is read, for a row whose arrays do not fit its pieces.
+    A row of an Arrow file is read when it is asked for. UserError for a file that is missing or has
+    no weights, and, when it is read, for a row whose arrays do not fit its pieces.
     """
     try:
         with path.open("rb") as file:
@@ -185,7 +185,7 @@ def load_weights(path: Path) -> "Weights | ArrowWeights":
 
 
 def not_weights(path: Path) -> UserError:
-    """Return what is wrong with a file of another kind."""
+    """Return the error for a file of another kind."""
     return UserError(
         f"{path} is not a whole file of attention weights: `nmt translate run=RUN "
         "weights=FILE.arrow` writes one"
@@ -252,7 +252,7 @@ def checked(row: Weights, path: Path) -> Weights:
 
 
 def not_fitting(path: Path, place: str, line: int) -> UserError:
-    """Return what is wrong with an array that was changed."""
+    """Return the error for an array that does not fit."""
     return UserError(
         f"{path}, line {line}: the shape of {place} does not match the pieces: write the file again"
     )

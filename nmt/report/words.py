@@ -1,4 +1,4 @@
-"""From pieces to words: what a heatmap over whole words shows."""
+"""From pieces to words, for heatmaps over whole words."""
 
 import re
 from itertools import accumulate
@@ -21,9 +21,9 @@ def merge_words(
 ) -> tuple[Tensor, list[str], list[str]]:
     """Weights (T,S) over pieces -> weights over words, the source's and the target's words.
 
-    A source word gets the sum of what its pieces got; a target word the mean of what its pieces
-    gave: every row still sums to 1. A side whose language is written without spaces keeps its
-    pieces, for a ▁ begins a sentence there and not a word.
+    Columns of one source word are summed, rows of one target word are averaged, so rows still sum
+    to 1. A side whose language is written without spaces keeps its pieces, because ▁ begins a
+    sentence there and not a word.
     """
     source_language, target_language = languages
     if not spaceless(source_language):

@@ -1,1 +1,1 @@
-"""What lies in a run folder, and how it is written, read and checked."""
+"""The files of a run folder: how they are written, read and checked."""

@@ -1,8 +1,8 @@
-"""Checkpoints: folders ``checkpoints/step-0000500`` that appear whole or not at all.
+"""Checkpoints: folders ``checkpoints/step-0000500`` that appear complete or not at all.
 
 Each holds ``model.safetensors``, ``optimizer.safetensors``, ``random.safetensors``, ``state.json``
-and, where one is kept, the moving average of the weights in ``ema.safetensors``: nothing that
-executes when it is loaded. ``SHA256SUMS`` tells whether the disk still has what was written.
+and, if there is one, the moving average of the weights in ``ema.safetensors``: loading executes
+nothing. ``SHA256SUMS`` shows whether the files are still as they were written.
 """
 
 import json
@@ -35,7 +35,7 @@ Files = dict[str, dict[str, Tensor]]  # by the name of the file, the tensors by 
 
 @dataclass
 class Position:
-    """Where training stands: all that is not a tensor."""
+    """The state of training, without tensors."""
 
     step: int = 0  # updates done
     epoch: int = 0
@@ -43,9 +43,9 @@ class Position:
     seconds: float = 0.0  # of training so far, evaluation included
     update_seconds: float = 0.0  # of those, in updates
     tokens: int = 0  # target pieces so far
-    pieces: int = 0  # the same, with those of updates that were left out or are not settled
-    dev: dict[str, float] = field(default_factory=dict)  # what was measured here; empty: nothing
-    best: float | None = None  # of the watched dev metric so far; None: no number yet
+    pieces: int = 0  # the same, with those of updates that were skipped or are not settled
+    dev: dict[str, float] = field(default_factory=dict)  # measures on dev at this step; empty: none
+    best: float | None = None  # best watched dev metric so far; None: no number yet
     bad_evaluations: int = 0  # in a row without a better one
     schedule: dict[str, float] = field(default_factory=dict)
     tally: dict[str, float] = field(default_factory=dict)  # since the last line of metrics
@@ -63,7 +63,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":
-        """Read where training stood, not the tensors."""
+        """Read the state of training, without tensors."""
         return cls(folder, read_position(folder / "state.json"))
 
     @property
@@ -81,7 +81,7 @@ class Checkpoint:
         return self.model() if self.weights.name == AVERAGE else None
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Put model, optimizer and random states back to where they stood."""
+        """Restore model, optimizer and random states."""
         load_tensors(model, self.folder / MODEL)
         self._load(OPTIMIZER, partial(load_optimizer, optimizer))
         self._load(RANDOM, load_random_states)
@@ -95,7 +95,7 @@ class Checkpoint:
 
 
 def read_position(path: Path) -> Position:
-    """Read a state.json. UserError where it is none."""
+    """Read a state.json. UserError where it is not one."""
     content = read_json(path)
     types = {one.name: one.type for one in fields(Position)}
     for key, value in content.items():
@@ -112,9 +112,9 @@ def read_position(path: Path) -> Position:
 
 
 def checkpoints(run: Path) -> list[Checkpoint]:
-    """Return the checkpoints of a run folder, oldest first, but for those without a position.
+    """Return the checkpoints of a run folder, oldest first, without those that lack a position.
 
-    UserError for a position that was written, and that no training has.
+    UserError for a position that no training can have.
     """
     found: list[Checkpoint] = []
     for folder in sorted((run / FOLDER).glob("step-*[0-9]")):
@@ -125,7 +125,7 @@ def checkpoints(run: Path) -> list[Checkpoint]:
 
 @contextmanager
 def unless_damaged(folder: Path) -> Iterator[None]:
-    """Pass over what is wrong with a checkpoint inside the block where the disk is to blame."""
+    """Ignore errors of a checkpoint inside the block if the disk is to blame."""
     try:
         yield
     except (OSError, UserError):
@@ -136,8 +136,8 @@ def unless_damaged(folder: Path) -> Iterator[None]:
 def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
     """Return the complete checkpoints of a resumed run, oldest first.
 
-    Those that the disk has changed are set aside, with a warning; what an interrupted exchange of
-    folders has left is put back.
+    Those that the disk has damaged are set aside, with a warning; an interrupted exchange of
+    folders is undone.
     """
     for old in sorted((run / FOLDER).glob("step-*.old")):
         place = old.with_suffix("")
@@ -157,15 +157,15 @@ def repaired(run: Path, warn: Callable[[str], None]) -> list[Checkpoint]:
 def contents(
     model: nn.Module, optimizer: torch.optim.Optimizer, ema: dict[str, Tensor] | None = None
 ) -> Files:
-    """Return the tensors that a checkpoint holds of a training, as they are in memory."""
+    """Return the tensors of a training for a checkpoint, as they are in memory."""
     files = {MODEL: parameters(model), OPTIMIZER: optimizer_tensors(optimizer)}
     return {**files, AVERAGE: ema} if ema else files
 
 
 def save(run: Path, tensors: Files, position: Position) -> Checkpoint:
-    """Write a checkpoint beside its place, then rename it: it is there whole or not at all.
+    """Write a checkpoint under another name, then rename it: it appears complete or not at all.
 
-    UserError where the disk does not take it; the checkpoints before stay as they are.
+    UserError where it cannot be written; earlier checkpoints stay as they are.
     """
     place = run / FOLDER / f"step-{position.step:07d}"
     for left_over in place.parent.glob("*.partial"):
@@ -196,7 +196,7 @@ def write_checkpoint(folder: Path, tensors: Files, position: Position) -> None:
 
 
 def exchange(partial: Path, place: Path) -> None:
-    """Put a folder in its place; at each moment one of both is whole, see :func:`repaired`."""
+    """Replace a folder by another; at each moment one of both is complete, see :func:`repaired`."""
     old = place.with_name(place.name + ".old")
     if place.exists():
         place.rename(old)
@@ -206,12 +206,12 @@ def exchange(partial: Path, place: Path) -> None:
 
 
 def measured(found: Iterable[Checkpoint]) -> list[Checkpoint]:
-    """Return those that were measured on dev; others were written when a signal came."""
+    """Return those that were measured on dev; others were written at a signal."""
     return [checkpoint for checkpoint in found if checkpoint.position.dev]
 
 
 def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
-    """Sort what was measured on dev, the best first; the older one where they are equal."""
+    """Sort those that were measured on dev, the best first; of equal ones the older."""
     kept = measured(kept)
     for one in kept:
         if watch not in one.position.dev:
@@ -220,7 +220,7 @@ def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
 
 
 def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:
-    """Delete what is neither among the last nor among the best; the newest always stays."""
+    """Delete all but the last ones and the best ones; the newest always stays."""
     found = checkpoints(run)
     kept = [*found[-1:], *measured(found)[-max(keep_last, 1) :]]
     kept += better_first(found, watch)[:keep_best]
@@ -230,7 +230,7 @@ def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:
 
 
 def size(model: nn.Module, optimizer: torch.optim.Optimizer, ema: bool) -> int:
-    """Return about how many bytes a checkpoint takes; of the optimizer, what Adam keeps."""
+    """Return about how many bytes a checkpoint takes, with the state of Adam."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     kept = optimizer_tensors(optimizer)
     state = sum(t.numel() * t.element_size() for t in kept.values()) if kept else 2 * weights
@@ -252,19 +252,19 @@ def parameters(model: nn.Module) -> dict[str, Tensor]:
 
 
 def save_tensors(model: nn.Module, path: Path, step: int) -> None:
-    """Write the model's parameters to a file that appears whole and says of which step it is."""
+    """Write the model's parameters to a file that appears complete and names its step."""
     with replacing(path) as partial:
         save_file(parameters(model), partial, {"step": str(step)})
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:
-    """Read what :func:`save_tensors` wrote. UserError where it is of another model."""
+    """Read the file of :func:`save_tensors`. UserError where it is of another model."""
     check_tensors(model, path)
     put(model, read_tensors(path))
 
 
 def put(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into the parameters of their names, whole ones or as these are divided."""
+    """Copy tensors into the parameters with their names, which may be divided."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(shard_like(parameter, tensors[name]))
@@ -281,7 +281,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_tensors` gave. ValueError for what is of other parameters."""
+    """Restore the state from :func:`optimizer_tensors`. ValueError if it is of other parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     shapes = [p.shape for p in parameters]
@@ -306,7 +306,7 @@ def random_states() -> dict[str, Tensor]:
 
 
 def load_random_states(states: dict[str, Tensor]) -> None:
-    """Put them back."""
+    """Restore them."""
     torch.set_rng_state(states["cpu"])
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and that are still there after the power has failed."""
+"""Files that appear complete or not at all, and that survive a power failure."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SUMS = "SHA256SUMS"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Name the file to write in the block, beside its place, where it comes once it is whole.
+    """Name a temporary file to write in the block; it is renamed once it is complete.
 
     A device or a pipe is written directly.
     """
@@ -39,13 +39,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file that appears whole."""
+    """Write a file that appears complete."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that people can read; JSON has no nan and no inf, they become null."""
+    """Write a readable JSON file; nan and inf, which JSON does not have, become null."""
     text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
     write(path, text + "\n")
 
@@ -60,7 +60,7 @@ def finite(content: Any) -> Any:
 
 
 def as_typed(path: Path) -> str:
-    """Write a path as it can be typed in a shell in the current folder."""
+    """Write a path as one can type it in a shell in the current folder."""
     if is_sample(path):
         return SAMPLE
     here = Path.cwd()
@@ -68,7 +68,7 @@ def as_typed(path: Path) -> str:
 
 
 def lines_of(path: Path) -> list[str]:
-    r"""Read lines, split at \n alone, not at U+2028 and its like."""
+    r"""Read lines, split only at \n, not at U+2028 and the like."""
     try:
         return path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
@@ -76,7 +76,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     found = os.open(path, os.O_RDONLY)
     try:
         os.fsync(found)
@@ -85,13 +85,13 @@ def sync(path: Path) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    """Write what the files of a folder hold now into SHA256SUMS, for `sha256sum -c` too."""
+    """Write the digests of the files of a folder into SHA256SUMS, also for `sha256sum -c`."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
     write(folder / SUMS, "".join(f"{file_digest(file)}  {file.name}\n" for file in files))
 
 
 def damage(folder: Path) -> str | None:
-    """Say what is not as SHA256SUMS has it; None: all is, or there is no such file."""
+    """Say what differs from SHA256SUMS; None: nothing, or there is no such file."""
     sums = folder / SUMS
     if not sums.is_file():
         return None

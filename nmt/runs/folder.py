@@ -1,4 +1,4 @@
-"""A run folder: what a training leaves.
+"""A run folder: the files of a training.
 
 config.yaml           the resolved configuration, and the format of the folder
 tokenizer/            SentencePiece models
@@ -13,8 +13,8 @@ dropped.tsv           source words without a counterpart, see nmt.evaluation.wor
 frequencies.tsv       how often the training text has the words of the test
 words/                words of the training text, see nmt.evaluation.training_words
 heatmaps/             PNG, and attention.json of each evaluation
-explorer.html         all attention of the test and of the evaluations, to be touched
-ends/                 what lay here when training went past an end, see nmt.experiment.ends
+explorer.html         all attention of the test and of the evaluations, interactive
+ends/                 files from before training continued past an end, see nmt.experiment.ends
 failure.txt           why a run of a sweep failed
 not_finite.tsv        the sentences of the update that ended a training that diverged
 lock                  held while a process trains here
@@ -47,7 +47,7 @@ TOKENIZERS = "tokenizer"
 
 
 def stored(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration as a run folder keeps it: resolved, and of no machine."""
+    """Return a configuration as run folders store it: resolved, without settings of the machine."""
     content: Any = OmegaConf.to_container(cfg, resolve=True)
     return {"format": FORMAT, **content, "cache": None}
 
@@ -55,7 +55,7 @@ def stored(cfg: DictConfig) -> dict[str, Any]:
 def stored_config(run: Path) -> dict[str, Any]:
     """Read the configuration of a run folder, which may be of an older nmt, as plain values.
 
-    UserError where the folder is no run, or holds what was not written by a run.
+    UserError where the folder is not a run, or has files that were not written by a run.
     """
     path = run / CONFIG
     if not path.is_file():
@@ -71,7 +71,7 @@ def read_config(run: Path) -> DictConfig:
 
 
 def as_config(content: dict[str, Any], path: Path) -> DictConfig:
-    """Make a configuration of what a file holds. UserError, with the file, where it is none."""
+    """Make a configuration of the content of a file. UserError, with the file, if it is not one."""
     with of_file(path):
         cfg = OmegaConf.merge(OmegaConf.structured(Root), content)
         assert isinstance(cfg, DictConfig)
@@ -84,7 +84,7 @@ def as_config(content: dict[str, Any], path: Path) -> DictConfig:
 
 @contextmanager
 def of_file(path: Path) -> Iterator[None]:
-    """Name the file in what turns out to be wrong with its settings inside the block."""
+    """Add the name of the file to errors in its settings inside the block."""
     try:
         yield
     except OmegaConfBaseException as error:
@@ -103,7 +103,7 @@ def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
     try:
         source, target = (Tokenizer.load(folder, side) for side in ("source", "target"))
         for one in (source, target):
-            one.pieces(range(len(one)))  # are decoded no sooner, and may not be UTF-8
+            one.pieces(range(len(one)))  # are decoded only now, and may not be UTF-8
     except (RuntimeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder} has a damaged SentencePiece model: {error}") from error
     if not len(source) or not len(target):
@@ -112,24 +112,23 @@ def load_tokenizers(run: Path) -> tuple[Tokenizer, Tokenizer]:
 
 
 def result_step(run: Path) -> int | None:
-    """Return how many updates there were before a run's result; None: it has none that says so."""
+    """Return the number of updates of a run's result; None: it has none, or does not say."""
     path = run / RESULT
     step = read_json(path).get("steps") if path.is_file() else None
     return step if type(step) is int else None
 
 
 def trained_on(run: Path) -> bool:
-    """Tell whether a run has a checkpoint of a later step than its result: it is unfinished again.
+    """Tell whether a run is unfinished again: it has a checkpoint of a later step than its result.
 
-    No training leaves that any more, see :mod:`nmt.experiment.ends`; those of older versions of
-    nmt could.
+    This can only come from older versions of nmt, see :mod:`nmt.experiment.ends`.
     """
     step = result_step(run)
     return step is not None and any(one.position.step > step for one in checkpoints(run))
 
 
 def best_checkpoint(run: Path, watch: str) -> Checkpoint:
-    """Return the best whole checkpoint, the newest where none was measured on dev.
+    """Return the best undamaged checkpoint, or the newest if none was measured on dev.
 
     UserError where there is none.
     """

@@ -1,4 +1,4 @@
-"""Reading what may come from anywhere: nothing is executed, nothing unexpected is taken.
+"""Reads files that may come from anywhere: executes nothing, accepts nothing unexpected.
 
 A run folder holds YAML, JSON, safetensors and SentencePiece models. Tensors are read in
 `nmt.runs.tensors`.
@@ -18,13 +18,13 @@ from omegaconf.errors import OmegaConfBaseException
 from nmt.errors import UserError
 from nmt.runs.lifting import FORMAT, lifted
 
-LARGEST = 2**17  # bytes of a configuration; one has five thousand
-DEEPEST = 50  # of a configuration's values in values; one has five
+LARGEST = 2**17  # bytes of a configuration; usual are five thousand
+DEEPEST = 50  # nesting of a configuration; usual is five
 QUICK = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise UserError for a link that leads out of a folder, where files are read and written."""
+    """Raise UserError for a link that leads out of a folder whose files are read and written."""
     root = folder.resolve()
     for place, folders, files in os.walk(folder):
         for path in (Path(place, name) for name in sorted(folders + files)):
@@ -38,7 +38,7 @@ def refuse_links(folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file. UserError where it holds no object."""
+    """Read a JSON file. UserError where it does not contain an object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -49,15 +49,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a number that can be computed with: not nan, inf or 10**400."""
+    """Tell whether a value is a usable number: not nan, inf or 10**400."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and abs(value) <= sys.float_info.max
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file of plain values. UserError where it holds no mapping, or takes for ever.
+    """Read a YAML file of plain values. UserError if it is not a mapping, or would take forever.
 
-    A few aliases of aliases would stand for more values than memory holds.
+    A few nested aliases could expand to more values than fit into memory.
     """
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path} is larger than any configuration ({LARGEST:,} bytes)")
@@ -81,11 +81,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def without_format(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return a stored configuration as it was trained with, in the words of this nmt.
+    """Return the configuration that a run was trained with, in the format of this nmt.
 
-    UserError for a format that is newer than this program, and for ``${…}``, which is not followed:
-    a configuration is stored resolved, and what is to be looked up here, such as a variable of the
-    environment, nobody wrote there.
+    UserError for a format that is newer than this program, and for ``${…}``, which is not resolved:
+    nmt stores configurations resolved, so an interpolation, such as of an environment variable,
+    does not come from nmt.
     """
     number = config.get("format", 0)
     if type(number) is not int or number < 0:

@@ -1,7 +1,7 @@
-"""Configurations of older formats, brought to the one that this nmt writes.
+"""Converts configurations of older formats to the current one.
 
-A run folder keeps the configuration that it was trained with. What a later nmt calls otherwise is
-changed here when it is read, one format after the other, so that old runs translate and resume.
+A run folder has the configuration that it was trained with. When it is read, names that have
+changed since are converted here, one format after the other, so that old runs translate and resume.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ NO_GATE = "nmt.attention.gate.NoGate"
 L0_GATE = "nmt.attention.head_gate.L0Gate"
 NO_MIX = "nmt.attention.mix.NoMix"
 RNN = "nmt.models.rnn.RNN"
-FORMAT = 9  # that is written; 0: before formats had numbers
+FORMAT = 9  # the current format; 0: before formats had numbers
 
-# Switches of format 4, by what has them; before, it was as with false.
+# Switches that format 4 added, by part; before, all were false.
 SINCE_4 = {
     "nmt.attention.bahdanau.Bahdanau": ("bias",),
     "nmt.attention.luong_concat.LuongConcat": ("bias",),
@@ -22,7 +22,7 @@ SINCE_4 = {
     "nmt.models.transformer.Transformer": ("tie_keys_values",),
 }
 
-# Settings of the search of format 8; before, it was as with these.
+# Settings of the search that format 8 added, with the values that held before.
 SINCE_8 = {
     "method": "beam",
     "length_norm": "wu",
@@ -39,7 +39,7 @@ SINCE_8 = {
 
 
 def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return a configuration of format ``number`` as one of FORMAT; the old one may change."""
+    """Convert a configuration of format ``number`` to FORMAT; the old one may change."""
     if number < 2:
         for node in parts(config, "normalize"):
             node["_partial_"] = True  # each attention makes its own since then

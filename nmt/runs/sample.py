@@ -10,7 +10,7 @@ NAME = "sample"
 
 
 def sample_folder() -> Path:
-    """Return the run folder, which lies inside the wheel, or beside the package in a checkout."""
+    """Return the run folder, inside the wheel or beside the package in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / NAME
     return inside if inside.is_dir() else package.parent / NAME
@@ -22,5 +22,5 @@ def is_sample(run: Path) -> bool:
 
 
 def results_folder(run: Path) -> Path:
-    """Return where results of a run are written if no other place is named: in its folder."""
+    """Return the default folder for results of a run: its own folder, if it is not the sample."""
     return Path("runs", NAME) if is_sample(run) else run

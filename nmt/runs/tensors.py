@@ -1,4 +1,4 @@
-"""Tensors on disk, safetensors alone; and tensors that processes divide among them, DTensors."""
+"""Tensors on disk (only safetensors), and tensors that are divided among processes (DTensors)."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from nmt.errors import UserError
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read all tensors of a file. UserError where it is not whole."""
+    """Read all tensors of a file. UserError where it is damaged."""
     try:
         return load_file(path)
     except SafetensorError as error:
@@ -20,8 +20,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def check_tensors(model: nn.Module, path: Path) -> None:
     """Raise UserError where a file does not hold the parameters of a model, by name and shape.
 
-    Only the file's header is read, so a model on torch's meta device can be asked about before
-    memory is taken for one.
+    Only the header of the file is read, so it can be checked with a model on torch's meta device,
+    before any memory is allocated.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -39,7 +39,7 @@ def check_tensors(model: nn.Module, path: Path) -> None:
 
 
 def stored_step(path: Path) -> int | None:
-    """Return the step that a file of tensors says it is of; None: it does not say, or is damaged.
+    """Return the step in a file of tensors; None: it has none, or is damaged.
 
     See :func:`nmt.runs.checkpoint.save_tensors`.
     """
@@ -52,17 +52,17 @@ def stored_step(path: Path) -> int | None:
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """Return the whole of a tensor. Where it is divided, all processes have to call this."""
+    """Return the whole tensor. If it is divided, all processes have to call this."""
     return tensor.full_tensor() if is_divided(tensor) else tensor  # type: ignore[attr-defined]
 
 
 def is_divided(tensor: Tensor) -> bool:
-    """Whether a tensor is one of which each process holds its part, a DTensor."""
+    """Whether a tensor is divided among processes, a DTensor."""
     return hasattr(tensor, "full_tensor")
 
 
 def shard_like(like: Tensor, tensor: Tensor) -> Tensor:
-    """Return a tensor divided as ``like`` is, of which this process holds its part."""
+    """Return a tensor that is divided like ``like``."""
     if not is_divided(like):
         return tensor
     # Here, since it takes a second to import, and most commands divide nothing.
@@ -73,5 +73,5 @@ def shard_like(like: Tensor, tensor: Tensor) -> Tensor:
 
 
 def damaged(path: Path, error: SafetensorError) -> UserError:
-    """Say that a file is not what was written."""
+    """Return the error for a damaged file."""
     return UserError(f"{path} is damaged, or not a safetensors file: {error}. Copy it again")

@@ -1,4 +1,4 @@
-"""Which versions of packages there are, and of this program."""
+"""Versions of packages, and of this program."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ DISTRIBUTIONS = {"nmt": "nmt-attention"}  # the name `nmt` on PyPI belongs to an
 
 
 def version_of(package: str) -> str:
-    """Return a package's version; "not installed" for one that runs from its sources alone."""
+    """Return a package's version; "not installed" for one that runs from its sources."""
     try:
         return version(DISTRIBUTIONS.get(package, package))
     except PackageNotFoundError:
@@ -25,7 +25,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def commit() -> str | None:
     """Return the commit of the checkout that the program runs from.
 
-    None: it is installed, or git is not there to be asked.
+    None: it is installed, or there is no git.
     """
     checkout, git = Path(__file__).parents[2], shutil.which("git")
     if git is None or not (checkout / ".git").exists():

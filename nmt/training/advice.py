@@ -1,4 +1,4 @@
-"""What to type if a training cannot continue with its settings."""
+"""The command to type if a training cannot continue with its settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,9 @@ from nmt.runs.files import as_typed
 class NeedsOtherSettings(UserError):
     """A training that ends because of its settings. The message names those that help.
 
-    A run can resume with each of the arguments ``resume``; with those of ``anew``, taken
-    together, be trained anew: when a run resumes, not all of its settings can change.
+    A run can resume with any one of the arguments ``resume``. With the arguments ``anew``, all
+    together, it can be trained again from the start; not all settings can change when a run
+    resumes.
     """
 
     def __init__(self, message: str, resume: Sequence[str], anew: Sequence[str]) -> None:
@@ -33,7 +34,7 @@ class NeedsOtherSettings(UserError):
 def too_large(
     batch: Batch, step: int, config: Train, alone: bool, recorded: bool
 ) -> NeedsOtherSettings:
-    """Say which batch the device has no memory for, and the ways out.
+    """Say which batch does not fit into the memory of the device, and the ways out.
 
     ``alone``: no other process trains with this one. ``recorded``: passes are CUDA graphs.
     """

@@ -1,4 +1,4 @@
-"""What stands between the products of a model, made into few kernels by torch.compile."""
+"""Fuses the operations between the products of a model into few kernels, by torch.compile."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ from nmt.training.rows import rows_in_one_pass
 
 
 def check_compiler(device: torch.device) -> None:
-    """Raise UserError where there is nothing to compile with, or for."""
+    """Raise UserError where there is no compiler, or no device to compile for."""
     if device.type != "cuda":
         raise UserError(
             "train.compile=true needs a GPU (compiled CPU code was not faster): remove it"
@@ -41,7 +41,7 @@ def check_compiler(device: torch.device) -> None:
 def compile_layers(model: Seq2Seq) -> None:
     """Compile a Transformer's layers, all of a kind together, for training.
 
-    What evaluates stays as it is: it would be compiled once more for each way of evaluating.
+    Evaluation is not compiled: it would need one more compilation for each way of evaluating.
     """
     if isinstance(model, Transformer):
         for layer in model.units():
@@ -49,9 +49,9 @@ def compile_layers(model: Seq2Seq) -> None:
 
 
 def in_training(module: nn.Module) -> None:
-    """Have a module's forward pass be compiled where it trains, for all shapes at once.
+    """Compile the forward pass of a module for training, for all shapes at once.
 
-    What is put in its place is a method, which a deep copy of the module binds to itself.
+    It is replaced by a method, which a deep copy of the module binds to itself.
     """
     plain = type(module).forward
     compiled = in_all_shapes(plain)
@@ -69,6 +69,6 @@ def compiled_loss() -> BatchLoss:
 
 def in_all_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function when it is called."""
-    # torch's advice to round float32 products to TF32: who wants fewer bits sets precision=bf16
+    # torch's advice to round float32 products to TF32: for fewer bits there is precision=bf16
     warnings.filterwarnings("ignore", "TensorFloat32", UserWarning)
     return torch.compile(function, dynamic=True)

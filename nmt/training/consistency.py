@@ -1,6 +1,6 @@
-"""Consistency training: two passes over the same batch, which have to predict the same.
+"""Consistency training: two passes over the same batch should predict the same.
 
-Each class is a loss in the place of :func:`nmt.training.loss.batch_loss`, chosen by
+Each class is a loss that replaces :func:`nmt.training.loss.batch_loss`, chosen by
 ``consistency=``. Both passes are one forward of the doubled batch, so an update takes twice the
 time and memory.
 """

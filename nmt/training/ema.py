@@ -13,9 +13,9 @@ from nmt.runs.tensors import shard_like
 class EMA:
     """After update t the average becomes d · average + (1 - d) · weights.
 
-    d = min(decay, (1 + t) / (10 + t)): the second bound has the average forget the first updates
-    soon (num_updates of TensorFlow's ExponentialMovingAverage). A decay of 0.999 averages about the
-    last 1,000 updates.
+    d = min(decay, (1 + t) / (10 + t)): with the second bound the average soon forgets the first
+    updates (num_updates of TensorFlow's ExponentialMovingAverage). A decay of 0.999 averages about
+    the last 1,000 updates.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -24,7 +24,7 @@ class EMA:
         self.average = weights(model)
 
     def update(self, step: int) -> None:
-        """Take in the weights after update ``step``, counted from 1."""
+        """Add the weights after update ``step``, counted from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             names, parameters = zip(*self.model.named_parameters(), strict=True)
@@ -32,14 +32,14 @@ class EMA:
             torch._foreach_lerp_(averages, list(parameters), 1 - decay)  # type: ignore[attr-defined]
 
     def restore(self, kept: dict[str, Tensor] | None) -> None:
-        """Go on from a kept average; None: begin with the weights as they are."""
+        """Continue from a stored average; None: begin with the current weights."""
         for name, tensor in (kept or weights(self.model)).items():
             average = self.average[name]
             average.copy_(shard_like(average, tensor))
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the average in the place of the weights inside the block."""
+        """Replace the weights by the average inside the block."""
         trained = weights(self.model)
         put(self.model, self.average)
         try:

@@ -1,4 +1,4 @@
-"""Parts of a model that training leaves as they are: ``model.freeze``."""
+"""Parts of a model that training does not change: ``model.freeze``."""
 
 from torch import nn
 
@@ -8,7 +8,7 @@ from nmt.models.seq2seq import Seq2Seq
 
 
 def freeze(model: Seq2Seq) -> None:
-    """Have the weights of the parts in ``model.frozen`` have no gradient.
+    """Turn off the gradients of the parts in ``model.frozen``.
 
     Dropout stays on inside them. UserError for a part that the model does not have, and where
     nothing is left to train.
@@ -25,7 +25,7 @@ def freeze(model: Seq2Seq) -> None:
 def part_weights(model: Seq2Seq, name: str, key: str) -> list[nn.Parameter]:
     """Return the weights of a part: a module or one weight by its name in the model.
 
-    To the layers of the encoder and of the decoder belong the norms behind them. UserError, with
+    The layers of encoder and decoder include the norms after them. UserError, with
     the ``key`` that names it, for a part that the model does not have.
     """
     under_all_names = model.named_modules(remove_duplicate=False)

@@ -1,4 +1,4 @@
-"""The gradient of an update: batches in, what they lost out."""
+"""The gradient of an update: from batches to their loss."""
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class Gradients:
     Args:
         model: what is trained.
         loss: sums the loss of a batch.
-        config: label smoothing, clipping, and what is done for memory and speed.
+        config: label smoothing, clipping, and settings for memory and speed.
         device: where the model is.
         precision: of its products.
         ranks: the processes that share each update.
@@ -55,7 +55,7 @@ class Gradients:
         if config.compile:
             compile_layers(model)
         self.recorder = PassRecorder(self.passes, cuda_graphs()) if self.records() else None
-        self.through: Passes = self.recorder or self.passes  # what each batch goes through
+        self.through: Passes = self.recorder or self.passes  # the passes of each batch
 
     def __call__(self, batches: list[Batch], step: int, progress: float = 0.0) -> Update:
         """Add the gradient of update ``step``, clipped, and return what the update saw.
@@ -63,8 +63,8 @@ class Gradients:
         ``progress`` is the used share of the training.
 
         It is the gradient of the loss summed over all target pieces and divided by their number,
-        however they are spread over batches and processes. Batches are halved where the device has
-        too little memory. NeedsOtherSettings where they may not be halved, or cannot be.
+        however they are spread over batches and processes. If the device has too little memory,
+        batches are halved. NeedsOtherSettings where they may not be halved, or cannot be.
         """
         self.ranks.draw(step)
         tokens = sum(batch.num_pieces for batch in batches)
@@ -92,14 +92,14 @@ class Gradients:
             return self.teacher(self.model, batch.to(self.device), progress)
 
     def passes(self, batch: Batch, divisor: Tensor) -> Loss:
-        """Pass forward through a batch and back, which adds its gradient, divided by ()."""
+        """Forward and backward pass of a batch: adds its gradient, divided by ``divisor`` ()."""
         with autocast(self.device, self.precision):
             loss = self.objective(self.model, batch, self.config.label_smoothing)
-        (loss.objective * self.ranks.size / divisor).backward()  # of which ranks take the mean
+        (loss.objective * self.ranks.size / divisor).backward()  # ranks take the mean
         return each(loss._replace(pieces=None), Tensor.detach)
 
     def own(self, batches: list[Batch]) -> list[Batch]:
-        """Return this process's batches of an update: as many as each other's, if need be blank."""
+        """Return this process's batches of an update: as many as the others', or blank ones."""
         mine = self.ranks.mine(batches)
         number = -(-len(batches) // self.ranks.size)
         return mine + [batches[0].blank()] * (number - len(mine))
@@ -113,7 +113,7 @@ class Gradients:
         return [half for batch in batches for half in batch.halves()]
 
     def forget(self) -> None:
-        """Have the next gradient be added to nothing; graphs add to the memory that there is."""
+        """Clear the gradients; those that graphs add to keep their memory."""
         if not self.records():
             self.model.zero_grad()
             return

@@ -1,8 +1,8 @@
 """The passes over a batch as CUDA graphs: recorded once for each shape, replayed from then on.
 
-A GPU does the kernels of a small model, or of a decoder that loops over positions, faster than
-Python can ask for them one by one. A recorded graph is asked for as a whole. Its kernels and their
-random numbers are those of the passes themselves, and so is its gradient, bit for bit.
+For a small model, or a decoder that loops over positions, a GPU runs kernels faster than Python can
+launch them one by one. A recorded graph is launched as a whole. Its kernels and their random
+numbers are those of the passes themselves, and so is its gradient, bit for bit.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from nmt.hardware.cuda_graphs import Pool
 from nmt.hardware.nested import each
 from nmt.training.loss import Loss
 
-# Batches are padded to multiples of these, so that shapes come again.
+# Batches are padded to multiples of these, so that shapes repeat.
 SENTENCES = 8
 PIECES = 4
-MOST = 256  # shapes that are recorded, of which each takes megabytes; others are passed through
+MOST = 256  # shapes that are recorded, megabytes each; others are not recorded
 
 Passes = Callable[[Batch, Tensor], Loss]  # the gradient of a batch, divided by (), is added
 
 
 class Shape(NamedTuple):
-    """What batches have to have in common to go through one graph."""
+    """What batches need to have in common for one graph."""
 
     source: torch.Size
     target: torch.Size
@@ -36,8 +36,8 @@ class Shape(NamedTuple):
 class CudaGraph:
     """The passes over batches of one shape.
 
-    Graphs of a ``pool`` use the same memory in turns. Each adds to the gradients where these were
-    when it was recorded, so they have to stay there.
+    Graphs of a ``pool`` share memory, in turns. Each adds to the gradients where these were when it
+    was recorded, so they must not move.
     """
 
     def __init__(self, passes: Passes, batch: Batch, divisor: Tensor, pool: Pool) -> None:
@@ -66,10 +66,10 @@ def cuda_graphs() -> RecordPasses:
 
 
 class PassRecorder:
-    """Passes over padded batches, by the graph of their shape where there is one.
+    """Passes over padded batches, with the graph of their shape if there is one.
 
-    A shape goes through ``passes`` itself when it comes first, which also makes ready what kernels
-    need, and is recorded when it comes again.
+    The first batch of a shape goes through ``passes`` itself, which also initializes the kernels;
+    at the second one the shape is recorded.
     """
 
     def __init__(self, passes: Passes, record: RecordPasses) -> None:

@@ -21,7 +21,7 @@ from nmt.models.attention_maps import inside
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.training.loss import BatchLoss, Loss
 
-LEAST = 1e-30  # of a weight in a logarithm: a key outside the window has exactly 0
+LEAST = 1e-30  # least weight in a logarithm: a key outside the window has exactly 0
 
 
 class Guided:
@@ -29,11 +29,11 @@ class Guided:
 
     A are the weights of one source-target attention, G the batch's ``guide``, whose rows sum to 1
     (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is). With a normalizer that
-    gives weights of exactly 0, which have no gradient, A is the softmax of the same scores.
+    returns weights of exactly 0, which have no gradient, A is the softmax of the same scores.
 
     layer, head: numbers from 1; None: the last layer but one, and the mean of all heads.
     shift: A[t+1] learns G[t], the links of the piece that is read there (Chen et al. 2020, section
-        3), not of the one to come, which has to be guessed.
+    3), not of the next one, which is not known yet.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Guided:
 
 
 def dense(attend: Attend) -> Normalize | None:
-    """Return what has a gradient at every key; None: the attention's own normalizer has."""
+    """Return a normalizer with a gradient at every key; None: that of the attention has one."""
     (attention,) = inside(attend)
     return None if isinstance(attention.normalize, Softmax) else Softmax()
 
@@ -115,7 +115,7 @@ def refuse_mixed(attend: Attend) -> None:
 
 
 def refuse_fixed(attend: Attend, head: int | None) -> None:
-    """Raise UserError for weights that are written down, so that links teach them nothing."""
+    """Raise UserError for fixed weights, which cannot learn from links."""
     (attention,) = inside(attend)
     if not attention.reads_query and not any(True for _ in attention.score.parameters()):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What the device finds out about an update, for a host that does not stand and wait for it."""
+"""What the device finds out about an update, without the host waiting for it."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from nmt.runs.tensors import is_divided
 
 
 class Later:
-    """Whether something is true (), to be asked for when the device has come that far.
+    """A truth value () on the device, to be read when the device has computed it.
 
-    The answer is copied as soon as it is there. Asking waits for this copy, and not for what the
-    device was given to do after it.
+    It is copied to the host as soon as it is known. Reading waits for this copy, not for later work
+    of the device.
     """
 
     def __init__(self, truth: Tensor) -> None:
@@ -27,10 +27,10 @@ class Later:
 
 
 def step_if(finite: Tensor, optimizer: torch.optim.Optimizer) -> Later:
-    """Change the weights where an update is ``finite`` (); return whether it is.
+    """Change the weights if an update is ``finite`` (); return whether it is.
 
-    A fused optimizer of torch asks the device itself, as it does under
-    :class:`torch.amp.GradScaler`; with any other the host waits for the answer.
+    A fused optimizer of torch checks on the device, as it does under :class:`torch.amp.GradScaler`;
+    with any other the host waits.
     """
     later = Later(finite)
     itself = asks_itself(optimizer)
@@ -42,6 +42,6 @@ def step_if(finite: Tensor, optimizer: torch.optim.Optimizer) -> Later:
 
 
 def asks_itself(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether an optimizer leaves a step out where its ``found_inf`` on the device is not 0."""
+    """Whether an optimizer skips a step if its ``found_inf`` on the device is not 0."""
     divided = any(map(is_divided, optimizer.param_groups[0]["params"]))
     return getattr(optimizer, "_step_supports_amp_scaling", False) and not divided

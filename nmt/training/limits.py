@@ -9,7 +9,7 @@ from nmt.training.schedule import Schedule
 
 
 class Limits:
-    """The first limit in steps, epochs, pieces or minutes ends training; so does patience."""
+    """Training ends at its first limit in steps, epochs, pieces or minutes, or by patience."""
 
     def __init__(self, config: Train, schedule: Schedule) -> None:
         self.config = config
@@ -30,7 +30,7 @@ class Limits:
         )
 
     def check_epochs(self, num_batches: int | None) -> None:
-        """UserError where a schedule would fall with epochs of which nobody knows the length."""
+        """UserError where a schedule needs the length of an epoch, and it is not known."""
         if num_batches is None and self.falls and self.config.max_epochs is not None:
             raise UserError(
                 f"train.max_epochs={self.config.max_epochs}: the learning rate cannot decay "
@@ -39,7 +39,7 @@ class Limits:
             )
 
     def shares(self, position: Position, num_batches: int | None) -> dict[str, float]:
-        """Return the used share of every budget that is given; 1 or more: it is used up."""
+        """Return the used share of each budget; 1 or more: it is used up."""
         config = self.config
         used = {
             "steps": (position.step, config.max_steps),
@@ -51,7 +51,7 @@ class Limits:
         return {name: now / end if end else 1.0 for name, (now, end) in given.items()}
 
     def progress(self, position: Position, num_batches: int | None) -> float:
-        """Return the share that schedules fall with: minutes count where nothing else is given."""
+        """Return the share that schedules follow: minutes count only if nothing else is given."""
         shares = self.shares(position, num_batches)
         counted = [share for name, share in shares.items() if name != "minutes"]
         return min(1.0, max(counted or list(shares.values()) or [0.0]))
@@ -78,7 +78,7 @@ class Limits:
         return patience is not None and position.bad_evaluations >= patience
 
     def raised(self, position: Position, num_batches: int | None) -> list[str]:
-        """Return settings that raise each limit that is reached to twice of what is used up."""
+        """Return settings that raise each limit that is reached to twice the amount used."""
         shares = self.shares(position, num_batches)
         keys = [f"max_{name}" for name, share in shares.items() if share >= 1]
         used = {
@@ -94,5 +94,5 @@ class Limits:
 
 
 def epochs(position: Position, num_batches: int | None) -> float:
-    """Return the epochs that are done; where nobody knows how long they are, whole ones."""
+    """Return the epochs that are done; whole ones if their length is not known."""
     return position.epoch + (position.batch / num_batches if num_batches else 0)

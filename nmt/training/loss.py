@@ -1,8 +1,8 @@
-"""The loss, straight from the features, without ever holding all logits.
+"""The loss, computed from the features without ever holding all logits.
 
-The logits of an update of 4,096 pieces over 8,000 pieces are 131 MB, written and read several
-times. Some rows at a time they are multiplied, and few of these at a time, which stay in the cache,
-become probabilities and the gradient, on the way forward while they are there.
+The logits of an update of 4,096 pieces with a vocabulary of 8,000 take 131 MB, which would be
+written and read several times. Here some rows at a time are multiplied. Few of these at a time,
+which stay in the cache, become probabilities and gradients, already in the forward pass.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +19,15 @@ from nmt.hardware.runtime import widest
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.rows import Rows, rows_in_place, rows_with_copies, without_gradient
 
-ROWS = 1024  # of logits that a CPU multiplies at a time, at most
-MULTIPLE = 128  # where oneDNN multiplies, of these many: kernels for others take long to make
+ROWS = 1024  # most logits rows that a CPU multiplies at a time
+MULTIPLE = 128  # with oneDNN, a multiple of this: it takes long to make kernels for others
 HELD = 2**20  # logits in float32 that it holds at a time
 
 
 class Loss(NamedTuple):
     """Sums over the target pieces that are not padding, to be divided once, by the whole update."""
 
-    objective: Tensor  # () what training goes down on
+    objective: Tensor  # () what training minimizes
     smoothed: Tensor  # () cross-entropy with label smoothing, in nats
     likelihood: Tensor  # () negative log-likelihood in nats, for perplexity
     consistency: Tensor | None = None  # () divergence of two passes in nats; None: there was one
@@ -40,7 +40,7 @@ BatchLoss = Callable[[Seq2Seq, Batch, float], Loss]  # the float: label smoothin
 
 
 def total(losses: Sequence[Loss]) -> Loss:
-    """Add losses up, as exactly as the device can, and without what gradients need."""
+    """Add losses, as exactly as the device can, without their graphs of gradients."""
 
     def add(parts: list[Tensor]) -> Tensor:
         stacked = torch.stack(parts).detach()
@@ -58,8 +58,8 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, rows: Rows = rows
     """Sum the loss of every target piece of a batch, under teacher forcing.
 
     ``smoothing`` is the share of the probability that is spread over all pieces (Szegedy et al.
-    2016). ``rows`` finds the loss and its gradient at some rows of logits; where no gradient is
-    wanted, :func:`without_gradient` does it.
+    2016). ``rows`` computes the loss and its gradient for some rows of logits; if no gradient is
+    needed, :func:`without_gradient` does it.
     """
     x, target, *copies = predicted_features(model, batch)
     weight, bias = model.output.weight, model.output.bias
@@ -77,8 +77,8 @@ def batch_loss(model: Seq2Seq, batch: Batch, smoothing: float, rows: Rows = rows
 def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[Tensor, ...]:
     """Return features (P,N,R) of the places to predict, under teacher forcing, and targets (N,).
 
-    The passes are one forward of the batch and of its copies. A model that copies makes one pass;
-    then also how much of each source piece is copied there (N,S), and its id (N,S).
+    All passes are one forward pass over copies of the batch. A model that copies makes one pass;
+    then this also returns how much of each source piece is copied there (N,S), and its id (N,S).
     """
     source, read = batch.source.repeat(passes, 1), batch.inputs.repeat(passes, 1)
     features, copied = model.features_and_copies(source, read)  # (P·B,T,R)
@@ -92,12 +92,12 @@ def predicted_features(model: Seq2Seq, batch: Batch, passes: int = 1) -> tuple[T
 
 
 class SummedLoss(torch.autograd.Function):
-    """(P,N,R), (V,R), (V,), (N,) -> what N pieces lose in P passes: four sums (), and each (P,N).
+    """(P,N,R), (V,R), (V,), (N,) -> losses of N pieces in P passes: four sums (), and each (P,N).
 
-    The features of the passes, the output layer, and the target pieces, among which there may be
-    padding with ``padding``. What is summed, and which of the four there are, is for ``rows`` to
-    say. The first alone has a gradient; those at x, W and b are products of that at the logits.
-    Behind ``rows`` may stand what is copied and the ids of it, (N,S) both.
+    Takes the features of the passes, the output layer, and the target pieces, which may include
+    padding if ``padding``. ``rows`` decides what is summed, and which of the four exist. Only the
+    first has a gradient; those at x, W and b are products of the one at the logits. After ``rows``
+    may come the copied shares and their ids, (N,S) both.
     """
 
     @staticmethod
@@ -113,7 +113,7 @@ class SummedLoss(torch.autograd.Function):
         copied: Tensor | None = None,
         ids: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
-        """Compute the sums, and where it trains the gradients while the logits are at hand."""
+        """Compute the sums, and in training the gradients, too, while the logits exist."""
         low = product_dtype(x)
         matrix = weight.to(low)
         grad_x, grad_w, grad_b = (
@@ -163,7 +163,7 @@ class SummedLoss(torch.autograd.Function):
 def chunks(num: int, matrix: Tensor) -> Iterator[slice]:
     """Cut ``num`` rows of logits, of an output matrix (V,R), into those multiplied at a time.
 
-    On a CPU few, for less memory; a GPU wants large products.
+    On a CPU few, for less memory; a GPU prefers large products.
     """
     return slices(num, ROWS if matrix.device.type == "cpu" else 4 * ROWS)
 

@@ -1,4 +1,4 @@
-"""Muon for the matrices of the layers, AdamW for all else, as one optimizer."""
+"""Muon for the matrices of the layers, AdamW for everything else, as one optimizer."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -16,13 +16,14 @@ QUINTIC = 3.4445, -4.7750, 2.0315  # of Jordan et al. 2024: steep at 0, roughly 
 
 
 class Muon(Optimizer):
-    """Momentum, made orthogonal before it is taken off a matrix (Jordan et al. 2024).
+    """Momentum, made orthogonal before it is subtracted from a matrix (Jordan et al. 2024).
 
     A step along one direction of the matrix is then as long as along any other. Embeddings, output
-    layer, biases and norms are no such matrices and have AdamW. Steps of both have the same size
-    (Liu et al. 2025, arXiv 2502.16982, section 2.2), so there is one learning rate.
+    layer, biases and norms use AdamW. Steps of both have the same size (Liu et al. 2025, arXiv
+    2502.16982, section 2.2), so there is one learning rate.
 
-    params: the model's parameters with their names. UserError for a momentum that is no share.
+    params: the model's parameters with their names. UserError for a momentum that is not between 0
+    and 1.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class Muon(Optimizer):
             part.step()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave."""
+        """Continue from a ``state_dict``."""
         super().load_state_dict(state_dict)
         self._share()
 
     def _share(self) -> None:
-        """Let both parts have their group and the state of this optimizer."""
+        """Give both parts their group and the state of this optimizer."""
         for part, group in zip(self.parts, self.param_groups, strict=True):
             part.param_groups = [group]
             part.state = self.state
@@ -76,8 +77,8 @@ def is_matrix(name: str, parameter: nn.Parameter) -> bool:
 class MatrixMuon(Optimizer):
     """Muon of Liu et al. 2025, algorithm 1 with Nesterov's momentum; matrices of a shape at once.
 
-    A model has few shapes of matrices, and a GPU or a vector unit little to do with one matrix. It
-    gives what torch.optim.Muon does, which takes them one by one.
+    A model has few shapes of matrices, and a single matrix does not keep a GPU or a vector unit
+    busy. The result is that of torch.optim.Muon, which takes them one by one.
 
     ``found_inf`` () is as in torch's fused optimizers: where it is not 0 nothing changes.
     """
@@ -112,7 +113,7 @@ class MatrixMuon(Optimizer):
         taken: float | Tensor = 1.0
         if self.found_inf is not None:
             taken = (self.found_inf == 0).float()
-            gradient = torch.where(taken.bool(), gradient, before)  # which leaves them as they are
+            gradient = torch.where(taken.bool(), gradient, before)  # so they stay as they are
         after = before.lerp(gradient, 1 - momentum)
         direction = orthogonal(gradient.lerp(after, momentum))
         rate = lr * 0.2 * max(gradient.shape[1:]) ** 0.5  # AdamW's root mean square, section 2.2
@@ -123,7 +124,7 @@ class MatrixMuon(Optimizer):
 
 
 def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
-    """Move all singular values of matrices (N,A,B) to about 1; their vectors stay as they are.
+    """Move all singular values of matrices (N,A,B) to about 1; singular vectors stay the same.
 
     A Newton-Schulz iteration, x ← a·x + b·(xxᵀ)x + c·(xxᵀ)²x (Jordan et al. 2024); in bf16 where
     the device multiplies it, for the singular values end between 0.7 and 1.2 anyway.

@@ -10,14 +10,14 @@ from nmt.training.loss import BatchLoss, Loss
 
 
 def with_penalties(loss: BatchLoss, model: Seq2Seq) -> BatchLoss:
-    """Return the loss with what the model's parts add to it; the loss itself where none does."""
+    """Return the loss with the penalties of the model's parts; the same loss if none has any."""
     return WithPenalties(loss) if penalized(model) else loss
 
 
 class WithPenalties:
     """The loss inside, and the sum of the parts' penalties for each target piece.
 
-    A penalty is per piece, as the cross-entropy is, so it stays what it is however the pieces of an
+    A penalty is per piece, like the cross-entropy, so it does not depend on how the pieces of an
     update are spread over batches and processes.
     """
 

@@ -1,4 +1,4 @@
-"""How the processes that torchrun has started, one a GPU, meet and part."""
+"""Connects the processes that torchrun has started, one per GPU."""
 
 import os
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from nmt.errors import UserError
 from nmt.training.ranks import Ranks
 from nmt.training.together import Together
 
-PATIENCE = timedelta(hours=6)  # while one process prepares a large corpus the others wait for it
+PATIENCE = timedelta(hours=6)  # the others wait while one process prepares a large corpus
 
 
 def several() -> bool:
-    """Whether this process is one of several, as torchrun tells it."""
+    """Whether this process is one of several, by the variables of torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @contextmanager
 def connected(seed: int, device: str, shard: bool) -> Iterator[Ranks]:
-    """Meet the other processes that torchrun has started, where it has.
+    """Connect to the other processes that torchrun has started, if it has.
 
     With ``shard`` they divide the weights; one alone has them all. Each takes the GPU of its number
-    on the machine, but with ``device=cpu``. UserError where there are fewer, and for the name of
-    one of them.
+    on the machine, unless ``device=cpu``. UserError where there are fewer GPUs, and for the name of
+    a single one.
     """
     if not several():
         yield Ranks()
@@ -44,7 +44,7 @@ def connected(seed: int, device: str, shard: bool) -> Iterator[Ranks]:
 
 
 def kind(shard: bool) -> type[Together]:
-    """Return what each of several processes is. What divides weights takes a second to import."""
+    """Return the class of ranks. The one that divides weights takes a second to import."""
     if not shard:
         return Together
     from nmt.training.shards import Sharded
@@ -53,7 +53,7 @@ def kind(shard: bool) -> type[Together]:
 
 
 def take_gpu(number: int) -> None:
-    """Make ``cuda`` mean this GPU. UserError where there are fewer."""
+    """Make ``cuda`` mean this GPU. UserError if there is no such GPU."""
     there = torch.cuda.device_count()
     if number >= there:
         raise UserError(

@@ -1,4 +1,4 @@
-"""What processes that train together agree on and divide; here for one that trains alone."""
+"""What processes that train together share and divide; here for a single process."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -26,11 +26,11 @@ class Ranks:
         return self.rank == 0
 
     def in_words(self) -> str:
-        """Say of the processes who holds the parameters, before what each computes with."""
+        """Describe the processes and who holds the parameters, before what each computes with."""
         return ""
 
     def gathered(self, mine: T) -> list[T]:
-        """Return what each process has, by rank. All of them have to call this."""
+        """Return the value of each process, by rank. All of them have to call this."""
         return [mine]
 
     def summed(self, mine: Tensor) -> Tensor:
@@ -44,11 +44,11 @@ class Ranks:
         """Raise UserError for an optimizer that cannot train what :meth:`shard` returns."""
 
     def shard(self, model: Seq2Seq) -> Seq2Seq:
-        """Return the model to train: this one, or one of whose weights each process has a part."""
+        """Return the model to train: this one, or one with its weights divided among processes."""
         return model
 
     def unsharded(self) -> AbstractContextManager[None]:
-        """Have the trained weights in the model that was given to :meth:`shard`, in the block."""
+        """Have the trained weights, inside the block, in the model given to :meth:`shard`."""
         return nullcontext()
 
     def full(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -56,7 +56,7 @@ class Ranks:
         return tensors
 
     def objective(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
-        """Return the loss whose backward pass has the mean of all processes' gradients come out."""
+        """Return the loss whose backward pass computes the mean of all processes' gradients."""
         return loss
 
     def apart(self) -> AbstractContextManager[None]:
@@ -67,21 +67,21 @@ class Ranks:
         """Draw an update's random numbers; each process has its own."""
 
     def mine(self, items: Sequence[T]) -> list[T]:
-        """Return what this process does of items: every ``size``-th from its rank on."""
+        """Return the items of this process: every ``size``-th from its rank on."""
         return list(items[self.rank :: self.size])
 
     def merged(self, mine: list[T]) -> list[T]:
-        """Return in their order the items of which each process has its :meth:`mine`."""
+        """Return all items in order, from the :meth:`mine` of each process."""
         parts = self.gathered(mine)
         number = sum(map(len, parts))
         return [parts[place % self.size][place // self.size] for place in range(number)]
 
     def agreed(self, mine: T) -> T:
-        """Return what the first process has."""
+        """Return the value of the first process."""
         return self.gathered(mine)[0]
 
     def wait(self) -> None:
-        """Go on when every process is here."""
+        """Wait until every process is here."""
         self.gathered(None)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What is learned from decisions that were drawn by chance, such as at which key to look."""
+"""Learning from decisions that were drawn at random, such as at which key to look."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from nmt.training.loss import BatchLoss, Loss
 
 
 def with_rewards(loss: BatchLoss, model: Seq2Seq) -> BatchLoss:
-    """Return the loss with what draws of the model's parts add; the loss itself where none does."""
+    """Return the loss with the rewards of the model's draws; the same loss if nothing draws."""
     return WithRewards(loss) if rewarded(model) else loss
 
 
@@ -45,14 +45,14 @@ class WithRewards:
 
 
 class Reward(NamedTuple):
-    """What queries are rewarded with."""
+    """The rewards of some queries."""
 
     counts: Tensor  # bool (B,T) whether a query is one; False: padding
     value: Tensor  # (B,T) R - b
 
 
 class Rewards(NamedTuple):
-    """What the queries of both sides are rewarded with."""
+    """The rewards of the queries of both sides."""
 
     source: Reward
     target: Reward
@@ -78,7 +78,7 @@ def rewards_of(pieces: Tensor, batch: Batch) -> Rewards:
 
 
 def term(part: Rewarded, draws: list[Draws], reward: Reward) -> Tensor:
-    """Return what the draws of one part add to the loss: ()."""
+    """Return the term of the draws of one part in the loss: ()."""
     num = reward.counts.size(1)
     log_p = by_query([one.log_p for one in draws], num)
     entropy = by_query([one.entropy for one in draws], num)
@@ -87,7 +87,7 @@ def term(part: Rewarded, draws: list[Draws], reward: Reward) -> Tensor:
 
 
 def by_query(recorded: list[Tensor], num_queries: int) -> Tensor:
-    """Add up over heads and hops what was recorded (B,[H,]t) in one pass or position by position.
+    """Add up records (B,[H,]t) over heads and hops, from one pass or position by position.
 
     Returns (B,T).
     """

@@ -1,4 +1,4 @@
-"""One training a folder, and room on its disk."""
+"""One training per folder, and enough room on its disk."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ LOCK = "lock"
 
 
 class Taken(UserError):
-    """A folder that belongs to another training: nothing is to be written into it."""
+    """A folder that another training uses: nothing may be written into it."""
 
 
 @contextmanager
 def only_one(run: Path) -> Iterator[None]:
-    """Hold a run folder. Taken where another process does.
+    """Lock a run folder. Raises Taken where another process has locked it.
 
-    The system lets go of it when the process ends, however it ends.
+    The system unlocks it when the process ends, however it ends.
     """
     run.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run / LOCK)
@@ -40,9 +40,9 @@ def only_one(run: Path) -> Iterator[None]:
 
 
 def checkpoint_room(folder: Path, size: int, config: Train) -> str:
-    """Say how much the checkpoints of ``size`` bytes will take.
+    """Say how much room the checkpoints of ``size`` bytes will take.
 
-    ``folder`` is where they are. While one is written it is one more than are kept.
+    ``folder`` is where they are. While one is being written there is one more than are kept.
     NeedsOtherSettings where there is less room.
     """
     number = max(config.keep_last, 1) + config.keep_best + 1

@@ -1,7 +1,7 @@
-"""What is said of a target piece, and lost: some rows of logits, with the gradient they leave.
+"""Losses of some rows of logits, and their gradients.
 
 The rows are few enough to stay in the cache between the steps. Each function of the kind ``Rows``
-turns logits into the gradient of its loss, where they are.
+overwrites logits with the gradient of its loss.
 """
 
 from collections.abc import Callable
@@ -22,16 +22,16 @@ Rows = Callable[..., "Lost"]
 
 
 class Lost(NamedTuple):
-    """What some rows add to the loss."""
+    """The contribution of some rows to the loss."""
 
-    sums: Tensor  # (≤4,) first what training goes down on
-    of_bias: Tensor | None  # (V,) its gradient; None: there is none, nor at the logits
+    sums: Tensor  # (≤4,) first what training minimizes
+    of_bias: Tensor | None  # (V,) its gradient; None: no gradient here nor at the logits
     pieces: Tensor  # (P,C) negative log-likelihood of each label, in nats
     of_copied: Tensor | None = None  # (C,S) the gradient at what is copied
 
 
 class Predicted(NamedTuple):
-    """What a model says of some pieces, and what it loses with the labels they have."""
+    """The predictions of a model for some pieces, and their losses with given labels."""
 
     p: Tensor  # (...,C,V)
     logits: Tensor  # (...,C,V)
@@ -43,8 +43,8 @@ class Predicted(NamedTuple):
 def predicted(logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float) -> Predicted:
     """From logits without their bias (...,C,V), in any precision, and labels (C,1).
 
-    The exponentials, which take longest, are computed once, in softmax's own kernel. What they were
-    divided by is found again at the largest of each row.
+    The exponentials, which take longest, are computed once, in the kernel of softmax. Their divisor
+    is recovered from the largest entry of each row.
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).add_(bias)
     p = logits.softmax(-1)
@@ -77,7 +77,7 @@ def rows_in_place(
 def rows_in_one_pass(
     logits: Tensor, bias: Tensor, labels: Tensor, smoothing: float, padding: bool
 ) -> Lost:
-    """As :func:`rows_in_place`, written for torch.compile, which makes few kernels of it."""
+    """As :func:`rows_in_place`, written for torch.compile, which fuses it into few kernels."""
     logits = logits[0]  # (C,V)
     x = logits.to(torch.promote_types(logits.dtype, torch.float32)) + bias
     num_pieces = x.size(1)
@@ -115,10 +115,10 @@ def rows_with_copies(
     *,
     trains: bool,
 ) -> Lost:
-    """As :func:`rows_in_place`, where some probability is copied; see :class:`Copy`.
+    """As :func:`rows_in_place`, with copied probability; see :class:`Copy`.
 
     m = g p + c, g = 1 - Σ c, where ``copied`` c_j (C,S) belongs to the piece ``ids`` (C,S), and a
-    piece has it at one place j alone. With r = g p / m, which is 1 but for copied pieces, the
+    piece has it at one place j alone. With r = g p / m, which is 1 except for copied pieces, the
     cross-entropy -Σ q log m has the gradients p Σ (q r) - q r at the logits, and at c_j
     Σ (q r) / g - q / m.
     """
@@ -161,7 +161,7 @@ def rows_of_two(
     shares: tuple[float, float],
     weight: float,
 ) -> Lost:
-    """What two passes i, j lose, and by how much they differ.
+    """The losses of two passes i, j, and how much they differ.
 
     The objective Σᵢ shareᵢ (CEᵢ + weight · KL(pᵢ‖pⱼ)), and its parts Σᵢ shareᵢ CEᵢ, smoothed and
     plain, and Σᵢ shareᵢ KL(pᵢ‖pⱼ): (4,). With q as in :func:`rows_in_place` and l the logits,

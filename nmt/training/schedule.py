@@ -1,6 +1,6 @@
-"""How the learning rate moves: each schedule is a factor of ``optimizer.lr`` at each update.
+"""Learning rate schedules: each is a factor of ``optimizer.lr`` at each update.
 
-``optimizer.lr`` is the highest rate, but with Noam, whose equation is a rate by itself.
+``optimizer.lr`` is the highest rate, except with Noam, whose equation is the rate itself.
 
 ``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs or minutes)
 that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
@@ -17,8 +17,8 @@ from nmt.metrics.watch import is_better
 class Schedule(ABC):
     """A factor of the learning rate that depends on where training stands."""
 
-    needs_budget = False  # whether it falls with the progress, and so needs an end
-    # What settings are with it where nobody gives them; see `from_schedule` in nmt.config.schema.
+    needs_budget = False  # whether it depends on the progress, so that training needs an end
+    # Defaults of other settings with this schedule; see `from_schedule` in nmt.config.schema.
     brings: ClassVar[dict[str, float]] = {}
 
     def __init__(self, warmup: int) -> None:
@@ -32,10 +32,10 @@ class Schedule(ABC):
 
     @abstractmethod
     def shape(self, step: int, progress: float) -> float:
-        """Return the factor but for the warm-up."""
+        """Return the factor without the warm-up."""
 
     def observe(self, loss: float) -> None:  # noqa: B027
-        """Hear the loss of a dev evaluation."""
+        """Take note of the loss of a dev evaluation."""
 
     def state(self) -> dict[str, float]:
         """Return the state needed to resume from here."""
@@ -47,7 +47,7 @@ class Schedule(ABC):
 
 
 class Constant(Schedule):
-    """Stay."""
+    """Constant."""
 
     def shape(self, step: int, progress: float) -> float:
         """Return 1."""
@@ -55,7 +55,7 @@ class Constant(Schedule):
 
 
 class Linear(Schedule):
-    """Fall linearly to zero where the budget ends."""
+    """Fall linearly to zero at the end of the budget."""
 
     needs_budget = True
 
@@ -75,10 +75,10 @@ class Cosine(Schedule):
 
 
 class StableDecay(Schedule):
-    """Stay, and fall linearly to zero over the last share ``decay`` of the budget.
+    """Constant, then linearly to zero over the last share ``decay`` of the budget.
 
-    Warm-up, stable, decay (Hu et al. 2024, arXiv 2404.06395, section 4.2). What comes before the
-    fall does not depend on the budget.
+    Warm-up, stable, decay (Hu et al. 2024, arXiv 2404.06395, section 4.2). Before the fall nothing
+    depends on the budget.
     """
 
     needs_budget = True

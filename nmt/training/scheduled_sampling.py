@@ -1,8 +1,9 @@
-"""What the decoder reads in training: the reference, or in part what the model itself writes.
+"""What the decoder reads in training: the reference, or partly its own predictions.
 
-Under teacher forcing a model reads the reference, in translation its own pieces, which it has never
-learned to continue from: exposure bias. Each class here is a teacher, chosen by ``teacher=``, that
-puts pieces of the model's own into what a batch reads. What is to be predicted stays the reference.
+Under teacher forcing a model reads the reference. In translation it reads its own pieces, from
+which it has never learned to continue: exposure bias. Each class here is a teacher, chosen by
+``teacher=``, that replaces some of the pieces that a batch reads by the model's own. The reference
+stays what is to be predicted.
 """
 
 from abc import ABC, abstractmethod
@@ -26,10 +27,10 @@ def forcing(_model: Seq2Seq, batch: Batch, _progress: float) -> Batch:
 class OwnPieces(ABC):
     """A teacher that replaces a growing share of the pieces that are read, but never bos.
 
-    ``share`` of them in the end, drawn piece by piece. It grows in proportion to the training up to
-    ``until``, a share of the training, and stays: the linear decay of Bengio et al. 2015, section
-    2.4. Own pieces are drawn from what the model predicts, in its training mode, and no gradient
-    goes through the draw.
+    ``share`` of them in the end, drawn piece by piece. It grows linearly up to ``until``, a share
+    of the training, and then stays: the linear decay of Bengio et al. 2015, section 2.4. Own pieces
+    are drawn from the predictions of the model in training mode, and no gradient goes through the
+    draw.
     """
 
     def __init__(self, share: float, until: float) -> None:
@@ -72,9 +73,9 @@ class ScheduledSampling(OwnPieces):
 class TwoPasses(OwnPieces):
     """Parallel scheduled sampling (Mihaylova and Martins 2019): own pieces of one forced pass.
 
-    An own piece is what the model writes after the reference, not after the own pieces before it.
-    So a Transformer needs one more pass forward, and not one for each position. In the paper the
-    gradient goes through both passes; here through the second alone.
+    An own piece continues the reference, not the own pieces before it. So a Transformer needs one
+    more forward pass, and not one for each position. In the paper the gradient goes through both
+    passes; here only through the second.
     """
 
     def mixed(self, model: Seq2Seq, source: Tensor, reference: Tensor, own: Tensor) -> Tensor:
@@ -87,14 +88,14 @@ class TwoPasses(OwnPieces):
 def drawn(logits: Tensor) -> Tensor:
     """Draw a piece from each prediction, (B,T,V) -> (B,T): the largest of z - ln e, e from Exp(1).
 
-    It is a draw from softmax(z) (Gumbel 1954), and one from logits that are not finite is an id.
+    It is a draw from softmax(z) (Gumbel 1954); it is a valid id even if logits are not finite.
     """
     z = logits.float()
     return (z - torch.empty_like(z).exponential_().log()).argmax(-1)
 
 
 def check(own: float, until: float) -> None:
-    """Raise UserError for shares that are none."""
+    """Raise UserError for shares that are not between 0 and 1."""
     share({"teacher.share": own})
     above_zero({"teacher.until": until})
     at_most(1, {"teacher.until": until})

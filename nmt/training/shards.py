@@ -20,17 +20,17 @@ from nmt.training.together import Objective, Together
 class Sharded(Together):
     """One of several processes that divide weights, gradients and the optimizer's state.
 
-    Each parameter is a DTensor of whose rows each process holds some. A forward or backward pass
-    puts the weights of one of the model's units together at a time, so all processes have to make
-    the same passes. What evaluates makes its own, and has a model of its own for that, whose
-    weights are there inside :meth:`unsharded` alone.
+    Each parameter is a DTensor: each process holds some of its rows. A forward or backward pass
+    gathers the weights of one unit of the model at a time, so all processes have to make the same
+    passes. Evaluation makes passes of its own, with a model of its own, which has weights only
+    inside :meth:`unsharded`.
     """
 
     root: Objective  # with the model that is trained
     evaluated: Seq2Seq
 
     def check(self, optimizer: torch.optim.Optimizer) -> None:
-        """Raise UserError for an optimizer but Adam and AdamW, which are known to work on parts."""
+        """Raise UserError for an optimizer other than Adam and AdamW, known to work on parts."""
         if not isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
             raise UserError(
                 "train.shard=true: each process holds a part of every matrix, but "
@@ -59,7 +59,7 @@ class Sharded(Together):
         return trained
 
     def in_words(self) -> str:
-        """Say of the processes who holds the parameters, before what each computes with."""
+        """Describe the processes and who holds the parameters, before what each computes with."""
         return f"{self.size} processes that share them, each with "
 
     def mean(self, mine: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Sharded(Together):
 
     @contextmanager
     def unsharded(self) -> Iterator[None]:
-        """Have the trained weights in the model that was given to :meth:`shard`, in the block."""
+        """Have the trained weights, inside the block, in the model given to :meth:`shard`."""
         pairs = zip(self.evaluated.parameters(), self.root.parameters(), strict=True)
         for parameter, part in pairs:
             parameter.data = full_tensor(part.detach()).clone()
@@ -78,7 +78,7 @@ class Sharded(Together):
             empty(self.evaluated)
 
     def full(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors of the trained model whole, on the CPU; to the first process alone."""
+        """Return tensors of the trained model whole, on the CPU, only in the first process."""
         found: dict[str, Tensor] = {}
         for name, part in tensors.items():
             tensor = full_tensor(part)
@@ -87,16 +87,16 @@ class Sharded(Together):
         return found
 
     def objective(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
-        """Return the loss whose backward pass has this process's part of the mean gradient come."""
+        """Return the loss whose backward pass computes this process's part of the mean gradient."""
         assert model is self.root.model
         return lambda _, batch, smoothing: self.root(loss, batch, smoothing)
 
     def apart(self) -> AbstractContextManager[None]:
-        """Add gradients up as parts all the same: whole ones would take the memory of a model."""
+        """Add gradients as parts here, too: whole ones would take the memory of a model."""
         return nullcontext()
 
 
 def empty(model: nn.Module) -> None:
-    """Give back the memory of a model's weights."""
+    """Free the memory of a model's weights."""
     for parameter in model.parameters():
         parameter.data = parameter.data.new_empty(0)

@@ -16,11 +16,11 @@ class Stop(BaseException):
 
 
 class Signals:
-    """Inside the block the first of the signals in ``NAMES`` raises Stop, or is kept in mind.
+    """Inside the block the first of the signals in ``NAMES`` raises Stop, or is remembered.
 
-    While ``patient``, the work under way is to be done first: ``asked`` then has the signal's name.
-    A second SIGINT always raises KeyboardInterrupt, at once. SIGHUP stays ignored where it is, as
-    nohup has it. What else was to handle these signals does so again after the block.
+    While ``patient``, the current work is finished first: ``asked`` then has the name of the
+    signal. A second SIGINT always raises KeyboardInterrupt, at once. SIGHUP stays ignored if it
+    was, as under nohup. After the block the earlier handlers are back.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Signals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        """Listen, where the system lets a thread do so."""
+        """Install the handlers, if this thread may."""
         if threading.current_thread() is threading.main_thread():
             numbers = [signal.Signals[name] for name in NAMES if hasattr(signal, name)]
             heard = [number for number in numbers if not is_ignored_hangup(number)]
@@ -37,7 +37,7 @@ class Signals:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Listen no more."""
+        """Put the earlier handlers back."""
         for number, before in self._before.items():
             signal.signal(number, before)
 

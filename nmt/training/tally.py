@@ -1,4 +1,4 @@
-"""What the updates since the last line of metrics have seen, to be logged as one mean."""
+"""Sums over the updates since the last line of metrics, to be logged as means."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from nmt.training.loss import Loss
 
 
 class Update(NamedTuple):
-    """What one update saw."""
+    """The losses and the gradient of one update."""
 
     loss: Loss  # summed over its target pieces
     tokens: int
@@ -22,7 +22,7 @@ class Update(NamedTuple):
 class Tally:
     """Sums over updates, in their order, so that they are the same after a resume.
 
-    They are in float64 if the device has it, and stay on the device until they are asked for.
+    They are in float64 if the device has it, and stay on the device until they are needed.
     """
 
     sums: dict[str, Tensor] = field(default_factory=dict)  # (), of what is logged as a mean
@@ -32,7 +32,7 @@ class Tally:
     rate: float = 0.0  # learning rate of the last update
 
     def add(self, update: Update) -> None:
-        """Take in an update."""
+        """Add an update."""
         values = {
             name: value.detach().to(widest(value.device))
             for name, value in (update.loss._asdict() | {"grad_norm": update.grad_norm}).items()
@@ -46,7 +46,7 @@ class Tally:
         self.tokens += update.tokens
 
     def metrics(self) -> dict[str, float]:
-        """Return the means: losses in nats a target piece, the norm of the gradient an update."""
+        """Return the means: losses in nats per target piece, the gradient norm per update."""
         if not self.updates:
             return {}
         sums = {name: value.item() for name, value in self.sums.items()}
@@ -61,7 +61,7 @@ class Tally:
         return logged | {"train/tokens_per_s": self.tokens / self.seconds}
 
     def state(self) -> dict[str, float]:
-        """Return what :meth:`restored` takes; empty: nothing was added."""
+        """Return the state for :meth:`restored`; empty: nothing was added."""
         counts = {
             "updates": self.updates,
             "tokens": self.tokens,
@@ -73,7 +73,7 @@ class Tally:
 
     @classmethod
     def restored(cls, state: dict[str, float]) -> "Tally":
-        """Go on from a kept state."""
+        """Continue from a stored state."""
         sums = {
             name.removeprefix("sum."): torch.tensor(value, dtype=torch.float64)
             for name, value in state.items()

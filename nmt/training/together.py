@@ -27,11 +27,11 @@ class Together(Ranks):
         self.replica: DistributedDataParallel | None = None
 
     def in_words(self) -> str:
-        """Say of the processes who holds the parameters, before what each computes with."""
+        """Describe the processes and who holds the parameters, before what each computes with."""
         return f"{self.size} processes, each with "
 
     def gathered(self, mine: T) -> list[T]:
-        """Return what each process has, by rank. All of them have to call this."""
+        """Return the value of each process, by rank. All of them have to call this."""
         found: list[T | None] = [None] * self.size
         dist.all_gather_object(found, mine)
         return found  # type: ignore[return-value]
@@ -48,7 +48,7 @@ class Together(Ranks):
             dist.broadcast(parameter.detach(), src=0)
 
     def objective(self, model: Seq2Seq, loss: BatchLoss) -> BatchLoss:
-        """Return the loss whose backward pass has the mean of all processes' gradients come out."""
+        """Return the loss whose backward pass computes the mean of all processes' gradients."""
         replica = DistributedDataParallel(Objective(model), gradient_as_bucket_view=True)
         self.replica = replica
         return lambda _, batch, smoothing: replica(loss, batch, smoothing)
@@ -61,8 +61,8 @@ class Together(Ranks):
     def draw(self, step: int) -> None:
         """Draw an update's random numbers; each process has its own.
 
-        Those of the first continue from update to update and are kept in checkpoints; the others'
-        depend on seed, update and rank alone, so that checkpoints need not hold them.
+        Those of the first process continue from update to update and are in checkpoints; those of
+        the others depend only on seed, update and rank, so that checkpoints need not store them.
         """
         if not self.first:
             seed = np.random.SeedSequence([self.seed, step, self.rank])
@@ -70,7 +70,7 @@ class Together(Ranks):
 
 
 class Objective(nn.Module):
-    """A model whose forward pass is a loss: what processes replicate or divide."""
+    """A model whose forward pass is the loss: processes replicate or divide it."""
 
     def __init__(self, model: Seq2Seq) -> None:
         super().__init__()

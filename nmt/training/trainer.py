@@ -1,4 +1,4 @@
-"""The training loop: batches in, updates, and what is measured and kept on the way."""
+"""The training loop: updates, evaluations and checkpoints."""
 
 import sys
 import time
@@ -34,7 +34,7 @@ AHEAD = 4  # updates whose batches are made before they are needed
 
 
 class Begun(NamedTuple):
-    """An update that the device was given to do."""
+    """An update that the device has started."""
 
     work: Work
     update: Update
@@ -48,7 +48,7 @@ class Trainer:
     ``evaluate`` measures on dev at an update: at least ``loss`` and ``bleu``. When ``signals`` ask
     for it, a checkpoint is written after the step and training ends with Stop.
 
-    The processes that share each update all know the same, and the first one writes.
+    All processes that share each update have the same state; the first one writes.
     """
 
     gradients: Gradients
@@ -63,7 +63,7 @@ class Trainer:
     signals: Signals = field(default_factory=Signals)
 
     def __post_init__(self) -> None:
-        """Stand at the beginning. UserError for a training without an end."""
+        """Start at the beginning. UserError for a training without an end."""
         self.model, self.ranks = self.gradients.model, self.gradients.ranks
         self.position = Position()
         self.limits = Limits(self.config, self.schedule)
@@ -75,7 +75,7 @@ class Trainer:
         self.begun: Begun | None = None  # the last update, until it is known whether it was done
 
     def resume(self, last: Checkpoint) -> None:
-        """Stand where a checkpoint stood."""
+        """Continue from a checkpoint."""
         last.restore(self.model, self.optimizer)
         if self.ema:
             self.ema.restore(last.ema())
@@ -83,10 +83,10 @@ class Trainer:
         self.restore_schedule(last)
         self.loader.restore(last.position.data)
         self.tally = Tally.restored(last.position.tally)
-        self.prune()  # a process that was killed may have had no time to
+        self.prune()  # a killed process may have had no time to
 
     def restore_schedule(self, last: Checkpoint) -> None:
-        """Put the schedule where a checkpoint's stood. UserError for the state of another one.
+        """Restore the schedule of a checkpoint. UserError for the state of another schedule.
 
         Older versions of nmt stored no state before the first evaluation: it was the first state.
         """
@@ -100,7 +100,7 @@ class Trainer:
         self.schedule.restore(state)
 
     def fit(self) -> str:
-        """Train to a limit, evaluate what is reached, and say which limit it was."""
+        """Train to a limit, evaluate there, and return which limit it was."""
         start = time.monotonic() - self.position.seconds
         position, config = self.position, self.config
         self.model.train()
@@ -130,7 +130,7 @@ class Trainer:
         return self.limits.reached(self.position, self.num_batches)
 
     def used(self) -> float | None:
-        """Return the share of the budget that is used; None: training has no end."""
+        """Return the used share of the budget; None: training has no end."""
         return max(self.limits.shares(self.position, self.num_batches).values(), default=None)
 
     def elapsed(self, start: float) -> float:
@@ -148,11 +148,11 @@ class Trainer:
         return ahead(updates(self.loader, those, start, size, pinned=on_gpu), AHEAD)
 
     def train_step(self, work: Work) -> None:
-        """Give the device one update of the model to do.
+        """Start one update of the model on the device.
 
-        First its gradient; then, while the device computes that, whether the update before was done
-        is asked and taken in; then the change of the weights. So the device always has something to
-        do, and the host waits for nothing but an answer that is already on its way.
+        First its gradient; while the device computes that, the host learns whether the previous
+        update was done; then the change of the weights. So the device always has work, and the host
+        waits only for an answer that is already on its way.
         """
         with self.timed_updates():
             position, step = self.position, self.position.step + 1
@@ -182,7 +182,7 @@ class Trainer:
         self.tally.seconds += seconds
 
     def settle(self) -> None:
-        """Take in the last update, or where it was left out count that; once only."""
+        """Count the last update, as done or as skipped; only once."""
         begun, self.begun = self.begun, None
         if not begun:
             return
@@ -221,7 +221,7 @@ class Trainer:
         raise diverged(happened, self.base_rates[0], self.schedule.warmup, self.config.clip_norm)
 
     def stop_if_asked(self) -> None:
-        """Where a process was asked to, write a checkpoint of this step and end with Stop."""
+        """If a process was asked to stop, write a checkpoint of this step and raise Stop."""
         signal = next(filter(None, self.ranks.gathered(self.signals.asked)), None)
         if not signal:
             return
@@ -260,7 +260,7 @@ class Trainer:
         self.progress.measured(position.step, position.dev, better)
 
     def keep(self) -> None:
-        """Write a checkpoint, for which others may go."""
+        """Write a checkpoint; older ones may be deleted."""
         self.settle()
         found = contents(self.model, self.optimizer, self.ema.average if self.ema else None)
         tensors = {file: self.ranks.full(content) for file, content in found.items()}

@@ -1,1 +1,1 @@
-"""Attention that one can touch: the data of a page, and the page."""
+"""The interactive explorer of attention: the data of a page, and the page."""

@@ -1,4 +1,4 @@
-"""The tab "Attention" of TensorBoard: a plugin, which an entry point of this package names.
+"""The tab "Attention" of TensorBoard: a plugin, which an entry point of this package registers.
 
 A run's moments are string tensors in its events, read through TensorBoard's own data provider. Two
 tags belong to a text: ``NAME`` has the moments as JSON, and ``NAME/steps`` an empty string for
@@ -32,7 +32,7 @@ Moments = dict[int, str]  # JSON by step
 
 
 class AttentionPlugin(TBPlugin):
-    """Gives the page its script and its data."""
+    """Serves the script and the data of the tab."""
 
     plugin_name = PLUGIN
 
@@ -50,7 +50,7 @@ class AttentionPlugin(TBPlugin):
         return FrontendMetadata(es_module_path="/board.js", tab_name="Attention")
 
     def get_plugin_apps(self) -> Mapping[str, Callable[..., Any]]:
-        """Return what answers each address."""
+        """Return the application for each address."""
         files = {f"/{name}": serving(name) for name in FILES}
         return {
             **files,
@@ -59,7 +59,7 @@ class AttentionPlugin(TBPlugin):
         }
 
     def document(self, request: Request) -> Response:
-        """Give the document of all runs: their names, texts and steps, and where a moment is."""
+        """Serve the document of all runs: names, texts, steps, and addresses of the moments."""
         asked = about(request)
         tags = {tag for one in self.provider.list_tensors(**asked).values() for tag in one}
         steps = RunTagFilter(tags=[tag for tag in tags if tag.endswith(STEPS)])
@@ -71,7 +71,7 @@ class AttentionPlugin(TBPlugin):
         return http_util.Respond(request, {"runs": runs}, "application/json")
 
     def moment(self, request: Request) -> Response:
-        """Give the moment of a run, a text and a step."""
+        """Serve the moment of a run, a text and a step."""
         run, text = (request.args.get(key, "") for key in ("run", "text"))
         moments = self.moments(about(request), run, text)
         found = moments.get(request.args.get("step", -1, int))
@@ -80,7 +80,7 @@ class AttentionPlugin(TBPlugin):
         return http_util.Respond(request, found, "application/json")
 
     def moments(self, asked: dict[str, Any], run: str, text: str) -> Moments:
-        """Read all moments of a text in a run; the ones that were read last are held."""
+        """Read all moments of a text in a run; those of the last text stay in memory."""
         of = RunTagFilter(runs=[run], tags=[text])
         listed = self.provider.list_tensors(**asked, run_tag_filter=of).get(run, {})
         if text not in listed:
@@ -93,7 +93,7 @@ class AttentionPlugin(TBPlugin):
 
 
 def about(request: Request) -> dict[str, Any]:
-    """Return what TensorBoard's data provider wants to know."""
+    """Return the arguments for TensorBoard's data provider."""
     return {
         "ctx": plugin_util.context(request.environ),
         "experiment_id": plugin_util.experiment_id(request.environ),
@@ -125,7 +125,7 @@ def text_of(tensor: Any) -> str:
 
 
 def serving(name: str) -> Callable[..., Any]:
-    """Return what gives one of the page's own files."""
+    """Return the application that serves one of the page's own files."""
 
     def serve(request: Request) -> Response:
         text = style() if name == STYLE else (FOLDER / name).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""What `attention.js` shows, as data: a document of runs, texts, moments and sentences.
+"""The data that `attention.js` shows: a document of runs, texts, moments and sentences.
 
 ::
 
@@ -8,7 +8,7 @@
      "runs": [{"name", "best": [layer, head] | null,
                "texts": [{"name", "moments": [{"step", "sentences": [sentence]}]}]}]}
 
-A text is looked at once, or at several moments of a training. Sentences are told apart by their
+A text is read once, or at several moments of a training. Sentences are told apart by their
 numbers, which are the same in all moments and runs of a text. Of a sentence:
 
 - ``number``, ``source``, ``target``, ``reference`` (text or null), ``log_p`` of each target piece;
@@ -43,10 +43,10 @@ WEIGHTS = "weights"  # a measure that has a scale: all of a row is 1
 
 
 def pack(array: np.ndarray, is_share: bool = True) -> Json:
-    """Pack an array into 8 bits a number: w = low + (high - low) (q / 255)².
+    """Pack an array into 8 bits per number: w = low + (high - low) (q / 255)².
 
-    The square keeps small weights apart. Of weights from 0 to 1 the error is 0.004 at most, and
-    √w / 255 for a weight w. ``is_share``: a row has a scale, 1 is all of it.
+    The square keeps small weights apart. For weights from 0 to 1 the error is at most 0.004, and √w
+    / 255 for a weight w. ``is_share``: a whole row is 1.
     """
     low = min(0.0, float(array.min(initial=0)))
     high = 1.0 if is_share else float(array.max(initial=0)) or 1.0
@@ -127,9 +127,10 @@ def axis(pieces: Sequence[str], language: str) -> Json:
 def run(
     name: str, texts: Mapping[str, Sequence[Json]], best: Sequence[int | None] | None = None
 ) -> Json:
-    """Return the record of a run: its texts, of each the moments; those without any are left out.
+    """Return the record of a run: its texts with their moments; texts without any are left out.
 
-    ``best`` are the layer and head, from 0, that are known to align best; of them None is the mean.
+    ``best`` are the layer and head, from 0, that align best as far as known; None in it is the
+    mean.
     """
     shown = [{"name": key, "moments": list(found)} for key, found in texts.items() if found]
     return {"name": name, "best": list(best) if best else None, "texts": shown}

@@ -1,7 +1,7 @@
-"""A document as one page of HTML that needs nothing else: from the disk, in a frame of a notebook.
+"""A document as one self-contained page of HTML, for the disk or a frame in a notebook.
 
-The page may load nothing, by its content security policy. What people wrote is in it as JSON whose
-``<`` are escaped, and the script shows it as text.
+Its content security policy forbids loading anything. Text is in it as JSON with escaped ``<``, and
+the script shows it as text.
 """
 
 import json
@@ -63,6 +63,6 @@ def embedded(document: dict[str, Any], name: str = "explorer") -> str:
 
 
 def as_json(document: dict[str, Any]) -> str:
-    """Return JSON that ends no element and begins no comment of HTML."""
+    """Return JSON that cannot end an element or begin a comment of HTML."""
     text = json.dumps(finite(document), ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
