@@ -161,8 +161,9 @@ def is_piece(tokenizer: Tokenizer, text: str) -> bool:
 
 
 def require_pieces(tokenizer: Tokenizer, symbols: Sequence[str]) -> None:
-    Tokenizers that are `given` are not trained; then only `config.sample` matters, and tags that
-    they do not have become pieces behind theirs.
+    """UserError for a text in front of others that is not one piece."""
+    for symbol in symbols:
+        if not is_piece(tokenizer, symbol):
             raise UserError(
                 f"{symbol} cannot be one piece of the tokenizer that is given: train that with "
                 f"tokenizer.symbols=['{symbol}'], or train another one here"
