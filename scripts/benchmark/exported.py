@@ -1,12 +1,14 @@
 """Hold the exports of a run against the original: the same translations? how fast?
 
-    python scripts/benchmark/exported.py RUN [--sentences 1000] [--rounds 3] [--fill docs/export.md]
+    python scripts/benchmark/exported.py RUN [--sentences 1000] [--rounds 3 --timed 300]
+        [--fill docs/export.md]
 
 Exports a run to CTranslate2, in float32 and int8, and to transformers, and translates the first
 sentences of its test set with each, greedily and by a beam of 5. The length penalty is off: it is
 the part of beam search that all have in another form. Scores are forced: ln P of the run's own
 greedy translations. Speed is from text to text, all in turn, `--rounds` times; medians count, and
-the spread between the rounds of a variant is the noise of the machine.
+the spread between the rounds of a variant is the noise of the machine. `--sentences 0` leaves the
+agreement out and `--rounds 0` the speed, so that only speed needs a quiet machine.
 """
 
 import argparse
@@ -58,20 +60,21 @@ def main() -> None:
     console = Console(file=sys.stderr, width=120, highlight=False)
     torch.set_num_threads(given.threads)
     original = open_run(given.run, "cpu", "fp32")
-    sources, references = (
-        lines_of(given.run / name)[: given.sentences] for name in (SOURCES, REFERENCES)
-    )
+    sources, references = (lines_of(given.run / name) for name in (SOURCES, REFERENCES))
+    some = given.sentences
     with TemporaryDirectory() as place:
         programs = programs_of(given.run, original, Path(place), given.targets, given.threads)
-        agreement = list(agreements(original, programs, sources, references, console))
-        speed = measured(programs, sources, given.rounds, console)
+        texts = sources[:some], references[:some]
+        agreement = list(agreements(original, programs, *texts, console)) if some else []
+        speed = measured(programs, sources[: given.timed], given.rounds, console)
     header = "program", "weights", "greedy the same", "beam 5 the same", "of these more probable"
     header += "largest Δ ln P of a sentence", "BLEU, beam 5"
     rates = speed.header("sentences/s")
     console.print(table(header, agreement, title="agreement"))
     console.print(table(rates, speed.rows(), title="speed"))
-    if given.fill:
+    if given.fill and some:
         fill(given.fill, "agreement", markdown(header, agreement))
+    if given.fill and given.rounds:
         fill(given.fill, "speed", markdown(rates, speed.rows()) + f"\n\n{speed.noise()}")
     if given.output:
         rows = [dict(zip(header, row, strict=True)) for row in agreement]
@@ -85,8 +88,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("run", type=Path, help="the run folder of a Transformer with a test")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
-    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--sentences", type=int, default=1000, help="to compare; 0: none")
     parser.add_argument("--rounds", type=int, default=3, help="of speed; 0: none")
+    parser.add_argument("--timed", type=int, default=300, help="sentences of a round")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--fill", type=Path, help="a page with places for both tables")
     parser.add_argument("--output", type=Path, help="all figures as JSON")
