@@ -141,7 +141,16 @@ def test_inner_stages_are_shown_by_the_outer_listener(impatient):
             ["compare"],
             ["reading the runs", "scoring", "testing", "boot", "drawing", "writing"],
         ),
-        (["translate"], ["opening the model", "translating from line 1 on"]),
+        (
+            ["translate"],
+            [
+                "opening the model",
+                "translating from line 1 on",
+                "drawing",
+                "writing att",
+                "linking",
+            ],
+        ),
     ],
 )
 def test_what_takes_time_in_a_command_is_named(words, stages, trained, tmp_path, impatient):
@@ -149,11 +158,13 @@ def test_what_takes_time_in_a_command_is_named(words, stages, trained, tmp_path,
     run = [str(trained)] if command in ("compare", "explore") else [f"run={trained}"]
     if command == "translate":
         (tmp_path / "text").write_text("ein Haus\n")
-        others, output = [f"input={tmp_path / 'text'}"], tmp_path / "out"
+        places = {"input": "text", "heatmap": "pictures", "weights": "w.arrow", "links": "links"}
+        others = [f"{key}={tmp_path / name}" for key, name in places.items()]
+        output = tmp_path / "out"
     else:
         output = tmp_path / ("page.html" if command == "explore" else "out")
     answer = nmt(command, *run, *others, f"output={output}")
 
     assert answer.code == 0, answer.err
-    places = [next(i for i, told in enumerate(impatient) if told.startswith(s)) for s in stages]
-    assert places == sorted(places)
+    order = [next(i for i, told in enumerate(impatient) if told.startswith(s)) for s in stages]
+    assert order == sorted(order)

@@ -23,7 +23,9 @@ from nmt.report.gallery import Drawn, Gallery, Occasion
 from nmt.report.weights import Write as WriteWeights
 from nmt.report.weights import require_format, writing
 from nmt.run import Translator
+from nmt.stages import counted
 from nmt.terminal.console import console
+from nmt.terminal.progress import showing
 
 CHOICE = ("layer", "head", "shift")
 
@@ -95,34 +97,39 @@ def beside(
         translator, cfg.run, heatmap=cfg.heatmap, weights=cfg.weights, links=cfg.links
     )
     with ExitStack() as files:
-        writers: list[Write] = []
+        writers: dict[str, Write] = {}
         if cfg.heatmap:
             folder = Path(cfg.heatmap)
             folder.mkdir(parents=True, exist_ok=True)
             how = {"of": cfg.of, "scale": cfg.heatmap_scale}
             gallery = Gallery(translator, decode, [], folder, cfg.heatmap_words, **how)
-            writers.append(partial(draw, gallery))
+            writers["drawing attention"] = partial(draw, gallery)
         if places.weights:
             weights = files.enter_context(writing(places.weights))
-            writers.append(partial(write_weights, translator, decode.max_source, cfg.of, weights))
+            writers["writing attention weights"] = partial(
+                write_weights, translator, decode.max_source, cfg.of, weights
+            )
         if places.links:
             asked = Known(Asked(cfg.layer, cfg.head, cfg.shift or False), "as asked for", cfg.of)
             given = cfg.of != "weights" or any(cfg[key] is not None for key in CHOICE)
             choice = choose(translator, Path(cfg.run), trained, asked if given else None)
             console().print(f"word links from {choice.words}", markup=False)
             links = files.enter_context(text_file("links", places.links))
-            writers.append(partial(write_links, translator, choice, decode.max_source, links))
+            writers["linking words"] = partial(
+                write_links, translator, choice, decode.max_source, links
+            )
 
         def write(block: list[Translated]) -> None:
-            for writer in writers:
-                writer(block)
+            for doing, writer in writers.items():
+                with showing(f"{doing} from line {block[0].number:,} on"):
+                    writer(block)
 
         yield write
 
 
 def draw(gallery: Gallery, block: list[Translated]) -> None:
     """Draw the attention of each line over its best translation."""
-    for number, source, (best, *_) in block:
+    for number, source, (best, *_) in counted(block, len(block)):
         gallery.draw(Drawn(number, source), best.ids, best.text, Occasion())
 
 

@@ -21,7 +21,7 @@ NEW_PIECES = 512  # of a translation, where the longest sentence of the training
 def misfits(found: Mapping[str, Setting], model: Seq2Seq) -> list[str]:
     """Say what of a run `nmt.hf` cannot express: it has every Transformer of nmt's own parts."""
     if not isinstance(model, Transformer):
-        return [f"model={found['model']} (it has Transformers)"]
+        return [f"model={found['model']} (it has only Transformers)"]
     return [
         f"{word} (a class of your own, which is not in nmt, where the folder is used)"
         for word in (f"{key}={value}" for key, value in found.items())
