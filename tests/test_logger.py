@@ -78,9 +78,10 @@ def test_figures_text_and_configuration(tmp_path):
     images = found.Images("attention/1")
     assert [image.step for image in images] == [3, 7]
     assert images[0].encoded_image_string.startswith(b"\x89PNG")
-    text = {tag: found.Tensors(f"{tag}/text_summary")[0] for tag in ("samples", "config")}
+    text = {tag: found.Tensors(f"{tag}/text_summary")[0] for tag in ("samples", "settings")}
     assert text["samples"].tensor_proto.string_val[0].decode().endswith("| Hündin |")
-    assert text["config"].tensor_proto.string_val[0] == b"    model:\n      width: 3"
+    assert list(text) == sorted(text), "TensorBoard sorts them: what the model writes comes first"
+    assert text["settings"].tensor_proto.string_val[0] == b"    model:\n      width: 3"
 
 
 ROOT = Path(__file__).parent.parent
@@ -134,6 +135,23 @@ def test_a_seed_is_text_in_hparams_but_not_beside_rows_of_older_runs(tmp_path):
     (tmp_path / "b" / "tensorboard").mkdir()
     write_columns(tmp_path / "sweep", runs)
     assert seeds_of(tmp_path / "sweep") == [], "an interval of numbers"
+
+
+def test_columns_of_hparams_are_what_was_chosen(tmp_path):
+    """Not what a choice implies: the bias of bahdanau, where no other attention has one."""
+    rows = [
+        {"model": "rnn", "attention": "bahdanau", "attention.bias": False, "seed": 1},
+        {"model": "rnn", "attention": "luong_dot", "seed": 1},
+        {"model": "rnn", "attention": "luong_dot", "model.dropout": 0.2, "order.feed": True},
+        {"model": "rnn", "attention": "luong_dot", "model.dropout": 0.3, "order.feed": False},
+    ]
+    runs = {tmp_path / str(n): row for n, row in enumerate(rows)}
+    write_columns(make(tmp_path / "sweep"), runs)
+    content = events(tmp_path / "sweep").SummaryMetadata("_hparams_/experiment").plugin_data
+    infos = HParamsPluginData.FromString(content.content).experiment.hparam_infos
+    found = {info.name: [one.string_value for one in info.domain_discrete.values] for info in infos}
+    assert list(found) == ["model", "attention", "seed", "model.dropout", "order.feed"]
+    assert found["order.feed"] == ["false", "true"], "not 0.0000 and 1.0000"
 
 
 def make(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import summary_v2 as hp
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nmt.config.settings import Setting
-from nmt.report.logger import events_of
+from nmt.report.logger import events_of, row_of
 from nmt.runs.folder import EVENT_FILES
 from nmt.runs.foreign import is_number
 
@@ -52,14 +52,15 @@ def number(result: dict[str, Any], keys: Sequence[str], unit: float) -> float | 
 def write_columns(folder: Path, found: Mapping[Path, dict[str, Setting]]) -> None:
     """Write the columns of the table over runs into a folder's events.
 
-    ``found`` are the settings of each run by its folder. The rows of older runs have seeds as
-    numbers, and TensorBoard hides rows whose values are not those of a column.
+    ``found`` are the settings of each run by its folder. The rows of older runs have seeds and
+    switches as numbers, and TensorBoard hides rows whose values are not those of a column.
     """
     runs = list(found.values())
     if all(events_of(run) == run for run in found):
-        runs = [{key: str(run[key]) if key == "seed" else run[key] for key in run} for run in runs]
+        runs = [row_of(run) for run in runs]
     keys = list(dict.fromkeys(key for run in runs for key in run))
-    shown = [k for k in keys if k in ALWAYS or len({run.get(k) for run in runs}) > 1]
+    differ = [key for key in keys if len({run.get(key) for run in runs}) > 1]
+    shown = [key for key in keys if key in ALWAYS or (key in differ and not is_implied(key, runs))]
     columns = [column(key, [run[key] for run in runs if key in run]) for key in shown]
     metrics = [hp.Metric(tag, display_name=heading) for tag, heading, _, _ in MEASURED]
     summary = hp.hparams_config_pb(columns, metrics)
@@ -69,6 +70,14 @@ def write_columns(folder: Path, found: Mapping[Path, dict[str, Setting]]) -> Non
     with SummaryWriter(str(place)) as writer:
         assert writer.file_writer
         writer.file_writer.add_summary(summary)
+
+
+def is_implied(key: str, runs: Sequence[Mapping[str, Setting]]) -> bool:
+    """Tell whether a part decides a setting below it, as ``attention=bahdanau`` does its width."""
+    part = key.rpartition(".")[0]
+    chosen = [run for run in runs if part in run]
+    values = {(run[part], run.get(key)) for run in chosen}
+    return bool(chosen) and len(values) == len({one for one, _ in values})
 
 
 def column(key: str, values: list[Setting]) -> hp.HParam:

@@ -87,7 +87,7 @@ class Logger:
 
     def config(self, yaml: str) -> None:
         """The resolved configuration, kept as it is written."""
-        self.events.add_text("config", "\n".join(f"    {line}" for line in yaml.splitlines()), 0)
+        self.events.add_text("settings", "\n".join(f"    {line}" for line in yaml.splitlines()), 0)
 
     def hparams(
         self, step: int, values: Mapping[str, Setting], metrics: Mapping[str, float]
@@ -96,13 +96,11 @@ class Logger:
 
         Written into the run's own events. SummaryWriter.add_hparams would begin a second run in a
         folder below, which the other tabs then show beside this one. Which columns there are is
-        not written here: TensorBoard takes the columns of one run for those of all. The seed is
-        text, for as a number it is shown as 1.0000.
+        not written here: TensorBoard takes the columns of one run for those of all.
         """
         writer = self.events.file_writer
         assert writer, "closed already"
-        shown = {key: str(value) if key == "seed" else value for key, value in values.items()}
-        _, start, end = hparams(shown, dict(metrics))
+        _, start, end = hparams(dict(row_of(values)), dict(metrics))
         writer.add_summary(start)
         writer.add_summary(end)
         for name, value in metrics.items():
@@ -140,6 +138,14 @@ class Logger:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def row_of(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Return settings for the HParams tab: a seed and a switch as text, not 1.0000."""
+    return {
+        key: str(value).lower() if key == "seed" or isinstance(value, bool) else value
+        for key, value in settings.items()
+    }
 
 
 def events_of(folder: Path) -> Path:
