@@ -93,7 +93,7 @@ DEV = (
         "dev ppl",
         2,
         result("tested_weights", "perplexity"),
-        "perplexity of a piece of dev under the tested weights; lower is better",
+        "dev perplexity per piece, of the weights that were tested; lower is better",
         -1,
     ),
     Measure(
@@ -101,14 +101,14 @@ DEV = (
         "entropy",
         2,
         result("tested_weights", "entropy"),
-        "of source-target attention on dev, in nats: 0 is one piece alone",
+        "of source-target attention on dev, in nats; 0: all weight on one piece",
     ),
     Measure(
         "attention_uniform",
         "of equal",
         2,
         result("tested_weights", "uniform"),
-        "the entropy it would have if it looked at all pieces alike: ln S",
+        "entropy of equal weights on all pieces: ln S",
     ),
     Measure(
         "attention_largest",
@@ -122,7 +122,7 @@ DEV = (
         "zeros",
         2,
         result("tested_weights", "zeros"),
-        "the share of its weights that are exactly 0, of the keys that a query may see",
+        "share of its weights that are exactly 0, among the keys that a query may see",
     ),
     Measure(
         "attention_end",
@@ -143,7 +143,7 @@ DEV = (
         "copied",
         2,
         result("tested_weights", "copied"),
-        "the probability of a piece of dev that is copied from the source, with model.copy=true",
+        "mean probability per dev piece that is copied from the source, with model.copy=true",
     ),
     Measure(
         "alignment_error",
@@ -171,14 +171,14 @@ COST = (
         "sent./s",
         1,
         result("sentences_per_s"),
-        "translated a second in the test",
+        "sentences translated per second on the test set",
     ),
     Measure(
         "peak_memory_mb",
         "MiB",
         0,
         result("peak_memory_bytes", unit=2**20),
-        "the most memory in use: the process's on a CPU, torch's own on a GPU",
+        "peak memory: of the process on a CPU, of torch on a GPU",
     ),
 )
 MEASURES = (*QUALITY, *DEV, *COST)

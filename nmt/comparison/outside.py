@@ -43,7 +43,7 @@ def read_scores(files: Sequence[Path], runs: Sequence[Run], taken: Sequence[str]
     found: list[Outside] = []
     for file in files:
         if not file.is_file():
-            raise UserError(f"scores={file}: there is no such file. Several: scores=[FILE,FILE]")
+            raise UserError(f"scores={file}: there is no such file. Several: 'scores=[FILE,FILE]'")
         names = score_names(file)
         for name in names:
             if name in (*HEADER, *RESERVED, *taken, *(one.name for one in found)):

@@ -59,7 +59,7 @@ class Files(Corpus):
         given = {split: paths for split, paths in named.items() if paths}
         if not given:
             raise UserError(
-                "data=files needs data.train=[SOURCE,TARGET] or data.train=[TABLE] (for "
+                "data=files needs 'data.train=[SOURCE,TARGET]' or 'data.train=[TABLE]' (for "
                 "evaluation only data.test=…)"
             )
         for split, paths in given.items():

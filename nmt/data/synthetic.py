@@ -35,7 +35,7 @@ class Synthetic:
         if self.tag is not None and not self.files:
             raise UserError(
                 f"synthetic.tag={self.tag} begins the sources of synthetic.files, but there are "
-                "none: pass synthetic.files=[SOURCE,TARGET], or remove synthetic.tag"
+                "none: pass 'synthetic.files=[SOURCE,TARGET]', or remove synthetic.tag"
             )
 
     def of(self, source: str, target: str) -> Files | None:

@@ -80,7 +80,9 @@ class NmtForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 config.parts, range(config.source_vocab_size), range(config.vocab_size)
             )
         if not isinstance(model, Transformer):
-            raise UserError(f"{type(model).__name__} is no Transformer: nmt.hf has no other model")
+            raise UserError(
+                f"{type(model).__name__} is not a Transformer, and nmt.hf has no other model"
+            )
         self.transformer = model
         self._tied_weights_keys = tied(self)
         # `from_pretrained` leaves buffers that are not saved without values.

@@ -37,7 +37,7 @@ class RNN(Seq2Seq):
     Args:
         source_vocabulary, target_vocabulary: numbers of pieces.
         embedding_width: E of both sides.
-        encoder_width: of each direction; encoder_layers, bidirectional: see :class:`Encoder`.
+        encoder_width: per direction; encoder_layers, bidirectional: see :class:`Encoder`.
         decoder_width, decoder_layers: see :class:`Decoder`.
         readout_width: width of what the output layer reads; null: ``embedding_width`` where the
             output is tied, else ``decoder_width``.
