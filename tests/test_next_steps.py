@@ -10,6 +10,7 @@ from command import Answer, nmt
 from comparison_runs import NONE, RESULT, configured, write_run
 
 from nmt.report.next_steps import KEPT, after_training, program
+from nmt.runs.folder import stored_config
 
 
 def following(answer: Answer) -> list[list[str]]:
@@ -56,7 +57,7 @@ def test_what_a_run_has_not_is_not_named(here):
         (None, "test", "align run=a"),
     ):
         run = write_run(Path("a"), configured(attention), {**RESULT, "split": split})
-        assert after_training(run)[-1].endswith(f" {last}")
+        assert after_training(run, stored_config(run))[-1].endswith(f" {last}")
         shutil.rmtree(run)
 
 

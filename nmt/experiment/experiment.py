@@ -28,7 +28,7 @@ from nmt.report.logger import Logger
 from nmt.report.next_steps import show_after_training
 from nmt.run import Translator
 from nmt.runs import checkpoint
-from nmt.runs.folder import CONFIG
+from nmt.runs.folder import CONFIG, stored
 from nmt.stages import listening, part
 from nmt.terminal.console import console
 from nmt.terminal.progress import Progress, clock
@@ -118,7 +118,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
             conclude(parts, prepared, trainer, evaluation, progress.console)
         progress.end()
         progress.say(f"\nrun folder  {run}")
-        show_after_training(progress.console, run)
+        show_after_training(progress.console, run, stored(cfg))
         best = trainer.position.best
         return worst(parts.train.watch) if best is None else best
 

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -12,7 +13,7 @@ from rich.console import Console
 from nmt.config.own import words_again
 from nmt.config.settings import settings
 from nmt.runs.files import as_typed
-from nmt.runs.folder import RESULT, stored_config
+from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
 
 # TensorBoard keeps pictures and texts of this many evaluations; its default is ten at random.
@@ -27,17 +28,17 @@ def show_next(console: Console, commands: Iterable[str]) -> None:
         console.print("\n".join(["\nnext:", *(f"  {line}" for line in lines)]), markup=False)
 
 
-def show_after_training(console: Console, run: Path) -> None:
-    """Print the next commands for a run that has ended.
+def show_after_training(console: Console, run: Path, config: dict[str, Any]) -> None:
+    """Print the next commands for a run that has ended, by its resolved configuration.
 
     Nothing in a sweep, whose end says it, and only in the first of several processes.
     """
     sweeps = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     if not (sweeps or console.quiet):
-        show_next(console, after_training(run))
+        show_next(console, after_training(run, config))
 
 
-def after_training(run: Path) -> list[str]:
+def after_training(run: Path, config: dict[str, Any]) -> list[str]:
     """Return commands that translate, show what was logged, and read the attention.
 
     Without attention, one that evaluates dev comes instead.
@@ -47,15 +48,15 @@ def after_training(run: Path) -> list[str]:
     which = f"run={as_typed(run)}"
     last = (
         nmt_command("align", which, *text)
-        if attends(run)
+        if attends(config)
         else nmt_command("evaluate", which, "split=dev")
     )
     return [nmt_command("translate", which), tensorboard(run), last]
 
 
-def attends(run: Path) -> bool:
-    """Tell whether a run has source-target attention, by its configuration."""
-    found = settings(stored_config(run))
+def attends(config: dict[str, Any]) -> bool:
+    """Tell whether a run of a configuration has source-target attention."""
+    found = settings(config)
     return found.get("cross.attention", found.get("attention")) != "none"
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
                     f"{path}, line {event.start_mark.line + 1}: a value is nested too deeply, "
                     "or repeats another by *alias: write the value itself"
                 )
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+        content = OmegaConf.to_container(OmegaConf.load(StringIO(text)), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
