@@ -1,6 +1,7 @@
 """What several tests share: a cache of their own, a tiny corpus, a run of the smoke experiment."""
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,17 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NMT_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk():
+    """Nobody cuts the power. A training of four updates waits for the disk more than forty times.
+
+    Processes of their own, see `forked`, wait.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,25 @@ def steps(run: Path) -> list[int]:
     return [found.position.step for found in checkpoints(run)]
 
 
+def test_a_checkpoint_has_its_name_once_it_is_on_the_disk(tmp_path, monkeypatch):
+    """All of its files first; its name is there when the folder above is on the disk, too."""
+    order: list[int] = []
+    rename = os.rename
+
+    def named(old: Path, new: Path) -> None:
+        order.append(0)
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", lambda file: order.append(os.fstat(file).st_ino))
+    monkeypatch.setattr(os, "rename", named)
+    save_dots(tmp_path, [1.0])
+
+    (place,) = (tmp_path / "checkpoints").iterdir()
+    before, after = order[: order.index(0)], order[order.index(0) + 1 :]
+    assert {file.stat().st_ino for file in place.iterdir()} <= set(before)
+    assert after == [place.parent.stat().st_ino]
+
+
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.parametrize("tied", [False, True])
 def test_training_goes_on_as_if_nothing_had_happened(make, tied, tmp_path):
