@@ -1,6 +1,7 @@
 """Every yaml can be built, and every mistyped word is answered with what there is instead."""
 
 import re
+from functools import cache
 from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
@@ -46,7 +47,9 @@ NEEDED |= {
 }
 
 
+@cache
 def composed(*words: str, config: str = "train"):
+    """What the words make, which nobody here changes."""
     register_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return compose(config, overrides=list(words))
