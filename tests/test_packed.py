@@ -7,6 +7,8 @@ from model_laws import decode, sources, targets
 from small_model import small_rnn, small_transformer
 from torch import nn
 
+from nmt.hardware import products as hardware
+from nmt.hardware.products import Multipliers
 from nmt.hardware.runtime import autocast, computes_bf16
 from nmt.models.packed import pack, packed, products
 
@@ -27,8 +29,8 @@ PRECISIONS = [
 
 
 @pytest.fixture(autouse=True)
-def _onednn_multiplies(monkeypatch):
-    monkeypatch.setattr("nmt.hardware.products.by_onednn", lambda: True)
+def _packing_pays(monkeypatch):
+    monkeypatch.setattr(hardware, "multipliers", lambda: Multipliers(packed=True))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -82,8 +84,8 @@ def test_weights_that_are_not_in_float32_stay(dtype):
         assert "forward" not in vars(model)
 
 
-def test_nothing_is_packed_where_mkl_multiplies(monkeypatch):
-    monkeypatch.setattr("nmt.hardware.products.by_onednn", lambda: False)
+def test_nothing_is_packed_where_that_is_not_faster(monkeypatch):
+    monkeypatch.setattr(hardware, "multipliers", Multipliers)
     model = nn.Linear(3, 4)
     with packed(model, torch.float32):
         assert "forward" not in vars(model)

@@ -9,7 +9,14 @@ from torch.nn import functional as F
 
 from nmt.batches.batch import Batch
 from nmt.hardware import products
-from nmt.hardware.products import Linear, by_onednn, exact, leaves_mkl_slow, onednn_allowed
+from nmt.hardware.products import (
+    Linear,
+    Multipliers,
+    by_onednn,
+    exact,
+    multipliers,
+    onednn_allowed,
+)
 from nmt.hardware.runtime import kernels
 from nmt.training.consistency import RDrop
 from nmt.training.loss import batch_loss
@@ -18,19 +25,19 @@ AVX512 = {"avx2", "avx512f", "avx512_bf16"}
 
 
 @pytest.mark.parametrize(
-    ("maker", "flags", "slow"),
+    ("maker", "flags", "found"),
     [
-        ("AuthenticAMD", AVX512, True),
-        ("AuthenticAMD", {"avx2"}, False),  # torch does not ask oneDNN there
-        ("AuthenticAMD", AVX512 | {"amx_bf16"}, False),  # where oneDNN rounds
-        ("GenuineIntel", AVX512, False),
-        ("", set(), False),
+        ("AuthenticAMD", AVX512, Multipliers(onednn=True, packed=True)),
+        ("AuthenticAMD", {"avx2"}, Multipliers(packed=True)),
+        ("GenuineIntel", AVX512 | {"amx_bf16"}, Multipliers()),
+        ("GenuineIntel", {"avx2"}, Multipliers()),  # the nearest of its vendor
+        ("", set(), Multipliers()),  # not known, as outside Linux
     ],
 )
-def test_mkl_is_slow_on_the_avx512_of_others_than_intel(maker, flags, slow, monkeypatch):
+def test_who_multiplies_is_that_of_the_nearest_processor_measured(maker, flags, found, monkeypatch):
     monkeypatch.setattr(products, "cpu_line", lambda name: maker)
     monkeypatch.setattr(products, "cpu_flags", lambda: flags)
-    assert leaves_mkl_slow() is slow
+    assert multipliers() == found
 
 
 def test_products_in_float32_are_exact():
@@ -45,7 +52,7 @@ def test_products_in_bf16_are_not():
 @pytest.mark.parametrize(("slow", "rounds"), [(False, False), (True, True)])
 def test_onednn_is_not_asked_where_it_need_not_or_must_not_be(slow, rounds, monkeypatch):
     before = torch.backends.mkldnn.matmul.fp32_precision
-    monkeypatch.setattr(products, "leaves_mkl_slow", lambda: slow)
+    monkeypatch.setattr(products, "multipliers", lambda: Multipliers(onednn=slow))
     monkeypatch.setattr(products, "exact", lambda: not rounds)
     products.exact_by_onednn.cache_clear()
     with onednn_allowed():
@@ -54,7 +61,7 @@ def test_onednn_is_not_asked_where_it_need_not_or_must_not_be(slow, rounds, monk
     assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
-@pytest.mark.skipif(not leaves_mkl_slow(), reason="MKL is as fast on this processor")
+@pytest.mark.skipif(not multipliers().onednn, reason="MKL is as fast on this processor")
 def test_a_process_is_prepared_for_float32_on_a_cpu():
     with kernels(torch.device("cuda")):
         assert not by_onednn()
@@ -63,7 +70,7 @@ def test_a_process_is_prepared_for_float32_on_a_cpu():
     assert not by_onednn()
 
 
-@pytest.mark.skipif(not leaves_mkl_slow(), reason="MKL is as fast on this processor")
+@pytest.mark.skipif(not multipliers().onednn, reason="MKL is as fast on this processor")
 @pytest.mark.parametrize("build", [small_rnn, small_transformer])
 def test_losses_and_gradients_are_those_of_mkl(build):
     model, source, target = build().eval(), sources(), targets()

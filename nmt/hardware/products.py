@@ -2,7 +2,8 @@
 
 torch asks MKL, which on AMD's processors leaves half of each AVX-512 unit idle, and oneDNN for
 bfloat16. oneDNN multiplies float32 too, where torch is allowed to ask it: on an AMD EPYC of 2024 at
-2.2 times the speed, in float32 throughout. Measured effect: docs/performance.md.
+2.2 times the speed, in float32 throughout. What is faster on which processor was measured, by
+scripts/benchmark/products.py, and is in the table ``MEASURED``; figures: docs/performance.md.
 
 oneDNN makes a kernel for each shape of a product, which takes milliseconds, and keeps those that it
 used last. Batches of sentences hardly ever have as many places as one before, so it would make
@@ -12,7 +13,7 @@ kernels in every update; rounded up they have.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,35 @@ from torch import Tensor, nn
 from nmt.hardware.processor import cpu_flags, cpu_line
 
 MANY = 512  # rows of which it pays to round their number
+
+
+class Processor(NamedTuple):
+    """What decides on a processor which kernels are fast."""
+
+    vendor: str
+    avx512: bool
+    amx: bool
+
+    def differs(self, other: "Processor") -> int:
+        """Count what the two do not share."""
+        return sum(mine != theirs for mine, theirs in zip(self, other, strict=True))
+
+
+class Multipliers(NamedTuple):
+    """Who is fastest at products of float32 matrices; where neither: MKL, which torch asks."""
+
+    onednn: bool = False  # oneDNN, in training and elsewhere
+    packed: bool = False  # oneDNN with weights that are laid out once, in a translation
+
+
+MEASURED = {
+    # EPYC 9005 (Zen 5)
+    Processor("AuthenticAMD", avx512=True, amx=False): Multipliers(onednn=True, packed=True),
+    # EPYC 7003 (Zen 3)
+    Processor("AuthenticAMD", avx512=False, amx=False): Multipliers(packed=True),
+    # Xeon of the fourth generation; packing was not measured
+    Processor("GenuineIntel", avx512=True, amx=True): Multipliers(),
+}
 
 
 class Linear(nn.Linear):
@@ -50,6 +80,12 @@ def is_onednns(dtype: torch.dtype) -> bool:
     """Whether oneDNN multiplies numbers of this type on a CPU."""
     there = torch.backends.mkldnn.is_available()
     return there and (dtype == torch.bfloat16 or (dtype == torch.float32 and by_onednn()))
+
+
+def packs(dtype: torch.dtype) -> bool:
+    """Whether a weight of this type is laid out once where a model only translates, on a CPU."""
+    there = torch.backends.mkldnn.is_available()
+    return is_onednns(dtype) or (there and dtype == torch.float32 and multipliers().packed)
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
@@ -111,7 +147,7 @@ def onednn_allowed() -> Iterator[None]:
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     try:
-        if torch.backends.mkldnn.is_available() and leaves_mkl_slow():
+        if torch.backends.mkldnn.is_available() and multipliers().onednn:
             matmul.fp32_precision = "bf16" if exact_by_onednn() else before
         yield
     finally:
@@ -136,11 +172,13 @@ def by_onednn() -> bool:
     return torch.backends.mkldnn.matmul.fp32_precision == "bf16"  # type: ignore[attr-defined]
 
 
-def leaves_mkl_slow() -> bool:
-    """Whether the processor has AVX-512, which MKL uses on Intel's alone, and no AMX."""
+def multipliers() -> Multipliers:
+    """Return what was measured on the processor of this kind, or on the nearest of its vendor."""
     flags = cpu_flags()
     amx = any(flag.startswith("amx") for flag in flags)
-    return cpu_line("vendor_id") == "AuthenticAMD" and "avx512f" in flags and not amx
+    here = Processor(cpu_line("vendor_id"), "avx512f" in flags, amx)
+    nearest = [one for one in MEASURED if one.vendor == here.vendor]
+    return MEASURED[min(nearest, key=here.differs)] if nearest else Multipliers()
 
 
 def exact() -> bool:

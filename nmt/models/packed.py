@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from nmt.hardware.products import is_onednns
+from nmt.hardware.products import packs
 from nmt.models.recurrent import Recurrent
 
 Product = Callable[[Tensor], Tensor]  # x (...,I) -> x Wᵀ + b (...,O)
@@ -23,9 +23,9 @@ def packed(model: nn.Module, precision: torch.dtype) -> Iterator[None]:
     """Have oneDNN multiply, inside the block, with weights that are rearranged once.
 
     Where ``precision`` is bf16 they are also converted once. For inference only: the weights must
-    not change in the block, and are in memory twice. Nothing happens where oneDNN does not multiply
-    in this precision, nor to weights that are divided (FSDP) or not in float32. Nested blocks
-    change nothing.
+    not change in the block, and are in memory twice. Nothing happens on processors where this was
+    not measured to be faster in this precision, nor to weights that are divided (FSDP) or not in
+    float32. Nested blocks change nothing.
     """
     shadowed: list[tuple[nn.Module, str]] = []
     try:
@@ -51,10 +51,10 @@ def products(model: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor, Tensor 
 
 
 def can_be_packed(weight: Tensor, precision: torch.dtype) -> bool:
-    """Whether oneDNN multiplies with this weight."""
+    """Whether it pays to lay this weight out once."""
     whole = type(weight) in (Tensor, nn.Parameter)
     there = weight.device.type == "cpu" and weight.dtype == torch.float32
-    return whole and there and is_onednns(precision)
+    return whole and there and packs(precision)
 
 
 def pack(weight: Tensor, bias: Tensor | None, precision: torch.dtype) -> Product:

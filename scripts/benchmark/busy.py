@@ -3,9 +3,10 @@
     python scripts/benchmark/busy.py [--loads 0 2 6] [--rounds 3] [ARGUMENT of nmt bench ...]
 
 The threads of a product wait for each other at its end. A thread that spins keeps its core busy
-while it waits, and so keeps the thread that it waits for from running (OMP_WAIT_POLICY=active). One
-that sleeps leaves the core to it (passive). The other programs are endless loops, each in a session
-of its own, as other users have them. All variants take turns.
+while it waits, and so keeps the thread that it waits for from running. By default GNU's OpenMP
+library, which torch uses on Linux, spins for some milliseconds. With OMP_WAIT_POLICY=passive a
+thread sleeps at once, and waking it takes time. One thread waits for no other. The other programs
+are endless loops, each in a session of its own, as other users have them. All variants take turns.
 """
 
 import argparse
@@ -22,7 +23,12 @@ from statistics import median
 
 from nmt.terminal.table import markdown
 
-POLICIES = ("active", "passive")
+VARIANTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "passive": {"OMP_WAIT_POLICY": "passive"},
+    "one thread": {"OMP_NUM_THREADS": "1"},
+}
+DECIDING = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "GOMP_SPINCOUNT")  # not those of the user
 LOOP = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(100_000))"
 BENCH = ("bench.sentences=0", "bench.updates=6", "bench.warmup=2", "device=cpu")
 
@@ -31,13 +37,13 @@ def main() -> None:
     """Measure all variants in turn and print a table."""
     given, arguments = parser().parse_known_args()
     rates: dict[tuple[int, str], list[float]] = {}
-    variants = [(load, policy) for load in given.loads for policy in POLICIES]
-    for number, (load, policy) in product(range(given.rounds), variants):
-        print(f"round {number + 1}, {load} other programs, {policy}", file=sys.stderr)
+    for number, load, name in product(range(given.rounds), given.loads, VARIANTS):
         with other_programs(load):
-            rates.setdefault((load, policy), []).append(training_rate(policy, arguments))
-    header = ("other programs", *POLICIES, "passive / active")
-    print(markdown(header, [row(load, rates) for load in given.loads]))
+            rate = training_rate(VARIANTS[name], arguments)
+        rates.setdefault((load, name), []).append(rate)
+        print(f"round {number + 1}, {load} other programs, {name}: {rate:,.0f}", file=sys.stderr)
+    rows = [(str(load), *(cell(rates[load, name]) for name in VARIANTS)) for load in given.loads]
+    print(markdown(("other programs", *VARIANTS), rows))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,24 +69,25 @@ def other_programs(num: int) -> Iterator[None]:
             loop.wait()
 
 
-def training_rate(policy: str, arguments: list[str]) -> float:
-    """Return the target pieces per second that `nmt bench` measures under this policy."""
+def training_rate(variant: dict[str, str], arguments: list[str]) -> float:
+    """Return the target pieces per second that `nmt bench` measures with these variables."""
+    others = {name: value for name, value in os.environ.items() if name not in DECIDING}
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures.json"
         command = (sys.executable, "-m", "nmt", "bench", *BENCH, f"output={figures}", *arguments)
-        environment = {**os.environ, "OMP_WAIT_POLICY": policy}
         subprocess.run(
-            command, env=environment, stdout=subprocess.DEVNULL, check=True, start_new_session=True
+            command,
+            env=others | variant,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            start_new_session=True,
         )
         return float(json.loads(figures.read_text())["training"]["tokens_per_s"])
 
 
-def row(load: int, rates: dict[tuple[int, str], list[float]]) -> tuple[str, ...]:
-    """Medians beside this load, with the range of the rounds, and their ratio."""
-    found = [rates[load, policy] for policy in POLICIES]
-    cells = [f"{median(one):,.0f} ({min(one):,.0f}–{max(one):,.0f})" for one in found]
-    active, passive = map(median, found)
-    return (str(load), *cells, f"{passive / active:.2f}")
+def cell(rates: list[float]) -> str:
+    """The median of the rounds, and their range."""
+    return f"{median(rates):,.0f} ({min(rates):,.0f}–{max(rates):,.0f})"
 
 
 if __name__ == "__main__":
