@@ -8,6 +8,7 @@ import pytest
 import torch
 from browser import Page, browsing
 from command import nmt
+from fast_copies import copy_fast
 from forked import Forked
 from matplotlib.figure import Figure
 from number_language import corpus_words, write_numbers
@@ -23,6 +24,7 @@ PRECISION = torch.backends.mkldnn.matmul.fp32_precision
 
 pytest.register_assert_rewrite("loss_laws", "model_laws")
 compose_fast()
+copy_fast()
 
 
 def pytest_collectstart() -> None:
