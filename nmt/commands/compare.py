@@ -66,7 +66,6 @@ def run(cfg: DictConfig) -> None:
         stage("drawing attention")
         shown = atlas(comparison, wish)
         comparison.notes += shown.notes
-        stage("writing the report")
         write_report(comparison, shown, output)
     print_comparison(comparison)
     console().print(f"\n{output / 'index.html'}", markup=False)

@@ -14,6 +14,7 @@ from nmt.comparison.sentences import to_tsv
 from nmt.report.hparams import write_columns
 from nmt.report.logger import events_of
 from nmt.runs.files import write, write_json
+from nmt.stages import counted, stage
 
 FIGURES = "figures"
 
@@ -22,10 +23,12 @@ def write_report(comparison: Comparison, shown: Atlas, output: Path) -> None:
     """Write the report into a folder."""
     figures = output / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
+    stage("drawing the plots")
     found, pages = plots(comparison), shown.pages
-    for plot in found:
+    for plot in counted(found, len(found)):
         Image.fromarray(plot.image).save(figures / f"{plot.name}.png")
         (figures / f"{plot.name}.svg").write_bytes(plot.svg)
+    stage("writing the report")
     save(pages, figures)
     listed = [(plot.title, f"{FIGURES}/{plot.name}.png") for plot in found]
     listed += [(f"Sentence {p.number}", f"{FIGURES}/sentence-{p.number}.png") for p in pages]
