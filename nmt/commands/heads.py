@@ -110,7 +110,7 @@ def run(cfg: DictConfig) -> None:
     rows = [[one.head.name, one.value, one.lost] for one in worst[:SHOWN]]
     console().print(table(header, [["none", whole, 0.0], *rows]))
     console().print(f"{output}: all {len(lost)} heads in {RESULT}, and {PICTURE}", markup=False)
-    words = f"run={as_typed(folder)}", f"split={cfg.split}", f"without=[{worst[-1].head.name}]"
+    words = f"run={as_typed(folder)}", f"split={cfg.split}", f"'without=[{worst[-1].head.name}]'"
     show_next(console(), [nmt_command("evaluate", *words)])
 
 
