@@ -7,20 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Statement, panels
+from statement_page import Found, Rows, Statement, panels, studied
 
 from nmt.report.palette import SIGNED
 
 SENTENCES = 100  # of dev
-RUN = Path("multi30k_transformer", "scaled_dot,optimizer.lr=0.01,seed=1")  # of the study
 PLACES = ("encoder self", "decoder self", "decoder cross")
 
 
 def measure(runs: Path) -> Found:
     """Have `nmt heads` switch off the heads of a run of the study one at a time."""
-    run = runs / RUN
-    if not (run / "result.json").is_file():
-        sys.exit(f"{run} is missing: type nmt study {RUN.parent} data.dir=FOLDER runs={runs}")
+    run = studied(runs)
     output = runs / "heads-off"
     words = [f"run='{run}'", "measure=loss", f"sentences={SENTENCES}", "precision=fp32"]
     given = [*words, f"output={output}"]

@@ -56,6 +56,15 @@ class Run:
         return self.curve(name)[1][-1]
 
 
+def studied(runs: Path) -> Path:
+    """Return the first run of the study of Transformers, where it was trained below ``runs``."""
+    run = runs / "multi30k_transformer" / "scaled_dot,optimizer.lr=0.01,seed=1"
+    if not (run / "result.json").is_file():
+        command = f"nmt study multi30k_transformer data.dir=FOLDER runs={runs}"
+        sys.exit(f"{run} is missing; {command} trains it, and then others of the study")
+    return run
+
+
 def dev_text(run: Path, number: int | None = None) -> Lines:
     """Return the first ``number`` sentence pairs of the dev split of a run; None: all."""
     text = instantiate(read_config(run).data).lines(cache_folder(None), "dev")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels
+from statement_page import Found, Rows, Statement, panels, studied
 from torch import Tensor
 
 from nmt.batches.ids import Ids
@@ -14,8 +14,8 @@ from nmt.report.palette import WEIGHTS
 from nmt.report.words import merge_words
 from nmt.run import Translator, open_run
 
-SOURCE = "And he said unto them, Go ye into the city, and look for the man."
-TARGET = "He said to them, “Go into the city, and look for the man.”"
+SOURCE = "Ein kleines Mädchen in einem roten Kleid spielt mit seinem Hund im Garten."
+TARGET = "A little girl in a red dress is playing with her dog in the garden."
 TITLES = {
     Kind.ENCODER: "source → source\nencoder self-attention",
     Kind.SOURCE_TARGET: "target → source\nsource-target attention",
@@ -24,9 +24,8 @@ TITLES = {
 
 
 def measure(runs: Path) -> Found:
-    """Have a trained model read a sentence of our own."""
-    run = Run(runs / "window-all", ["experiment=encoder_windows"])
-    return weights(open_run(run.folder, "cpu", "fp32"))
+    """Have a model of the study read a sentence of our own."""
+    return weights(open_run(studied(runs), "cpu", "fp32"))
 
 
 def weights(translator: Translator) -> Found:
@@ -37,14 +36,14 @@ def weights(translator: Translator) -> Found:
     pieces = translator.source_tokenizer.pieces(source[0].tolist())
     read = translator.target_tokenizer.pieces(target[0].tolist())
     sides = {
-        Kind.ENCODER: (pieces, pieces),
-        Kind.SOURCE_TARGET: (pieces, read[1:]),
-        Kind.DECODER: (read[:-1], read[:-1]),
+        Kind.ENCODER: (pieces, pieces, ("de", "de")),
+        Kind.SOURCE_TARGET: (pieces, read[1:], ("de", "en")),
+        Kind.DECODER: (read[:-1], read[:-1], ("en", "en")),
     }
     found: Found = {}
     for one in translator.attention(source, target):
         mean: Tensor = one.weights[0, -1].float().mean(0)
-        merged, keys, queries = merge_words(mean, *sides[one.kind], ("en", "en"))
+        merged, keys, queries = merge_words(mean, *sides[one.kind])
         rounded = [[round(weight, 3) for weight in row] for row in merged.tolist()]
         found[one.kind.value] = {"keys": keys, "queries": queries, "weights": rounded}
     return found
