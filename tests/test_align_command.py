@@ -207,6 +207,7 @@ def test_the_models_own_translation_can_be_aligned(runs, tmp_path):
         (["threshold=0"], ["threshold=0"]),
         (["of=heads"], ["of=heads", "weights, norms, gradients"]),
         (["of=[weights,heads]"], ["of=heads"]),
+        (["of=[weights,gradients]", "layer=1"], ["layer=1", "gradients have neither layers"]),
         (["heatmaps=-1"], ["heatmaps=-1"]),
         (["heatmap_scale=log"], ["heatmap_scale=log", "linear", "sqrt"]),
         (["symmetrize=both"], ["symmetrize=both", "grow-diag-final-and"]),

@@ -42,6 +42,13 @@ def from_attention(
     found = shape(translator, measure)
     if found is None:
         raise UserError(f"{run} has attention=none, so there is nothing to align")
+    numbers = {"layer": asked.layer, "head": asked.head}
+    typed = [f"{key}={number}" for key, number in numbers.items() if isinstance(number, int)]
+    if of == "gradients" and typed:
+        raise UserError(
+            f"{' '.join(typed)}: gradients have neither layers nor heads; remove this, or remove "
+            "gradients from of="
+        )
     readings = asked.readings(found, run)
     on_dev = None
     if len(readings) > 1:
