@@ -98,7 +98,7 @@ def compose_fast() -> None:
         OmegaConf.load = staticmethod(copy_of_loaded)
         defaults_list._create_interpolation_map = make_if_read
         of_omegaconf.parse = lru_cache(maxsize=1024)(parse)
-        OverridesParser.parse_rule = copy_of_parsed
+        OverridesParser.parse_rule = copy_of_parsed  # type: ignore[method-assign]
 
 
 def brings_yamls() -> bool:

@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -37,11 +36,12 @@ def main() -> None:
     """Measure all variants in turn and print a table."""
     given, arguments = parser().parse_known_args()
     rates: dict[tuple[int, str], list[float]] = {}
-    for number, load, name in product(range(given.rounds), given.loads, VARIANTS):
+    turns = [(load, name) for load in given.loads for name in VARIANTS] * given.rounds
+    for load, name in turns:
         with other_programs(load):
             rate = training_rate(VARIANTS[name], arguments)
         rates.setdefault((load, name), []).append(rate)
-        print(f"round {number + 1}, {load} other programs, {name}: {rate:,.0f}", file=sys.stderr)
+        print(f"{load} other programs, {name}: {rate:,.0f}", file=sys.stderr)
     rows = [(str(load), *(cell(rates[load, name]) for name in VARIANTS)) for load in given.loads]
     print(markdown(("other programs", *VARIANTS), rows))
 

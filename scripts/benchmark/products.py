@@ -69,7 +69,7 @@ def products(rows: int, read: int, given: int) -> list[Callable[[], Tensor]]:
 
 def asked(product: Callable[[], Tensor], permission: str) -> Callable[[], Tensor]:
     """Have this product computed by the library that torch asks under this permission."""
-    matmul = torch.backends.mkldnn.matmul
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
     def found() -> Tensor:
         matmul.fp32_precision = permission
