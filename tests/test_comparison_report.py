@@ -433,7 +433,7 @@ def test_tensorboard_has_the_figures_and_the_columns_of_its_hparams(two):
         content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
         experiment = HParamsPluginData.FromString(content).experiment
         columns = {info.name for info in experiment.hparam_infos}
-        assert columns == {"model", "attention", "attention.bias", "seed"}
+        assert columns == {"model", "attention", "seed"}
         assert experiment.metric_infos[0].display_name == "BLEU"
         own = EventAccumulator(str(two / "attention=none")).Reload()
         logged = {info.name.tag for info in experiment.metric_infos} - {"final/entropy"}

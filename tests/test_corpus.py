@@ -644,7 +644,7 @@ def test_files_refuses_wrong_pairs(tmp_path: Path, scratch: Path) -> None:
         Files("de", "en", train=[source, str(tmp_path / "nowhere")]).key(scratch)
     with pytest.raises(UserError, match="has 3 files"):
         Files("de", "en", train=[source, target, target]).key(scratch)
-    with pytest.raises(UserError, match=r"data=files needs data\.train"):
+    with pytest.raises(UserError, match=r"data=files needs 'data\.train="):
         Files("de", "en").key(scratch)
     (tmp_path / "bad").write_bytes("gut\ngut\nschön".encode("latin-1"))
     with pytest.raises(UserError, match=r"bad, line 3: invalid UTF-8"):

@@ -49,7 +49,7 @@ def test_each_line_has_its_nats_and_pieces_without_smoothing(trained, max_tokens
 
 
 def test_they_add_up_to_the_loss_of_the_batches(trained):
-    translator = open_run(trained, "cpu", "bf16")
+    translator = open_run(trained, "cpu", "auto")
     lines = Lines(*(lines_of(trained / f"{side}.txt") for side in ("sources", "references")))
     found = sentence_losses(translator, lines, 200)
 

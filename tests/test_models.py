@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nmt.attention.mask import PAD
 from nmt.errors import UserError
+from nmt.hardware.runtime import computes_bf16
 from nmt.models.decoder import RecurrentMemory
 from nmt.models.recurrent import Recurrent
 from nmt.models.rnn import RNN
@@ -112,6 +113,7 @@ def test_gradients_reach_every_parameter(case):
     gradients_reach_every_parameter(case)
 
 
+@pytest.mark.skipif(not computes_bf16(torch.device("cpu")), reason="does not support bf16")
 def test_bfloat16_is_float32_but_for_rounding(case):
     bfloat16_is_float32_but_for_rounding(case, atol=0.1)
 
