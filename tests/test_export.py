@@ -25,6 +25,7 @@ from nmt.evaluation.score import score_ids
 from nmt.export import ctranslate2 as exporting
 from nmt.export.card import public
 from nmt.export.export import TARGETS, export, largest
+from nmt.hardware.processor import cpu_flags
 from nmt.run import build_model
 from nmt.runs.folder import stored
 
@@ -107,7 +108,8 @@ def test_int8_is_near_and_leaves_the_model_as_it_is(tokenizer, tmp_path):
     lines = sentences(tokenizer)
     ours = score_ids(original.translator, lines, lines)
     found = exporting.log_ps(folder, lines, lines)
-    assert SAME < largest(ours, found) < 2  # with AVX2 alone, sums of int8 products saturate
+    exact = {"avx512_vnni", "avx_vnni"} & cpu_flags()  # elsewhere sums of int8 products saturate
+    assert SAME < largest(ours, found) < (0.5 if exact else 2)
 
 
 @pytest.mark.parametrize(

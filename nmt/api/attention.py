@@ -24,7 +24,6 @@ MIDDLE = len(SHADES) - 2
 LONGEST_LABEL = 14  # characters of a label in the text form
 CONTINUES = "##"  # before a piece that continues a word, in the text form; pictures have it grey
 COLOUR = "8, 48, 107"  # of weight 1 in the table of HTML, as in every picture
-GREY = "#868686"  # of a piece that continues a word there, as in every picture
 CELL = 18  # pixels of a row of the explorer
 CONTROLS = 420  # pixels of what is around its rows
 
@@ -323,6 +322,8 @@ def table(
     matrix: np.ndarray, keys: Sequence["Label"], queries: Sequence["Label"], title: str
 ) -> str:
     """Return a matrix (T,S) as a table of HTML without scripts; labels are escaped."""
+    from nmt.report import palette
+
     above = "".join(f"<th class=key><span{part(one)}</span></th>" for one in keys)
     rows = [
         f"<tr><th{part(query)}</th>"
@@ -336,7 +337,7 @@ def table(
         "table{border-collapse:collapse}th{font-weight:normal;text-align:right;padding:0 6px}"
         "th.key{vertical-align:bottom;text-align:left;padding:4px 0}"
         "th.key span{writing-mode:vertical-rl;transform:rotate(180deg)}"
-        f".continues{{color:{GREY}}}"
+        f".continues{{color:{palette.CONTINUES}}}"
         f"caption{{text-align:left;color:#666;padding-bottom:4px}}</style><table><caption>"
         f"{html.escape(title)}; mean over layers and heads</caption>"
         f"<tr><th></th>{above}</tr>{''.join(rows)}</table>"

@@ -198,7 +198,7 @@ def align(
 
 
 def plain(text: str) -> str:
-    """A verse without markup; "" where there is no text."""
+    """A verse without markup; "" if nothing is left."""
     if text in JOINED or ABSENT.fullmatch(text):
         return ""
     words = " ".join(MARKUP.sub("", text).split())

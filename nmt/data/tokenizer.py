@@ -55,7 +55,7 @@ class TokenizerConfig:
     model: Any = None
 
     def check(self) -> None:
-        """UserError for a value without a meaning."""
+        """Raise UserError for a setting that has an invalid value."""
         for key, value, known in (
             ("kind", self.kind, KINDS),
             ("normalization", self.normalization, NORMALIZATIONS),

@@ -22,7 +22,7 @@ def focus(translator: Translator, batches: Iterable[Batch]) -> dict[str, dict[st
     - ``largest``: the largest weight of a query;
     - ``zeros``: the share of keys with a weight of exactly 0, of those that a query may see;
     - ``end``: the weight on the last piece of the source, which is </s>; not for the decoder's
-    self-attention;
+      self-attention;
     - ``mark``: that on the piece before it, most often a full stop;
     - ``no_key``: 1 - Σ w, what no key gets: the weight of a sink, or what a normalizer leaves.
     """

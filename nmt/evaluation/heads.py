@@ -57,7 +57,7 @@ def without_each(
 
 
 def by_layers(lost: list[Lost]) -> Mapping[Kind, np.ndarray]:
-    """Arrange the losses as layers × heads, (L,H) of each kind, NaN where there is no head."""
+    """Arrange the losses as layers × heads, (L,H) of each kind, NaN for a missing head."""
     found: dict[Kind, np.ndarray] = {}
     for kind in dict.fromkeys(one.head.kind for one in lost):
         own = [one for one in lost if one.head.kind == kind]

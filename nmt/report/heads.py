@@ -16,7 +16,7 @@ EDGE = 0.9  # inches around a panel
 
 
 def draw_heads(lost: Mapping[Kind, np.ndarray], measure: str, path: Path) -> None:
-    """Draw what is lost without each head: (L,H) of each kind, NaN where there is no head.
+    """Draw what is lost without each head: (L,H) of each kind, NaN for a missing head.
 
     Red is a loss, blue a gain; white is 0 in every panel. ``measure`` names the numbers.
     """

@@ -91,7 +91,7 @@ def write_sums(folder: Path) -> None:
 
 
 def damage(folder: Path) -> str | None:
-    """Say what differs from SHA256SUMS; None: nothing, or there is no such file."""
+    """Say what differs from SHA256SUMS; None: nothing, or that file is missing."""
     sums = folder / SUMS
     if not sums.is_file():
         return None

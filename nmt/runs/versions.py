@@ -25,7 +25,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def commit() -> str | None:
     """Return the commit of the checkout that the program runs from.
 
-    None: it is installed, or there is no git.
+    None: nmt is installed, or git is missing.
     """
     checkout, git = Path(__file__).parents[2], shutil.which("git")
     if git is None or not (checkout / ".git").exists():

@@ -108,7 +108,7 @@ class Ledger:
 
     @classmethod
     def at(cls, path: Path) -> "Ledger":
-        """Return the ledger of a .jsonl file. UserError where there is no such file."""
+        """Return the ledger of a .jsonl file. UserError if it does not exist."""
         if not path.is_file():
             raise UserError(f"{path}: there is no such ledger. `nmt study {path.stem}` makes it")
         return cls(path.parent, path.stem)

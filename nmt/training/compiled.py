@@ -20,7 +20,7 @@ from nmt.training.rows import rows_in_one_pass
 
 
 def check_compiler(device: torch.device) -> None:
-    """Raise UserError where there is no compiler, or no device to compile for."""
+    """Raise UserError if a compiler, or a device to compile for, is missing."""
     if device.type != "cuda":
         raise UserError(
             "train.compile=true needs a GPU (compiled CPU code was not faster): remove it"

@@ -53,7 +53,7 @@ def kind(shard: bool) -> type[Together]:
 
 
 def take_gpu(number: int) -> None:
-    """Make ``cuda`` mean this GPU. UserError if there is no such GPU."""
+    """Make ``cuda`` mean this GPU. UserError if this machine does not have it."""
     there = torch.cuda.device_count()
     if number >= there:
         raise UserError(
