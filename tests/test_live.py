@@ -81,6 +81,15 @@ def test_other_hosts_and_what_is_too_long_are_refused(live, body, headers, statu
     assert told in refused.value.read().decode()
 
 
+def test_a_search_that_takes_too_long_is_ended(live, monkeypatch):
+    monkeypatch.setattr("nmt.evaluation.live.SECONDS", 0.0)
+    with pytest.raises(HTTPError) as refused:
+        ask(live, json.dumps({"text": "eins zwei"}).encode())
+
+    assert refused.value.code == 400
+    assert "longer than 0 seconds" in refused.value.read().decode()
+
+
 def test_it_listens_on_this_machine_alone(live):
     assert live.server_address[0] == "127.0.0.1"
 

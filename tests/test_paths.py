@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.commands.help import COMMANDS
-from nmt.commands.paths import PATHS, for_hydra
+from nmt.commands.paths import PATHS, for_hydra, with_run
 from nmt.config.grammar import parsed, quoted
 from nmt.config.schema import Align, BenchRoot, Compare, Evaluate, StudyRoot, Translate
 from nmt.data.multi30k import Multi30k
@@ -91,6 +91,14 @@ def test_commands_take_awkward_paths(trained, tmp_path, monkeypatch):
     answer = nmt("compare", run, f"output={AWKWARD}-report", "num_sentences=0")
     assert answer.code == 0, answer.err
     assert Path(f"{AWKWARD}-report", "comparison.md").is_file()
+
+
+def test_a_run_folder_can_be_typed_alone():
+    assert with_run("heads", ["split=dev", "runs/a b"]) == ["split=dev", "run=runs/a b"]
+    assert with_run("heads", ["run=last", "more"]) == ["run=last", "more"]  # refused later
+    assert with_run("translate", ["one", "two"]) == ["one", "two"]
+    assert with_run("train", ["last"]) == ["last"]
+    assert mistake(nmt("heads", "missing")).startswith("missing is not a run folder")
 
 
 @pytest.mark.parametrize(

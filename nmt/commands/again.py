@@ -12,7 +12,7 @@ from nmt.config.grammar import parsed
 from nmt.config.languages import without_first_pair
 from nmt.errors import UserError
 from nmt.evaluation.evaluate import describe
-from nmt.hardware.runtime import pick_device, pick_precision
+from nmt.hardware.runtime import pick_device, pick_precision, threads
 from nmt.runs.folder import RESULT, as_config, read_config
 from nmt.runs.foreign import read_json, without_format
 from nmt.runs.versions import version_of
@@ -74,7 +74,8 @@ def warn(cfg: DictConfig, result: dict[str, Any]) -> None:
     device = pick_device(cfg.device)
     precision = str(pick_precision(cfg.precision, device)).removeprefix("torch.")
     versions = result.get("versions", {})
-    now = {"device": describe(device), "precision": precision}
+    with threads(cfg.threads):
+        now = {"device": describe(device), "precision": precision}
     pairs = {key: (result.get(key), value) for key, value in now.items()}
     for package in ("nmt", "torch"):
         before = versions.get(package) if isinstance(versions, dict) else None

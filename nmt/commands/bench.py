@@ -18,6 +18,7 @@ from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
 from nmt.errors import UserError
 from nmt.experiment.build import Parts, build, num_parameters
+from nmt.experiment.cores import fixed_cores
 from nmt.hardware.memory import TO_TRANSLATE, enough_memory
 from nmt.hardware.runtime import kernels, seed_everything
 from nmt.runs.files import write_json
@@ -38,9 +39,9 @@ def main() -> None:
 @reporting_mistakes
 def run(cfg: DictConfig) -> None:
     """Measure, print a table and write the figures."""
-    parts = build(cfg, Ranks())
-    refuse(cfg)
-    with enough_memory(TO_TRANSLATE):  # for an update, the trainer says it
+    with enough_memory(TO_TRANSLATE), fixed_cores(cfg) as cfg:  # for an update, the trainer says it
+        parts = build(cfg, Ranks())
+        refuse(cfg)
         speed = measure(parts)
     if cfg.output:
         write_json(require_file("output", cfg.output), {**speed.figures(), "config": stored(cfg)})

@@ -13,7 +13,7 @@ from hydra._internal.utils import get_args_parser
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.help import COMMANDS, OVERVIEW, command_help
 from nmt.commands.hydra_changes import accept_lazy_help, compose_fast, compose_once
-from nmt.commands.paths import for_hydra
+from nmt.commands.paths import for_hydra, with_run
 from nmt.config.own import name_modules
 from nmt.config.suggestion import did_you_mean, similar
 from nmt.hardware.process import prepare_process
@@ -78,7 +78,8 @@ def options_first(command: str, words: list[str]) -> list[str]:
         parser.error(
             f"there is no option {unknown[0]}; settings are written KEY=VALUE, without dashes"
         )
-    return [word for word in words if word not in args.overrides] + args.overrides
+    options = [word for word in words if word not in args.overrides]
+    return options + with_run(command, args.overrides)
 
 
 def open_closed_streams() -> None:

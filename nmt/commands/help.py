@@ -111,6 +111,9 @@ The main keys (nmt train --cfg job prints all, with their current values):
   decode.beam=5                   beam size in the test
   seed=2                          random seed
   device=cpu precision=fp32       device and precision; default auto
+  threads=1                       threads on a CPU (default: one per core)
+  products=torch                  who multiplies float32 on a CPU: torch or
+                                  onednn (default: the faster); a run keeps both
 
 Options:
   resume=RUN             resume an interrupted run, or train a finished one
@@ -144,7 +147,7 @@ Translates standard input to standard output, line by line, with the model of a
 run folder. At a terminal it answers each line at once.
 
 Input and output:
-  run=RUN                     a run folder; `last`: the newest; `sample`: the
+  run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
                               one of nmt; 'run=[RUN,RUN]': an ensemble of models
                               with the same pieces, by the mean of their
                               probabilities, or of log P with mean=geometric
@@ -210,7 +213,7 @@ dropped.tsv (source words that were not translated) and heatmaps into
 RUN/evaluation/<corpus>-<split>; the name is longer for other texts.
 
 Keys:
-  run=RUN                     a run folder; `last`: the newest; `sample`: the
+  run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
                               one of nmt; 'run=[RUN,RUN]' output=FOLDER: an
                               ensemble, see nmt translate --help
   data=CORPUS                 one of these (default: the run's own):
@@ -251,7 +254,7 @@ of all lines. Without source= and target= it reads lines of source, tab, target
 from standard input.
 
 Keys:
-  run=RUN                     a run folder; `last`: the newest; `sample`: the
+  run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
                               one of nmt
   source=FILE target=FILE     line n of one is the translation of line n of the
                               other; also .gz, .xz, .zst
@@ -286,7 +289,7 @@ a run folder loses. Writes result.json and heads.png, a picture of layers and
 heads, into RUN/heads/<corpus>-<split>-<measure>.
 
 Keys:
-  run=RUN                     a run folder; `last`: the newest; `sample`: the
+  run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
                               one of nmt
   data=CORPUS                 one of these (default: the run's own):
 {corpora}
@@ -313,7 +316,7 @@ which data=greek_nt has, it reports the alignment error rate, precision and
 recall.
 
 Text and gold links:
-  run=RUN                     a run folder; `last`: the newest; `sample`: the
+  run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
                               one of nmt
   data=CORPUS                 one of these (default: the run's own):
 {corpora}
@@ -442,7 +445,7 @@ to=huggingface   for Hugging Face transformers 5, any Transformer of nmt. First
                  `import nmt.hf`, which holds the classes.
 
 Keys:
-  run=RUN                     a run folder; `last`: the newest
+  run=RUN, or only RUN        a run folder; `last`: the newest
   quantization=int8           weights in 8 bits, with to=ctranslate2; else
                               float32
   output=FOLDER               a new one; else RUN/ctranslate2,

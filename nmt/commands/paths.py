@@ -22,6 +22,16 @@ PATHS = frozenset(
     }
 )
 
+ABOUT_A_RUN = ("translate", "evaluate", "align", "score", "heads", "export")  # commands with run=
+
+
+def with_run(command: str, words: list[str]) -> list[str]:
+    """Write a run folder that is typed alone, as in `nmt heads runs/small`, as run=FOLDER."""
+    alone = [word for word in words if "=" not in word]
+    if command not in ABOUT_A_RUN or len(alone) != 1 or any(w.startswith("run=") for w in words):
+        return words
+    return [f"run={word}" if word in alone else word for word in words]
+
 
 def for_hydra(words: list[str]) -> list[str]:
     """Return the words of a command with every path in quotes, so that Hydra takes it as it is."""

@@ -29,7 +29,8 @@ from nmt.runs.folder import CONFIG, read_config
 from nmt.terminal.console import console
 from nmt.training.process_group import several
 
-CHANGEABLE = ("train", "decode", "device", "precision", "cache")  # when a run goes on, but for …
+MACHINE = ("device", "precision", "threads", "products", "cache")
+CHANGEABLE = ("train", "decode", *MACHINE)  # when a run is resumed, but for …
 PLACES = ("data.dir", "data.train", "data.dev", "data.test", "synthetic.files")  # moved
 FIXED = ("train.max_tokens", "train.watch")  # what the position in the data, the best score mean
 

@@ -130,6 +130,8 @@ class Root:
     device: str = "auto"  # auto, cpu or cuda
     # bf16, fp32 (never TF32), or auto: bf16 where the hardware computes it
     precision: str = "auto"
+    threads: int | None = None  # that compute on a CPU; null: OMP_NUM_THREADS, else one per core
+    products: str = "auto"  # multiplies float32 on a CPU: onednn, torch, or auto: the faster
     init: str | None = None  # a run folder whose weights a new training begins with; null: new ones
     init_parts: list[str] | None = None  # the parts of init= that are taken; null: all
     deterministic: bool = False  # refuse kernels whose result may vary (a GPU's; a CPU has none)

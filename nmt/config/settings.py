@@ -16,7 +16,7 @@ from nmt.config.yamls import config_folder
 Setting = str | int | float | bool
 # What is shown during a run, and where; it does not change the result.
 HEATMAPS = ("train.heatmaps", "train.heatmap_words", "train.heatmap_scale")
-SHOWN = ("cache", "train.log_every", *HEATMAPS)
+SHOWN = ("cache", "threads", "products", "train.log_every", *HEATMAPS)
 HIDDEN = ("_target_", "_partial_")
 UNSAID = (*SHOWN, "init", "init_parts")  # where they are null: no parts
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from nmt.data.prepare import Prepared
 from nmt.evaluation.dev import DevEvaluation
 from nmt.experiment import ends
 from nmt.experiment.build import Parts, build, num_parameters
+from nmt.experiment.cores import fixed_cores
 from nmt.experiment.inherited import (
     given_tokenizers,
     refuse_new,
@@ -54,6 +56,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         process(cfg, run, again) as (run, ranks, signals),
         Progress(console(quiet=not ranks.first)) as progress,
         listening(progress),
+        fixed_cores(cfg, run) as cfg,
     ):
         part("building the model")
         new = not (run / CONFIG).exists()
@@ -169,11 +172,17 @@ def introduce(console: Console, prepared: Prepared, trainer: Trainer, run: Path)
         f"{len(prepared.target_tokenizer):,} target pieces\n"
         f"{f'{number:,} batches per epoch' if number else 'a stream'}, "
         f"{loader.padding_share():.1%} padding\n{num_parameters(model):,} parameters on "
-        f"{trainer.ranks.in_words()}{gradients.device} in "
+        f"{trainer.ranks.in_words()}{gradients.device}{threads_in_words(gradients.device)} in "
         f"{str(gradients.precision).removeprefix('torch.')}\n"
         f"{checkpoint_room(run / checkpoint.FOLDER, size, trainer.config)}\n{run}",
         markup=False,
     )
+
+
+def threads_in_words(device: torch.device) -> str:
+    """Say how many threads compute, on a CPU."""
+    number = torch.get_num_threads()
+    return f" with {number} thread{'s' * (number > 1)}" if device.type == "cpu" else ""
 
 
 def shares(prepared: Prepared) -> list[tuple[str, int, str]]:

@@ -3,7 +3,8 @@
 torch asks MKL, which on AMD's processors leaves half of each AVX-512 unit idle, and oneDNN for
 bfloat16. oneDNN multiplies float32 too, where torch is allowed to ask it: on an AMD EPYC of 2024 at
 2.2 times the speed, in float32 throughout. What is faster on which processor was measured, by
-scripts/benchmark/products.py, and is in the table ``MEASURED``; figures: docs/performance.md.
+scripts/benchmark/products.py, and is in the table ``MEASURED``; figures: docs/performance.md. Each
+adds in another order, so a training keeps to the one that it began with: :func:`multiplied_by`.
 
 oneDNN makes a kernel for each shape of a product, which takes milliseconds, and keeps those that it
 used last. Batches of sentences hardly ever have as many places as one before, so it would make
@@ -19,9 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.errors import UserError, one_of
 from nmt.hardware.processor import cpu_flags, cpu_line
 
 MANY = 512  # rows of which it pays to round their number
+ONEDNN, TORCH = "onednn", "torch"  # torch: the library that torch asks, on x86 MKL
+CHOICES = ("auto", ONEDNN, TORCH)
 
 
 class Processor(NamedTuple):
@@ -136,9 +140,35 @@ class _Rounded(torch.autograd.Function):
         return grad_x, grad_w, grad_b
 
 
+chosen: list[str] = []  # who multiplies float32 matrices, by the blocks of multiplied_by
+
+
+@contextmanager
+def multiplied_by(name: str) -> Iterator[str]:
+    """Fix who multiplies float32 matrices on a CPU inside the block, and say who it is.
+
+    ``onednn``, ``torch``, or ``auto``: what was measured to be faster on this processor. UserError
+    for another name, and for oneDNN where its products are not float32's.
+    """
+    one_of(CHOICES, {"products": name})
+    if name == ONEDNN and not exact_by_onednn():
+        raise UserError(
+            f"products={ONEDNN}: on this machine oneDNN does not compute products in full float32. "
+            f"Use products={TORCH}, or products=auto"
+        )
+    faster = multipliers().onednn and exact_by_onednn()
+    chosen.append(name if name != "auto" else ONEDNN if faster else TORCH)
+    try:
+        yield chosen[-1]
+    finally:
+        chosen.pop()
+
+
 @contextmanager
 def onednn_allowed() -> Iterator[None]:
     """Let oneDNN multiply float32 matrices inside the block where that is faster and as exact.
+
+    Inside a block of :func:`multiplied_by`, where that says so.
 
     What torch calls that permission is fp32_precision = "bf16": the product may be rounded on its
     way. oneDNN rounds where the processor has AMX, so it is given there to none; and elsewhere only
@@ -147,8 +177,9 @@ def onednn_allowed() -> Iterator[None]:
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     try:
-        if torch.backends.mkldnn.is_available() and multipliers().onednn:
-            matmul.fp32_precision = "bf16" if exact_by_onednn() else before
+        faster = chosen[-1] == ONEDNN if chosen else multipliers().onednn and exact_by_onednn()
+        if faster:
+            matmul.fp32_precision = "bf16"
         yield
     finally:
         matmul.fp32_precision = before
@@ -156,7 +187,9 @@ def onednn_allowed() -> Iterator[None]:
 
 @cache
 def exact_by_onednn() -> bool:
-    """Whether oneDNN's products are float32's on this processor."""
+    """Whether oneDNN is there, and its products are float32's on this processor."""
+    if not torch.backends.mkldnn.is_available():
+        return False
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     matmul.fp32_precision = "bf16"

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nmt.errors import UserError
+from nmt.errors import UserError, at_least, at_most
 from nmt.hardware.processor import cpu_flags
 from nmt.hardware.products import onednn_allowed
 
@@ -74,6 +74,23 @@ def computes_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Compute products in ``precision`` inside the block."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+@contextmanager
+def threads(number: int | None) -> Iterator[int]:
+    """Let so many threads compute on the CPU inside the block, and say how many; None: as before.
+
+    None means what ``OMP_NUM_THREADS`` says, or one per core. Sums depend on the number. UserError
+    for a number that is too small or too large.
+    """
+    at_least(1, {"threads": number})
+    at_most(1024, {"threads": number})
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if number is None else number)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

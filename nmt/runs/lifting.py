@@ -12,7 +12,7 @@ NO_GATE = "nmt.attention.gate.NoGate"
 L0_GATE = "nmt.attention.head_gate.L0Gate"
 NO_MIX = "nmt.attention.mix.NoMix"
 RNN = "nmt.models.rnn.RNN"
-FORMAT = 9  # the current format; 0: before formats had numbers
+FORMAT = 10  # the current format; 0: before formats had numbers
 
 # Switches that format 4 added, by part; before, all were false.
 SINCE_4 = {
@@ -76,6 +76,9 @@ def lifted(config: dict[str, Any], number: int) -> dict[str, Any]:
         for node in parts(config, "model"):
             if node.get("_target_") == RNN:
                 node.setdefault("output_memory", False)
+    if number < 10 and "consistency" in config:
+        config.setdefault("threads", None)
+        config.setdefault("products", "auto")
     return config
 
 

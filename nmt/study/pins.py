@@ -22,7 +22,7 @@ from nmt.runs.foreign import read_yaml, without_format
 from nmt.runs.lifting import FORMAT
 
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead
-UNPINNED = ("seed", "cache", "device")  # of a job, or of a machine
+UNPINNED = ("seed", "cache", "device", "threads", "products")  # of a job, or of a machine
 
 
 @dataclass(frozen=True)

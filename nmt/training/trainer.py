@@ -15,10 +15,11 @@ from nmt.batches.loader import Loader
 from nmt.batches.updates import Work, updates
 from nmt.config.schema import Train
 from nmt.errors import UserError
+from nmt.hardware.crowding import Crowding
 from nmt.metrics.watch import is_better
 from nmt.report.logger import Logger
 from nmt.runs.checkpoint import Checkpoint, Position, contents, prune, save
-from nmt.runs.files import write
+from nmt.runs.files import as_typed, write
 from nmt.terminal.progress import Progress
 from nmt.training.advice import diverged
 from nmt.training.ema import EMA
@@ -61,6 +62,7 @@ class Trainer:
     config: Train
     run: Path
     signals: Signals = field(default_factory=Signals)
+    crowding: Crowding = field(default_factory=Crowding)
 
     def __post_init__(self) -> None:
         """Start at the beginning. UserError for a training without an end."""
@@ -244,6 +246,8 @@ class Trainer:
         self.tally = Tally()
         self.logger.log(position.step, metrics)
         self.progress.show(position.step, position.seconds, self.used(), metrics)
+        if advice := self.crowding.advice(f"nmt train resume={as_typed(self.run)}"):
+            self.progress.say(advice)
 
     def measure(self, start: float) -> None:
         """Evaluate on dev and write a checkpoint; ``start`` is when training would have begun."""
