@@ -211,7 +211,7 @@ def test_markdown_of_samples():
         "| sentence |  | text |",
         "| --- | --- | --- |",
         "| 3 | source | ein \\| Hund |",
-        "|  | hypothesis | a dog |",
+        "|  | translation | a dog |",
         "|  | reference | the dog |",
     ]
 

@@ -120,9 +120,9 @@ class Gallery:
                 [translation.text for translation in best],
                 [s.reference for s in self.sentences],
             )
-            # TensorBoard breaks the words of a narrow column.
-            lines = [(number, f"{side}: {text}") for number, side, text in rows]
-            self.logger.text(occasion.step, "samples", markdown(("", "samples"), lines))
+            # One column: TensorBoard breaks words, and numbers, in a narrow one.
+            lines = [(f"{number} {side}: {text}".strip(),) for number, side, text in rows]
+            self.logger.text(occasion.step, "samples", markdown(("samples",), lines))
         pairs = list(zip(self.sentences, best, strict=True))
         for sentence, translation in counted(pairs, len(pairs)):
             self.draw(sentence, translation.ids, translation.text, occasion)

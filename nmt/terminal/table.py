@@ -74,16 +74,16 @@ SCORES = ("metric", "score", "signature")
 def sample_rows(
     numbers: Sequence[int],
     sources: Sequence[str],
-    hypotheses: Sequence[str],
+    translations: Sequence[str],
     references: Sequence[str],
 ) -> list[tuple[str, str, str]]:
     """Three lines per sentence, to be compared word by word; the header is SAMPLES."""
     rows: list[tuple[str, str, str]] = []
-    for number, *sides in zip(numbers, sources, hypotheses, references, strict=True):
-        source, hypothesis, reference = map(shown, sides)
+    for number, *sides in zip(numbers, sources, translations, references, strict=True):
+        source, translation, reference = map(shown, sides)
         rows += [
             (str(number), "source", source),
-            ("", "hypothesis", hypothesis),
+            ("", "translation", translation),
             ("", "reference", reference),
         ]
     return rows
