@@ -61,7 +61,7 @@ def pinned_before(
     variants = content.get("variants", {})
     digests = {name: digest(settings) for name, settings in variants.items()}
     base, *others = (
-        without_format({"format": number, **settings}, path)
+        pinnable(without_format({"format": number, **settings}, path))
         for settings in (content.get("base", {}), *variants.values())
     )
     return base, dict(zip(variants, others, strict=True)), digests | content.get("digests", {})
@@ -133,7 +133,11 @@ def refuse_changes(path: Path, before: dict[str, Any], now: dict[str, Any]) -> N
 def composed(typed: list[str]) -> dict[str, Any]:
     """Compose a training's configuration, as a run folder has it, but for what is not pinned."""
     cfg = hydra.compose("train", [as_choice(word) for word in typed])
-    content = stored(cfg)
+    return pinnable(stored(cfg))
+
+
+def pinnable(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without what is not pinned."""
     return {key: value for key, value in content.items() if key not in (*UNPINNED, "format")}
 
 
