@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 CONSTRAINTS ?= constraints.txt  # make setup CONSTRAINTS= takes the newest packages
+# Whole files, in the order of tests/conftest.py: long ones first.
+TOGETHER := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup train test test-all check docs tensorboard
 setup: .venv/ready
@@ -19,10 +21,10 @@ train: setup  ## make train ARGS="attention=bahdanau seed=2"
 	$(BIN)/nmt train $(ARGS)
 
 test: setup  ## a process a core, each with one thread
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TOGETHER) $(ARGS)
 
 test-all: setup  ## every combination of choices, where make test takes each pair of two
-	NMT_TEST_ALL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	NMT_TEST_ALL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TOGETHER) $(ARGS)
 
 check: setup
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""What several tests share: a cache of their own, a tiny corpus, a run of the smoke experiment."""
+"""What several tests share: a cache of their own, a tiny corpus and a training on it."""
 
 import gc
 import os
@@ -19,7 +19,13 @@ from toy_text import text
 from nmt.commands.hydra_changes import compose_fast
 from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.run import Translator
+from nmt.terminal.progress import LateLines
 
+LONG = {  # twenty seconds and more
+    *("test_comparison_report.py", "test_no_wait.py", "test_notebook.py", "test_pairs.py"),
+    *("test_ranks.py", "test_real_text.py", "test_resume.py", "test_shards.py", "test_study.py"),
+}
+gc.disable()  # until all is imported
 PRECISION = torch.backends.mkldnn.matmul.fp32_precision
 
 pytest.register_assert_rewrite("loss_laws", "model_laws")
@@ -32,10 +38,16 @@ def pytest_collectstart() -> None:
     draw_anew()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have long files come first: xdist hands out whole files, and the last one should be short."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def pytest_collection_finish() -> None:
-    """Have the garbage collector not search all of torch for what a test left."""
+    """Have the garbage collector not search all of torch: not while it is imported, nor later."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +119,25 @@ def no_wait_for_the_disk():
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_late():
+    """On a busy machine commands would say what they are doing, sometimes; see test_stages.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LateLines.__init__, "__defaults__", (10_000.0,))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_search_for_garbage():
+    """To forget the peak of memory is to search all objects of a large process: 0.1 s a training.
+
+    test_runtime.py asks for it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmt.experiment.experiment.forget_peak_memory", lambda _: None)
         yield
 
 
