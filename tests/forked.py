@@ -59,13 +59,15 @@ class Forked(AbstractContextManager["Forked"]):
         once: Path | None = None,
         size: int = 1,
         first: str = "",
+        stdin: Path | str = os.devnull,
+        stdout: Path = Path(os.devnull),
     ) -> Ended:
         """Run `nmt WORDS`, and ``send`` a signal so many seconds after it began.
 
-        Or after ``once`` it has put something into that folder. With ``size`` as many processes run
-        it together, as torchrun would start them; the first one gets the signal. Before that they
-        call ``first``, a function by the name of its module here and its own, and behind a space
-        what it is given.
+        Or after ``once`` it has put something into that folder or file. With ``size`` as many
+        processes run it together, as torchrun would start them; the first one gets the signal.
+        Before that they call ``first``, a function by the name of its module here and its own, and
+        behind a space what it is given. They read ``stdin`` and write ``stdout``, files or pipes.
         """
         asked = {
             "words": [str(word) for word in words],
@@ -75,6 +77,8 @@ class Forked(AbstractContextManager["Forked"]):
             "once": once and str(once),
             "size": size,
             "first": first,
+            "stdin": str(stdin),
+            "stdout": str(stdout),
         }
         assert self.python.stdin
         assert self.python.stdout
@@ -86,12 +90,14 @@ class Forked(AbstractContextManager["Forked"]):
 def serve() -> None:
     """Fork for every line that is asked."""
     import torch._dynamo  # noqa: F401  by every optimizer
+    from fast_copies import copy_fast
 
     from nmt.__main__ import main
     from nmt.commands import train  # noqa: F401
     from nmt.experiment import experiment  # noqa: F401  what takes long is imported once
     from nmt.training import shards  # noqa: F401
 
+    copy_fast()
     sys.argv = ["nmt", "train", "--cfg=job"]  # Hydra looks for its plugins
     with redirect_stdout(StringIO()):
         main()
@@ -116,8 +122,8 @@ def serve() -> None:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-            os.dup2(0, 1)
+            os.dup2(os.open(asked["stdin"], os.O_RDONLY), 0)
+            os.dup2(os.open(asked["stdout"], os.O_WRONLY | os.O_CREAT), 1)
             os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
             sys.argv = ["nmt", *asked["words"]]
             code = 1

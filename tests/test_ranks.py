@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from choices import ALL
 from command import nmt
 from test_resume import assert_equal, metrics, words
 
@@ -41,22 +43,30 @@ def test_shares_are_put_together_again(number):
     assert all(Part(rank).merged(shares[rank]) == items for rank in range(3))
 
 
-@pytest.mark.parametrize(("model", "size"), [("rnn", 4), ("transformer", 2)])
-def test_several_processes_learn_what_one_does_from_the_same_updates(model, size, forked, tiny):
-    """Updates of four batches; where an epoch ends some processes have none left."""
-    typed = [*words(tiny, model), *EXACT, "train.max_steps=4", "schedule=constant"]
-    typed += ["train.evaluate_every=4", "train.log_every=1"]
-    runs = []
-    for number in (1, size):
-        runs.append(forked.folder / f"{model}-{number}")
-        update = f"train.accumulate={4 // number}"
-        answer = forked.nmt("train", *typed, update, f"hydra.run.dir={runs[-1]}", size=number)
+@pytest.fixture(scope="module")
+def shared(forked, tiny) -> Path:
+    """A folder of runs of one and of four processes, with the same updates of four batches.
+
+    Where an epoch ends some of the four have no batch left. A Transformer is in test_shards.py.
+    """
+    typed = [*words(tiny, "rnn"), *EXACT, "train.max_steps=4", "schedule=constant"]
+    typed += ["train.evaluate_every=2", "train.log_every=1"]
+    folder = forked.folder / "shared"
+    folder.mkdir()
+    for size in (1, 4):
+        run = folder / str(size)
+        update = f"train.accumulate={4 // size}"
+        answer = forked.nmt("train", *typed, update, f"hydra.run.dir={run}", size=size)
         assert answer.code == 0, answer.err
         assert answer.err.count("train pairs") == answer.err.count("run folder") == 1
-        assert result(runs[-1])["processes"] == number
-    alone, together = (metrics(run) for run in runs)
+        assert result(run)["processes"] == size
+    return folder
+
+
+def test_several_processes_learn_what_one_does_from_the_same_updates(shared):
+    alone, together = (metrics(shared / size) for size in "14")
     assert max(line.get("train/epoch", 0) for line in alone) > 1
-    assert result(runs[0])["tokens"] == result(runs[1])["tokens"]
+    assert result(shared / "1")["tokens"] == result(shared / "4")["tokens"]
     assert_close(together, alone)
 
 
@@ -68,21 +78,33 @@ def assert_close(found: list[dict[str, float]], wanted: list[dict[str, float]]) 
             assert other[name] == pytest.approx(one[name], rel=2e-5)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(forked, tiny) -> tuple[list[str], Path, float]:
-    """A training of two processes with everything that has a state, and its seconds."""
-    typed = [*words(tiny, "transformer"), "train.max_steps=9"]
-    run = forked.folder / "two"
-    answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2)
+def test_a_run_goes_on_with_another_number_of_processes(shared, forked):
+    """What four began, two go on with, from the checkpoint of the second update.
+
+    How one goes on with what two began, and the other way round, is tested in test_shards.py.
+    """
+    run = forked.folder / "fewer"
+    shutil.copytree(shared / "4", run)
+    last = max((run / "checkpoints").glob("step-*"))
+    shutil.rmtree(last)
+    for name in ("result.json", "model.safetensors"):
+        (run / name).unlink()
+
+    answer = forked.nmt("train", f"resume={run}", "train.accumulate=2", size=2)
+
     assert answer.code == 0, answer.err
-    trained = (run / "result.json").stat().st_mtime - (run / "tokenizer").stat().st_mtime
-    return typed, run, trained
+    assert "resuming at step 2" in answer.err
+    assert result(run)["processes"] == 2
+    assert_close(metrics(run), metrics(shared / "1"))
 
 
-def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(undisturbed, forked):
-    typed, whole, trained = undisturbed
-    run = whole.with_name("stopped")
-    how = {"send": signal.SIGTERM, "once": run / "checkpoints", "after": trained / 10}
+@pytest.mark.skipif(not ALL, reason="test_shards.py has it, with divided models; make test-all")
+def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(forked, tiny):
+    typed = [*words(tiny, "transformer"), "train.max_steps=9"]
+    whole, run = forked.folder / "two", forked.folder / "stopped"
+    answer = forked.nmt("train", *typed, f"hydra.run.dir={whole}", size=2)
+    assert answer.code == 0, answer.err
+    how = {"send": signal.SIGTERM, "once": run / "checkpoints"}
     answer = forked.nmt("train", *typed, f"hydra.run.dir={run}", size=2, **how)
     assert answer.code == 0, answer.err
     assert answer.err.count("to resume: nmt train resume=") == 1
@@ -92,20 +114,6 @@ def test_two_processes_that_one_signal_stops_go_on_as_if_nothing_had_happened(un
 
     assert answer.code == 0, answer.err
     assert_equal(run, whole)
-
-
-def test_a_run_goes_on_with_another_number_of_processes(forked, tiny):
-    typed = [*words(tiny, "rnn"), *EXACT, "schedule=constant", "train.evaluate_every=2"]
-    run, whole = forked.folder / "fewer", forked.folder / "whole"
-    for folder, steps in ((run, 2), (whole, 4)):
-        last = [f"train.max_steps={steps}", f"hydra.run.dir={folder}"]
-        assert forked.nmt("train", *typed, *last, size=2).code == 0
-
-    go_on = [f"resume={run}", "train.max_steps=4", "train.accumulate=4"]
-    answer = forked.nmt("train", *go_on)
-
-    assert answer.code == 0, answer.err
-    assert_close(metrics(run), metrics(whole))
 
 
 def test_mistakes_are_told_and_end_all(forked, tiny):
