@@ -102,6 +102,12 @@ def blank_pictures(monkeypatch):
     monkeypatch.setattr("nmt.report.gallery.heatmap", lambda *_: Figure(figsize=(1, 1)))
 
 
+@pytest.fixture
+def without_plots(monkeypatch):
+    """Have no plots drawn, which takes two seconds, if a test is about words and numbers."""
+    monkeypatch.setattr("nmt.comparison.report.plots", lambda _: [])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """No test reads or fills the cache of the person at the keyboard."""
@@ -203,16 +209,5 @@ def trained(tiny, tmp_path_factory) -> Path:
     """The run folder of such a training, with pictures."""
     run = tmp_path_factory.mktemp("trained") / "run"
     answer = nmt("train", *tiny, "train.heatmaps=1", f"hydra.run.dir={run}")
-    assert answer.code == 0, answer.err
-    return run
-
-
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory) -> Path:
-    """The run folder of `nmt train experiment=smoke`, on fewer sentences."""
-    run = tmp_path_factory.mktemp("smoke") / "run"
-    short = ["data.dev_chapters=1", "data.test_chapters=1", "train.heatmaps=1"]
-    short += ["tokenizer.max_lines=2000", "clean.max_pieces=16"]
-    answer = nmt("train", "experiment=smoke", *short, f"hydra.run.dir={run}")
     assert answer.code == 0, answer.err
     return run

@@ -157,11 +157,15 @@ def test_what_several_runs_cannot_do_is_told(command, words, told, runs, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_runs_that_do_not_fit_together_are_refused(smoke, runs):
+def test_runs_that_do_not_fit_together_are_refused(tiny, runs, tmp_path):
+    other = tmp_path / "other"
+    words = ["tokenizer.size=32", "train.max_steps=1", f"hydra.run.dir={other}"]
+    answer = nmt("train", *tiny, *words)
+    assert answer.code == 0, answer.err
     for named, told in (
-        (f"run=[{runs[0]},{smoke}]", "have different target vocabularies"),
+        (f"run=[{runs[0]},{other}]", "have different target vocabularies"),
         ("run=[]", "run=[] names no run folder"),
-        (f"run=[{runs[0]}/no,{smoke}]", "there is no such folder"),
+        (f"run=[{runs[0]}/no,{other}]", "there is no such folder"),
     ):
         assert told in mistake(nmt("translate", named, *FP32, stdin=TEXT)), named
     single = f"run={runs[0]}", "mean=geometric"

@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 from command import files, mistake, nmt
+from local_corpora import shorten_bible
 
 from nmt.decoding.decode import Decode
 from nmt.errors import UserError
@@ -18,6 +20,26 @@ from nmt.runs.folder import EVENT_FILES, read_config
 from nmt.runs.lifting import FORMAT
 
 SCORES = ("bleu", "chrf", "ter", "bleu_tok_lc")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Iterator[Path]:
+    """A cache of this file, beside a Bible of two books."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_bible(patch, folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def smoke(cache, tmp_path_factory) -> Path:
+    """The run folder of `nmt train experiment=smoke`, on fewer sentences."""
+    run = tmp_path_factory.mktemp("smoke") / "run"
+    short = ["data.dev_chapters=1", "data.test_chapters=1", "train.heatmaps=1"]
+    short += ["tokenizer.max_lines=2000", "clean.max_pieces=16"]
+    answer = nmt("train", "experiment=smoke", *short, f"hydra.run.dir={run}")
+    assert answer.code == 0, answer.err
+    return run
 
 
 def test_what_lies_in_a_run_folder(smoke):
@@ -69,13 +91,19 @@ def test_the_configuration_is_resolved_and_names_no_cache(smoke, cache):
     assert cfg["train"]["max_steps"] == 20
 
 
-def test_a_cache_given_by_name_stays_on_its_machine(tiny, tmp_path):
+def test_a_cache_given_by_name_and_signatures_on_one_line(tiny, tmp_path):
+    """The cache stays on its machine; where no terminal is, a line may be long."""
     run, own = tmp_path / "run", tmp_path / "own"
 
-    assert nmt("train", *tiny, f"hydra.run.dir={run}", f"cache={own}").code == 0
+    answer = nmt("train", *tiny, f"hydra.run.dir={run}", f"cache={own}")
 
+    assert answer.code == 0, answer.err
     assert files(own)
     assert str(own) not in (run / "config.yaml").read_text()
+    signatures = json.loads((run / "result.json").read_text())["signatures"]
+    lines = answer.err.splitlines()
+    for signature in signatures.values():
+        assert any(signature in line for line in lines), signature
 
 
 def test_the_log_has_losses_and_scores(smoke):
@@ -87,18 +115,8 @@ def test_the_log_has_losses_and_scores(smoke):
     assert all({"dev/loss", "dev/chrf", "attention/entropy"} <= line.keys() for line in dev)
 
 
-def test_signatures_stay_on_one_line_where_no_terminal_is(tiny, tmp_path):
-    answer = nmt("train", *tiny, f"hydra.run.dir={tmp_path / 'run'}")
-
-    signatures = json.loads((tmp_path / "run" / "result.json").read_text())["signatures"]
-    lines = answer.err.splitlines()
-    for signature in signatures.values():
-        assert any(signature in line for line in lines), signature
-
-
-def test_a_run_that_is_still_training_can_be_opened(tiny, tmp_path):
-    run = tmp_path / "run"
-    assert nmt("train", *tiny, f"hydra.run.dir={run}").code == 0
+def test_a_run_that_is_still_training_can_be_opened(trained, tmp_path):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
     (run / "model.safetensors").unlink()
 
     translator = open_run(run, "cpu", "fp32")
@@ -177,9 +195,8 @@ def test_a_rate_that_a_schedule_brings_stays_with_the_run(tiny, tmp_path):
         }
 
 
-def test_a_run_does_not_go_on_with_the_pieces_of_another_text(tiny, numbers, tmp_path):
-    run = tmp_path / "run"
-    assert nmt("train", *tiny, f"hydra.run.dir={run}").code == 0
+def test_a_run_does_not_go_on_with_the_pieces_of_another_text(trained, numbers, tmp_path):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
     files_before = {name: (run / name).stat().st_mtime_ns for name in files(run)}
     other = tmp_path / "other"
     other.write_text((numbers / "train.de").read_text().replace("eins", "null"))
