@@ -296,6 +296,7 @@ def test_files(attention, tmp_path):
 # comparing
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_comparison_is_that_of_the_command(tiny, trained, tmp_path):
     other = nmt.train(*tiny, "attention=none", f"hydra.run.dir={tmp_path}/none", quiet=True)
     found = nmt.compare([trained, other], baseline="none")

@@ -46,6 +46,7 @@ def table(values: dict[str, np.ndarray], header: str = "run\tline\tcomet") -> li
     ]
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_score_from_outside_is_a_column_and_is_tested_like_the_others(grid, tmp_path):
     values = scored(grid)
     file = tmp_path / "of a=b.tsv"  # a name that Hydra would not read

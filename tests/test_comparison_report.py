@@ -9,7 +9,7 @@ from shutil import rmtree
 
 import numpy as np
 import pytest
-from browser import needs_browser
+from browser import Page, needs_browser
 from command import files, mistake, nmt
 from comparison_runs import DOT, NONE, RESULT, configured, text, write_run, write_scored
 from PIL import Image
@@ -53,6 +53,7 @@ def test_tables_fit_a_hundred_columns_whatever_the_names(tmp_path):
     assert "4,960,000" in answer.out
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_terminal_without_greek_letters_gets_the_table(tmp_path):
     write_run(tmp_path / "a", configured(), RESULT)
     write_run(tmp_path / "b", configured(NONE), {**RESULT, "bleu": 21.0})
@@ -183,11 +184,19 @@ def two(tiny, tmp_path_factory) -> Path:
     return folder
 
 
-def test_from_a_sweep_to_a_report(two):
-    answer = nmt("compare", two, "baseline=none", "sentences=1,3")
+COMPARED = ("baseline=none", "sentences=1,3")
 
+
+@pytest.fixture(scope="module")
+def compared(two) -> str:
+    """What is printed when these runs are compared; the report is beside them."""
+    answer = nmt("compare", two, *COMPARED)
     assert answer.code == 0, answer.err
-    rows = [line.split() for line in answer.out.splitlines()]
+    return answer.out
+
+
+def test_from_a_sweep_to_a_report(two, compared):
+    rows = [line.split() for line in compared.splitlines()]
     assert ["attention", "seeds", "BLEU"] in [row[:3] for row in rows]
     assert {"bahdanau", "none"} <= {row[0] for row in rows if row}
     report = two / "comparison"
@@ -229,8 +238,8 @@ def test_from_a_sweep_to_a_report(two):
 
 
 @needs_browser
+@pytest.mark.usefixtures("compared")
 def test_the_page_can_be_touched(two, tab):
-    assert nmt("compare", two, "num_sentences=1", "device=cpu").code == 0
     tab.open(two / "comparison" / "index.html")
     tab.until("Boolean(document.querySelector('.attention canvas'))")
     explorer = "document.querySelector('.attention').explorer"
@@ -267,12 +276,12 @@ def test_the_page_can_be_touched(two, tab):
 
 
 @needs_browser
+@pytest.mark.usefixtures("compared")
 def test_without_scripts_the_page_is_what_it_was(two, tab):
-    assert nmt("compare", two, "num_sentences=1", "device=cpu").code == 0
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     tab.open(two / "comparison" / "index.html")
 
-    assert tab.run("document.querySelectorAll('.plot img, .looks img').length") == len(PLOTS) + 1
+    assert tab.run("document.querySelectorAll('.plot img, .looks img').length") == len(PLOTS) + 2
     shown = (
         "[...document.querySelectorAll('.plot img, .looks img')].every((one) => one.width > 100)"
     )
@@ -282,14 +291,18 @@ def test_without_scripts_the_page_is_what_it_was(two, tab):
 
 
 @needs_browser
+@pytest.mark.usefixtures("compared")
 def test_the_page_fits_a_phone_and_paper_has_all_of_it(two, tab):
-    assert nmt("compare", two, "num_sentences=1", "device=cpu").code == 0
+    """And its text can be read there in light and in the dark."""
     tab.size(390)
     tab.open(two / "comparison" / "index.html")
     tab.until("Boolean(document.querySelector('.attention canvas'))")
     tab.run("document.querySelectorAll('details').forEach((one) => (one.open = true))")
 
     assert tab.run("document.documentElement.scrollWidth") == 390, "nothing scrolls sideways"
+    assert_readable(tab, dark=False)
+    tab.dark()
+    assert_readable(tab, dark=True)
     visible = "[...document.querySelectorAll('{}')].map((one) => one.offsetHeight > 0)"
     assert tab.run(visible.format(".attention")) == [True]
     assert tab.run(visible.format(".still")) == [False], "translations stand there once"
@@ -298,14 +311,8 @@ def test_the_page_fits_a_phone_and_paper_has_all_of_it(two, tab):
     assert tab.run(visible.format(".still")) == [True]
 
 
-@needs_browser
-@pytest.mark.parametrize("dark", [False, True])
-def test_text_can_be_read_in_light_and_in_the_dark(dark, two, tab):
-    if dark:
-        tab.dark()
-    assert nmt("compare", two, "num_sentences=0", "device=cpu").code == 0
-    tab.open(two / "comparison" / "index.html")
-
+def assert_readable(tab: Page, dark: bool) -> None:
+    """Text and what is behind it differ enough, and which of them is lighter is as asked."""
     for one in ("h1", ".about", "td", ".base td", ".note", "nav a"):
         text, behind = (
             luminance(tab.run(f"getComputedStyle(document.querySelector('{of}')).{what}"))
@@ -368,6 +375,7 @@ def test_a_headline_does_not_call_chance_the_best(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_rows_are_sorted_the_best_is_bold_and_the_baseline_tinted(graded):
     assert nmt("compare", graded, "baseline=none", "num_sentences=0").code == 0
     html = (graded / "comparison" / "index.html").read_text()
@@ -418,14 +426,14 @@ def test_sentences_are_ranked_by_what_tells_variants_apart():
     assert ranked([4], lines, hypotheses)[LENGTH] == [4]
 
 
+@pytest.mark.usefixtures("compared")
 def test_tensorboard_has_the_figures_and_the_columns_of_its_hparams(two):
-    assert nmt("compare", two, "num_sentences=1").code == 0
-    assert nmt("compare", two, "num_sentences=1").code == 0, "twice into one folder"
+    assert nmt("compare", two, *COMPARED).code == 0, "twice into one folder"
 
     events = EventAccumulator(str(two / "comparison")).Reload()
     images = events.Tags()["images"]
-    names = [*(f"variants/{name}" for name in PLOTS), "where_they_looked/sentence-"]
-    assert [name.rstrip("0123456789") for name in sorted(images)] == names
+    looks = [f"where_they_looked/sentence-{number}" for number in (1, 3)]
+    assert sorted(images) == [*(f"variants/{name}" for name in PLOTS), *looks]
     assert sorted(["train/loss", *images])[0] == "train/loss", "pictures come after the curves"
     assert all(len(events.Images(name)) == 1 for name in images)
     for folder in (two / "comparison", two):

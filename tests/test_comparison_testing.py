@@ -53,6 +53,7 @@ def by_hand(folder: Path) -> dict[str, crossed.Tested]:
     }
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_two_variants_of_two_seeds_are_tested_in_every_score(grid):
     answer = nmt("compare", grid, "baseline=none", "num_sentences=0")
 

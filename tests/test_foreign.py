@@ -306,6 +306,7 @@ def test_nothing_is_unpickled_on_the_way_from_training_to_a_report(trained, tmp_
     assert unpickled == []
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_comparison_does_not_follow_or_believe_a_foreign_run(tmp_path):
     write_run(tmp_path / "good", configured(), RESULT)
     newer = write_run(tmp_path / "newer", configured(), RESULT)

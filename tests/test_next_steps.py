@@ -73,6 +73,7 @@ def test_the_best_attention_is_named_where_dev_has_links(trained, numbers, here)
     assert following(nmt(*best[1:])) == []
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_an_unfinished_run_is_named_with_what_finishes_it(here):
     write_run(Path("runs/a=1,b=2"), configured(), RESULT)
     write_run(Path("runs/a=2,b=2"), configured(NONE))

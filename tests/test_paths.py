@@ -120,6 +120,7 @@ def test_a_value_that_needs_quotes_is_shown_with_them(word, told, trained):
     assert told in mistake(nmt("train", f"from={trained}", word))
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_last_is_the_run_in_which_training_began_last(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = mistake(nmt("translate", "run=last"))

@@ -128,6 +128,7 @@ def test_inner_stages_are_shown_by_the_outer_listener(impatient):
     assert impatient == ["outer", "inner", "1/1"]
 
 
+@pytest.mark.usefixtures("without_plots", "blank_pictures")
 @pytest.mark.parametrize(
     ("words", "stages"),
     [
