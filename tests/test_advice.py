@@ -86,8 +86,7 @@ def test_a_disk_with_too_little_room(tiny, here, monkeypatch):
 
 
 LIMITS = {
-    "steps": ["train.max_steps=3"],
-    "epochs": ["train.max_steps=null", "train.max_epochs=1"],
+    "epochs": ["train.max_steps=null", "train.max_epochs=1", "train.evaluate_every=4"],
     "patience": ["train.patience=1", "train.evaluate_every=1", "train.max_steps=9"],
 }
 
@@ -96,14 +95,25 @@ LIMITS = {
 def test_a_run_that_has_ended(words, tiny, here):
     answer = nmt("train", *tiny, *words, "hydra.run.dir=a run")
     assert answer.code == 0, answer.err
+    follow_what_an_ended_run_says()
+
+
+@pytest.mark.usefixtures("here", "blank_pictures")
+def test_a_run_that_has_ended_at_a_step(trained):
+    shutil.copytree(trained, "a run")
+    follow_what_an_ended_run_says()
+
+
+def follow_what_an_ended_run_says() -> None:
     before = steps("a run")
     (command,) = commands(nmt("train", "resume=a run").err)
     assert nmt(*command).code == 0
     assert steps("a run") > before
 
 
-def test_a_setting_that_cannot_change(tiny, here):
-    assert nmt("train", *tiny, "hydra.run.dir=a run").code == 0
+@pytest.mark.usefixtures("here", "blank_pictures")
+def test_a_setting_that_cannot_change(trained):
+    shutil.copytree(trained, "a run")
     (command,) = commands(mistake(nmt("train", "resume=a run", "train.max_tokens=100")))
     assert nmt(*command).code == 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from choices import ALL
 from command import files, mistake, nmt
 from number_language import COUNTS, corpus_words
 from safetensors.torch import load_file
@@ -48,9 +49,12 @@ SMALL = {
 
 
 @pytest.mark.usefixtures("blank_pictures")
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize("model", SMALL if ALL else ["transformer"])
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(model, numbers, tmp_path, monkeypatch):
-    """Trained, cut off between two checkpoints and resumed, then translating and drawing."""
+    """Trained, cut off between two checkpoints and resumed, then translating and drawing.
+
+    RNNs go on in test_resume.py; what they draw is in test_gallery.py and below.
+    """
     monkeypatch.chdir(tmp_path)
     words = [
         *corpus_words(numbers),
@@ -174,6 +178,7 @@ def test_a_model_has_to_be_named(command):
 def test_a_sweep_names_its_runs_and_survives_one_that_cannot_be(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["attention=none,luong_dot", "-m", "model.decoder_width=16,12", "train.heatmaps=1"]
+    words += ["train.max_steps=1", "train.evaluate_every=1"]
     tiny = [word for word in tiny if not word.startswith("model.decoder_width")]
 
     answer = nmt("train", *tiny, *words, "hydra.sweep.dir=grid")

@@ -237,7 +237,7 @@ def words(folder: Path, tiny: list[str]) -> list[str]:
         *("data=stream", f"data.name={folder}", "data.source=en", "data.target=ne"),
         *("data.dev=validation", "data.test_size=0", "data.first=120", "data.buffer=40"),
         *("tokenizer.size=360", "tokenizer.sample=0.1", *model, "train.max_tokens=150"),
-        *("train.max_steps=40", "train.evaluate_every=5", "train.accumulate=2"),
+        *("train.max_steps=40", "train.evaluate_every=10", "train.accumulate=2"),
         *("train.heatmaps=0", "decode.beam=1", "model.dropout=0.1"),
     ]
 
@@ -257,7 +257,7 @@ def tensors(run: Path) -> dict[str, bytes]:
     return {str(f.relative_to(run)): f.read_bytes() for f in run.rglob("*.safetensors")}
 
 
-@pytest.mark.parametrize("step", [5, 25])
+@pytest.mark.parametrize("step", [10, 30])
 def test_a_run_on_a_stream_goes_on_as_if_nothing_had_happened(
     step: int, folder: Path, tiny: list[str], whole: Path, tmp_path: Path
 ) -> None:

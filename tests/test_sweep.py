@@ -86,6 +86,30 @@ def test_a_sweep_started_again_skips_what_is_finished_and_resumes_the_rest(grid,
     assert {name: os.stat(RUNS[0] / name).st_mtime_ns for name in files(RUNS[0])} == before
     assert json.loads((RUNS[1] / "result.json").read_text())["steps"] == 4
 
+    assert_does_not_take_the_runs_of_the_first(grid)
+
+
+def assert_does_not_take_the_runs_of_the_first(grid: list[str]) -> None:
+    """A sweep with other words leaves all runs as they are."""
+    before = {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)}
+
+    answer = nmt("train", *grid, "model.dropout=0.5")
+
+    assert answer.code == 1
+    message = answer.err
+    assert "has a run with other settings: model.dropout=0.05, now 0.5" in message
+    assert [line.split()[1:] for line in message.splitlines() if line.startswith(" model.")] == [
+        ["not", "trained"],
+        ["not", "trained"],
+    ]
+    assert "2 of the runs in grid were not trained" in message
+    assert {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)} == before
+    beside = Path("grid/model.decoder_width=12.failure.txt")
+    assert "has a run with other settings" in beside.read_text()
+
+    assert nmt("train", *grid).code == 0
+    assert not beside.exists()
+
 
 def test_a_failed_run_says_why_and_is_tried_again(grid, monkeypatch):
     with monkeypatch.context() as patch:
@@ -106,28 +130,6 @@ def test_a_failed_run_says_why_and_is_tried_again(grid, monkeypatch):
     assert answer.code == 0, answer.err
     assert all((run / "result.json").exists() for run in RUNS)
     assert not (RUNS[0] / "failure.txt").exists()
-
-
-def test_a_sweep_with_other_words_does_not_take_the_runs_of_the_first(grid):
-    assert nmt("train", *grid).code == 0
-    before = {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)}
-
-    answer = nmt("train", *grid, "model.dropout=0.5")
-
-    assert answer.code == 1
-    message = answer.err
-    assert "has a run with other settings: model.dropout=0.05, now 0.5" in message
-    assert [line.split()[1:] for line in message.splitlines() if line.startswith(" model.")] == [
-        ["not", "trained"],
-        ["not", "trained"],
-    ]
-    assert "2 of the runs in grid were not trained" in message
-    assert {name: os.stat(run / name).st_mtime_ns for run in RUNS for name in files(run)} == before
-    beside = Path("grid/model.decoder_width=12.failure.txt")
-    assert "has a run with other settings" in beside.read_text()
-
-    assert nmt("train", *grid).code == 0
-    assert not beside.exists()
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(grid):
