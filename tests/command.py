@@ -10,7 +10,8 @@ from nmt.__main__ import main
 
 STAGES = (
     *("reading the corpus", "cleaning the corpus", "training the tokenizer", "segmenting"),
-    "opening the model",  # where it takes more than a second
+    # Where it takes more than a second, as it may on a busy machine.
+    *("opening the model", "translating from line"),
 )
 
 
@@ -48,6 +49,11 @@ def mistake(answer: Answer) -> str:
     assert "Traceback" not in answer.err
     assert "HYDRA_FULL_ERROR" not in answer.err
     return message
+
+
+def told(err: str) -> list[str]:
+    """Lines of standard error, but for those which say what a command is doing meanwhile."""
+    return [line for line in err.splitlines() if not line.startswith(STAGES)]
 
 
 def files(folder: Path) -> list[str]:

@@ -9,19 +9,25 @@ import random
 import signal
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import zstandard
-from command import files, nmt
+from choices import ALL
+from command import Answer, files, nmt, told
 
 from nmt.commands.prefixes import Prefixed
 from nmt.commands.translate import with_translations
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import CHUNK_CHARACTERS, Translation, chunks
+
+# How each format is read is tested in test_corpus.py and in test_text_properties.py; here two of
+# them, and all in `make test-all`, go through the command.
 
 # A line for each thing that real text has in it.
 STRANGE = [
@@ -92,7 +98,7 @@ def text(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-@pytest.mark.parametrize("ending", COMPRESS)
+@pytest.mark.parametrize("ending", COMPRESS if ALL else ["", ".zst"])
 def test_one_line_for_each_line_whatever_comes(spelling, tmp_path, caplog, ending):
     path = tmp_path / f"in{ending}"
     path.write_bytes(COMPRESS[ending](text(STRANGE)))
@@ -121,6 +127,12 @@ def test_any_bytes_at_all(spelling):
     assert len(answer.out.splitlines()) == answer.out.count("\n") == len(noise.split(b"\n"))
 
 
+@pytest.fixture(scope="module")
+def translated(trained) -> Callable[[bytes], Answer]:
+    """What the command says to a text on its standard input; it is asked once."""
+    return cache(lambda stdin: nmt("translate", f"run={trained}", stdin=stdin))
+
+
 @pytest.mark.parametrize(
     ("stdin", "same"),
     [
@@ -131,18 +143,18 @@ def test_any_bytes_at_all(spelling):
         (b"\n \n", b"\n\n"),
     ],
 )
-def test_marks_of_bytes_and_line_ends_say_nothing(trained, tmp_path, stdin, same):
+def test_marks_of_bytes_and_line_ends_say_nothing(trained, translated, tmp_path, stdin, same):
     (tmp_path / "in").write_bytes(stdin)
 
-    answer = nmt("translate", f"run={trained}", stdin=stdin)
+    answer = translated(stdin)
 
-    assert answer == nmt("translate", f"run={trained}", stdin=same)
+    assert answer == translated(same)
     assert answer == nmt("translate", f"run={trained}", f"input={tmp_path}/in")
     assert answer.code == 0
     assert not answer.err
 
 
-def test_a_pipe_is_a_file_to_translate(trained):
+def test_a_pipe_is_a_file_to_translate(trained, translated):
     """nmt translate input=<(zcat text.gz)."""
     reading, writing = os.pipe()
     os.write(writing, b"eins\nzwei\n")
@@ -151,10 +163,10 @@ def test_a_pipe_is_a_file_to_translate(trained):
         answer = nmt("translate", f"run={trained}", f"input=/dev/fd/{reading}")
     finally:
         os.close(reading)
-    assert answer == nmt("translate", f"run={trained}", stdin=b"eins\nzwei\n")
+    assert answer == translated(b"eins\nzwei\n")
 
 
-@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst", ".bz2"])
+@pytest.mark.parametrize("ending", list(COMPRESS)[1:] if ALL else [".gz", ".zst"])
 def test_a_file_that_ends_too_early_is_translated_up_to_there(trained, tmp_path, ending):
     draw = random.Random(1)
     lines = [draw.randbytes(40).hex().encode() for _ in range(60)]
@@ -166,7 +178,7 @@ def test_a_file_that_ends_too_early_is_translated_up_to_there(trained, tmp_path,
     answer = nmt(*words, f"input={path}")
 
     assert answer.code == 1
-    assert answer.err.startswith(f"nmt: {path} cannot be read: ")
+    assert told(answer.err)[0].startswith(f"nmt: {path} cannot be read: ")
     assert "Traceback" not in answer.err
     # How much can be read is the format's: zst and bz2 give whole blocks alone.
     assert 20 < answer.out.count("\n") < 30 or ending in (".zst", ".bz2")
@@ -176,7 +188,7 @@ def test_a_file_that_ends_too_early_is_translated_up_to_there(trained, tmp_path,
     assert files(tmp_path) == [f"in{ending}"]
 
 
-def test_a_line_of_ten_megabytes_is_a_line(trained, tmp_path, caplog):
+def test_a_line_of_ten_megabytes_is_a_line(trained, translated, tmp_path, caplog):
     (tmp_path / "in").write_bytes(b"eins zwei " * 1_000_000 + b"\n" + b" " * 10**7 + b"eins\n")
 
     answer = nmt("translate", f"run={trained}", f"input={tmp_path}/in", "decode.max_source=100")
@@ -184,7 +196,7 @@ def test_a_line_of_ten_megabytes_is_a_line(trained, tmp_path, caplog):
     assert answer.code == 0, answer.err
     assert "line 1 was truncated to 100 pieces" in caplog.text
     assert "line 1 has more than 100 pieces, but no sentence in training had more" in caplog.text
-    alone = nmt("translate", f"run={trained}", stdin=b"eins\n").out
+    alone = translated(b"eins\n").out
     assert answer.out.splitlines()[1:] == alone.splitlines()
 
 
@@ -216,56 +228,53 @@ def test_long_lines_are_few_in_a_chunk():
     assert len(next(chunks(endless, 1024))) == len(read) == 4
 
 
-def started(*words: str, **streams) -> subprocess.Popen[bytes]:
-    """`python -m nmt` in a process of its own, which Ctrl-C reaches as it does in a terminal."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "nmt", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parent.parent,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        **streams,
-    )
+@pytest.fixture
+def pipe(tmp_path_factory) -> Iterator[tuple[Path, int]]:
+    """A named pipe and its end for writing; who reads from it waits for more."""
+    path = tmp_path_factory.mktemp("pipe") / "in"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR)
+    yield path, end
+    os.close(end)
 
 
-def told(err: bytes) -> list[str]:
-    """Lines of a command's standard error, but for that which says why it has not begun yet."""
-    return [line for line in err.decode().splitlines() if "loading torch" not in line]
-
-
-def test_an_endless_text_ends_with_its_reader(trained):
+def test_an_endless_text_ends_with_its_reader(trained, forked, tmp_path):
     """yes | nmt translate | head -1."""
-    with (
-        subprocess.Popen(["yes", "eins"], stdout=subprocess.PIPE) as yes,
-        started("translate", f"run={trained}", "decode.beam=1", stdin=yes.stdout) as process,
-    ):
+    out = tmp_path / "out"
+    os.mkfifo(out)
+    read = []
+
+    def head() -> None:
+        with out.open() as file:
+            read.append(file.readline())
+
+    reader = threading.Thread(target=head, daemon=True)
+    reader.start()
+    words = ["translate", f"run={trained}", "decode.beam=1"]
+    with subprocess.Popen(["yes", "eins"], stdout=subprocess.PIPE) as yes:
         assert yes.stdout
-        assert process.stdout
-        yes.stdout.close()
-        line = process.stdout.readline()
-        process.stdout.close()
-        _, err = process.communicate(timeout=60)
+        stdin = f"/proc/{os.getpid()}/fd/{yes.stdout.fileno()}"
+        ended = forked.nmt(*words, stdin=stdin, stdout=out)
+        yes.kill()
+    reader.join(60)
 
-    assert line == nmt("translate", f"run={trained}", "decode.beam=1", stdin=b"eins").out.encode()
-    assert told(err) == []
-    assert process.returncode == 141
+    assert read == [nmt(*words, stdin=b"eins").out]
+    assert (ended.code, told(ended.err)) == (141, [])
 
 
-def test_an_interrupt_while_waiting_for_text_ends_without_a_traceback(trained):
+def test_an_interrupt_while_waiting_for_text_ends_without_a_traceback(
+    trained, forked, pipe, tmp_path
+):
+    path, end = pipe
+    os.write(end, b"eins\n" * 1024)
+    out = tmp_path / "out"
+    # Once the first chunk is translated, it waits for the next.
+    how = {"send": signal.SIGINT, "once": out, "after": 0.3}
     words = ["translate", f"run={trained}", "decode.beam=2", "n_best=2", "decode.max_ratio=0"]
-    with started(*words, stdin=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(b"eins\n" * 1024)
-        process.stdin.flush()
-        process.stdout.readline()  # the first chunk is translated: it waits for the next
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
 
-    assert told(err) == ["nmt: interrupted"]
-    assert process.returncode == 130
+    ended = forked.nmt(*words, stdin=path, stdout=out, **how)
+
+    assert (ended.code, told(ended.err)) == (130, ["nmt: interrupted"])
 
 
 def test_an_interrupt_while_the_command_starts_is_as_quiet(monkeypatch):
@@ -278,14 +287,12 @@ def test_an_interrupt_while_the_command_starts_is_as_quiet(monkeypatch):
     assert nmt("translate") == (130, "", "nmt: interrupted\n")
 
 
-def test_an_interrupt_leaves_no_half_written_file(trained, tmp_path):
-    words = ["translate", f"run={trained}", f"output={tmp_path}/out"]
-    with started(*words, stdin=subprocess.PIPE) as process:
-        while not files(tmp_path):  # beside its place; the model is loaded next
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+def test_an_interrupt_leaves_no_half_written_file(trained, forked, pipe, tmp_path):
+    path, _ = pipe
+    # The file is begun beside its place, and the model is loaded next.
+    how = {"send": signal.SIGINT, "once": tmp_path}
 
-    assert told(err) == ["nmt: interrupted"]
-    assert process.returncode == 130
+    ended = forked.nmt("translate", f"run={trained}", f"output={tmp_path}/out", stdin=path, **how)
+
+    assert (ended.code, told(ended.err)) == (130, ["nmt: interrupted"])
     assert files(tmp_path) == []
