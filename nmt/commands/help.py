@@ -19,7 +19,7 @@ Commands:
   nmt score       log P of given translations under a trained model
   nmt heads       what a trained model loses without each of its heads
   nmt align       word alignments from a trained model's attention
-  nmt compare     which of several trained variants is better, and how surely
+  nmt compare     which of several trained variants is better, how certainly
   nmt explore     an interactive page of a model's attention
   nmt export      a folder of a trained model for CTranslate2 or transformers
   nmt bench       how fast a configuration trains and translates here
@@ -34,8 +34,8 @@ Getting started:
                   the small model `sample` comes with nmt
   nmt train experiment=smoke
                   everything once, in seconds
-  nmt train       German to English on the Bible, in a quarter of an hour on two
-                  cores
+  nmt train       German to English on the Bible, in 5 to 12 minutes on two
+                  cores, with the installation
   nmt train attention=bahdanau seed=2
                   each argument changes one thing
   nmt translate run=last
@@ -49,8 +49,8 @@ nmt train [NAME=CHOICE ...] [KEY=VALUE ...] [OPTION ...]
 Trains a model, evaluates it on the test set and draws its attention. All files
 go into one run folder, runs/<data>-<model>-<attention>/<time>.
 
-Without arguments: German to English, about 5 minutes on two cores with AVX-512
-and bf16, 7 to 13 with AVX2 only.
+Without arguments: German to English. With the installation this takes 5 to 9
+minutes on two cores with AVX-512 and bf16, 7 to 12 with AVX2 only.
 
 Choices (* marks the default, + that of a Transformer; `nmt show NAME=CHOICE`
 explains one):
@@ -67,7 +67,7 @@ The main keys (nmt train --cfg job prints all, with their current values):
   'data.train=[FILE,FILE]'        with data=files; data.dev=, data.test=
                                   likewise
   'synthetic.files=[FILE,FILE]'   more training pairs, one side written by a
-                                  model;
+                                  model
   synthetic.tag="'<bt>'"          the piece at the start of their sources
   tokenizer.size=8000             vocabulary size in pieces
   tokenizer.symbols="['<2de>']"   texts that are always one piece
@@ -112,8 +112,9 @@ The main keys (nmt train --cfg job prints all, with their current values):
   seed=2                          random seed
   device=cpu precision=fp32       device and precision; default auto
   threads=1                       threads on a CPU (default: one per core)
-  products=torch                  who multiplies float32 on a CPU: torch or
-                                  onednn (default: the faster); a run keeps both
+  products=torch                  library for float32 products on a CPU: torch
+                                  or onednn (default: the faster). A resumed run
+                                  keeps its threads and products
 
 Options:
   resume=RUN             resume an interrupted run, or train a finished one
@@ -148,9 +149,10 @@ run folder. At a terminal it answers each line at once.
 
 Input and output:
   run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
-                              one of nmt; 'run=[RUN,RUN]': an ensemble of models
-                              with the same pieces, by the mean of their
-                              probabilities, or of log P with mean=geometric
+                              model that comes with nmt; 'run=[RUN,RUN]': an
+                              ensemble of models with the same pieces, by the
+                              mean of their probabilities, or of log P with
+                              mean=geometric
   input=FILE                  read FILE instead of standard input; also .gz,
                               .xz, .zst, .bz2
   output=FILE                 write to FILE instead of standard output
@@ -214,8 +216,9 @@ RUN/evaluation/<corpus>-<split>; the name is longer for other texts.
 
 Keys:
   run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
-                              one of nmt; 'run=[RUN,RUN]' output=FOLDER: an
-                              ensemble, see nmt translate --help
+                              model that comes with nmt; 'run=[RUN,RUN]'
+                              output=FOLDER: an ensemble, see nmt translate
+                              --help
   data=CORPUS                 one of these (default: the run's own):
 {corpora}
   data.dir=FOLDER             and other keys of the corpus: nmt train --help;
@@ -255,7 +258,7 @@ from standard input.
 
 Keys:
   run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
-                              one of nmt
+                              model that comes with nmt
   source=FILE target=FILE     line n of one is the translation of line n of the
                               other; also .gz, .xz, .zst
   to=fr                       the target language of a run trained with
@@ -290,7 +293,7 @@ heads, into RUN/heads/<corpus>-<split>-<measure>.
 
 Keys:
   run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
-                              one of nmt
+                              model that comes with nmt
   data=CORPUS                 one of these (default: the run's own):
 {corpora}
   split=dev                   train, dev or test
@@ -317,7 +320,7 @@ recall.
 
 Text and gold links:
   run=RUN, or only RUN        a run folder; `last`: the newest; `sample`: the
-                              one of nmt
+                              model that comes with nmt
   data=CORPUS                 one of these (default: the run's own):
 {corpora}
   split=test                  train, dev or test
@@ -326,8 +329,9 @@ Text and gold links:
   target_words=FILE           (default: the words of the text itself)
   detokenize=true             source= and target= are tokenized: restore raw
                               text
-  gold=FILE gold_base=1       gold links, i-j sure and ipj possible; the first
-                              word has number 1, in Pharaoh format 0
+  gold=FILE gold_base=1       gold links: i-j is sure, ipj possible; gold_base
+                              is the number of the first word, 0 in Pharaoh
+                              format
   gold_flipped=true           i is a word of the target
   dev.source=FILE dev.gold=FILE ...   sentences on which to choose the attention
   hypothesis=true             align the model's own translations (decode.beam=5)
@@ -335,8 +339,8 @@ Text and gold links:
                               data.pairs
 
 Attention and links:
-  layer=2 head=3              which attention (hops are layers); null: the mean;
-                              best: the one with the lowest error on dev
+  layer=2 head=3              which attention (hops count as layers); null: the
+                              mean; best: the one with the lowest error on dev
   shift=true                  use the row where a piece is read instead of the
                               one where it is predicted (Chen et al. 2020);
                               best: see layer
@@ -400,12 +404,12 @@ Examples:
 EXPLORE = """\
 nmt explore RUN [RUN ...] [KEY=VALUE ...]
 
-Writes explorer.html, one file for a browser that needs no network: point at a
-piece of a translation and see where the model looked. Choose the sentence, the
-kind of attention, layer and head, and move a slider over the evaluations of the
-training. Several runs on the same test set are shown side by side. RUN is a run
-folder (`last`: the newest), or a file written by weights=FILE.arrow. The page
-has at most 3 MB, and says how many sentences it has.
+Writes explorer.html, one file that a browser shows without a network: point at
+a piece of a translation and see where the model looked. Choose the sentence,
+the kind of attention, layer and head, and move a slider over the evaluations of
+the training. Several runs on the same test set are shown side by side. RUN is a
+run folder (`last`: the newest), or a file written by weights=FILE.arrow. The
+page has at most 3 MB, and says how many sentences it has.
 
 Keys:
   run=RUN                     the same as RUN
@@ -440,15 +444,15 @@ to=ctranslate2   for CTranslate2 4.8, which is fast on CPUs, in int8 too. It has
                  attention=scaled_dot, luong_dot, cosine (cross: one head);
                  positions=sinusoidal, learned, rope, shaw, none; any
                  feed_forward=, norm= and residual=; normalize=softmax. A run
-                 with something else is refused, by its name.
-to=huggingface   for Hugging Face transformers 5, any Transformer of nmt. First
-                 `import nmt.hf`, which holds the classes.
+                 with other choices is refused; the message names them.
+to=huggingface   for Hugging Face transformers 5: any Transformer of nmt. To use
+                 it, `import nmt.hf` first, which has the classes.
 
 Keys:
   run=RUN, or only RUN        a run folder; `last`: the newest
   quantization=int8           weights in 8 bits, with to=ctranslate2; else
                               float32
-  output=FOLDER               a new one; else RUN/ctranslate2,
+  output=FOLDER               a new folder; default: RUN/ctranslate2,
                               RUN/ctranslate2-int8 or RUN/huggingface
 
 Examples:
@@ -461,8 +465,8 @@ nmt bench [NAME=CHOICE ...] [KEY=VALUE ...]
 
 Measures training and beam search on random sentences, with the code of nmt
 train and nmt translate: target pieces per second, speed of matrix products
-compared with large ones on this machine, time per part, memory. It reads no
-corpus.
+compared with that of large ones on this machine, time per part, memory. It
+reads no corpus.
 
 Keys, beside the choices and keys of nmt train (data, tokenizer and clean have
 no effect):
@@ -536,8 +540,8 @@ Examples:
 COMPLETION = """\
 nmt completion bash|zsh|fish
 
-Prints what makes a shell complete commands, choices, keys and run folders at
-the Tab key. To have it in every new shell, add this line to a file:
+Prints a script for your shell: the Tab key then completes commands, choices,
+keys and run folders. To have this in every new shell, add a line to a file:
 
   bash, ~/.bashrc:                    eval "$(nmt completion bash)"
   zsh, ~/.zshrc, below compinit:      eval "$(nmt completion zsh)"
@@ -547,9 +551,10 @@ SHOW = """\
 nmt show [GROUP | GROUP=CHOICE [KEY=VALUE ...]]
 
 Explains the choices of nmt train. Without arguments it lists all groups and
-choices, for a GROUP one line per choice. For GROUP=CHOICE it prints: formula
-and paper, shapes of inputs and outputs, settings with their defaults, number of
-parameters in a model, and the choices that it cannot be combined with.
+choices; for a GROUP it prints one line per choice. For GROUP=CHOICE it prints
+the formula and paper, shapes of inputs and outputs, settings with their
+defaults, number of parameters in a model, and the choices that it cannot be
+combined with.
 
 Keys:
   model=transformer_base      the model to use (default: rnn_small and
