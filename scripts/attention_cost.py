@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from attention_page import COST, GROUPS, ROUNDS
 
+from nmt.attention.bias import Bias
 from nmt.batches.batch import Batch
 from nmt.catalog.choices import Choice, find, groups
 from nmt.catalog.models import MODELS, PIECES, build, composed, num_parameters, words_for
@@ -51,13 +52,14 @@ def measured(choice: Choice) -> dict[str, Any]:
     """Return what a choice costs in the first model that can have it."""
     words = next(found for model in MODELS if (found := words_for(model, choice)))
     assert choice.kind
+    kinds = (choice.kind, Bias) if choice.group == "positions" else (choice.kind,)
     model = build(composed(words))  # without memory
     without = [word for word in words if word != choice.word]
     without += ["attention=scaled_dot"] if choice.group == "attention" else []
     return {
         "words": words,
         "without": without,
-        "parameters": num_parameters(model, choice.kind),
+        "parameters": num_parameters(model, *kinds),
         "of": num_parameters(model, type(model)),
         "ratio": round(ratio(words, without), 2),
         "machine": hardware(torch.device("cpu")),

@@ -82,7 +82,7 @@ class Hard(Normalizer):
     """The best key alone. Forward: the argmax as one-hot; backward: the gradient of the softmax.
 
     The straight-through estimator of Bengio et al. 2013. The true gradient of an argmax is 0. So
-    this is the only normalizer here whose backward pass is not the derivative of its forward pass.
+    the backward pass is not the derivative of the forward pass.
     """
 
     exact_zeros = True
