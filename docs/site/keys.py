@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from io import StringIO
 from textwrap import dedent
 from tokenize import COMMENT, generate_tokens
@@ -65,6 +66,7 @@ def meaning(kind: type, name: str) -> str:
     raise UserError(f"{kind.__qualname__}.{name} has no comment that says what it means")
 
 
+@cache  # every key asks, and to find the source of a class is to parse its file
 def comments(kind: type) -> dict[str, str]:
     """Return the comments of a dataclass's fields, those above and behind, as one text each."""
     try:

@@ -3,6 +3,7 @@
 import inspect
 import pydoc
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,13 +77,18 @@ def plain(docstring: str | None) -> str:
 
 def groups() -> dict[str, list[str]]:
     """Return the groups of choices of a training, with their choices."""
-    content = yaml.safe_load((config_folder() / "train.yaml").read_text(encoding="utf-8"))
-    keys = [key for entry in content["defaults"] if isinstance(entry, dict) for key in entry]
     return {
         key: sorted(path.stem for path in (config_folder() / key).glob("*.yaml"))
-        for key in keys
+        for key in keys_of_defaults(config_folder() / "train.yaml")
         if (config_folder() / key).is_dir()
     }
+
+
+@cache  # of each choice its group is asked for
+def keys_of_defaults(path: Path) -> list[str]:
+    """Return what a yaml's defaults list chooses."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [key for entry in content["defaults"] if isinstance(entry, dict) for key in entry]
 
 
 def find(group: str, name: str) -> Choice:

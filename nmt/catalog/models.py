@@ -1,6 +1,7 @@
 """Models in which a choice is tried: does it build, how many numbers has it, what goes with it?"""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import hydra
@@ -19,6 +20,7 @@ from nmt.run import build_model
 
 MODELS = ("rnn_small", "transformer_small")
 PIECES = 4000  # of each vocabulary
+loaded = cache(OmegaConf.load)  # what is put into a configuration is copied
 
 
 def composed(words: list[str]) -> DictConfig:
@@ -45,7 +47,7 @@ def refusal(cfg: DictConfig, **choices: str) -> str | None:
     """Return why a model cannot be built with other choices; None: it can."""
     changed = cfg.copy()
     for group, name in choices.items():
-        OmegaConf.update(changed, group, OmegaConf.load(path_of(group, name)), merge=False)
+        OmegaConf.update(changed, group, loaded(path_of(group, name)), merge=False)
     try:
         with without_memory():
             build_model(changed, range(PIECES), range(PIECES))
