@@ -26,8 +26,9 @@ from nmt.training.muon import Muon
 from nmt.training.schedule import Constant
 from nmt.training.trainer import Trainer
 
+# Of two layers is the model in which what was found is fed back.
 MODELS = {
-    "rnn": small_rnn,
+    "rnn": partial(small_rnn, encoder_layers=1, decoder_layers=1),
     "transformer": partial(small_transformer, encoder_layers=1, decoder_layers=1),
 }
 LOSSES = {
@@ -36,7 +37,7 @@ LOSSES = {
     "simcut": SimCut(weight=3.0, cutoff=0.1),
     "guided": Guided(batch_loss, weight=1.0, layer=None, head=None, shift=True),
 }
-B, S, T = 3, 7, 3
+B, S, T = 3, 7, 2
 
 
 class NoData(NamedTuple):

@@ -19,6 +19,9 @@ from nmt.training import compiled
 from nmt.training.compiled import check_compiler, compile_layers, compiled_loss
 from nmt.training.loss import batch_loss
 
+# A compiler takes as long for each layer; that every layer is compiled is counted below.
+few_layers = partial(small_transformer, encoder_layers=1, decoder_layers=1)
+
 pytestmark = [  # torch's own
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),
@@ -42,9 +45,9 @@ def traced(monkeypatch):
 )
 def test_layers_and_loss_are_compiled_whole(choice):
     torch.manual_seed(1)
-    plain = small_transformer(dropout=0.0, **choice).train()
+    plain = few_layers(dropout=0.0, **choice).train()
     torch.manual_seed(1)
-    layers = small_transformer(dropout=0.0, **choice).train()
+    layers = few_layers(dropout=0.0, **choice).train()
     compile_layers(layers)
     loss = compiled_loss()
     for sizes in ((5, 7, 6), (4, 9, 3)):
@@ -58,11 +61,11 @@ def test_layers_and_loss_are_compiled_whole(choice):
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("training", [True, False])
 def test_a_deep_copy_computes_with_its_own_weights(training):
-    model = small_transformer(dropout=0.0)
+    model = few_layers(dropout=0.0)
     compile_layers(model)
     batch = a_batch()
     before = model.train(training)(batch.source, batch.target)
-    copies = deepcopy(model), small_transformer(dropout=0.0)
+    copies = deepcopy(model), few_layers(dropout=0.0)
     with torch.no_grad():
         for parameter in copies[0].parameters():
             parameter.mul_(2)
@@ -78,7 +81,7 @@ def test_what_evaluates_and_an_rnn_stay_as_they_are(monkeypatch):
         raise AssertionError("compiled")
 
     monkeypatch.setattr(compiled.torch, "compile", lambda *_, **__: fail)
-    model = small_transformer()
+    model = few_layers()
     compile_layers(model)
     batch = a_batch()
     model.eval()(batch.source, batch.target)

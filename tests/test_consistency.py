@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from choices import ALL as EVERY
 from choices import in_turns
 from command import nmt
 from loss_laws import cross_entropy, half_is_for_products, hold_rows, of_two
@@ -274,7 +275,11 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("choice", "of_model"), in_turns(CHOICES, [rnn, transformer]))
+# SimCut is stopped and goes on in test_trainer.py, and divided among processes in test_shards.py.
+@pytest.mark.parametrize(
+    ("choice", "of_model"),
+    in_turns([one for one in CHOICES if EVERY or one != "consistency=simcut"], [rnn, transformer]),
+)
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(
     choice, of_model, tiny, tmp_path, monkeypatch
 ):

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from numberless import CASES, LOSSES, MODELS, adamw, trainer_by_hand
+from choices import in_turns
+from numberless import CASES, LOSSES, adamw, trainer_by_hand
+from numberless import MODELS as ONE_LAYER
 from small_model import SOURCE_VOCABULARY, TARGET_VOCABULARY, small_rnn, small_transformer
 from torch import Tensor, nn
 
@@ -35,6 +37,7 @@ from nmt.training.loss import BatchLoss, Loss, batch_loss
 from nmt.training.rewarded import with_rewards
 from nmt.training.trainer import Trainer
 
+MODELS = {**ONE_LAYER, "rnn": small_rnn}
 B, S, T = 5, 7, 6
 
 
@@ -223,8 +226,7 @@ STEP_MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", STEP_MODELS)
-@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize(("name", "beam"), in_turns(STEP_MODELS, [4, 1]))
 def test_a_search_by_recorded_steps_finds_the_same(name, beam, monkeypatch):
     torch.manual_seed(1)
     model = STEP_MODELS[name]().double().eval()

@@ -6,6 +6,7 @@ host know one, as `item()`, `if tensor:` and `x[mask]` do, is an error.
 
 import pytest
 import torch
+from choices import in_turns
 from numberless import CASES, LOSSES, MODELS, muon, updates
 from small_model import TARGET_VOCABULARY, small_rnn
 from torch._subclasses.fake_tensor import (
@@ -37,10 +38,9 @@ def test_no_choice_waits(model, choice, tmp_path):
     updates(tmp_path, MODELS[model], number=1, **choice)
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
-def test_no_loss_waits(make_model, loss, tmp_path):
-    updates(tmp_path, make_model, loss, number=1)
+@pytest.mark.parametrize(("loss", "model"), in_turns(LOSSES, MODELS))
+def test_no_loss_waits(model, loss, tmp_path):
+    updates(tmp_path, MODELS[model], LOSSES[loss], number=1)
 
 
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)

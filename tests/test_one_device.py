@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from choices import in_turns
 from numberless import CASES, LOSSES, MODELS, muon, updates
 from small_model import small_rnn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -51,10 +52,10 @@ def test_every_choice(model, choice, tmp_path):
     updates(tmp_path, MODELS[model], number=1, **META, **choice)
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
-def test_every_loss(make_model, loss, tmp_path):
-    updates(tmp_path, make_model, loss, number=1, **META)
+@pytest.mark.parametrize(("loss", "model"), in_turns(LOSSES, reversed(MODELS)))
+def test_every_loss(model, loss, tmp_path):
+    """With the model with which it is not in test_no_wait.py."""
+    updates(tmp_path, MODELS[model], LOSSES[loss], number=1, **META)
 
 
 @pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)

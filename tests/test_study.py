@@ -224,8 +224,8 @@ def test_a_study_has_to_be_named():
 
 
 def test_a_corpus_that_is_not_there_is_one_message(tmp_path):
-    words = ["study", "multi30k_rnn", f"ledger={tmp_path}", f"runs={tmp_path}", "nice=0"]
-    words += ["part=1/9"]
+    words = ["study", "multi30k_hops", f"ledger={tmp_path}", f"runs={tmp_path}", "nice=0"]
+    words += ["part=1/3"]
     assert str(tmp_path / "nowhere") in mistake(nmt(*words, f"data.dir={tmp_path / 'nowhere'}"))
     assert "no data.train" in mistake(nmt(*words, "data.train=[a,b]"))
 
@@ -318,7 +318,9 @@ def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
     assert "no p for two: only one seed" in page
 
 
-def test_speed_is_measured_by_nmt_bench(ledger, typed):
+def test_speed_is_measured_by_nmt_bench(ledger, typed, monkeypatch):
+    monkeypatch.setattr("nmt.bench.gemm.SECONDS", 1e-4)
+    monkeypatch.setattr("nmt.study.speed.SENTENCES", 8)
     answer = nmt(*typed, "speed=1")
     assert answer.code == 0, answer.err
     assert "round 1/1 two" in answer.err

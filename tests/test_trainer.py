@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from choices import in_turns
 from rich.console import Console
 from small_model import small_rnn, small_transformer
 from toy_text import CONFIG, text
@@ -499,8 +500,7 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("sample", [0.0, 0.3])
+@pytest.mark.parametrize(("schedule", "sample"), in_turns(SCHEDULES, [0.3, 0.0]))
 def test_an_interrupted_training_goes_on_bit_for_bit(schedule, sample, bench, prepared):
     """11 updates are 8, a checkpoint, a crash in the 10th, and 3 from the checkpoint on."""
     tokenizer = Tokenizer(prepared.source_tokenizer.model, sample)
@@ -508,15 +508,15 @@ def test_an_interrupted_training_goes_on_bit_for_bit(schedule, sample, bench, pr
     config = Train(max_steps=11, accumulate=2, evaluate_every=4, log_every=1)
 
     make = partial(bench.trainer, config, evaluate=rising, dropout=0.3)
-    whole = make(schedule=schedule(), run="whole")
+    whole = make(schedule=SCHEDULES[schedule](), run="whole")
     whole.fit()
     drawn = torch.rand(3)
 
-    first = make(schedule=schedule(), run="parts")
+    first = make(schedule=SCHEDULES[schedule](), run="parts")
     first.optimizer.register_step_pre_hook(lambda *_: interrupt(first, step=10))
     with pytest.raises(KeyboardInterrupt):
         first.fit()
-    second = make(schedule=schedule(), run="parts")
+    second = make(schedule=SCHEDULES[schedule](), run="parts")
     *_, last = checkpoints(second.run)
     assert last.position.step == 8
     assert last.position.batch > 0, "in the middle of an epoch"
@@ -533,8 +533,9 @@ def test_an_interrupted_training_goes_on_bit_for_bit(schedule, sample, bench, pr
     assert replace(whole.position, **clocks) == replace(second.position, **clocks)
 
 
-@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
-@pytest.mark.parametrize("loss", [RDrop(5.0), SimCut(3.0, 0.2)], ids=["rdrop", "simcut"])
+@pytest.mark.parametrize(
+    ("loss", "make_model"), in_turns([RDrop(5.0), SimCut(3.0, 0.2)], MODELS.values())
+)
 def test_a_moving_average_and_two_passes_go_on_bit_for_bit(loss, make_model, bench):
     config = Train(max_steps=6, evaluate_every=3, log_every=1, ema=0.9)
     make = partial(bench.trainer, config, loss=loss, make_model=make_model, dropout=0.3)
