@@ -13,6 +13,7 @@ import exported
 import numpy as np
 import pytest
 import torch
+from choices import ALL
 from command import files, mistake, nmt
 from exported_runs import composed, random_original, sentences, training_words
 from PIL import Image
@@ -161,7 +162,7 @@ def example(folder: Path) -> str:
     ("to", "quantization"),
     [
         pytest.param("ctranslate2", "float32", marks=needs_ctranslate2),
-        pytest.param("ctranslate2", "int8", marks=needs_ctranslate2),
+        *([pytest.param("ctranslate2", "int8", marks=needs_ctranslate2)] if ALL else []),
         pytest.param("huggingface", "float32", marks=needs_transformers),
     ],
 )
