@@ -22,9 +22,9 @@ LAW = "The law will never be perfect, but its application should be just."
 ASKS = "its"
 PRONOUNS: tuple[str, ...] = ("er", "sie", "es")
 SHORT = (
-    *("train.max_steps=null", "train.max_pieces=250000", "train.max_tokens=1024"),
-    *("train.evaluate_every=1000", "train.ema=null", "train.average=best", "train.keep_best=1"),
-    *("schedule.warmup=60", "train.heatmaps=0", "decode.beam=1"),
+    *("train.max_steps=null", "train.max_pieces=2000000", "train.max_tokens=2048"),
+    *("train.evaluate_every=650", "train.ema=0.995", "train.keep_last=1", "train.keep_best=1"),
+    *("schedule.warmup=150", "train.heatmaps=0", "decode.beam=1"),
 )
 
 
