@@ -93,7 +93,8 @@ def draw(found: Found) -> Figure:
         bottom = [a + b for a, b in zip(bottom, values, strict=True)]
     axes[0].set_xlabel("right pronoun")
     axes[0].set_ylabel("sentences")
-    axes[0].legend(fontsize=8, title="chosen", title_fontsize=8)
+    axes[0].set_ylim(0, 1.3 * max(bottom))
+    axes[0].legend(fontsize=8, title="chosen", title_fontsize=8, loc="upper center", ncols=3)
     words, layers = found["law"]["words"], found["law"]["weights"]
     axes[1].grid(visible=False)
     heads = [head for layer in layers for head in layer]
