@@ -53,7 +53,7 @@ SMALL = {
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(model, numbers, tmp_path, monkeypatch):
     """Trained, cut off between two checkpoints and resumed, then translating and drawing.
 
-    RNNs go on in test_resume.py; what they draw is in test_gallery.py and below.
+    test_resume.py resumes RNNs; test_gallery.py and tests below look at their pictures.
     """
     monkeypatch.chdir(tmp_path)
     words = [

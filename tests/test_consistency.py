@@ -269,17 +269,14 @@ def transformer(words: list[str]) -> list[str]:
 
 CHOICES = [
     "consistency=rdrop",
-    "consistency=simcut",
+    # A SimCut training is stopped in test_trainer.py too, and divided in test_shards.py.
+    *(["consistency=simcut"] if EVERY else []),
     "teacher=scheduled_sampling",
     "teacher=two_passes",
 ]
 
 
-# SimCut is stopped and goes on in test_trainer.py, and divided among processes in test_shards.py.
-@pytest.mark.parametrize(
-    ("choice", "of_model"),
-    in_turns([one for one in CHOICES if EVERY or one != "consistency=simcut"], [rnn, transformer]),
-)
+@pytest.mark.parametrize(("choice", "of_model"), in_turns(CHOICES, [rnn, transformer]))
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(
     choice, of_model, tiny, tmp_path, monkeypatch
 ):

@@ -79,9 +79,9 @@ def assert_close(found: list[dict[str, float]], wanted: list[dict[str, float]]) 
 
 
 def test_a_run_goes_on_with_another_number_of_processes(shared, forked):
-    """What four began, two go on with, from the checkpoint of the second update.
+    """Two processes resume a run of four, from the checkpoint of the second update.
 
-    How one goes on with what two began, and the other way round, is tested in test_shards.py.
+    In test_shards.py one process resumes a run of two, and two resume a run of one.
     """
     run = forked.folder / "fewer"
     shutil.copytree(shared / "4", run)

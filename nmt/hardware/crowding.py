@@ -30,9 +30,10 @@ class Crowding:
         """Return what to do, if there is something to say by now; ``again`` resumes the run."""
         if not self.watching or self.clock() - self.start < SECONDS:
             return None
-        waited, ran = (now - then for now, then in zip(waited_and_ran(), self.before, strict=True))
+        after = waited_and_ran()
+        waited, ran = (now - then for now, then in zip(after, self.before, strict=True))
         share = waited / max(waited + ran, 1)
-        self.start, self.before = self.clock(), waited_and_ran()
+        self.start, self.before = self.clock(), after
         if share < CROWDED:
             return None
         self.watching = False

@@ -156,8 +156,7 @@ def multiplied_by(name: str) -> Iterator[str]:
             f"products={ONEDNN}: on this machine oneDNN does not compute products in full float32. "
             f"Use products={TORCH}, or products=auto"
         )
-    faster = multipliers().onednn and exact_by_onednn()
-    chosen.append(name if name != "auto" else ONEDNN if faster else TORCH)
+    chosen.append(fastest() if name == "auto" else name)
     try:
         yield chosen[-1]
     finally:
@@ -177,12 +176,16 @@ def onednn_allowed() -> Iterator[None]:
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = matmul.fp32_precision
     try:
-        faster = chosen[-1] == ONEDNN if chosen else multipliers().onednn and exact_by_onednn()
-        if faster:
+        if (chosen[-1] if chosen else fastest()) == ONEDNN:
             matmul.fp32_precision = "bf16"
         yield
     finally:
         matmul.fp32_precision = before
+
+
+def fastest() -> str:
+    """Return who was measured to be faster on this processor, if it is as exact."""
+    return ONEDNN if multipliers().onednn and exact_by_onednn() else TORCH
 
 
 @cache
