@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from toy_text import text
 
 from nmt.commands.hydra_changes import compose_fast
 from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
+from nmt.hardware.products import fused_from
 from nmt.run import Translator
 from nmt.terminal.progress import LateLines
 
@@ -75,17 +77,18 @@ def same_products():
 
 
 @pytest.fixture
-def kernel_calls(monkeypatch) -> list[tuple]:
-    """The arguments of every call of torch's fused attention, which still computes."""
-    calls: list[tuple] = []
+def kernel_calls(monkeypatch) -> Iterator[list[tuple[tuple, dict]]]:
+    """The arguments of every call of torch's fused attention, which takes all that it can."""
+    calls: list[tuple[tuple, dict]] = []
     kernel = torch.nn.functional.scaled_dot_product_attention
 
     def spy(*args, **named):
-        calls.append(args)
+        calls.append((args, named))
         return kernel(*args, **named)
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
-    return calls
+    with fused_from(0):
+        yield calls
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """Laws that hold for every score, normalizer, window, number of heads and of hops."""
 
 from copy import deepcopy
-from typing import Any
 
 import pytest
 import torch
 from choices import HISTORIC, HISTORIC_NORMALIZERS, choose, goes_with, names, pairs
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from nmt.attention.attend import Attend
@@ -207,20 +206,12 @@ def test_heads_that_share_keys_are_those_whose_matrices_are_alike(score, key_hea
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("trains", [False, True])
-def test_heads_that_share_keys_take_the_kernel_that_knows_it(trains, causal, monkeypatch):
-    taken: list[dict] = []
-    kernel = F.scaled_dot_product_attention
-
-    def spy(*args: Any, **named: Any) -> Tensor:
-        taken.append(named)
-        return kernel(*args, **named)
-
-    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+def test_heads_that_share_keys_take_the_kernel_that_knows_it(trains, causal, kernel_calls):
     case = Case("scaled_dot", "softmax", "full", 6, 1, 2)
     memory = case.attend.remember(case.keys[:, :T], case.values[:, :T])
     with torch.set_grad_enabled(trains):
         case.attend(case.query, *memory, None, case.position, causal)
-    assert [one["enable_gqa"] for one in taken] == [True]
+    assert [named["enable_gqa"] for _, named in kernel_calls] == [True]
 
 
 def test_hops_are_the_recurrence_written_out():

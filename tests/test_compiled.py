@@ -36,7 +36,7 @@ def traced(monkeypatch):
     monkeypatch.setattr(compiled.torch, "compile", whole)
     for module in (dropout, attention):
         monkeypatch.setattr(module, "dropout", torch.nn.functional.dropout)
-    monkeypatch.setattr(attention, "by_onednn", lambda: False)
+    monkeypatch.setattr(attention, "fuses", lambda num_keys, dtype: True)
 
 
 @pytest.mark.usefixtures("traced")
@@ -104,7 +104,7 @@ def test_what_is_counted_is_not_compiled(monkeypatch):
 
     torch._dynamo.reset()
     monkeypatch.setattr(compiled.torch, "compile", partial(torch.compile, backend=backend))
-    monkeypatch.setattr(attention, "by_onednn", lambda: False)
+    monkeypatch.setattr(attention, "fuses", lambda num_keys, dtype: True)
     model = small_transformer(dropout=0.0).train()
     compile_layers(model)
     passes = SimpleNamespace(through=None, passes=None)

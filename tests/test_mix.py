@@ -143,7 +143,7 @@ def test_differential_takes_the_kernel_and_knows_its_layer(kernel_calls):
     attend = attention("differential", key_heads=1)
     query, keys, mask = batch()
     attend(query, *attend.remember(keys, keys), mask, torch.arange(T))
-    assert [x.shape[1] for x in kernel_calls[0][:3]] == [2 * H, 2, 2]
+    assert [x.shape[1] for x in kernel_calls[0][0][:3]] == [2 * H, 2, 2]
     starts = [
         part.start
         for part in small_transformer(mix="differential").decoder.modules()

@@ -15,6 +15,7 @@ from nmt.hardware.products import (
     by_onednn,
     exact,
     multipliers,
+    nearest,
     onednn_allowed,
 )
 from nmt.hardware.runtime import kernels
@@ -28,16 +29,14 @@ AVX512 = {"avx2", "avx512f", "avx512_bf16"}
     ("maker", "flags", "found"),
     [
         ("AuthenticAMD", AVX512, Multipliers(onednn=True, packed=True)),
-        ("AuthenticAMD", {"avx2"}, Multipliers(packed=True)),
+        ("AuthenticAMD", {"avx2"}, Multipliers(packed=True, fused=512)),
         ("GenuineIntel", AVX512 | {"amx_bf16"}, Multipliers()),
         ("GenuineIntel", {"avx2"}, Multipliers()),  # the nearest of its vendor
         ("", set(), Multipliers()),  # not known, as outside Linux
     ],
 )
-def test_who_multiplies_is_that_of_the_nearest_processor_measured(maker, flags, found, monkeypatch):
-    monkeypatch.setattr(products, "cpu_line", lambda name: maker)
-    monkeypatch.setattr(products, "cpu_flags", lambda: flags)
-    assert multipliers() == found
+def test_who_multiplies_is_that_of_the_nearest_processor_measured(maker, flags, found):
+    assert nearest(maker, flags) == found
 
 
 def test_products_in_float32_are_exact():

@@ -24,7 +24,6 @@ from model_laws import (
 )
 from small_model import TARGET_VOCABULARY, small_transformer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nmt.attention.attention import record_attention
 from nmt.attention.mask import PAD
@@ -196,18 +195,14 @@ def test_the_cache_finds_what_reading_the_prefix_again_finds(parts):
     assert rows[-1][0] < rows[0][0], "finished sentences leave the batch"
 
 
-def test_torch_kernel_sees_no_causal_mask_but_is_told(monkeypatch):
+def test_torch_kernel_sees_no_causal_mask_but_is_told(kernel_calls):
     model = build().float()
-    calls = []
-
-    def spy(query, key, value, mask, *rest, **named):
-        calls.append((tuple(query.shape[-2:]), mask is None, named["is_causal"]))
-        return kernel(query, key, value, mask, *rest, **named)
-
-    kernel = F.scaled_dot_product_attention
-    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
     model(sources(), targets())
     model.double()
+    calls = [
+        (tuple(query.shape[-2:]), mask is None, named["is_causal"])
+        for (query, _, _, mask, *_), named in kernel_calls
+    ]
     encoder, masked, cross = ((S, 4), False, False), ((T, 4), True, True), ((T, 4), False, False)
     assert calls == [encoder] * 2 + [masked, cross] * 3
 

@@ -20,7 +20,7 @@ from nmt.attention.place import told
 from nmt.attention.score import InnerProduct, Score
 from nmt.attention.sink import Beside, NoSink, Sink
 from nmt.attention.window import Full, Normalize, Window
-from nmt.hardware.products import by_onednn
+from nmt.hardware.products import fuses, product_dtype
 
 NO_SINK = partial(NoSink, 1)  # of one head, or of many: it has no parameters
 NO_MIX = partial(NoMix, 1)
@@ -115,7 +115,7 @@ class Attention(Attend):
         causal: bool = False,
     ) -> Tensor:
         keys, bias = self._biased(query, keys, position)
-        if not self.records and self._is_fused(query):
+        if not self.records and self._is_fused(query, keys):
             return self._fused(query, keys, values, mask, bias, causal)
         scores = self._scores(self._folded(self.score, query, keys), mask, bias, causal)
         return self._weighed(scores, query, values, position)[0]
@@ -239,13 +239,8 @@ class Attention(Attend):
         capped = self.soft_cap * (scores / self.soft_cap).tanh()
         return capped.masked_fill(scores == float("-inf"), float("-inf"))  # out of reach
 
-    def _is_fused(self, query: Tensor) -> bool:
-        """Whether one kernel can do it all, and does it faster.
-
-        On CPUs the kernel is slower in bfloat16: 36 ms against 6 for B = 150, H = 4, T = S = 25,
-        D = 32, forward and backward, torch 2.13; in float32 it is 9 against 10 where MKL multiplies
-        for both, and far slower where oneDNN does, because it computes many small products.
-        """
+    def _is_fused(self, query: Tensor, keys: Tensor) -> bool:
+        """Whether one kernel can do it all, and does it faster."""
         return (
             isinstance(self.score, InnerProduct)
             and isinstance(self.normalize, Softmax)
@@ -255,7 +250,7 @@ class Attention(Attend):
             and self.mix.fuses
             and (self.mix.maps == 1 or not (self.training and self.dropout))  # of the mixed weights
             and (query.is_cuda or not self._bias_learns())
-            and (query.is_cuda or not (_is_half(query) or by_onednn()))
+            and (query.is_cuda or fuses(keys.shape[-2], product_dtype(query)))
         )
 
     def _bias_learns(self) -> bool:
@@ -298,10 +293,6 @@ class Attention(Attend):
 def distance(keys: Tensor, position: Tensor) -> Tensor:
     """Return the place of each key (...,S,·) less that of each query (...,T): (...,T,S)."""
     return torch.arange(keys.shape[-2], device=keys.device) - position[..., None]
-
-
-def _is_half(x: Tensor) -> bool:
-    return x.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(x.device.type)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ used last. Batches of sentences hardly ever have as many places as one before, s
 kernels in every update; rounded up they have.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -45,13 +45,14 @@ class Multipliers(NamedTuple):
 
     onednn: bool = False  # oneDNN, in training and elsewhere
     packed: bool = False  # oneDNN with weights that are laid out once, in a translation
+    fused: int = 0  # keys from which torch's fused attention is as fast as MKL's products
 
 
 MEASURED = {
     # EPYC 9005 (Zen 5)
     Processor("AuthenticAMD", avx512=True, amx=False): Multipliers(onednn=True, packed=True),
     # EPYC 7003 (Zen 3)
-    Processor("AuthenticAMD", avx512=False, amx=False): Multipliers(packed=True),
+    Processor("AuthenticAMD", avx512=False, amx=False): Multipliers(packed=True, fused=512),
     # Xeon of the fourth generation; packing was not measured
     Processor("GenuineIntel", avx512=True, amx=True): Multipliers(),
 }
@@ -90,6 +91,27 @@ def packs(dtype: torch.dtype) -> bool:
     """Whether a weight of this type is laid out once where a model only translates, on a CPU."""
     there = torch.backends.mkldnn.is_available()
     return is_onednns(dtype) or (there and dtype == torch.float32 and multipliers().packed)
+
+
+def fuses(num_keys: int, dtype: torch.dtype) -> bool:
+    """Whether a CPU attends to so many keys with torch's fused kernel, for products of this type.
+
+    Not in 16 bits and not where oneDNN multiplies: the kernel computes many small products, which
+    oneDNN is slow at.
+    """
+    if dtype.itemsize == 2 or is_onednns(dtype):
+        return False
+    return num_keys >= (least[-1] if least else multipliers().fused)
+
+
+@contextmanager
+def fused_from(num_keys: int) -> Iterator[None]:
+    """Use the fused kernel on a CPU from so many keys on inside the block, whatever is faster."""
+    least.append(num_keys)
+    try:
+        yield
+    finally:
+        least.pop()
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
@@ -141,6 +163,7 @@ class _Rounded(torch.autograd.Function):
 
 
 chosen: list[str] = []  # who multiplies float32 matrices, by the blocks of multiplied_by
+least: list[int] = []  # keys from which the fused kernel attends, by the blocks of fused_from
 
 
 @contextmanager
@@ -208,13 +231,17 @@ def by_onednn() -> bool:
     return torch.backends.mkldnn.matmul.fp32_precision == "bf16"  # type: ignore[attr-defined]
 
 
+@cache
 def multipliers() -> Multipliers:
     """Return what was measured on the processor of this kind, or on the nearest of its vendor."""
-    flags = cpu_flags()
-    amx = any(flag.startswith("amx") for flag in flags)
-    here = Processor(cpu_line("vendor_id"), "avx512f" in flags, amx)
-    nearest = [one for one in MEASURED if one.vendor == here.vendor]
-    return MEASURED[min(nearest, key=here.differs)] if nearest else Multipliers()
+    return nearest(cpu_line("vendor_id"), cpu_flags())
+
+
+def nearest(vendor: str, flags: Set[str]) -> Multipliers:
+    """Return what was measured on the most similar processor of a vendor."""
+    here = Processor(vendor, "avx512f" in flags, any(flag.startswith("amx") for flag in flags))
+    known = [one for one in MEASURED if one.vendor == vendor]
+    return MEASURED[min(known, key=here.differs)] if known else Multipliers()
 
 
 def exact() -> bool:

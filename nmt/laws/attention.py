@@ -10,6 +10,7 @@ from torch import Tensor
 from nmt.attention.attention import Attention, record_attention
 from nmt.attention.mask import causal_mask
 from nmt.attention.sink import NoSink
+from nmt.hardware.products import fused_from
 from nmt.laws.case import LENGTHS, QUERY, VALUE, B, Case, S, T
 from nmt.laws.law import require, same
 
@@ -39,7 +40,8 @@ def contexts_are_weighted_sums_of_values(case: Case) -> float | None:
 
 def fused_and_plain_agree(case: Case) -> float:
     """The fused kernel, which has no weights to record, and the plain formula are the same."""
-    fast = case()
+    with fused_from(0):
+        fast = case()
     with record_attention(case.attend):
         plain = case()
     require(fast.shape == (B, T, case.attend.width), f"contexts are {tuple(fast.shape)}")
