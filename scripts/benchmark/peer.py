@@ -71,7 +71,7 @@ PEERS = [
     Peer(
         name="nmt",
         module="ours",
-        package="nmt",
+        package="nmt-attention",
         install="pip install .",
         trains=RNNS + TRANSFORMERS,
         decodes=RNNS + TRANSFORMERS,
