@@ -9,6 +9,9 @@ def main() -> None:
         if sys.argv[1:2] == ["completion"]:  # at every Tab key: nothing more is imported
             from nmt.commands.completion import main as command
         else:
+            from nmt.hardware.waiting import sleep_soon
+
+            sleep_soon()  # torch is not loaded yet
             from nmt.commands.command import chosen
 
             command = chosen()
