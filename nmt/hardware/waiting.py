@@ -2,8 +2,8 @@
 
 A spinning thread keeps its core busy. Where other programs need the cores, it keeps the thread that
 it waits for from running. GNU's OpenMP library, which torch uses on Linux, spins for some
-milliseconds. That is longer than the work between two products, but also much longer than it takes
-to wake a thread. Figures: docs/performance.md, "Beside other programs".
+milliseconds, which is much longer than it takes to wake a thread. Figures: docs/performance.md,
+"Beside other programs".
 """
 
 import os

@@ -49,7 +49,7 @@ def main() -> None:
     header = [
         f"{heads} heads of {width}, {what}"
         for heads, width in HEADS
-        for what in ("training", "quotient", "one query", "quotient")
+        for what in ("training: kernel, products", "quotient", "one query: both", "quotient")
     ]
     print(markdown(("keys", *header), rows))
 
@@ -62,7 +62,7 @@ def best(rounds: int, shape: tuple[int, ...], num_keys: int) -> dict[str, float]
     attend.train(trains)
     query = torch.randn(shape, requires_grad=trains)
     keys, values = (torch.randn(*batch, num_keys, width, requires_grad=trains) for _ in range(2))
-    mask = torch.arange(num_keys) < num_keys - num_keys // 10
+    mask = (torch.arange(num_keys) < num_keys - num_keys // 10)[None, None, None]  # (1,1,1,S)
     position, grad = torch.arange(num_queries), torch.randn(shape)
     found = dict.fromkeys(ROADS, float("inf"))
     for number in range(rounds + 1):
