@@ -14,6 +14,8 @@ from nmt.hardware.products import (
     Multipliers,
     by_onednn,
     exact,
+    fused_from,
+    fuses,
     multipliers,
     nearest,
     onednn_allowed,
@@ -37,6 +39,15 @@ AVX512 = {"avx2", "avx512f", "avx512_bf16"}
 )
 def test_who_multiplies_is_that_of_the_nearest_processor_measured(maker, flags, found):
     assert nearest(maker, flags) == found
+
+
+def test_the_fused_kernel_attends_where_it_is_as_fast(monkeypatch):
+    monkeypatch.setattr(products, "multipliers", lambda: Multipliers(fused=512))
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # not by oneDNN
+    assert [fuses(keys, torch.float32) for keys in (511, 512)] == [False, True]
+    assert not fuses(512, torch.bfloat16)
+    with fused_from(0):
+        assert fuses(1, torch.float32)
 
 
 def test_products_in_float32_are_exact():

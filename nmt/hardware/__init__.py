@@ -1,1 +1,1 @@
-"""Who multiplies, device, precision, memory, CUDA graphs."""
+"""Who multiplies, how threads wait, device, precision, memory, CUDA graphs."""
