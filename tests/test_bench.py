@@ -27,6 +27,7 @@ from nmt.config.schema import Train
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.decoding.decode import Decode
 from nmt.decoding.translate import search
+from nmt.hardware.products import fused_from
 from nmt.report.logger import Logger
 from nmt.terminal.progress import Progress
 from nmt.training.gradients import Gradients
@@ -316,7 +317,8 @@ def test_a_fused_attention_counts_as_the_plain_one():
         assert count(lambda: model(source, target)) == count(plain)
 
 
-def test_an_rnns_update_is_three_forwards_and_the_scores_once_more():
+@pytest.mark.parametrize(("least", "again"), [(0, 1), (8, 0)], ids=["fused", "by products"])
+def test_an_rnns_update_is_three_forwards_and_with_the_kernel_the_scores_again(least, again):
     """Every product has two gradients, those of the output layer too; 3 sentences, 7 and 5 pieces.
 
     What reads a source piece, a target piece or a sentence is a matrix each.
@@ -328,7 +330,8 @@ def test_an_rnns_update_is_three_forwards_and_the_scores_once_more():
     scores = 7 * 5 * 10
     forward = 7 * (source + keys) + 5 * target + sentence + 2 * scores
 
-    assert update(model) == 2 * 3 * (3 * forward + scores)
+    with fused_from(least):
+        assert update(model) == 2 * 3 * (3 * forward + again * scores)
 
 
 def matrices(*modules: nn.Module) -> int:
