@@ -49,7 +49,7 @@ def main() -> None:
     header = [
         f"{heads} heads of {width}, {what}"
         for heads, width in HEADS
-        for what in ("training: kernel, products", "quotient", "one query: both", "quotient")
+        for what in ("training: kernel, products", "ratio", "one query: both", "ratio")
     ]
     print(markdown(("keys", *header), rows))
 
