@@ -10,7 +10,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attention_pictures import FOLDER, draw, file_of, picture_of, scores_of
+from attention_pictures import (
+    FOLDER,
+    README,
+    draw,
+    draw_for_readme,
+    file_of,
+    picture_of,
+    scores_of,
+)
 from attention_studies import HEADER, Looked, rows
 
 from nmt.catalog.choices import Choice, find, groups
@@ -80,13 +88,14 @@ GROUPS = {
 
 
 def main() -> None:
-    """Write the page and its pictures."""
+    """Write the page and its pictures, and the README's."""
     for old in FOLDER.glob("*.png"):
         old.unlink()
     for group in GROUPS:
         for choice in (find(group, name) for name in groups()[group]):
             if drawn := picture_of(choice):
                 draw(drawn[0], FOLDER / file_of(choice))
+    draw_for_readme(README)
     PAGE.write_text(page(), encoding="utf-8")
     tell(f"wrote {PAGE.relative_to(ROOT)}", "attention_page.py")
 

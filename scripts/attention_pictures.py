@@ -2,7 +2,7 @@
 
 Where a study has run a choice, the picture is of its trained model. Else it has the scores of a
 trained model under the choice, as long as nothing in it is drawn at random before training; and
-otherwise there is none.
+otherwise there is none. And the picture of the README.
 """
 
 from functools import cache
@@ -28,6 +28,8 @@ from nmt.laws.small import usual_beside
 from nmt.report.heatmap import draw_labels, pixels, scaled
 from nmt.report.labels import labels
 from nmt.report.palette import EDGE, WEIGHTS
+from nmt.report.several import several
+from nmt.study.figures import longest, panel
 
 OF_WEIGHTS = ("attention", "normalize", "window", "sink")  # groups that make them
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images" / "attention"
@@ -38,6 +40,8 @@ CELL, LEFT, ABOVE = 0.135, 0.75, 0.75  # inches
 LABEL = 7.5  # points
 DPI = 100
 COLOURS = 128
+README = FOLDER.parent / "two-attentions.png"
+IN_README = ("multi30k_rnn", "bahdanau", "luong_general")  # a study and two of its variants
 
 
 class Given(Score):
@@ -120,6 +124,19 @@ def draw(found: Looked, path: Path) -> None:
     image = Image.fromarray(pixels(figure)).convert("RGB").quantize(COLOURS)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, "PNG", optimize=True)
+
+
+def draw_for_readme(path: Path) -> None:
+    """Write the picture of the README: a study's longest sentence under two of its variants."""
+    study, *names = IN_README
+    found = next(one for one in all_findings() if one.ledger.study == study)
+    number = longest(found)
+    assert number is not None, f"{study} has no weights"
+    source, target = found.study.sentences[number]
+    by_name = {one.name: one for one in found.results}
+    panels = [panel(by_name[name], number) for name in names]
+    image = several(panels, "", [("source", source), ("reference", target)])
+    Image.fromarray(image).convert("RGB").quantize(COLOURS).save(path, "PNG", optimize=True)
 
 
 def picture_of(choice: Choice) -> tuple[Looked, bool] | None:

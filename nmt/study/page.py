@@ -76,6 +76,7 @@ def summary(found: Findings) -> list[str]:
         for row in found.rows
     )
     told = "; ".join(f"{n} on {device} in {dtype}" for (device, dtype), n in hardware.items())
+    told = told.replace(" 1 threads", " 1 thread")  # result.json says it so
     commits = sorted({str(row.content["commit"]) for row in found.rows})
     if told:
         lines.append(f"Runs: {told}. Commits: {', '.join(commits)}.")
