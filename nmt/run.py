@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Self
 
@@ -69,6 +69,7 @@ class Translator:
         it.
         """
         self.long.number = 0
+        self.require_asking(lines)
         with enough_memory(TO_TRANSLATE), self.evaluating() as record:
             prefixes = self.ranks.mine(prefixes) if prefixes else None
             found = self.translated(self.ranks.mine(lines), decode, record, self.long, prefixes)
@@ -105,7 +106,7 @@ class Translator:
         prefixes: list[str] | None = None,
     ) -> list[list[Translation]]:
         """Translate lines in this process; see :func:`translate`."""
-        self.require_asking(lines)
+        self.require_asking(lines, count(long.number + 1))
         tokenizers = self.source_tokenizer, self.target_tokenizer
         mbr = decode.method == "mbr"
         utility = utility_of(decode.utility, self.target_language) if mbr else None
@@ -143,9 +144,13 @@ class Translator:
                 (line,) = asking_for(language, [line])
             yield line
 
-    def require_asking(self, lines: Sequence[str]) -> None:
-        """Raise UserError, with its number, for a line that asks for no language, but has to."""
-        for number, line in enumerate(lines if self.targets else (), start=1):
+    def require_asking(self, lines: Sequence[str], numbers: Iterable[int] | None = None) -> None:
+        """Raise UserError, with its number, for a line that asks for no language, but has to.
+
+        numbers: of the lines; None: 1, 2, …
+        """
+        numbers = count(1) if numbers is None else numbers
+        for number, line in zip(numbers, lines if self.targets else (), strict=False):
             if line.strip() and not asked_for(line, self.targets):
                 pieces = " or ".join(map(piece_of, self.targets))
                 raise UserError(

@@ -293,6 +293,11 @@ def test_files(attention, tmp_path):
     assert several[-1].weights.shape == attention.weights.shape
 
 
+def test_the_attention_of_a_translation_is_over_the_source_that_was_read(model):
+    whole, cut = (model("eins zwei drei", max_source=most) for most in (100, 2))
+    assert cut.attention.source == [*whole.attention.source[:2], "</s>"]
+
+
 # comparing
 
 
@@ -308,6 +313,8 @@ def test_a_comparison_is_that_of_the_command(tiny, trained, tmp_path):
     assert [row["measures"]["bleu"]["number"] for row in found.rows] == [1, 1]
     assert found.markdown().startswith("# Comparison")
     assert found.write(tmp_path / "ours").is_file()
+    with pytest.raises(nmt.UserError, match="is a run folder, whose files would be lost"):
+        found.write(trained)
     assert found.p_values["bleu"] == {}, "of one seed there is none"
 
 
@@ -385,6 +392,8 @@ def test_norms_and_gradients_are_drawn_and_linked_as_shares(transformer):
         assert found.sentence.of == of
         assert found.weights.shape[2:] == weights.weights.shape[2:]
         assert not np.allclose(found.weights.sum(-1), 1)
+        assert (found.entropy() >= 0).all()
+        np.testing.assert_array_less(found.entropy(), np.log(len(found.source)) + 1e-6)
         every = [(s, t) for t in range(len(found.target) - 1) for s in range(len(found.source) - 1)]
         assert found.links(threshold=1e-9) == every
         assert len(found.links(threshold=0.5)) <= len(found.target) - 1, "rows are shares"

@@ -58,6 +58,13 @@ def test_text_is_cleaned_and_counted_by_reason() -> None:
     ]
 
 
+def test_the_piece_of_a_language_does_not_hide_that_a_source_equals_its_target() -> None:
+    text = ["<2en> Jakob", "<2en> kato"], ["Jakob", "cat"]
+    rows, report = cleaned([text], [], Clean())
+    assert rows.tolist() == [1]
+    assert ("source equals target", 1, 0.5) in report.rows()
+
+
 def test_an_endless_line_is_counted_before_it_is_cut_into_pieces() -> None:
     clean = Clean(max_pieces=10)
     text = ["a", "x" * 641, "y" * 640], ["b", "c", "z"]

@@ -265,6 +265,8 @@ def test_words_of_pieces():
     found, member = words(["▁gar", "den", ",", "▁", "<0xE7>", "<0x8A>", "<0xAC>", "</s>"])
     assert found == ["garden,", "犬", "</s>"]
     assert member.T.tolist() == [[1, 1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1, 0], [0] * 7 + [1]]
+    at_the_end, _ = words(["gar", "den▁", "a▁", "cat▁", "</s>"])  # treat_whitespace_as_suffix
+    assert at_the_end == ["garden", "a", "cat", "</s>"]
 
 
 def test_words_sum_over_the_source_and_average_over_the_target():

@@ -18,6 +18,7 @@ from nmt.comparison.runs import read_run
 from nmt.data.bible import Bible
 from nmt.data.multi30k import Multi30k
 from nmt.data.pairs import Pair, asked_for, asking_for
+from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.evaluation.score import score
 from nmt.links.links import read_links
@@ -173,6 +174,12 @@ def test_the_language_is_chosen_by_to_or_by_the_line(run):
     assert "line 1 begins with none of <2en> or <2de>" in mistake(
         nmt("translate", f"run={run}", stdin=text)
     )
+    translator = api.load(run).translator
+    lines = [*["<2de> eins"] * 4, "zwei"]
+    with pytest.raises(UserError, match="line 5 begins with none of"):
+        list(translator.stream(lines, Decode(), chunk=2))
+    with pytest.raises(UserError, match="line 9 begins with none of"):
+        score(translator, lines, lines, lines=[1, 1, 1, 1, 9])
     assert "to=fr: this model translates into en de" in mistake(
         nmt("translate", f"run={run}", "to=fr", stdin=text)
     )

@@ -93,11 +93,16 @@ def test_commands_take_awkward_paths(trained, tmp_path, monkeypatch):
     assert Path(f"{AWKWARD}-report", "comparison.md").is_file()
 
 
-def test_a_run_folder_can_be_typed_alone():
+def test_a_run_folder_can_be_typed_alone(tmp_path, monkeypatch):
     assert with_run("heads", ["split=dev", "runs/a b"]) == ["split=dev", "run=runs/a b"]
     assert with_run("heads", ["run=last", "more"]) == ["run=last", "more"]  # refused later
     assert with_run("translate", ["one", "two"]) == ["one", "two"]
     assert with_run("train", ["last"]) == ["last"]
+    monkeypatch.chdir(tmp_path)
+    swept = "grid/attention=none,seed=1"
+    assert with_run("heads", [swept]) == [swept]
+    Path(swept).mkdir(parents=True)
+    assert with_run("heads", [swept]) == [f"run={swept}"]
     assert mistake(nmt("heads", "missing")).startswith("missing is not a run folder")
 
 

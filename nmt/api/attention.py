@@ -143,8 +143,11 @@ class Attention:
         return [(int(s), t) for t, s in enumerate(best) if matrix[t, s] > 0]
 
     def entropy(self) -> np.ndarray:
-        """Return -Σ w ln w of each query in nats: (L,H,T). 0: one key has all the weight."""
-        weights = np.maximum(self.weights, 0)
+        """Return -Σ w ln w of each query in nats: (L,H,T). 0: one key has all the weight.
+
+        Norms and gradients count as shares of their row.
+        """
+        weights = self._shares(np.maximum(self.weights, 0))
         return -(weights * np.log(np.where(weights > 0, weights, 1))).sum(-1)
 
     def plot(self, ax: "Axes | None" = None) -> "Figure | Axes":
@@ -185,10 +188,13 @@ class Attention:
 
     def _mean(self) -> np.ndarray:
         """Return the mean over layers and heads (T,S), as shares of each row."""
-        mean = self.weights.mean((0, 1))
+        return self._shares(self.weights.mean((0, 1)))
+
+    def _shares(self, rows: np.ndarray) -> np.ndarray:
+        """Divide norms and gradients (...,T,S) by the sum of their row; weights stay."""
         if self.sentence.of == "weights":
-            return mean
-        return mean / np.maximum(mean.sum(-1, keepdims=True), np.finfo(mean.dtype).tiny)
+            return rows
+        return rows / np.maximum(rows.sum(-1, keepdims=True), np.finfo(rows.dtype).tiny)
 
     def __str__(self) -> str:
         """Show the mean over layers and heads as a grid of shades: queries left, keys above.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.api.undisturbed import undisturbed
+from nmt.commands.output import require_folder
 from nmt.comparison.atlas import Atlas, Wish, atlas
 from nmt.comparison.comparison import Comparison as Compared
 from nmt.comparison.comparison import compare as compare_runs
@@ -73,10 +74,14 @@ class Comparison:
     def write(
         self, folder: Place, sentences: int = 0, device: str = "auto", precision: str = "auto"
     ) -> Path:
-        """Write all files of ``nmt compare`` into a folder; return the path of ``index.html``."""
+        """Write all files of ``nmt compare`` into a folder; return the path of ``index.html``.
+
+        UserError for a run folder, whose files would be lost.
+        """
+        place = require_folder("folder", os.fspath(folder))
         with undisturbed():
-            write_report(self.found, self._atlas(sentences, device, precision), Path(folder))
-        return Path(folder, "index.html")
+            write_report(self.found, self._atlas(sentences, device, precision), place)
+        return place / "index.html"
 
     def _atlas(self, sentences: int, device: str, precision: str) -> Atlas:
         shown = atlas(self.found, Wish([], sentences, device, precision))

@@ -46,6 +46,7 @@ class Translation:
     alternatives: list["Translation"] = field(default_factory=list, repr=False)
     _ids: list[int] = field(default_factory=list, repr=False)
     _model: "Model | None" = field(default=None, repr=False, compare=False)
+    _max_source: int = field(default=0, repr=False)  # pieces of the source that were read
 
     @property
     def attention(self) -> Attention:
@@ -160,7 +161,8 @@ class Model:
         lines, prefixes, single = as_begun(text, prefix)
         lines = self._asking(lines, to)
         found = self._search(lines, settings, prefixes, to)
-        made = [self._translation(*one) for one in zip(lines, found, strict=True)]
+        read = changed(self.decode, settings).max_source
+        made = [self._translation(*one, read) for one in zip(lines, found, strict=True)]
         return made[0] if single else made
 
     @overload
@@ -221,7 +223,8 @@ class Model:
             lines, single = as_lines(source)
             lines = self._asking(lines, to)
             made = zip(lines, self._search(lines, {}, None, to), strict=True)
-            found = [self._attention_of(self._translation(*one), of) for one in made]
+            read = self.decode.max_source
+            found = [self._attention_of(self._translation(*one, read), of) for one in made]
         else:
             sources, targets, single = as_pairs(source, target)
             with undisturbed():
@@ -277,10 +280,10 @@ class Model:
         with undisturbed():
             return self.translator.into(to)(lines, decode, prefixes)
 
-    def _translation(self, line: str, found: list[Found]) -> Translation:
+    def _translation(self, line: str, found: list[Found], read: int) -> Translation:
         pieces = self.translator.target_tokenizer.pieces
         best, *others = [
-            Translation(one.text, pieces(one.ids), one.score, line, [], one.ids, self)
+            Translation(one.text, pieces(one.ids), one.score, line, [], one.ids, self, read)
             for one in found
         ]
         return replace(best, alternatives=others)
@@ -295,7 +298,7 @@ class Model:
         self._require_one()
         found = Found(made.text, made._ids, made.score)
         with undisturbed():
-            forced = weights.found(self.translator, 1, made.source, found, self.decode.max_source)
+            forced = weights.found(self.translator, 1, made.source, found, made._max_source)
             (held,) = weights.weights_of(self.translator, [forced], of)
         return of_weights(held)
 

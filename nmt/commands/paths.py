@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from pathlib import Path
 
 from nmt.commands.last import named, typed_again
 from nmt.config.grammar import is_quoted, parsed, quoted
@@ -27,7 +28,8 @@ ABOUT_A_RUN = ("translate", "evaluate", "align", "score", "heads", "export")  # 
 
 def with_run(command: str, words: list[str]) -> list[str]:
     """Write a run folder that is typed alone, as in `nmt heads runs/small`, as run=FOLDER."""
-    alone = [word for word in words if "=" not in word]
+    # The folder of a run in a sweep has = in its name.
+    alone = [word for word in words if "=" not in word or Path(word).is_dir()]
     if command not in ABOUT_A_RUN or len(alone) != 1 or any(w.startswith("run=") for w in words):
         return words
     return [f"run={word}" if word in alone else word for word in words]

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from nmt.data.pairs import without_asking
 from nmt.data.text import Text, has_control
 from nmt.data.tokenizer import PIECE_CHARACTERS
 from nmt.errors import UserError, at_least
@@ -108,7 +109,7 @@ class Judge:
             return EMPTY, key
         if clean.drop_control and (has_control(source) or has_control(target)):
             return CONTROL, key
-        if clean.drop_equal and source == target:
+        if clean.drop_equal and without_asking(source) == target:
             return EQUAL, key
         if max(len(source), len(target)) > clean.max_pieces * PIECE_CHARACTERS:
             return clean.too_long, key

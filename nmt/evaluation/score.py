@@ -60,7 +60,7 @@ def score(
     ``max_pieces`` pieces.
     """
     lines = range(1, len(sources) + 1) if lines is None else lines
-    translator.require_asking(sources)
+    translator.require_asking(sources, lines)
     source = encoded(translator.source_tokenizer, sources, "source", lines, max_pieces)
     target = encoded(translator.target_tokenizer, targets, "target", lines, max_pieces)
     found = score_ids(translator, source, target, max_tokens)

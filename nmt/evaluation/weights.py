@@ -41,7 +41,7 @@ def given(
     UserError for more than ``max_pieces`` on a side; None: no limit.
     """
     lines = range(first, first + len(sources))
-    translator.require_asking(sources)
+    translator.require_asking(sources, lines)
     ids = (
         encoded(translator.source_tokenizer, sources, "source", lines, max_pieces),
         encoded(translator.target_tokenizer, targets, "target", lines, max_pieces),

@@ -38,5 +38,5 @@ def labels(pieces: Sequence[str], language: str = "") -> list[Label]:
 
 
 def written(piece: str) -> str:
-    """Return a piece without the ▁ before it; one of ▁ alone is ␣."""
-    return piece.lstrip(MARK) or (SPACE if piece else "")
+    """Return a piece without the ▁ around it; one of ▁ alone is ␣."""
+    return piece.strip(MARK) or (SPACE if piece else "")

@@ -1,7 +1,7 @@
 """From pieces to words, for heatmaps over whole words."""
 
 import re
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -67,11 +67,17 @@ def in_words(sentence: Weights) -> Weights:
 def words(pieces: list[str]) -> tuple[list[str], Tensor]:
     """The words of S pieces, and which piece belongs to which: (S,W), 0 or 1.
 
-    A piece that starts with ▁ begins a word, a special piece such as </s> is one.
+    A piece that starts with ▁ begins a word, a special piece such as </s> is one. SentencePiece's
+    treat_whitespace_as_suffix puts ▁ at the end of words: if no piece starts with ▁, the piece
+    after such an end begins a word.
     """
+    at_end = not any(piece.startswith(MARK) for piece in pieces)
     starts = [
-        place == 0 or piece.startswith(MARK) or piece in SPECIAL or pieces[place - 1] in SPECIAL
-        for place, piece in enumerate(pieces)
+        piece.startswith(MARK)
+        or piece in SPECIAL
+        or before in SPECIAL
+        or (at_end and before.endswith(MARK))
+        for before, piece in pairwise([SPECIAL[0], *pieces])
     ]
     word_of = torch.tensor(list(accumulate(starts)), dtype=torch.long) - 1  # (S,)
     num_words = sum(starts)
@@ -84,8 +90,8 @@ def words(pieces: list[str]) -> tuple[list[str], Tensor]:
 
 
 def spell(text: str) -> str:
-    """Joined pieces as a person writes them: no ▁ before, bytes as the characters they make."""
+    """Joined pieces as a person writes them: no ▁ around it, bytes as the characters they make."""
     text = BYTES.sub(
         lambda run: bytes.fromhex(re.sub("<0x|>", "", run[0])).decode("utf-8", "replace"), text
     )
-    return text.removeprefix(MARK) or text
+    return text.removeprefix(MARK).removesuffix(MARK) or text
