@@ -12,7 +12,9 @@ import pytest
 import torch
 from command import mistake, nmt
 
+from nmt.config.own import name_modules
 from nmt.runs import checkpoint
+from nmt.training.advice import diverged
 from nmt.training.gradients import Gradients
 from nmt.training.trainer import Trainer
 
@@ -60,6 +62,15 @@ def test_a_batch_without_memory(tiny, here, monkeypatch):
     message = mistake_of_training(*tiny, "hydra.run.dir=a run")
     assert "too little memory for a batch" in message
     follow(message, "train.split_batches=true", "train.accumulate=2")
+
+
+def test_modules_of_the_users_own_are_named_again():
+    name_modules(["parts=my_attention"])
+    try:
+        found = diverged("loss is inf", 0.1, 10, None).with_commands(Path("a run"))
+    finally:
+        name_modules([])
+    assert [words[2] for words in commands(found)] == ["parts=my_attention"] * 2
 
 
 def test_updates_that_are_not_finite(tiny, here, monkeypatch):

@@ -173,8 +173,27 @@ def test_a_checkpoint_that_is_not_whole_is_not_there(tmp_path, monkeypatch):
     assert steps(tmp_path) == [1, 3]
 
 
+def test_a_checkpoint_that_is_half_deleted_is_not_there(tmp_path, monkeypatch):
+    save_dots(tmp_path, [1.0, 2.0])
+    with monkeypatch.context() as patch:
+        real = shutil.rmtree
+        patch.setattr(shutil, "rmtree", lambda one, **_: interrupt() if one.exists() else real)
+        with pytest.raises(KeyboardInterrupt):
+            prune(tmp_path, keep_last=1, keep_best=0, watch="bleu")
+    assert steps(tmp_path) == [2]
+    left = tmp_path / "checkpoints" / "step-0000001"
+    left.mkdir()  # as older versions of nmt may have left one
+    assert steps(tmp_path) == [2]
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def test_pieces_that_an_older_version_did_not_count_are_the_tokens(tmp_path):
+    file = tmp_path / "state.json"
+    file.write_text('{"step": 3, "tokens": 70}')
+    assert checkpoint.read_position(file).pieces == 70
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, monkeypatch):
@@ -195,6 +214,7 @@ FILES = ["model.safetensors", "optimizer.safetensors", "random.safetensors", "st
 def test_what_the_disk_has_changed_is_set_aside(kind, name, tmp_path):
     save_dots(tmp_path, [1.0, 2.0, 3.0])
     file = tmp_path / "checkpoints" / "step-0000003" / name
+    assert checkpoint.any_intact(tmp_path)
     content = file.read_bytes()
     if kind == "bit":
         middle = len(content) // 2
@@ -204,6 +224,9 @@ def test_what_the_disk_has_changed_is_set_aside(kind, name, tmp_path):
     else:
         file.unlink()
     warnings: list[str] = []
+    alone = tmp_path / "alone" / "checkpoints"
+    shutil.copytree(file.parent, alone / "step-0000003")
+    assert not checkpoint.any_intact(alone.parent)
 
     found = repaired(tmp_path, warnings.append)
 

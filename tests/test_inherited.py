@@ -55,6 +55,23 @@ def test_a_run_begins_where_another_ended_and_resumes_without_it(plain, trained,
     assert json.loads((run / "result.json").read_text())["steps"] == 5
 
 
+def test_a_run_that_was_killed_before_it_had_its_tokenizers_begins_anew(
+    plain, trained, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    words = [*plain, f"tokenizer.run={trained}", "train.max_steps=1", f"hydra.run.dir={run}"]
+    with monkeypatch.context() as patch:
+        patch.setattr("nmt.data.tokenizer.Tokenizer.save", killed)
+        with pytest.raises(SystemError):
+            nmt("train", *words)
+    train(*words)
+    assert tokenizers(run) == tokenizers(trained)
+
+
+def killed(*_: object) -> None:
+    raise SystemError
+
+
 def test_what_is_taken_new_and_dropped_is_named(tiny, trained, tmp_path):
     run = tmp_path / "run"
     words = ["attention=bahdanau", "attention.width=6", "optimizer.lr=0"]

@@ -50,6 +50,12 @@ def test_the_first_limit_ends_training():
     assert limits.reached(at(step=7, epoch=2, minutes=5.1), BATCHES) == "train.max_minutes reached"
 
 
+def test_an_epoch_with_more_batches_than_the_first_is_read_to_its_end():
+    limits = Limits(Train(max_epochs=2), Constant(0))
+    assert limits.reached(at(epoch=1, batch=BATCHES + 1), BATCHES) is None
+    assert limits.reached(at(epoch=2), BATCHES) == "train.max_epochs reached"
+
+
 def test_a_schedule_falls_with_the_limit_that_comes_first():
     limits = Limits(Train(max_steps=8, max_epochs=3), Linear(0))
     assert limits.progress(at(step=6, epoch=1), BATCHES) == 0.75

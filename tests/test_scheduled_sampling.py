@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from small_model import small_rnn, small_transformer
 
 from nmt.batches.batch import Batch
+from nmt.config.schema import CORPORA, Train, target_of
 from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import UserError
 from nmt.experiment.refusals import of_teacher
@@ -95,6 +96,16 @@ def test_a_draw_has_the_probabilities_of_the_softmax():
 def test_shares_that_are_none_are_refused(share, until, told):
     with pytest.raises(UserError, match=told):
         ScheduledSampling(share, until)
+
+
+def test_a_training_whose_end_is_not_known_is_refused():
+    """The share of own pieces grows towards the end, and would stay 0."""
+    train = OmegaConf.create({**vars(Train()), "max_steps": None, "max_epochs": 2})
+    data = {"_target_": target_of(CORPORA["stream"])}
+    cfg = OmegaConf.create({"teacher": {"share": 0.5}, "train": train, "data": data})
+    with pytest.raises(UserError, match="set train.max_steps, train.max_pieces"):
+        of_teacher(cfg)
+    of_teacher(OmegaConf.merge(cfg, {"train": {"max_minutes": 5.0}}))
 
 
 @pytest.mark.parametrize("option", ["compile", "shard"])

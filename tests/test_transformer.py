@@ -130,6 +130,15 @@ def test_without_the_padding_mask_a_sentence_depends_on_its_neighbours():
         assert torch.allclose(alone[0], together[i]) == (length == S)
 
 
+@pytest.mark.parametrize("causal_mask", [True, False])
+def test_a_model_that_padding_changes_says_so(causal_mask):
+    case = Case(build(causal_mask=causal_mask))
+    read = case.model(case.source, case.target)
+    source, target = (nn.functional.pad(ids, (0, 2)) for ids in (case.source, case.target))
+    further = case.model(source, target)[:, : read.size(1)]
+    assert torch.allclose(further, read) == causal_mask != case.model.reads_padding
+
+
 # The decoder's memory and cache
 
 

@@ -74,9 +74,9 @@ class Batch(NamedTuple):
         return each(self, Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch there."""
-        counted = self._replace(counted=self.num_pieces)
-        return each(counted, lambda side: side.to(device, non_blocking=True))
+        """The same batch there; only CUDA keeps the memory of a copy until the copy is made."""
+        counted, later = self._replace(counted=self.num_pieces), device.type == "cuda"
+        return each(counted, lambda side: side.to(device, non_blocking=later))
 
 
 def decoded(batches: list[Batch], source: Tokenizer, target: Tokenizer) -> list[tuple[str, str]]:

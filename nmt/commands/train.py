@@ -13,7 +13,6 @@ from nmt.commands.changes import is_choice, with_values
 from nmt.commands.errors import reporting_mistakes
 from nmt.commands.paths import without_quotes
 from nmt.commands.sweep import Planned, attempt, begin, conclude, fixed_keys, planned_runs
-from nmt.config.own import words_again
 from nmt.config.schema import register_schema
 from nmt.config.words import as_choice
 from nmt.config.yamls import config_folder
@@ -24,7 +23,7 @@ from nmt.experiment.inherited import VOCABULARY
 from nmt.experiment.opening import written_config
 from nmt.hardware.process import prepare_process
 from nmt.run import check_checkpoints
-from nmt.runs.files import as_typed
+from nmt.runs.files import as_typed, resuming
 from nmt.runs.folder import CONFIG, read_config
 from nmt.terminal.console import console
 from nmt.training.process_group import several
@@ -128,11 +127,6 @@ def resuming_new(run: Path) -> str:
     return again
 
 
-def resuming(run: Path) -> str:
-    """Return what to type to resume a run."""
-    return " ".join([f"nmt train resume={as_typed(run)}", *words_again()])
-
-
 def given(words: list[str], prefix: str) -> list[str]:
     """Return what stands behind a prefix in the words that have it."""
     return [word.removeprefix(prefix) for word in words if word.startswith(prefix)]
@@ -147,7 +141,7 @@ def go_on(run: Path, overrides: list[str]) -> None:
     if end:
         console().print(
             f"{run} is finished ({end.limit}); its scores are in {run / 'result.json'}. "
-            f"To train it further: {resuming(run)} {' '.join(end.higher)}",
+            f"To train it further: {resuming(run, *end.higher)}",
             markup=False,
         )
     else:

@@ -47,7 +47,7 @@ class Train:
 
     max_tokens: int = 4096  # of a batch, a side, padding included
     accumulate: int = 1  # batches an update
-    label_smoothing: float = 0.1  # share of each target's probability given to all other pieces
+    label_smoothing: float = 0.1  # share of a target's probability, spread evenly over all pieces
     clip_norm: float | None = 1.0  # of the gradient; null: none
     max_skipped: int = 10  # updates in a row whose loss or gradient is not finite: the end
     shard: bool = False  # several processes divide weights, gradients and optimizer state (FSDP)

@@ -20,7 +20,7 @@ from nmt.report.explorer.page import page
 from nmt.report.gallery import Drawn
 from nmt.report.weights import Weights
 from nmt.run import Translator
-from nmt.runs.files import lines_of
+from nmt.runs.files import lines_of, resuming
 from nmt.runs.folder import RESULT
 from nmt.runs.foreign import read_json
 from nmt.runs.sample import is_sample
@@ -244,7 +244,7 @@ def way_to_some(run: Path) -> str:
     """Say how to make translations of a run that can be shown."""
     if is_sample(run):
         return "serve=true translates what you type; nmt evaluate run=sample writes such a page"
-    return f"nmt train resume={run} finishes its training"
+    return f"{resuming(run)} finishes its training"
 
 
 def looks_nowhere(run: Path) -> UserError:

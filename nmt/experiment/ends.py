@@ -35,8 +35,8 @@ PARTS = (
     *TEXTS,
     EXPLORER,
     "heatmaps/reference",
-    "evaluation",
-    "alignment",
+    *("evaluation", "alignment", "heads"),
+    *("ctranslate2", "ctranslate2-int8", "huggingface"),  # see nmt.export
     NOT_FINITE,
 )
 ABOUT = (

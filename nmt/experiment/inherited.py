@@ -18,6 +18,7 @@ from nmt.errors import UserError
 from nmt.metrics.bleu import require_one_tokenizer
 from nmt.run import Translator
 from nmt.runs.checkpoint import MODEL, checkpoints
+from nmt.runs.files import damage
 from nmt.runs.folder import CONFIG, load_tokenizers, read_config, trained_on
 from nmt.runs.tensors import read_tensors
 from nmt.training.frozen import part_weights
@@ -132,14 +133,17 @@ def given_tokenizers(cfg: DictConfig, run: Path) -> tuple[Tokenizer, Tokenizer] 
 
 
 def weights_of(run: Path) -> Path:
-    """Return the file of a run's final model, or of its last checkpoint. UserError without any."""
+    """Return the file of a run's final model, or of its last intact checkpoint.
+
+    UserError without any.
+    """
     read_config(run)
-    found = checkpoints(run)
     if (run / MODEL).is_file() and not trained_on(run):
         return run / MODEL
-    if not found:
-        raise UserError(f"init={run}: this run has neither {MODEL} nor a checkpoint")
-    return found[-1].weights
+    for found in reversed(checkpoints(run)):
+        if not damage(found.folder):
+            return found.weights
+    raise UserError(f"init={run}: this run has neither {MODEL} nor an intact checkpoint")
 
 
 def take_weights(translator: Translator, run: Path, parts: Sequence[str] | None) -> list[str]:

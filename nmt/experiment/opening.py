@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.experiment import ends
 from nmt.report.logger import Logger, quiet_writers
 from nmt.runs import checkpoint
-from nmt.runs.files import as_typed, write
+from nmt.runs.files import as_typed, resuming, sync, write
 from nmt.runs.folder import CONFIG, FAILURE, TOKENIZERS, stored
 from nmt.terminal.progress import Progress
 from nmt.training.ranks import Ranks
@@ -40,7 +40,7 @@ def opened(
             if written_config(run) != before:
                 raise Taken(
                     f"{run}: meanwhile another training has started or changed here. To resume "
-                    f"that one: nmt train resume={as_typed(run)}"
+                    f"that one: {resuming(run)}"
                 )
             ends.complete(run)
             found = checkpoint.repaired(run, progress.say)
@@ -70,10 +70,14 @@ def written_config(run: Path) -> bytes | None:
 
 
 def write_start(cfg: DictConfig, run: Path, prepared: Prepared) -> None:
-    """Write what explains the run before it has learned anything."""
-    write_config(cfg, run)
+    """Write what explains the run before it has learned anything.
+
+    The configuration comes last: a folder that has it can be resumed.
+    """
     for side, tokenizer in sides(prepared).items():
         tokenizer.save(run / TOKENIZERS, side)
+        sync(run / TOKENIZERS / f"{side}.model")
+    write_config(cfg, run)
 
 
 def write_config(cfg: DictConfig, run: Path) -> None:

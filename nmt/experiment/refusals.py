@@ -132,6 +132,14 @@ def of_teacher(cfg: DictConfig) -> None:
             "train.shard=true: teacher=… lets the model translate, but no process has all of its "
             "weights; remove one of the two"
         )
+    train, stream = cfg.train, cfg.data["_target_"] == target_of(CORPORA["stream"])
+    epochs = None if stream else train.max_epochs
+    ends = (train.max_steps, train.max_pieces, train.max_minutes, epochs)
+    if all(end is None for end in ends):
+        raise UserError(
+            "teacher=…: the share of own pieces grows from the start of the training to its end, "
+            "which is not known here: set train.max_steps, train.max_pieces or train.max_minutes"
+        )
 
 
 def of_dropout(cfg: DictConfig, model: Seq2Seq, loss: BatchLoss) -> None:

@@ -200,7 +200,7 @@ class NmtForConditionalGeneration(PreTrainedModel, GenerationMixin):
         model, states, source = self.transformer, encoded.last_hidden_state, encoded.source
         assert states is not None
         assert source is not None
-        mask = (source != PAD) | model.reads_padding  # (B,S)
+        mask = (source != PAD) | (not model.masks_padding)  # (B,S)
         read = cache.get_seq_length() if cache is not None else 0
         position = torch.arange(read, read + target.size(1), device=target.device)
         x = model.placed(model.target_embedding(target), position)  # (B,T,D)

@@ -160,7 +160,9 @@ class Transformer(Seq2Seq):
         )
         self.dropout = Dropout(dropout)
         self.width = width
-        self.reads_padding = not padding_mask
+        self.masks_padding = padding_mask
+        # A target piece that sees the future sees the padding behind it, too.
+        self.reads_padding = not (padding_mask and causal_mask)
         self.positions = positions(width, (head_width or width // heads) // maps_of(mix))
         shared = {
             "attention": attention,
@@ -246,7 +248,7 @@ class Transformer(Seq2Seq):
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Source ids (B,S), padded with 0 -> the encoder's states (B,S,D) and their mask (B,S)."""
-        mask = padding_mask(source) | self.reads_padding
+        mask = padding_mask(source) | (not self.masks_padding)
         position = torch.arange(source.size(1), device=source.device)
         x = self.placed(self.source_embedding(source), position)  # (B,S,D)
         for layer in self.encoder:

@@ -22,13 +22,14 @@ from torch import Tensor, nn
 from nmt.config.check import fits
 from nmt.errors import UserError
 from nmt.metrics.watch import badness
-from nmt.runs.files import damage, replacing, sync, write_sums
+from nmt.runs.files import damage, replacing, resuming, sync, write_sums
 from nmt.runs.foreign import read_json
 from nmt.runs.tensors import check_tensors, read_tensors, shard_like
 
 FOLDER = "checkpoints"
 MODEL, AVERAGE = "model.safetensors", "ema.safetensors"
 OPTIMIZER, RANDOM = "optimizer.safetensors", "random.safetensors"
+STATE = "state.json"
 
 Files = dict[str, dict[str, Tensor]]  # by the name of the file, the tensors by theirs
 
@@ -64,7 +65,7 @@ class Checkpoint:
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":
         """Read the state of training, without tensors."""
-        return cls(folder, read_position(folder / "state.json"))
+        return cls(folder, read_position(folder / STATE))
 
     @property
     def weights(self) -> Path:
@@ -108,6 +109,7 @@ def read_position(path: Path) -> Position:
             raise UserError(f"{path}: {key}={value} is not a valid count")
         if type(value) is int and value < 0:
             raise UserError(f"{path}: {key}={value}: must be at least 0")
+    content.setdefault("pieces", content.get("tokens", 0))  # of older versions
     return Position(**content)
 
 
@@ -119,8 +121,14 @@ def checkpoints(run: Path) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for folder in sorted((run / FOLDER).glob("step-*[0-9]")):
         with unless_damaged(folder):
-            found.append(Checkpoint.read(folder))
+            if (folder / STATE).is_file():
+                found.append(Checkpoint.read(folder))
     return found
+
+
+def any_intact(run: Path) -> bool:
+    """Tell whether a run has a checkpoint that the disk has not damaged."""
+    return any(not damage(one.folder) for one in reversed(checkpoints(run)))
 
 
 @contextmanager
@@ -179,7 +187,7 @@ def save(run: Path, tensors: Files, position: Position) -> Checkpoint:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"{place} cannot be written: {reason}. Earlier checkpoints are intact; once there "
-            f"is space again: nmt train resume={run}"
+            f"is space again: {resuming(run)}"
         ) from error
     exchange(partial, place)
     return Checkpoint(place, position)
@@ -189,7 +197,7 @@ def write_checkpoint(folder: Path, tensors: Files, position: Position) -> None:
     """Write the files of a checkpoint, and wait until they are on the disk."""
     for name, content in {**tensors, RANDOM: random_states()}.items():
         save_file(content, folder / name)
-    (folder / "state.json").write_text(json.dumps(asdict(position), indent=2))
+    (folder / STATE).write_text(json.dumps(asdict(position), indent=2))
     for file in folder.iterdir():
         sync(file)
     write_sums(folder)
@@ -215,7 +223,7 @@ def better_first(kept: Iterable[Checkpoint], watch: str) -> list[Checkpoint]:
     kept = measured(kept)
     for one in kept:
         if watch not in one.position.dev:
-            raise UserError(f"{one.folder / 'state.json'} has no dev {watch}")
+            raise UserError(f"{one.folder / STATE} has no dev {watch}")
     return sorted(kept, key=lambda c: (badness(c.position.dev[watch], watch), c.position.step))
 
 
@@ -226,7 +234,15 @@ def prune(run: Path, keep_last: int, keep_best: int, watch: str) -> None:
     kept += better_first(found, watch)[:keep_best]
     for checkpoint in found:
         if checkpoint not in kept:
-            shutil.rmtree(checkpoint.folder)
+            delete(checkpoint.folder)
+
+
+def delete(folder: Path) -> None:
+    """Delete a checkpoint. What an interruption leaves of it has another name; see :func:`save`."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    folder.rename(partial)
+    shutil.rmtree(partial)
 
 
 def size(model: nn.Module, optimizer: torch.optim.Optimizer, ema: bool) -> int:

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from nmt.config.own import words_again
 from nmt.data.cache import file_digest
 from nmt.errors import UserError
 from nmt.runs.sample import NAME as SAMPLE
@@ -65,6 +66,11 @@ def as_typed(path: Path) -> str:
         return SAMPLE
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def resuming(run: Path, *words: str) -> str:
+    """Return the command that resumes a run, with these arguments."""
+    return " ".join([f"nmt train resume={as_typed(run)}", *words_again(), *words])
 
 
 def lines_of(path: Path) -> list[str]:

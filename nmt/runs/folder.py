@@ -35,7 +35,7 @@ from nmt.config.schema import Root
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import UserError
 from nmt.runs.checkpoint import MODEL, Checkpoint, better_first, checkpoints
-from nmt.runs.files import as_typed, damage
+from nmt.runs.files import damage, resuming
 from nmt.runs.foreign import read_json, read_yaml, refuse_links, without_format
 from nmt.runs.lifting import FORMAT
 
@@ -140,5 +140,5 @@ def best_checkpoint(run: Path, watch: str) -> Checkpoint:
         logging.getLogger(__name__).warning("%s is damaged (%s): ignored", one.folder, harm)
     raise UserError(
         f"{run} has neither {MODEL} nor a checkpoint: training stopped before the first "
-        f"checkpoint. Resume it: nmt train resume={as_typed(run)}"
+        f"checkpoint. Resume it: {resuming(run)}"
     )

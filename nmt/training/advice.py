@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.batches.batch import Batch
+from nmt.config.own import words_again
 from nmt.config.schema import Train
 from nmt.errors import UserError
-from nmt.runs.files import as_typed
+from nmt.runs.files import as_typed, resuming
 
 
 class NeedsOtherSettings(UserError):
@@ -24,10 +25,10 @@ class NeedsOtherSettings(UserError):
 
     def with_commands(self, run: Path) -> str:
         """Return the message and a command for each way out of a run that has begun."""
-        folder = as_typed(run)
-        commands = [f"nmt train resume={folder} {word}" for word in self.resume]
+        commands = [resuming(run, word) for word in self.resume]
         if self.anew:
-            commands.append(f"nmt train from={folder} {' '.join(self.anew)}")
+            anew = [f"nmt train from={as_typed(run)}", *words_again(), *self.anew]
+            commands.append(" ".join(anew))
         return "\n  ".join([f"{self}. For instance:", *commands])
 
 

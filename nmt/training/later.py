@@ -14,7 +14,7 @@ class Later:
     """
 
     def __init__(self, truth: Tensor) -> None:
-        self.answer = truth.to("cpu", non_blocking=True)
+        self.answer = truth.to("cpu", non_blocking=truth.is_cuda)
         self.copied = torch.cuda.Event() if truth.is_cuda else None
         if self.copied:
             self.copied.record()

@@ -94,5 +94,11 @@ class Limits:
 
 
 def epochs(position: Position, num_batches: int | None) -> float:
-    """Return the epochs that are done; whole ones if their length is not known."""
-    return position.epoch + (position.batch / num_batches if num_batches else 0)
+    """Return the epochs that are done; whole ones if their length is not known.
+
+    Epochs differ by a few batches: one that has more than ``num_batches`` stays below 1 until its
+    end.
+    """
+    if not num_batches:
+        return position.epoch
+    return position.epoch + position.batch / max(num_batches, position.batch + 1)

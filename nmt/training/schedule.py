@@ -2,8 +2,8 @@
 
 ``optimizer.lr`` is the highest rate, except with Noam, whose equation is the rate itself.
 
-``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs or minutes)
-that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
+``step`` counts updates from 1; ``progress`` is the share of the budget (steps, epochs, pieces or
+minutes) that is used, from 0 to 1. Warm-up is linear over the first ``warmup`` updates.
 """
 
 from abc import ABC, abstractmethod

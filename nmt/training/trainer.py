@@ -19,7 +19,7 @@ from nmt.hardware.crowding import Crowding
 from nmt.metrics.watch import is_better
 from nmt.report.logger import Logger
 from nmt.runs.checkpoint import Checkpoint, Position, contents, prune, save
-from nmt.runs.files import as_typed, write
+from nmt.runs.files import resuming, write
 from nmt.terminal.progress import Progress
 from nmt.training.advice import diverged
 from nmt.training.ema import EMA
@@ -246,7 +246,7 @@ class Trainer:
         self.tally = Tally()
         self.logger.log(position.step, metrics)
         self.progress.show(position.step, position.seconds, self.used(), metrics)
-        if advice := self.crowding.advice(f"nmt train resume={as_typed(self.run)}"):
+        if advice := self.crowding.advice(resuming(self.run)):
             self.progress.say(advice)
 
     def measure(self, start: float) -> None:
