@@ -15,6 +15,9 @@ from nmt.attention.build import build_attention
 from nmt.attention.differential import Differential
 from nmt.attention.heads import MultiHead
 from nmt.attention.mix import Mix
+from nmt.attention.place import Place
+from nmt.attention.position_bias import LinearBias
+from nmt.attention.sink import NoSink
 from nmt.errors import UserError
 from nmt.training.guided import Guided
 from nmt.training.loss import batch_loss
@@ -102,6 +105,33 @@ def test_talking_heads_mix_scores_and_weights():
         heads = [mixed[g] @ (seen @ v[g].mT) for g in range(H)]
         torch.testing.assert_close(contexts[b, t], attend.W_O.weight @ torch.cat(heads))
         torch.testing.assert_close(weights[b, :, t, : len(seen)], torch.stack(mixed))
+
+
+def test_talking_heads_mix_a_sink_as_a_key():
+    """As one more key and value of each head would be."""
+    attend = attention("talking_heads", sink=choose("sink", "key")).attention
+    nn.init.normal_(attend.sink.value)
+    query, keys, values = (torch.randn(B, H, n, K, dtype=torch.float64) for n in (T, S, S))
+    position = torch.arange(T)
+    beside = attend(query, keys, values, None, position)
+
+    one_more = [attend.sink.key, attend.sink.value]
+    keys, values = (
+        torch.cat([x, one.expand(B, H, 1, K)], -2)
+        for x, one in zip((keys, values), one_more, strict=True)
+    )
+    attend.sink = NoSink(H, attend.score, K)
+    torch.testing.assert_close(beside, attend(query, keys, values, None, position))
+
+
+@pytest.mark.parametrize(
+    "choice", [{"bias": LinearBias}, {"score": choose("attention", "gaussian")}]
+)
+def test_the_two_maps_of_a_head_share_a_bias_that_is_not_learned(choice):
+    built = attention("differential", place=Place.ENCODER, project=True, **choice)
+    one, other, *again = built.attention.bias(torch.zeros(1), torch.arange(-4, 5)[None, None])
+    assert not one.equal(other), "of two heads"
+    assert torch.stack(again).equal(torch.stack([one, other]))
 
 
 def test_talking_heads_begin_as_heads_that_do_not_talk():

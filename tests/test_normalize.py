@@ -177,9 +177,11 @@ def test_stick_breaking_takes_from_what_the_keys_before_have_left(place):
         ),
         ("monotonic", {"sink": "key"}, "sink= other than none .* Monotonic as normalize="),
         ("monotonic", {"window": "local_m"}, "window= other than full .* normalize=monotonic"),
+        ("sigmoid", {"sink": "zero"}, "sink=zero and sink=logit do not apply to Sigmoid"),
+        ("softpick", {"sink": "logit"}, "sink=zero and sink=logit do not apply to Softpick"),
     ],
 )
-def test_what_goes_from_key_to_key_has_no_place_beside_it(name, beside, reason):
+def test_what_leaves_a_sink_or_a_window_nothing_to_do_is_refused(name, beside, reason):
     with pytest.raises(UserError, match=reason):
         small_rnn(normalize=name, **beside)
 

@@ -65,7 +65,7 @@ SIZES = [{"heads": 1}, {"head_width": 6}, {"hops": 2}, {"scale_embeddings": Fals
 SIZES += [{"soft_cap": 0.5}, {"soft_cap": 0.5, "attention": "luong_location", "sink": "logit"}]
 SIZES += [
     {"key_heads": 1, "positions": "forgetting", "mix": "differential"},
-    {"positions": "forgetting", "normalize": "sigmoid", "sink": "zero", "hops": 2},
+    {"positions": "forgetting", "normalize": "sigmoid", "sink": "key", "hops": 2},
     {"heads": 6, "key_heads": 2, "positions": "shaw"},
     {"key_heads": 1, "positions": "rope", "sink": "key", "gate": "rms", "attention": "cosine"},
     {"key_heads": 1, "positions": "t5", "window": "local_p", "attention": "luong_concat"},
@@ -137,6 +137,11 @@ def test_a_model_that_padding_changes_says_so(causal_mask):
     source, target = (nn.functional.pad(ids, (0, 2)) for ids in (case.source, case.target))
     further = case.model(source, target)[:, : read.size(1)]
     assert torch.allclose(further, read) == causal_mask != case.model.reads_padding
+
+
+def test_a_model_wholly_in_bfloat16_forgets_too():
+    case = Case(build(positions="forgetting"))
+    assert case.model.bfloat16()(case.source, case.target).isfinite().all()
 
 
 # The decoder's memory and cache

@@ -50,7 +50,8 @@ class Attention(Attend):
     dropout:   share of the weights that is dropped in training
     bias:      makes what is added to the scores for places, for this score; None: nothing
     shared:    R, how many heads share each key and value: keys and values are (...,H/R,S,·)
-    soft_cap:  c, no score is beyond ±c: c·tanh(z/c) (Gemma Team 2024, Gemma 2, section 2); None: z
+    soft_cap:  c, no score is beyond ±c before biases are added: c·tanh(z/c) (Gemma Team 2024,
+               Gemma 2, section 2); None: z
     """
 
     def __init__(
@@ -175,7 +176,9 @@ class Attention(Attend):
         """
         normalize = partial(normalize or self.normalize, query=query)
         sink = self.sink.scores(self.score, query)  # (...,T,1)
-        beside = None if sink is None else Beside(normalize, self._capped(sink))
+        if sink is not None:
+            sink = self.mix.before(self._capped(sink.to(scores.dtype)))  # as the score of a key
+        beside = None if sink is None else Beside(normalize, sink)
         of_maps = self.window(beside or normalize, scores, query, position)  # (...,T,S)
         weights = self.mix.after(of_maps)
         for record in self.records:
@@ -187,8 +190,11 @@ class Attention(Attend):
         context = self._folded(torch.matmul, dropped.to(values.dtype), values)  # (...,T,Dv)
         if beside and self.sink.value is not None:
             assert beside.weight is not None
-            found = beside.weight.to(values.dtype) * self.sink.value  # (...,T,Dv) of each map
-            context = context + self.mix.after(found)
+            weight, value = beside.weight.to(values.dtype), self.sink.value
+            if self.mix.maps == 1:  # as the value of a key: by its mixed weight
+                context = context + self.mix.after(weight) * value
+            else:  # each map has a value of its own
+                context = context + self.mix.after(weight * value)
         return context, of_maps
 
     def _scores(
@@ -215,6 +221,7 @@ class Attention(Attend):
         if not isinstance(self.bias, KeyBias):
             return keys, self.bias(query, far)
         keys, kept = keys.split([keys.size(-1) - self.shared, self.shared], -1)
+        keys = keys.to(query.dtype)  # float32, as what is kept beside them
         return keys, self.bias(query, far, kept.mT.flatten(-3, -2))
 
     def _folded(

@@ -5,6 +5,7 @@ Keys are at positions 0, 1, … S-1, so a bias needs only the positions of the q
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 
@@ -35,3 +36,17 @@ class KeyBias(Bias):
     @abstractmethod
     def forward(self, query: Tensor, distance: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return the bias of the scores; kept: (...,H,S), of all keys so far."""
+
+
+class EachMap(Bias):
+    """The bias of each head for each of its maps, which stand H apart; see ``Mix.after``."""
+
+    learns = False
+
+    def __init__(self, of_heads: Bias, maps: int) -> None:
+        super().__init__()
+        self.of_heads = of_heads
+        self.maps = maps
+
+    def forward(self, query: Tensor, distance: Tensor) -> Tensor:
+        return torch.cat([self.of_heads(query, distance)] * self.maps, -3)

@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.attention.attend import Attend
 from nmt.attention.attention import Attention
-from nmt.attention.bias import Bias
+from nmt.attention.bias import Bias, EachMap
 from nmt.attention.fixed import Fixed
 from nmt.attention.gate import Gate, Gated, NoGate
 from nmt.attention.heads import MultiHead, Turn
@@ -90,7 +90,7 @@ def build_attention(
         sink=partial(tell(sink), heads * maps),
         mix=partial(tell(mix), heads),
         dropout=dropout,
-        bias=partial(_bias, bias, heads * maps),
+        bias=partial(_bias, bias, heads, maps),
         shared=heads // (key_heads or heads),
         soft_cap=soft_cap,
     )
@@ -119,15 +119,23 @@ def build_attention(
     return attend
 
 
-def _bias(given: MakeBias | None, heads: int, score: Score) -> Bias | None:
-    """Make the position bias: the score's own, or that of `positions=`."""
-    own = score.bias(heads)
+def _bias(given: MakeBias | None, heads: int, maps: int, score: Score) -> Bias | None:
+    """Make the position bias: the score's own, or that of `positions=`.
+
+    The maps of a head share one that is not learned.
+    """
+    own = score.bias(heads * maps)
     if own and given:
         raise UserError(
             f"{type(score).__name__} is itself a position bias, and positions= would add another "
             "one: choose positions=none or sinusoidal, or another attention="
         )
-    return given(heads, score) if given else own
+    bias = given(heads * maps, score) if given else own
+    if bias is None or bias.learns or maps == 1:
+        return bias
+    of_heads = given(heads, score) if given else score.bias(heads)
+    assert of_heads
+    return EachMap(of_heads, maps)
 
 
 def _makes(factory: Callable[..., object], kind: type) -> bool:
@@ -225,6 +233,12 @@ def _refuse_needless_sink(attend: Attend) -> None:
             raise UserError(
                 f"sink= other than none does not apply to {type(part).__name__} as normalize=: "
                 "a query that finds nothing already gives its weight to no key. Remove sink="
+            )
+        if isinstance(part, Attention) and not part.normalize.yields and part.sink.value is None:
+            raise UserError(
+                f"sink=zero and sink=logit do not apply to {type(part.normalize).__name__} as "
+                "normalize=: a sink with the score 0 takes no weight from the keys, so it would "
+                "change nothing. Remove sink=, or choose sink=key, which has a value"
             )
 
 

@@ -33,6 +33,7 @@ class Normalizer(nn.Module, ABC):
     exact_gradient: ClassVar[bool] = True
     reads_query: ClassVar[bool] = False
     leaves_rest: ClassVar[bool] = False  # a query that finds nothing gives its weight to no key
+    yields: ClassVar[bool] = True  # the keys have less weight where one with the score 0 is added
 
     def __init__(self, heads: int = 1) -> None:
         super().__init__()

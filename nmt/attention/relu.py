@@ -13,6 +13,7 @@ class ReLU(Normalizer):
     """
 
     sums_to_one = False
+    yields = False
     exact_zeros = True
     bounded = False
 

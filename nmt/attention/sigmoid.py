@@ -13,6 +13,7 @@ class Sigmoid(Normalizer):
     """
 
     sums_to_one = False
+    yields = False
 
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
         return (scores - num_visible(scores).to(scores.dtype).log()).sigmoid()

@@ -13,6 +13,7 @@ class Softpick(Normalizer):
     """
 
     sums_to_one = False
+    yields = False
     exact_zeros = True
 
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from nmt.errors import above_zero
 
 
 class SSMax(Normalizer):
-    """softmax(s · ln n · z), n the number of visible keys, s learned for each head.
+    """softmax(s · ln n · z), n the number of visible keys and sinks, s learned for each head.
 
     Nakanishi 2025 (Scalable-Softmax, arXiv 2501.19399). The more keys a softmax has, the smaller
     is its largest weight; here that weight does not fall with n. s starts at ``scale``. With s =

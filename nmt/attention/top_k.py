@@ -10,7 +10,7 @@ class TopK(Normalizer):
     """softmax over the ``k`` largest scores; the other keys get exactly 0.
 
     Zhao et al. 2019 (Explicit sparse Transformer, eq. 4 to 6). If several keys have the k-th
-    largest score, all of them stay.
+    largest score, all of them stay. A sink counts as one of the keys.
     """
 
     exact_zeros = True

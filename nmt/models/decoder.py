@@ -218,7 +218,8 @@ class BahdanauDecoder(Decoder):
         features = tanh(W [s_t ; y_{t-1} ; c_t])
         c'_t = Attention(s_{t-1}, (s_0 … s_{t-1})) stands beside c_t in both     with self-attention
 
-    The features are the paper's deep output (appendix A.2.2) with tanh instead of maxout.
+    The features are the paper's deep output (appendix A.2.2), with tanh instead of maxout, and with
+    s_t, as in section 3.1, instead of s_{t-1}.
     """
 
     def __init__(self, **parts: Unpack[Parts]) -> None:
