@@ -107,6 +107,7 @@ FIRST = "attention=bahdanau,seed=1"
         (0, f"{FIRST}\t1\t0.5", "line 1: has to be run, line and the name of a score"),
         (0, "run\tline\tbleu", "line 1: a column bleu already exists"),
         (0, "run\tline\tseeds", "line 1: a column seeds already exists"),
+        (0, "run\tline\tdrop rate", "line 1: a column drop rate begins with the name of one"),
         (0, "run\tline\tcomet\x1b[2J", "line 1: has to be run, line and the name of a score"),
         (3, f"{FIRST}\t3", "line 4: 2 columns between tabs, and 3 in line 1"),
         (3, f"{FIRST}\t3\t", "line 4:  is not a finite number"),

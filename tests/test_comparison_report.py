@@ -53,6 +53,15 @@ def test_tables_fit_a_hundred_columns_whatever_the_names(tmp_path):
     assert "4,960,000" in answer.out
 
 
+def test_a_probability_is_never_rounded_to_the_level():
+    assert [p_value(p) for p in (0.0496, 0.0504, 0.2, 1e-9)] == [
+        "0.0496",
+        "0.0504",
+        "0.200",
+        "<0.001",
+    ]
+
+
 @pytest.mark.usefixtures("without_plots")
 def test_a_terminal_without_greek_letters_gets_the_table(tmp_path):
     write_run(tmp_path / "a", configured(), RESULT)

@@ -97,7 +97,7 @@ def test_the_tables_say_what_was_found(grid):
         assert others(found).rows[0][header.index(name)].endswith(" *")
         assert others(found).rows[1][header.index(name)] == ""
     notes = "\n".join(quality(found).notes)
-    assert "the number of comparisons in the table, 1." in notes
+    assert "the number of variants tested in a score, 1." in notes
     visible = [
         f"{tests[score].visible:.{digits}f}"
         for score, digits in zip(SCORES, (2, 2, 3), strict=True)

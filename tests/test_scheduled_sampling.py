@@ -103,7 +103,7 @@ def test_a_training_whose_end_is_not_known_is_refused():
     train = OmegaConf.create({**vars(Train()), "max_steps": None, "max_epochs": 2})
     data = {"_target_": target_of(CORPORA["stream"])}
     cfg = OmegaConf.create({"teacher": {"share": 0.5}, "train": train, "data": data})
-    with pytest.raises(UserError, match="set train.max_steps, train.max_pieces"):
+    with pytest.raises(UserError, match=r"set train\.max_steps, train\.max_pieces"):
         of_teacher(cfg)
     of_teacher(OmegaConf.merge(cfg, {"train": {"max_minutes": 5.0}}))
 

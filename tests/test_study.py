@@ -1,6 +1,7 @@
 """Studies: which runs are missing, what is pinned, what a ledger keeps and refuses."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,11 @@ def test_ledgers_of_two_machines_merge(ledger, typed, tmp_path):
     assert {key: value.tolist() for key, value in kept.items()} == {
         key: value.tolist() for key, value in given.items()
     }
+    (tmp_path / "a" / "mine.jsonl").write_text("\n" + "".join(lines).rstrip(), encoding="utf-8")
+    one.add(json.loads(lines[0]) | {"seed": 7}, kept)
+    assert [row.content["seed"] for row in one.rows()][-1] == 7, "behind a line without an end"
+    assert len(one.rows()) == len(lines) + 1, "a line that was emptied is none"
+    assert "there is no such ledger" in mistake(nmt(*typed, f"merge={tmp_path / 'typo'}"))
     content = json.loads(lines[3]) | {"pinned": "another", "seed": 9}
     (tmp_path / "b" / "mine.jsonl").write_text(json.dumps(content) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match="do not belong to the same study"):
@@ -279,7 +285,8 @@ def test_the_page_of_a_study_is_made_from_its_ledger_alone(ledger, tmp_path, mon
     for row in Findings.of(ledger).results:
         assert f"| {row.name} | 1 2 |" in page
     assert "one two" in page, "our own sentence"
-    assert "the smallest difference" in page
+    assert "such comparisons would detect a true difference of" in page
+    assert "[statistics]" not in page, "that page is not beside this ledger"
     assert "| variant | REP | DROP |" in page
     assert "## BLEU by length" in page
 
@@ -305,6 +312,10 @@ def test_runs_that_do_not_belong_into_one_table_are_refused(ledger, tmp_path):
         (lambda row: row["tests"]["test"].update(fingerprint="x"), "other sentences of test (x)"),
         (lambda row: row.update(pinned="x"), "two was trained with settings x, but others"),
         (lambda row: row.update(variant="three"), "has no variant three"),
+        (
+            lambda row: row["tests"].update(more=row["tests"]["test"]),
+            "was tested on test, more, but study.tests has test: restore study.tests",
+        ),
     ]:
         assert told in refused(change)
 
@@ -315,12 +326,14 @@ def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
     (tmp_path / "mine.pinned.yaml").symlink_to(ledger.pins)
     (tmp_path / "mine.jsonl").write_text("".join(lines[:3]), encoding="utf-8")
     page = to_markdown(Findings.of(Ledger(tmp_path, "mine")), [])
-    assert "no p for two: only one seed" in page
+    (reason,) = re.findall("BLEU: (no p for two: only one seed.*)", page)
+    assert reason.endswith(".")
 
 
 def test_speed_is_measured_by_nmt_bench(ledger, typed, monkeypatch):
     monkeypatch.setattr("nmt.bench.gemm.SECONDS", 1e-4)
     monkeypatch.setattr("nmt.study.speed.SENTENCES", 8)
+    assert "part=1/2: speed= measures all" in mistake(nmt(*typed, "speed=1", "part=1/2"))
     answer = nmt(*typed, "speed=1")
     assert answer.code == 0, answer.err
     assert "round 1/1 two" in answer.err

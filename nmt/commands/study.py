@@ -68,8 +68,10 @@ def run(cfg: DictConfig) -> None:
     at_least(1, {"limit": cfg.limit})
     study, ledger, pins = study_of(cfg)
     variants = part_of(study, cfg.part)
+    if cfg.speed and cfg.part:
+        raise UserError(f"part={cfg.part}: speed= measures all variants in turn: remove part=")
     if cfg.merge:
-        number = ledger.merge(Ledger(Path(cfg.merge), ledger.study))
+        number = ledger.merge(Ledger.at(Path(cfg.merge) / ledger.path.name))
         tell(f"{ledger.path}: added {number} runs of {cfg.merge}", "nmt study")
         return
     require_same_pins(ledger.rows())

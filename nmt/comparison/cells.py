@@ -119,8 +119,10 @@ def interval(found: Difference, digits: int) -> str:
 
 
 def p_value(p: float) -> str:
-    """Write a probability with three digits."""
-    return f"{p:.3f}" if p >= SMALLEST else f"<{SMALLEST}"
+    """Write a probability with three digits, and with four where three would hide its side."""
+    if p < SMALLEST:
+        return f"<{SMALLEST}"
+    return f"{p:.4f}" if round(p, 3) == LEVEL else f"{p:.3f}"
 
 
 def mean(row: Row, measure: Measure) -> str:

@@ -52,7 +52,7 @@ def to_csv(comparison: Comparison) -> str:
     """Return one row per variant, and one per run without a result; unrounded, blank if unknown."""
     rows = [csv_row(row, comparison) for row in comparison.rows]
     rows += [
-        {"variant": one.name, "seeds": max(one.run.seed, 0) or "", "why": one.run.why}
+        {"variant": one.name, "seeds": "" if one.run.seed < 0 else one.run.seed, "why": one.run.why}
         for one in comparison.missing
     ]
     measured = [f"{one.name}{end}" for one in comparison.measures for end in ("", "_deviation")]

@@ -63,7 +63,7 @@ def notes_of_tests(
         found[0] = (
             f"Δ is the difference of mean BLEU to {baseline}, with its 95 % interval. p: how "
             "probable a difference as large would be between equal methods, over other seeds and "
-            "other sentences. p Holm: p corrected for the number of comparisons in the table, "
+            "other sentences. p Holm: p corrected for the number of variants tested in a score, "
             f"{comparisons(shown, headings)}."
         )
         visible = [

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nmt.comparison.influence import FORMULAS
 from nmt.comparison.runs import Run
 from nmt.data.text import shortened
 from nmt.errors import UserError
@@ -48,6 +49,11 @@ def read_scores(files: Sequence[Path], runs: Sequence[Run], taken: Sequence[str]
         for name in names:
             if name in (*HEADER, *RESERVED, *taken, *(one.name for one in found)):
                 raise UserError(f"{file}, line 1: a column {name} already exists: rename it")
+            if name.partition(" ")[0] in FORMULAS:
+                raise UserError(
+                    f"{file}, line 1: a column {name} begins with the name of one of nmt's scores: "
+                    "rename it"
+                )
         tables = read_tables(file, len(names), runs)
         found += [
             Outside(name, file, {folder: table[:, place] for folder, table in tables.items()})

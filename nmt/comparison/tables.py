@@ -38,7 +38,7 @@ OF_TESTS = (  # headings other than those of measures
     ("Δ", "the difference of the mean to the baseline's"),
     ("95 %", "the interval of this difference, over other seeds and other sentences"),
     ("p", "how probable a difference as large would be between equal methods"),
-    ("p Holm", "p corrected for the number of comparisons in the table (Holm 1979)"),
+    ("p Holm", "p corrected for the number of variants that were tested in this score (Holm 1979)"),
     ("df", "degrees of freedom of the test"),
     ("visible", "the smallest difference that four of five such comparisons would find"),
     ("p boot.", "of two single runs: paired bootstrap over the sentences (Koehn 2004)"),

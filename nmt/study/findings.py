@@ -111,6 +111,11 @@ def require_one_table(rows: Sequence[Row], pins: Pins) -> None:
                 f"{where} read {pieces:,} target pieces, but the budget of the study is "
                 f"{pins.study.pieces:,}: runs with different budgets cannot share a table"
             )
+        if row.tests.keys() != pins.study.tests.keys():
+            raise UserError(
+                f"{where} was tested on {', '.join(row.tests)}, but study.tests has "
+                f"{', '.join(pins.study.tests)}: restore study.tests, or name the study differently"
+            )
         first = rows[0]
         for name in first.tests.keys() | row.tests.keys():
             one, other = (each.tests.get(name, {}).get("fingerprint") for each in (first, row))

@@ -125,6 +125,8 @@ class Ledger:
         rows: list[Row] = []
         for number, line in enumerate(lines_of(self.path), 1):
             where = f"{self.path}, line {number}"
+            if not line.strip():  # a line that was removed
+                continue
             row = self.row(line, where)
             if row.job in found:
                 raise UserError(f"{where} is the same run as line {found[row.job]}: remove one")
@@ -164,6 +166,7 @@ class Ledger:
         line = json.dumps({"format": FORMAT, "study": self.study, **content}, ensure_ascii=False)
         with FileLock(self.path.with_suffix(".lock")):
             before = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+            before += "\n" if before and not before.endswith("\n") else ""
             write(self.path, f"{before}{line}\n")
 
     def merge(self, other: "Ledger") -> int:

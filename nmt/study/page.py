@@ -32,6 +32,8 @@ def write_page(found: Findings, output: Path) -> Path:
 def to_markdown(found: Findings, figures: list[str]) -> str:
     """Return the page; ``figures`` are in Markdown."""
     name = found.ledger.study
+    statistics = found.ledger.path.parent.parent / "statistics.md"
+    explained = "[statistics](../statistics.md)" if statistics.is_file() else "nmt's statistics.md"
     parts = [f"# {plain(found.study.title or name)}", *summary(found), *figures]
     for grid in grids(found):
         parts += [f"## {plain(grid.title)}", markdown(grid.header, grid.rows)]
@@ -41,9 +43,9 @@ def to_markdown(found: Findings, figures: list[str]) -> str:
         parts += ["## Signatures", markdown(("score", "signature"), signatures(found))]
     parts += [
         "## Where it comes from",
-        f"`nmt compare docs/studies/{name}.jsonl` makes this page from the ledger: a line per run, "
-        f"and counts per sentence in `{name}/`. `nmt study {name}` trains what is missing with the "
-        f"settings of `{name}.pinned.yaml`. How the tests work: [statistics](../statistics.md).",
+        f"`nmt compare {name}.jsonl` makes this page from the ledger: a line per run, and counts "
+        f"per sentence in `{name}/`. `nmt study {name}` trains what is missing with the settings "
+        f"of `{name}.pinned.yaml`. How the tests work: {explained}.",
     ]
     return "\n\n".join(parts) + "\n"
 

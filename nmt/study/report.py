@@ -173,9 +173,9 @@ def speed(found: Findings) -> Grid:
     base = speeds.get(found.study.baseline)
     rows = []
     for name, one in speeds.items():
-        ratio = one["tokens_per_s"] / base["tokens_per_s"] if base else 1.0
+        ratio = f"{one['tokens_per_s'] / base['tokens_per_s']:.2f}" if base else ""
         trained, translated = f"{one['tokens_per_s']:,.0f}", f"{one['sentences_per_s']:.1f}"
-        rows.append([name, trained, f"{ratio:.2f}", translated])
+        rows.append([name, trained, ratio, translated])
     machine = content["machine"]
     note = (
         f"By `nmt bench`, median of {content['rounds']} rounds in turn, {machine['device']}, "
@@ -243,8 +243,8 @@ def notes(found: Findings, score: str) -> list[str]:
         number = len(tested.differences)
         digits = DIGITS[score]
         lines.append(
-            f"{name}: the smallest difference that {number} such comparisons would see four times "
-            f"in five is {tested.visible:.{digits}f} (the median over the table). * marks p Holm "
+            f"{name}: four of five such comparisons would detect a true difference of "
+            f"{tested.visible:.{digits}f} (the median of {number} comparisons). * marks p Holm "
             f"below {LEVEL}."
         )
     if tested.own_variance:
@@ -255,5 +255,5 @@ def notes(found: Findings, score: str) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for variant, why in tested.untested.items():
         reasons.setdefault(why, []).append(variant)
-    lines += [f"{name}: no p for {', '.join(names)}: {why}" for why, names in reasons.items()]
+    lines += [f"{name}: no p for {', '.join(names)}: {why}." for why, names in reasons.items()]
     return lines
