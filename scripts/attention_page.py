@@ -49,19 +49,24 @@ pieces on each side, and reads 16 sentences of 20 pieces in float32 on one threa
 alternate, {rounds} times each, and the median counts. The machine was shared, so differences below
 0.05 say little. (`python scripts/attention_cost.py`)
 
-**Pictures** show where each piece of the same translation (left) looks in its source (top): white
-is 0, dark blue is 1. The sentence belongs to the studies. If a study has run the choice, the
-picture shows its trained model, the mean over layers and heads. Otherwise it shows the scores of a
-trained `{given}` in an RNN with the choice applied to them. Choices with parameters that are
-initialized at random have no picture until a study has run them.
+**Pictures** show where each piece of a reference (left) looks in its source (top): white is 0, dark
+blue is 1. The sentence is the first of [the studies' own](../configs/study_text/multi30k.yaml). If
+a study has run the choice, the picture shows its trained model, the mean over layers and heads.
+Otherwise it shows the scores of a trained `{given}` in an RNN with the choice applied to them.
+Choices with parameters that are initialized at random have no picture until a study has run them.
 
 **Results** come from the [studies](studies.md) so far: BLEU is the mean over the test sets, Δ the
-difference to the baseline of the study, REP and DROP are repeated and dropped words ([what they
-are](compare.md#words-repeated-dropped-rare)), entropy is that of source-target attention in nats.
+difference to the baseline of the study, with a star if p Holm is below 0.05 ([the
+test](compare.md#is-the-method-better)). REP and DROP are repeated and dropped words ([what they
+are](compare.md#words-repeated-dropped-rare)); an empty cell was not measured. Entropy is that of
+source-target attention in nats.
 
-In the formulas, q is a query and k a key. z are the scores of one query, z_i that of key i.
-σ(x) is 1 / (1 + exp(-x)); the σ of the Gaussian is its standard deviation. Pieces are the subwords
-of the tokenizer. `UserError` means that the command stops with a message before training.
+In the formulas, W_O is the matrix that merges the heads, ⊙ multiplies number by number, RMS(y) is
+the root of the mean of y². H is the number of heads; in `entmax`, `entmax15` and `reinforce` it is
+an entropy. Names such as `LinearBias` are classes in [nmt/attention](../nmt/attention). q is a
+query and k a key. z are the scores of one query, z_i that of key i. σ(x) is 1 / (1 + exp(-x)); the
+σ of the Gaussian is its standard deviation. Pieces are the subwords of the tokenizer. `UserError`
+means that the command stops with a message before training.
 """
 PICTURE = """\
 The picture shows the scores of one query over eight keys, and the weights of each normalizer
@@ -165,6 +170,8 @@ def picture(choice: Choice, found: Looked, trained: bool) -> str:
     told = (
         f"Trained: the {of} of `{found.variant}` in [{found.study}](studies/{found.study}.md)."
         if trained
+        else "Not trained: this score has nothing to learn."
+        if choice.group == "attention"
         else f"Not trained: the scores of `{found.variant}` with `{choice.word}` applied to them."
     )
     return f"{link}\n\n{told}\n"

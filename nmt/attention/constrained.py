@@ -19,7 +19,7 @@ class Constrained(Normalizer, Historic):
     the same for every piece. ``credit`` is c: scores become z + c·u.
 
     Some piece must take the excess weight. The paper appends a piece <SINK> without a bound
-    to the source; here it is the sink if there is one (``sink=``), or the last visible key. That
+    to the source. Here this is the sink (``sink=``) if there is one, or the last visible key. That
     is </s>, unless a window hides it.
     """
 
@@ -67,8 +67,8 @@ class ConstrainedSoftmax(Constrained):
 
     u = f - β: β is the sum of the weights that a piece had at earlier positions, f its fertility,
     ``fertility``. The paper also predicts f, or takes it from word alignments; here it is the same
-    for all pieces. ``credit`` is its c: scores become z + c·u. Instead of its <SINK>, the last
-    key (</s>) has no bound, or the sink where there is one (``sink=``).
+    for all pieces. ``credit`` is its c: scores become z + c·u. In place of its <SINK>, the sink
+    (``sink=``) has no bound, or the last key, </s>, where there is no sink.
     """
 
     def bounded_by(self, u: Tensor, scores: Tensor, last: Tensor) -> Tensor:

@@ -23,9 +23,10 @@ class L0Gate(Gate, Penalized):
     evaluation, g is that of eq. 13, exactly 0 for a closed head. ``weight`` is λ, in nats per
     target piece: a head that is worth less closes.
 
-    log α has to fall from 2 to -2.4 until a head is closed in evaluation. Adam moves a weight by
-    its learning rate at most in an update, which is 2e-3 or less, so heads would need thousands of
-    updates. Here log α goes ``speed`` times as far as the weight that Adam moves.
+    Each head learns a number log α: the larger it is, the more often the head is open. It starts at
+    2, and below -2.4 the head is closed in evaluation. In an update Adam moves a weight by its
+    learning rate at most, 2e-3 or less, so this would take thousands of updates. Therefore log α
+    moves ``speed`` times as far as the weight that Adam moves.
     """
 
     def __init__(

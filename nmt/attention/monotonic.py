@@ -19,8 +19,8 @@ class Monotonic(Normalizer, Historic):
     other, and stops at key j with probability p_tj. In training w is the probability to stop there,
     by the recurrence above; ε is drawn from N(0, noise²) for each pair, so that the model
     learns to be sure. Outside of training it stops at the first key with p ≥ 1/2, which gets the
-    whole weight. Where it goes past the last key it finds nothing, and nothing at all later
-    positions: w is 0, as in the recurrence. Each head learns its own r, which starts at ``offset``;
+    whole weight. If it goes past the last key, it finds nothing at this position and at all later
+    ones: w is 0, as in the recurrence. Each head learns its own r, which starts at ``offset``;
     the more negative, the farther it goes at first. The paper tunes r and ε to the task.
     """
 

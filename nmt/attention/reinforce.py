@@ -13,12 +13,13 @@ class Reinforce(Normalizer, Rewarded):
     """One key, drawn with the probabilities softmax(z); outside of training the best one.
 
     Xu et al. 2015 (Show, attend and tell), section 4.1, "hard" attention: REINFORCE. A draw adds
-    -``reward`` · (R - b) · log p(key) to the loss, and its distribution -``entropy`` · H. R is
-    the log-probability of the pieces that the draw can change: those from its position on, or all
-    of them in an encoder. The paper takes those of the whole sentence, and a moving average as b.
-    Here b is what the other sentences of the batch have per piece, times the number of the pieces,
-    so that nothing has to be kept from update to update. With probability ``soft``, a query keeps
-    its softmax, as a whole sentence does in the paper.
+    two terms to the loss: -``reward`` · (R - b) · log p(key), and -``entropy`` · H, with H the
+    entropy of the distribution that it was drawn from. R is the log-probability of the pieces that
+    the draw can change: those from its position on, or all of them in an encoder. The paper takes
+    those of the whole sentence, and a moving average as b. Here b is what the other sentences of
+    the batch have per piece, times the number of the pieces, so that nothing has to be kept from
+    update to update. With probability ``soft``, a query keeps its softmax, as a whole sentence does
+    in the paper.
     """
 
     exact_zeros = True

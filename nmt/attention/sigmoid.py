@@ -9,7 +9,7 @@ class Sigmoid(Normalizer):
     """σ(z - ln n), n the number of visible keys.
 
     Ramapuram et al. 2024 (arXiv 2409.04431). With scores around 0 each weight starts
-    at about 1/n, as with the softmax. But many keys may have a weight near 1, or none.
+    at about 1/n, as with the softmax. But many keys may have a weight near 1, or no key may.
     """
 
     sums_to_one = False
