@@ -21,7 +21,7 @@ from nmt.runs.folder import read_config
 
 ATTENTIONS = ("none", "luong_general")
 EXPERIMENT = ("experiment=gradient_distance",)
-VERSES = 12  # of dev
+VERSES = 40  # of dev
 MAX_TOKENS = 1024  # of a batch
 WIDTH = 5  # distances that one number stands for
 FARTHEST = 60
@@ -73,16 +73,15 @@ def sizes(model: Seq2Seq, batch: Batch) -> Tensor:
 
 
 def distances(batch: Batch) -> Tensor:
-    """Return how many recurrent steps lie between source piece s and target piece t: (B,T,S).
+    """Return how many recurrent steps the encoder takes from source piece s to its end: (B,T,S).
 
-    The encoder reads forwards alone, and the decoder starts with its last state: it takes S - 1 - s
-    steps from s to the end, and t + 1 more to the state that predicts piece t, both from 0. Padding
-    has the distance 0.
+    It reads forwards alone: 1 for the last piece, S for the first, 0 for padding. Where the fixed
+    vector is the last state, every position of the target reads it directly, so the place in the
+    target adds nothing.
     """
     source, target = batch.source != 0, batch.target[:, 1:] != 0
-    to_end = source.sum(1, keepdim=True) - 1 - torch.arange(source.size(1))  # (B,S)
-    far = to_end[:, None] + torch.arange(1, target.size(1) + 1)[:, None]
-    return far * (source[:, None] & target[:, :, None])
+    to_end = source.sum(1, keepdim=True) - torch.arange(source.size(1))  # (B,S)
+    return to_end[:, None] * (source[:, None] & target[:, :, None])
 
 
 def draw(found: Found) -> Figure:
@@ -96,7 +95,7 @@ def draw(found: Found) -> Figure:
                 label = name if number == 0 else None
                 axis.plot(places, list(curve.values()), "o-", ms=3, color=color, label=label)
         axis.set_yscale("log")
-        axis.set_xlabel("recurrent steps from source to target piece")
+        axis.set_xlabel("recurrent steps from the source piece to the end")
         axis.legend(fontsize=8)
     share_heights(axes)
     axes[0].set_ylabel("size of the gradient")

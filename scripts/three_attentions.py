@@ -64,7 +64,7 @@ def draw(found: Found) -> Figure:
 
 
 def rows(found: Found) -> Rows:
-    """How much of the weight each kind gives to the query's own word, and to later ones."""
+    """The largest weight of a query, on average, and how much of the weight goes to later words."""
     table: Rows = [("attention", "queries", "keys", "largest weight, mean", "on later words")]
     for kind, title in TITLES.items():
         one = found[kind.value]
