@@ -2,6 +2,7 @@
 
 import doctest
 import html
+import json
 import logging
 import os
 import random
@@ -22,6 +23,7 @@ from command import nmt as command
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from omegaconf import OmegaConf
 from omegaconf.basecontainer import BaseContainer
 from small_translator import translator_of
@@ -203,9 +205,20 @@ def test_layers_and_heads_are_chosen(attention):
     np.testing.assert_array_equal(one.weights, attention.weights[-1:, :1])
     np.testing.assert_array_equal(attention[0].weights, attention.weights[:1])
     np.testing.assert_array_equal(attention[:, 1:].weights, attention.weights[:, 1:])
+    assert attention[9:].weights.shape[0] == 0
     np.testing.assert_allclose(
         attention.mean().weights[0, 0], attention.weights.mean((0, 1)), rtol=1e-6
     )
+
+
+def test_what_was_chosen_keeps_its_name_in_pictures(attention):
+    chosen = attention[1:, 1:][:, :1]
+    said = {one.get_text() for one in chosen.plot().findobj(Text)}
+    assert {"layer 2", "head 2"} <= said
+    assert not {"layer 1", "head 1"} & said
+    page = chosen.html()
+    names = [re.findall(rf'"{axis}":(\[[^]]*\])', page) for axis in ("rows", "heads")]
+    assert [json.loads(found[0])[0] for found in names] == ["layer 2", "head 2"]
 
 
 def test_words_have_the_weights_of_their_pieces(attention):

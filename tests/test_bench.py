@@ -109,6 +109,8 @@ def test_one_of_both_can_be_left_out(word, left, gone):
         ("bench.length=65", ["bench.length=65", "train.max_tokens=64"]),
         ("bench.size=3", ["bench.size", "vocabulary"]),
         ("guide=gold data=greek_nt", ["guide", "remove it"]),
+        ("decode.method=mbr", ["decode.method=mbr", "beam search"]),
+        ("train.max_epochs=1", ["train.max_epochs=1", "no last epoch"]),
         ("output=.", ["output=.", "folder"]),
         ("output=nowhere/speed.json", ["output=nowhere/speed.json", "no folder"]),
         ("precision=fp8", ["precision=fp8", "bf16"]),

@@ -542,4 +542,7 @@ def test_the_page_of_a_run_agrees_with_its_weights_file(tab, trained, tmp_path):
 def test_without_a_browser_the_page_says_what_it_needs():
     text = as_page([of_rows("rows", [by_hand()])])
     assert "<noscript>" in text
+    both = as_page([of_rows(name, [by_hand()]) for name in ("one", "other")])
+    panels = [re.findall('"panels":(.)', page) for page in (text, both)]
+    assert panels == [[], ["2"]], "side by side"
     assert re.findall('https?:[^"]*', text) == ["http://www.w3.org/2000/svg"]

@@ -10,6 +10,7 @@ from PIL import Image
 from small_model import small_rnn, small_transformer
 
 from nmt.errors import UserError
+from nmt.evaluation.explorer import of_run
 from nmt.models.attention_maps import attention_maps
 from nmt.models.seq2seq import Kind
 from nmt.models.without import Head, heads_of, multi_heads, named_heads, without
@@ -79,7 +80,7 @@ def run(tiny, tmp_path_factory) -> Path:
     return folder
 
 
-def test_nmt_heads_measures_each_head_and_evaluate_agrees(run):
+def test_nmt_heads_measures_each_head_and_evaluate_agrees(run, monkeypatch):
     answer = nmt("heads", f"run={run}", "split=test", *FP32)
 
     assert answer.code == 0, answer.err
@@ -94,8 +95,20 @@ def test_nmt_heads_measures_each_head_and_evaluate_agrees(run):
     for one in result["heads"]:
         assert one["lost"] == pytest.approx(one["loss"] - result["whole"])
     last = result["heads"][-1]
-    words = (f"without=[{last['head']}]", "heatmaps=0")
+    words = (f"without=[{last['head']}]", "heatmaps=1")
+    switched_off = []
 
+    def looked_at(translator) -> None:
+        parts = translator.model.modules()
+        switched_off.append(sum(len(one._forward_pre_hooks) for one in parts))
+
+    def explored(translator, *rest):
+        looked_at(translator)
+        return of_run(translator, *rest)
+
+    monkeypatch.setattr("nmt.commands.evaluate.of_run", explored)
+    drawn = "nmt.report.gallery.Gallery.draw_hypotheses"
+    monkeypatch.setattr(drawn, lambda gallery, _: looked_at(gallery.translator))
     evaluated = nmt("evaluate", f"run={run}", *words, *FP32)
 
     assert evaluated.code == 0, evaluated.err
@@ -104,6 +117,7 @@ def test_nmt_heads_measures_each_head_and_evaluate_agrees(run):
     told = json.loads((place / "result.json").read_text())
     assert told["loss"] == pytest.approx(last["loss"], rel=1e-5)
     assert told["without"] == [last["head"]]
+    assert switched_off == [1, 1], "in the pictures and the explorer, too"
     assert not (run / "evaluation").exists()
 
 

@@ -99,6 +99,18 @@ def test_a_block_mixes_its_pairs_and_blocks_take_shards_in_an_order(
     assert loader(stream(folder, buffer=250), cache).num_batches(0) is None
 
 
+def test_a_folder_is_read_again_when_a_file_has_changed(tmp_path: Path, cache: Path) -> None:
+    write_shards(tmp_path / "shards")
+    corpus = stream(tmp_path / "shards")
+    key = corpus.key(cache)
+    assert stream(tmp_path / "shards").key(cache) == key
+    with (tmp_path / "shards" / "train-0.jsonl").open("a") as file:
+        file.write('{"source": "a", "target": "b"}\n')
+    assert stream(tmp_path / "shards").key(cache) != key
+    write_shards(tmp_path / "others")
+    assert stream(tmp_path / "others").key(cache) != key, "two places are two texts"
+
+
 def test_batches_keep_the_budget(folder: Path, cache: Path) -> None:
     for batch in loader(stream(folder), cache, sample=0.2).epoch(0):
         rows, width = batch.source.shape

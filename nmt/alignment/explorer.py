@@ -26,8 +26,10 @@ def best_head(translator: Translator, run: Path, trained: DictConfig) -> Best | 
     found = shape(translator)
     if found is None:
         return None
-    asked = best_known(translator, run, trained, found.layers)[0]
-    (reading,) = asked.readings(found, str(run))
+    known = best_known(translator, run, trained, found.layers)
+    if known.of != "weights":
+        return None
+    (reading,) = known[0].readings(found, str(run))
     best = reading.layer, reading.head
     return None if best == (None, None) else best
 

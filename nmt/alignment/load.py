@@ -36,6 +36,12 @@ def load(
         text = of_lines(corpus.lines(cache, split), languages, f"the corpus's {split} split")
         if isinstance(corpus, Aligned) and not files.gold:
             aligned = corpus.aligned(split)
+            for key in ("source_words", "target_words") if aligned is not None else ():
+                if getattr(files, key):
+                    raise UserError(
+                        f"{key}={getattr(files, key)}: this corpus has links between words of its "
+                        "own: remove it, or add gold=FILE"
+                    )
             text = text if aligned is None else with_aligned(text, aligned)
     source = with_words(text.source, "source_words", files.source_words)
     target = with_words(text.target, "target_words", files.target_words)

@@ -27,6 +27,8 @@ COLOUR = "8, 48, 107"  # of weight 1 in the table of HTML, as in every picture
 CELL = 18  # pixels of a row of the explorer
 CONTROLS = 420  # pixels of what is around its rows
 
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attention:
@@ -49,6 +51,7 @@ class Attention:
 
     sentence: Weights
     place: str = Place.CROSS.value
+    _names: Names | None = None  # of layers and heads that were selected; None: all are there
 
     @property
     def weights(self) -> np.ndarray:
@@ -100,20 +103,30 @@ class Attention:
         places = index if isinstance(index, tuple) else (index,)
         if len(places) > 2:
             raise UserError(f"attention[{index}]: use a layer, or a layer and a head")
-        weights = self.weights
+        weights, names = self.weights, list(self._names or self._numbered())
         for axis, (name, one) in enumerate(zip(("layer", "head"), places, strict=False)):
             number = weights.shape[axis]
             if isinstance(one, slice):
-                weights = weights[(slice(None),) * axis + (one,)]
+                kept = list(range(number))[one]
             elif isinstance(one, int | np.integer) and -number <= one < number:
-                weights = weights.take([one], axis)
+                kept = [int(one)]
             else:
                 raise UserError(f"{name} {one}: there are {number}, counted from 0")
-        return self._with(weights)
+            weights = weights.take(np.asarray(kept, int), axis)
+            names[axis] = tuple(names[axis][place] for place in kept)
+        return self._with(weights, (names[0], names[1]))
+
+    def _numbered(self) -> Names:
+        """Return the names of all layers and all heads, by their numbers."""
+        layers, heads = (
+            tuple(f"{name} {place + 1}" for place in range(number))
+            for name, number in zip(("layer", "head"), self.weights.shape[:2], strict=True)
+        )
+        return layers, heads
 
     def mean(self) -> "Attention":
         """Return the mean over all layers and heads: (1,1,T,S)."""
-        return self._with(self.weights.mean((0, 1), keepdims=True))
+        return self._with(self.weights.mean((0, 1), keepdims=True), (("",), ("",)))
 
     def words(self) -> "Attention":
         """Merge pieces to words, in all places.
@@ -171,7 +184,7 @@ class Attention:
             return panel(ax, self._mean(), above, left)
         lines = [("source", one.source), ("target", one.target)]
         heading = "" if self.place == Place.CROSS else f"{kind.value}-attention"
-        return weights_figure(self.weights, above, left, heading, lines, one.of)
+        return weights_figure(self.weights, above, left, heading, lines, one.of, self._names)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all places into an ``.npz`` file, which :func:`nmt.load_attention` reads."""
@@ -221,6 +234,8 @@ class Attention:
         from nmt.report.explorer.page import page
 
         record = document.sentence(self.sentence)
+        if self._names:
+            record["places"][self.place] |= dict(zip(("rows", "heads"), self._names, strict=True))
         run = document.run("", {"": [document.moment(0, [record])]})
         fallback = table(self._mean(), *self._labels(), repr(self)[1:-1])
         return page({"runs": [run], "place": self.place}, fallback)
@@ -235,8 +250,9 @@ class Attention:
             f'style="width:100%;height:{height}px;border:0"></iframe>'
         )
 
-    def _with(self, weights: np.ndarray) -> "Attention":
-        return replace(self, sentence=self.sentence._replace(weights={self.place: weights}))
+    def _with(self, weights: np.ndarray, names: Names) -> "Attention":
+        sentence = self.sentence._replace(weights={self.place: weights})
+        return replace(self, sentence=sentence, _names=names)
 
 
 class Attentions(Sequence[Attention]):

@@ -65,6 +65,16 @@ def refuse(cfg: DictConfig) -> None:
             f"bench.length={cfg.bench.length}: a sentence does not fit into a batch of "
             f"train.max_tokens={cfg.train.max_tokens}"
         )
+    if cfg.bench.sentences and cfg.decode.method != "beam":
+        raise UserError(
+            f"decode.method={cfg.decode.method}: only the speed of a beam search is measured; "
+            "remove it, or add bench.sentences=0"
+        )
+    if cfg.train.max_epochs is not None:
+        raise UserError(
+            f"train.max_epochs={cfg.train.max_epochs}: random sentences have no last epoch; "
+            "remove it"
+        )
     if cfg.output and not require_file("output", cfg.output).parent.is_dir():
         raise UserError(f"output={cfg.output}: there is no folder {Path(cfg.output).parent}")
 

@@ -121,10 +121,10 @@ def run(cfg: DictConfig) -> float:
         how = {"of": cfg.of, "scale": cfg.heatmap_scale}
         folder_of = output / "heatmaps"
         gallery = Gallery(translator, decode, sentences, folder_of, cfg.heatmap_words, **how)
-        with showing("drawing attention"):
+        with without(translator.model, off), showing("drawing attention"):
             gallery.draw_hypotheses(Occasion())
     if attends(translator.model) and not translator.together:
-        with showing(f"writing {EXPLORER}"):
+        with without(translator.model, off), showing(f"writing {EXPLORER}"):
             best = best_head(translator, folder, trained)
             write(output / EXPLORER, as_page([of_run(translator, output, folder.name, best)]))
     show(console(), result, lines, output, num=4)

@@ -16,6 +16,7 @@ from huggingface_hub.utils.logging import set_verbosity_error
 
 from nmt.data.columns import Columns
 from nmt.data.corpus import BLOCK, Corpus, Splits, arrow_table, spooled, texts
+from nmt.data.digests import Stamp
 from nmt.data.hub_tables import as_text
 from nmt.errors import UserError
 
@@ -41,7 +42,8 @@ class HubDataset(Corpus):
             )
         splits = self.train, self.dev, self.test
         columns = self.source_column, self.target_column
-        return [self.name, self.config, self.folder, self.revision, splits, columns]
+        found = [self.name, self.config, self.folder, self.revision, splits, columns]
+        return [*found, stamps(Path(self.name))] if Path(self.name).is_dir() else found
 
     def whole(self, split: str, scratch: Path) -> Dataset:
         """A split. UserError where it cannot be had.
@@ -144,3 +146,9 @@ class Hub(HubDataset):
             columns = [self.source_column or self.source, self.target_column or self.target]
             return spooled(self.rows(self.streamed(split, columns=columns), split), scratch)
         return Dataset(self.pairs(arrow_table(self.whole(split, scratch))))
+
+
+def stamps(folder: Path) -> list[list[object]]:
+    """What the system knows of the files of a folder: a change, or another place, has others."""
+    files = sorted(one for one in folder.rglob("*") if one.is_file())
+    return [[str(one.relative_to(folder)), *Stamp.of(one)] for one in files]

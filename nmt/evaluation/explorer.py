@@ -283,7 +283,8 @@ def of_rows(
 def as_page(shown: Sequence[Shown]) -> str:
     """Return the page of several runs, side by side."""
     notes = [note for one in shown for note in one.notes]
-    return page({"runs": [one.run for one in shown], "notes": [*notes, ROUNDED]})
+    several = {"panels": len(shown)} if len(shown) > 1 else {}
+    return page({"runs": [one.run for one in shown], "notes": [*notes, ROUNDED], **several})
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:

@@ -54,7 +54,8 @@ class Occasion(NamedTuple):
 def spread(sources: Sequence[str], references: Sequence[str], num: int) -> list[Drawn]:
     """Choose ``num`` sentences of a split, from short to long: the quantiles of source length."""
     order = sorted(range(len(sources)), key=lambda i: (len(sources[i]), i))
-    places = [order[(2 * k + 1) * len(order) // (2 * num)] for k in range(min(num, len(order)))]
+    num = min(num, len(order))
+    places = [order[(2 * k + 1) * len(order) // (2 * num)] for k in range(num)]
     return [Drawn(i + 1, sources[i], references[i]) for i in places]
 
 

@@ -173,14 +173,18 @@ def weights_figure(
     heading: str,
     lines: Lines,
     of: str = "weights",
+    names: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> Figure:
     """A figure of weights (L,H,T,S): a row per layer, a column per head, then their mean.
 
-    Norms and gradients (``of``) are divided by the sum of their row.
+    Norms and gradients (``of``) are divided by the sum of their row. ``names`` are those of layers
+    and heads; None: their numbers, where they are several.
     """
     shown, columns = with_mean(torch.from_numpy(np.ascontiguousarray(weights)))
     shown = shown if of == "weights" else as_shares(shown)
     rows = row_names(len(weights), 1)
+    if names:
+        rows, columns = list(names[0]), [*names[1], *columns[len(names[1]) :]]
     return heatmap(shown, above, left, heading, lines, rows, columns, of=name_of(of))
 
 

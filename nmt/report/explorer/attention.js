@@ -371,7 +371,7 @@ class Explorer {
         within: { query: within(queries), key: within(keys) } };
       this.cache.set(sentence, known);
     }
-    return { ...known[key], rows: place.rows };
+    return { ...known[key], rows: place.rows, heads: place.heads };
   }
 
   /** Mark a query, a key or both; null: nothing. */
@@ -473,7 +473,7 @@ class Panel {
     this.best = make("button", {
       type: "button",
       textContent: "best head",
-      title: "the attention that aligns best, by gold links",
+      title: "the attention that aligns best: as guide= or nmt align has it, else by these gold links",
       onclick: () => this.chooseBest(),
     });
     bar.append(this.best);
@@ -573,7 +573,8 @@ class Panel {
     const means = (pairs) => (pairs.length > 1 ? [["null", "mean"], ...pairs] : pairs);
     const name = (place) => this.view.rows?.[place]?.replace(/^layer /, "") || place + 1;
     fill(layer, means(range(layers).map((place) => [place, name(place)])), layers > 1 ? this.layer : 0);
-    fill(head, means(range(heads).map((place) => [place, place + 1])), heads > 1 ? this.head : 0);
+    const nameOfHead = (place) => this.view.heads?.[place]?.replace(/^head /, "") || place + 1;
+    fill(head, means(range(heads).map((place) => [place, nameOfHead(place)])), heads > 1 ? this.head : 0);
     this.rows = layers > 1 ? [...range(layers), null] : [null];
     this.columns = heads > 1 ? [...range(heads), null] : [null];
     this.best.hidden = !this.view || layers * heads < 2 || (!this.known() && !this.gold().length);

@@ -14,8 +14,9 @@ numbers, which are the same in all moments and runs of a text. Of a sentence:
 - ``number``, ``source``, ``target``, ``reference`` (text or null), ``log_p`` of each target piece;
 - ``axes``: of ``source``, ``target`` and ``read`` the ``pieces``, how they are written (``labels``)
   and whether they begin a word (``begins``), the ``words``, and the ``word`` of each piece;
-- ``places``: of ``cross``, ``encoder``, ``decoder`` the ``rows`` (names of its layers and hops) and
-  ``values``: packed arrays (L,H,T,S) of ``weights``, and of other measures by their names;
+- ``places``: of ``cross``, ``encoder``, ``decoder`` the ``rows`` (names of its layers and hops),
+  the ``heads`` (their names, if they are not numbered from 1) and ``values``: packed arrays
+  (L,H,T,S) of ``weights``, and of other measures by their names;
 - ``gold`` links in ``pieces`` and in ``words``: [source, target, is sure];
 - ``label`` in the list of sentences; else its number and source;
 - ``next``: beside each target piece the most probable others, [piece, probability].
