@@ -308,7 +308,9 @@ def test_the_two_files_of_the_guide_are_one_score(monkeypatch):
         exec(code, module.__dict__)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(nmt.attention, "biaffine", module, raising=False)
-        scores.append(instantiate(OmegaConf.create(config))(D, 11))
+        make = instantiate(OmegaConf.create(config))
+        usual = {"normalize": choose("normalize", "softmax"), "window": choose("window", "full")}
+        scores.append(build_attention(D, 11, 11, make, **usual).score)
     simple, quick = scores
     with torch.no_grad():
         quick.W.weight.copy_(torch.cat([simple.W.weight, simple.u.weight]))

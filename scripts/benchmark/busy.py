@@ -1,6 +1,6 @@
 """How fast training is beside other programs that compute, with threads that spin or that sleep.
 
-    python scripts/benchmark/busy.py [--loads 0 2 6] [--rounds 3] [ARGUMENT of nmt bench ...]
+    python scripts/benchmark/busy.py [--loads 0 2 6 --rounds 3] [ARGUMENT of nmt bench ...]
 
 The threads of a product wait for each other at its end. A thread that spins keeps its core busy
 while it waits, and so keeps the thread that it waits for from running. GNU's OpenMP library, which
