@@ -29,6 +29,7 @@ from nmt.commands.help import COMMANDS
         ("nmt translate run=s", ["run=sample"]),
         ("nmt translate decode.bea", ["decode.beam="]),
         ("nmt align threshold=", []),
+        ("nmt study golden launch", []),
         ("nmt completion ", ["bash", "fish", "zsh"]),
         ("nmt nothing ", []),
     ],

@@ -12,20 +12,23 @@ from pathlib import Path
 import exported
 import numpy as np
 import pytest
+import sentencepiece
 import torch
 from choices import ALL
 from command import files, mistake, nmt
 from exported_runs import composed, random_original, sentences, training_words
 from PIL import Image
+from toy_text import text
 
 import nmt as package
 from nmt.config.settings import settings
+from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.decode import Decode
 from nmt.errors import UserError
 from nmt.evaluation.score import score_ids
 from nmt.export import ctranslate2 as exporting
 from nmt.export.card import public
-from nmt.export.export import TARGETS, export, largest
+from nmt.export.export import TARGETS, export, largest, new_folder
 from nmt.hardware.processor import cpu_flags
 from nmt.run import build_model
 from nmt.runs.folder import stored
@@ -86,6 +89,27 @@ def test_ctranslate2_computes_the_same(words, tokenizer, tmp_path):
         suppress_sequences=[["<pad>"], ["<s>"]],
     )
     assert [one.hypotheses[0] for one in theirs] == [tokenizer.pieces(best.ids) for (best,) in ours]
+
+
+@needs_ctranslate2
+def test_special_pieces_may_have_any_name(tmp_path):
+    written = io.BytesIO()
+    named = {f"{one}_piece": f"[{one.upper()}]" for one in ("pad", "unk", "bos", "eos")}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text(200)),
+        model_writer=written,
+        vocab_size=200,
+        minloglevel=2,
+        **(dict(zip(("pad_id", "unk_id", "bos_id", "eos_id"), range(4), strict=True)) | named),
+    )
+    tokenizer = Tokenizer(written.getvalue(), 0.0)
+    original = random_original(tokenizer, MODELS[0])
+
+    exporting.save(original, tmp_path, "float32")
+
+    lines = sentences(tokenizer)
+    found = exporting.log_ps(tmp_path, lines, lines)
+    assert largest(score_ids(original.translator, lines, lines), found) < SAME
 
 
 @needs_ctranslate2
@@ -211,6 +235,8 @@ def test_the_folder_is_in_the_run_where_none_is_named_and_is_never_written_over(
     message = mistake(nmt("export", f"run={trained}", "to=ctranslate2"))
     assert f"{trained}/ctranslate2 is there already" in message
     assert files(trained) == before
+    with pytest.raises(UserError, match="is the folder that you are in"), new_folder(Path()):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -297,6 +323,11 @@ def test_a_run_without_a_test_has_a_card_that_says_so(trained, tmp_path):
 def test_a_card_has_no_folders_of_the_machine():
     found = public({"data.train": "/home/a/x.de,/home/a/x.en", "data.dir": "/home/a", "seed": 1})
     assert found == {"data.train": "x.de,x.en", "data.dir": "a", "seed": 1}
+    assert public({"data.name": "/home/a/set", "guide.path": "/home/a/links"}) == {
+        "data.name": "set",
+        "guide.path": "links",
+    }
+    assert public({"data.name": "owner/set"}) == {"data.name": "owner/set"}
 
 
 @needs_ctranslate2

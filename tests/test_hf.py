@@ -228,6 +228,7 @@ def test_how_the_run_searches_is_kept(folder):
 
     assert (found.num_beams, found.length_penalty) == (5, 1.0)
     assert found.suppress_tokens == [PAD, BOS]
+    assert not NmtForConditionalGeneration.accepts_loss_kwargs, "of a mean Trainer takes the mean"
     assert (found.decoder_start_token_id, found.eos_token_id, found.pad_token_id) == (BOS, EOS, PAD)
 
 

@@ -11,7 +11,7 @@ import yaml
 from command import mistake, nmt
 
 from nmt.config.kinds import class_for
-from nmt.config.own import Named, name_modules, offered
+from nmt.config.own import Named, name_modules, offered, own_choices
 from nmt.errors import UserError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own_attention.md").read_text("utf-8")
@@ -119,6 +119,7 @@ def test_a_colon_alone_names_no_class(here):
     answer = nmt("train", "hydra.run.dir=a:b", "data.dir=c:d", "data=multi30k", "--cfg=job")
     assert answer.code == 0, answer.err
     assert not Named().modules
+    assert own_choices("tokenizer.model=spm:v2") == {}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from torch import Tensor
 import nmt.attention
 from nmt.attention import additive as additive_module
 from nmt.attention.additive import additive, side
+from nmt.attention.build import build_attention
 from nmt.attention.score import Score
 from nmt.errors import UserError
 

@@ -49,6 +49,12 @@ def test_a_page_has_formula_settings_facts_and_a_command_that_works():
     assert nmt(*words, "--cfg", "job").code == 0
 
 
+def test_a_setting_of_the_choice_may_be_typed_beside_it():
+    answer = nmt("show", "normalize=top_k", "normalize.k=4", "model=rnn_tiny")
+    assert answer.code == 0, answer.err
+    assert next_words(answer.out)[1:] == ["model=rnn_tiny", "normalize=top_k", "normalize.k=4"]
+
+
 def test_a_page_counts_biases_and_names_several_heads_where_these_help(monkeypatch):
     answer = nmt("show", "mix=talking_heads", "model=rnn_tiny")
     assert "alone it is refused" in answer.out

@@ -218,6 +218,20 @@ def test_a_limit_holds_for_launchers_that_take_many_runs_at_once(typed, tmp_path
     assert [row.job for row in Ledger(tmp_path, "mine").rows()] == [Job("one", None, 1)]
 
 
+def test_a_run_that_cannot_be_measured_says_why_in_its_folder(typed, tmp_path, monkeypatch):
+    monkeypatch.setattr("nmt.commands.job.measure", unmeasurable)
+    places = [f"ledger={tmp_path}", f"runs={tmp_path / 'runs'}"]
+    answer = nmt(*typed[:4], *places, "nice=0", "limit=1")
+    assert answer.code == 1
+    assert "1 runs are not in" in answer.err
+    (failure,) = (tmp_path / "runs").rglob("failure.txt")
+    assert "ArithmeticError: no number" in failure.read_text(encoding="utf-8")
+
+
+def unmeasurable(*_: object) -> None:
+    raise ArithmeticError("no number")
+
+
 def test_a_study_has_to_be_named():
     assert "which study? nmt study NAME, one of family_rnn, " in mistake(nmt("study"))
     assert "one study at a time" in mistake(nmt("study", "golden", "mine"))

@@ -4,6 +4,7 @@ import inspect
 import pydoc
 import re
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,8 +129,8 @@ def settings_of(path: Path) -> list[Setting]:
 def comment_of(path: Path) -> str:
     """Return the comment at the head of a yaml."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    comments = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
-    return "\n".join(comments)
+    head = takewhile(lambda line: line.startswith("#"), lines)
+    return "\n".join(line[2:] for line in head if "@package" not in line)
 
 
 def facts_of_weights(kind: type[Normalizer]) -> list[str]:

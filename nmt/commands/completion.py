@@ -140,7 +140,7 @@ def keys(command: str) -> Iterator[str]:
 def helped(command: str, value: str = "") -> set[str]:
     """Return the keys in the help of a command, those alone that have a value."""
     text = command_help(command) if command in COMMANDS else ""
-    found = re.findall(rf"(?<![\w.<])((?:\w+\.)*[a-z_]\w*)={value}", text)
+    found = re.findall(rf"(?<![\w.</])((?:\w+\.)*[a-z_]\w*)={value}", text)
     return set(found) - {"cross.2.sink", "job.value"}
 
 

@@ -89,7 +89,8 @@ The main keys (nmt train --cfg job prints all, with their current values):
                                   encoder
   cross.2.sink=zero               and decoder (self-attention), cross
                                   (source-target); for attention, normalize,
-                                  window, sink, gate, mix, heads, hops
+                                  window, sink, gate, mix, key_heads and more;
+                                  heads and hops only for a whole place
   attention=my_attention:MyScore  your own class, in my_attention.py in this
                                   folder or in a package; test it first with nmt
                                   check-part

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nmt.commands.changes import with_values
 from nmt.commands.errors import reporting_mistakes
-from nmt.commands.sweep import attempt
+from nmt.commands.sweep import attempt, note
 from nmt.config.settings import settings
 from nmt.config.study import Study
 from nmt.errors import UserError
@@ -58,9 +58,13 @@ def run_job(cfg: DictConfig) -> None:
     attempt(config, run, lambda: train(config, run, written_config(run), again))
     if not (run / RESULT).is_file() or (run / FAILURE).exists() or trained_on(run):
         return  # the reason has been told
-    with showing("measuring on the test sets"):
-        measured, arrays = measure(study, run, config)
-    ledger.add({**about(study, pins, job), **measured}, arrays)
+    try:
+        with showing("measuring on the test sets"):
+            measured, arrays = measure(study, run, config)
+        ledger.add({**about(study, pins, job), **measured}, arrays)
+    except Exception as error:
+        note(error, run)  # the other runs of the study are trained
+        return
     with suppress(OSError):
         shutil.rmtree(run / CHECKPOINTS)  # the final model stays
     tests = ", ".join(f"{one['bleu']:.2f} on {name}" for name, one in measured["tests"].items())

@@ -101,7 +101,8 @@ def try_in(model: str, choice: Choice, settings: list[str]) -> list[str]:
     Returns the words with which the model can be trained; none: it has no such part.
     """
     try:
-        cfg = composed([model, *settings])
+        others = [word for word in settings if not word.startswith(f"{choice.group}.")]
+        cfg = composed([model, *others])
     except Exception as error:
         raise UserError(in_words(error) or str(error)) from error
     if not cfg.model.get(choice.group):

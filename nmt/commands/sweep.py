@@ -96,15 +96,20 @@ def attempt(cfg: DictConfig, run: Path, train: Callable[[], float]) -> float:
         console().print(f"{run} is finished, skipped", markup=False)
         return best
     except Exception as error:
-        message = in_words(error)
-        trace = "" if message else "".join(traceback.format_exception(error))
-        summary = message or traceback.format_exception_only(error)[-1].strip()
-        run.mkdir(parents=True, exist_ok=True)
-        told = printable(f"{summary}\n{trace and chr(10) + trace}")
-        failure = beside(run) if isinstance(error, Taken) else run / FAILURE
-        failure.write_text(told, encoding="utf-8")
-        tell(summary, f"nmt: {run.name}")
+        note(error, run)
         return worst(cfg.train.watch)
+
+
+def note(error: Exception, run: Path) -> None:
+    """Write why a run failed into its folder, and say it; see :func:`attempt`."""
+    message = in_words(error)
+    trace = "" if message else "".join(traceback.format_exception(error))
+    summary = message or traceback.format_exception_only(error)[-1].strip()
+    run.mkdir(parents=True, exist_ok=True)
+    told = printable(f"{summary}\n{trace and chr(10) + trace}")
+    failure = beside(run) if isinstance(error, Taken) else run / FAILURE
+    failure.write_text(told, encoding="utf-8")
+    tell(summary, f"nmt: {run.name}")
 
 
 def beside(run: Path) -> Path:

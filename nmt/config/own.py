@@ -51,7 +51,7 @@ def own_choices(word: str) -> dict[str, str]:
     """Return the own classes that a KEY=VALUE word chooses, as module:Class by how it was typed."""
     key, _, value = word.partition("=")
     part = part_of(key)
-    if not part or not (config_folder() / part).is_dir():
+    if not part or key.startswith("tokenizer.") or not (config_folder() / part).is_dir():
         return {}
     typed = map(str.strip, value.split(","))
     found = {one: offered().get(f"{part}.{one}", one) for one in typed}

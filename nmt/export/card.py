@@ -8,6 +8,7 @@ import jinja2
 import torch
 
 from nmt.config.settings import Setting
+from nmt.data.pairs import piece_of
 from nmt.evaluation.evaluate import SOURCES
 from nmt.evaluation.weights import found, weights_of
 from nmt.export.original import Original
@@ -19,7 +20,10 @@ from nmt.runs.versions import version_of
 
 CARD, PICTURE = "README.md", "attention.png"
 # Settings whose values are places of the machine that trained: their last part is kept.
-PLACES = ("data.dir", "data.folder", "data.train", "data.dev", "data.test", "init", "tokenizer.run")
+PLACES = (
+    *("data.dir", "data.folder", "data.train", "data.dev", "data.test", "synthetic.files"),
+    *("init", "tokenizer.run", "tokenizer.model", "guide.path"),
+)
 METRICS = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER", "bleu_tok_lc": "BLEU, lower-cased"}
 WORDS = range(6, 15)  # of the sentence that is drawn
 
@@ -42,6 +46,8 @@ def write_card(
     translator = original.translator
     content = template().render(
         name=original.run.resolve().name,
+        languages=translator.languages,
+        asks=[piece_of(one) for one in translator.targets],
         source=translator.source_language,
         target=translator.target_language,
         to=to,
@@ -80,7 +86,9 @@ def scores(result: dict[str, Any]) -> list[Scored]:
 def public(found: dict[str, Setting]) -> dict[str, Setting]:
     """Return settings without the folders of the machine that trained."""
     return {
-        key: ",".join(Path(one).name for one in str(value).split(",")) if key in PLACES else value
+        key: ",".join(Path(one).name for one in str(value).split(","))
+        if key in PLACES or (key == "data.name" and str(value).startswith(("/", "~", ".")))
+        else value
         for key, value in found.items()
     }
 

@@ -23,6 +23,7 @@ from nmt.attention.place import Place
 from nmt.attention.position_bias import ShawBias
 from nmt.config.settings import Setting, part_at
 from nmt.data.tokenizer import Tokenizer
+from nmt.errors import UserError
 from nmt.export.original import Original
 from nmt.models.embedding import Embedding
 from nmt.models.feed_forward import GELU, FeedForward, ReLU, SwiGLU
@@ -113,6 +114,17 @@ def save(original: Original, folder: Path, quantization: str) -> None:
     """
     translator = original.translator
     spec = spec_of(cast(Transformer, translator.model))
+    # CTranslate2 finds them by name, and a SentencePiece model of the user's may call them anything
+    special = [
+        pieces(one)[1:4] for one in (translator.source_tokenizer, translator.target_tokenizer)
+    ]
+    if special[0] != special[1]:
+        raise UserError(
+            "the two tokenizers name their special pieces differently "
+            f"({' '.join(special[0])}; {' '.join(special[1])}), which CTranslate2 cannot express"
+        )
+    spec.config.unk_token, spec.config.bos_token, spec.config.eos_token = special[0]
+    spec.config.decoder_start_token = spec.config.bos_token
     spec.register_source_vocabulary(pieces(translator.source_tokenizer))
     spec.register_target_vocabulary(pieces(translator.target_tokenizer))
     spec.validate()

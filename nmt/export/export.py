@@ -1,9 +1,11 @@
 """A trained model written as a folder for another program, and held against the original."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -82,7 +84,7 @@ def export(run: Path, to: str, output: Path | None, quantization: str = "float32
         probes = random_pieces(original.translator)
         found = target.log_ps(partial, *probes)
         difference = largest(score_ids(original.translator, *probes), found)
-        if quantization == "float32" and not difference <= LARGEST:
+        if not difference <= (LARGEST if quantization == "float32" else inf):  # nan, too
             raise UserError(
                 f"what {target.package} computes differs from the model by {difference:.2g} nats "
                 f"in a piece, so nothing was written. Tried and right was {target.requirement}; "
@@ -98,11 +100,12 @@ def new_folder(output: Path) -> Iterator[tuple[Path, Path]]:
 
     UserError for a folder that holds something, and where none can be made.
     """
+    if not output.name:
+        raise UserError(f"output={output} is the folder that you are in: name a new one")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f"output={output} is there already: remove it, or name another folder")
-    partial = output.with_name(f"{output.name}.partial")
+    partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"output={output} cannot be made: {error.strerror}") from error

@@ -15,6 +15,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.transformer import Transformer
 from nmt.runs.lifting import FORMAT
 
+NOT_OF_A_MODEL = ("data", "optimizer", "schedule", "tokenizer")  # a folder does without them
 NEW_PIECES = 512  # of a translation, where the longest sentence of the training is not known
 
 
@@ -22,9 +23,10 @@ def misfits(found: Mapping[str, Setting], model: Seq2Seq) -> list[str]:
     """Say what of a run `nmt.hf` cannot express: it has every Transformer of nmt's own parts."""
     if not isinstance(model, Transformer):
         return [f"model={found['model']} (it has only Transformers)"]
+    words = [f"{k}={v}" for k, v in found.items() if k.partition(".")[0] not in NOT_OF_A_MODEL]
     return [
         f"{word} (a class of your own, which is not in nmt, where the folder is used)"
-        for word in (f"{key}={value}" for key, value in found.items())
+        for word in words
         if own_choices(word)
     ]
 

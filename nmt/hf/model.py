@@ -71,6 +71,7 @@ class NmtForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = NmtConfig
     base_model_prefix = "transformer"
     main_input_name = "input_ids"
+    accepts_loss_kwargs = False  # the loss is a mean: Trainer divides it where it accumulates
     config: NmtConfig
 
     def __init__(self, config: NmtConfig) -> None:
