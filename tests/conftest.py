@@ -11,6 +11,7 @@ from browser import Page, browsing
 from command import nmt
 from fast_copies import copy_fast
 from forked import Forked
+from hypothesis import settings
 from matplotlib.figure import Figure
 from number_language import corpus_words, write_numbers
 from small_model import small_rnn, small_transformer
@@ -28,6 +29,9 @@ LONG = {  # twenty seconds and more
     *("test_ranks.py", "test_real_text.py", "test_resume.py", "test_shards.py", "test_study.py"),
 }
 gc.disable()  # until all is imported
+# On a busy machine an example may take long, and each run is to try the same ones.
+settings.register_profile("nmt", deadline=None, derandomize=True, database=None)
+settings.load_profile("nmt")
 PRECISION = torch.backends.mkldnn.matmul.fp32_precision
 
 pytest.register_assert_rewrite("loss_laws", "model_laws")

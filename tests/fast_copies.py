@@ -4,9 +4,14 @@ import copy
 from collections import defaultdict
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, nodes
 from omegaconf.base import Metadata, Node
+
+from nmt.commands.hydra_changes import brings_yamls
+
+KEPT = 32  # configurations
 
 
 def copy_fast() -> None:
@@ -23,6 +28,29 @@ def copy_fast() -> None:
     Metadata.__deepcopy__ = metadata_copied  # type: ignore[attr-defined]
     DictConfig.__deepcopy__ = ListConfig.__deepcopy__ = container_copied  # type: ignore
     ConfigStore.__deepcopy__ = lambda self, _: self  # type: ignore[attr-defined]
+    merge_once()
+
+
+def merge_once() -> None:
+    """Have the same yamls merged once, and copied: typed values are put in later.
+
+    Those that a test brings may change, and so may its own classes, which have a colon.
+    """
+    merge = ConfigLoaderImpl._compose_config_from_defaults_list
+    kept: dict[str, DictConfig] = {}
+
+    def merged(self: ConfigLoaderImpl, defaults: list[Any], repo: Any) -> DictConfig:
+        if brings_yamls() or any(":" in str(one.config_path) for one in defaults):
+            return merge(self, defaults, repo)
+        sources = [(one.provider, one.path) for one in repo.get_sources()]
+        key = repr(([vars(one) for one in defaults], sources))
+        if key not in kept:
+            if len(kept) == KEPT:
+                kept.pop(next(iter(kept)))
+            kept[key] = merge(self, defaults, repo)
+        return copy.deepcopy(kept[key])
+
+    ConfigLoaderImpl._compose_config_from_defaults_list = merged  # type: ignore[method-assign]
 
 
 def metadata_copied(self: Metadata, memo: dict[int, Any]) -> Metadata:

@@ -175,7 +175,8 @@ def test_translations_are_those_of_the_command(model, trained):
 def test_a_score_is_that_of_the_search(model):
     made = model(LINES[0], beam=1, length_penalty=0)
     found = model.score(made.source, made.text)
-    assert found.pieces == [*made.pieces, "</s>"] or found.log_p != made.score
+    if found.pieces == [*made.pieces, "</s>"]:  # text may be cut in another way than it was written
+        assert found.log_p == pytest.approx(made.score, rel=1e-4)
     (one,) = model.score([made.source], [made.text])
     assert np.array_equal(one.log_ps, found.log_ps)
 

@@ -400,11 +400,11 @@ def test_references_without_spaces_are_told_before_the_first_update_and_once(
     assert [record.message for record in caplog.records] == told
 
 
-def test_evaluate_repeats_the_result_of_the_run(trained):
-    answer = nmt("evaluate", f"run={trained}", "heatmaps=0")
+def test_evaluate_repeats_the_result_of_the_run(trained, tmp_path):
+    folder = tmp_path / "again"
+    answer = nmt("evaluate", f"run={trained}", "heatmaps=0", f"output={folder}")
 
     assert answer.code == 0, answer.err
-    folder = trained / "evaluation" / "files-test"
     again, first = (json.loads((f / "result.json").read_text()) for f in (folder, trained))
     same = ("bleu", "chrf", "ter", "signatures", "loss", "perplexity")
     assert all(again[name] == first[name] for name in same)

@@ -36,6 +36,7 @@ PLOTS = ["bleu_by_length", "dev_bleu_by_minute", "dev_bleu_by_step", "entropy", 
 ATTACK = '<script>alert("1")</script> & co'
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_tables_fit_a_hundred_columns_whatever_the_names(tmp_path):
     long = configured(DOT, model__dropout=0.123456789, optimizer__lr=0.000123456)
     write_run(tmp_path / "a", configured(), RESULT)

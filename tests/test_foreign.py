@@ -288,6 +288,7 @@ def test_links_within_a_run_are_good(run):
     assert nmt("translate", f"run={run}", stdin=b"eins\n").code == 0
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_nothing_is_unpickled_on_the_way_from_training_to_a_report(trained, tmp_path):
     run = tmp_path / "runs" / "run"
     unpickled.clear()

@@ -1,6 +1,7 @@
 """nmt.hf: what transformers makes of an exported model is what nmt makes of it."""
 
 import json
+import shutil
 from importlib.util import find_spec
 
 import pytest
@@ -35,15 +36,16 @@ MODELS = [
 ]
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(scope="module", params=MODELS)
 def original(request, tokenizer):
     return random_original(tokenizer, request.param)
 
 
-@pytest.fixture
-def folder(original, tmp_path):
-    huggingface.save(original, tmp_path, "float32")
-    return tmp_path
+@pytest.fixture(scope="module")
+def folder(original, tmp_path_factory):
+    made = tmp_path_factory.mktemp("exported")
+    huggingface.save(original, made, "float32")
+    return made
 
 
 @pytest.fixture
@@ -201,7 +203,10 @@ def test_the_tokenizer_cuts_and_joins_as_nmt_does(original, folder, texts, token
 
 
 @one
-def test_the_tokenizer_has_two_vocabularies_where_the_model_has(folder, tokenizer, toy_targets):
+def test_the_tokenizer_has_two_vocabularies_where_the_model_has(
+    folder, tokenizer, toy_targets, tmp_path
+):
+    folder = shutil.copytree(folder, tmp_path / "two")
     (folder / "target.model").write_bytes(toy_targets.model)
 
     loaded = AutoTokenizer.from_pretrained(folder)
@@ -241,14 +246,15 @@ def test_how_the_run_searches_is_kept(folder):
         ({"_target_": "nmt.models.rnn.RNN"}, "nmt.models.rnn"),
     ],
 )
-def test_a_folder_from_anywhere_names_no_code(change, said, folder):
-    path = folder / "config.json"
+def test_a_folder_from_anywhere_names_no_code(change, said, folder, tmp_path):
+    foreign = shutil.copytree(folder, tmp_path / "foreign")
+    path = foreign / "config.json"
     content = json.loads(path.read_text())
     content["run"]["model"] |= change
     path.write_text(json.dumps(content))
 
     with pytest.raises(UserError, match=said.replace("$", r"\$")):
-        AutoModelForSeq2SeqLM.from_pretrained(folder)
+        AutoModelForSeq2SeqLM.from_pretrained(foreign)
 
 
 def test_a_model_without_a_configuration_is_refused():

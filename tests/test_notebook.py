@@ -19,6 +19,8 @@ def test_the_notebook_runs_and_is_kept_without_outputs(tiny, tmp_path, monkeypat
     fast = f"WORDS = {[*tiny, 'decode.beam=3']}"
     lines = words.source.splitlines()
     words.source = "\n".join(fast if one.startswith("WORDS = [") else one for one in lines)
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
     NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
     shown = [output for cell in code for output in cell.outputs]

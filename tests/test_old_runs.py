@@ -44,6 +44,7 @@ def test_an_old_run_and_one_of_today_are_the_same_variant(old):
     assert now == before | {"seed": 2, "train.max_steps": 1}
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_old_runs_and_one_of_today_are_compared(trained, tmp_path):
     for run in (*OLD, trained):
         shutil.copytree(run, tmp_path / "grid" / run.name)

@@ -75,6 +75,7 @@ def test_every_key_that_holds_a_path_is_known():
     assert "guide.path" in PATHS
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_commands_take_awkward_paths(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Path(shutil.copytree(trained, AWKWARD))

@@ -37,7 +37,8 @@ def test_every_choice_of_attention_has_a_formula_or_a_sentence_and_a_paper(group
             assert re.search(r"\b(19|20)\d\d\b", choice.text()), f"{choice.word} names no paper"
 
 
-def test_a_page_has_formula_settings_facts_and_a_command_that_works():
+def test_a_page_has_formula_settings_facts_and_a_command_that_works(monkeypatch):
+    monkeypatch.setattr("nmt.catalog.models.OF_ATTENTION", ("gate", "sink"))  # fewer are tried
     answer = nmt("show", "normalize=relu", "model=rnn_tiny")
 
     assert answer.code == 0, answer.err
@@ -49,7 +50,8 @@ def test_a_page_has_formula_settings_facts_and_a_command_that_works():
     assert nmt(*words, "--cfg", "job").code == 0
 
 
-def test_a_setting_of_the_choice_may_be_typed_beside_it():
+def test_a_setting_of_the_choice_may_be_typed_beside_it(monkeypatch):
+    monkeypatch.setattr("nmt.commands.show.partners", lambda *_: ())
     answer = nmt("show", "normalize=top_k", "normalize.k=4", "model=rnn_tiny")
     assert answer.code == 0, answer.err
     assert next_words(answer.out)[1:] == ["model=rnn_tiny", "normalize=top_k", "normalize.k=4"]
@@ -97,7 +99,8 @@ def test_mistakes_are_told(words, told):
     assert "Traceback" not in answer.err
 
 
-def test_a_choice_is_tried_beside_that_of_a_place():
+def test_a_choice_is_tried_beside_that_of_a_place(monkeypatch):
+    monkeypatch.setattr("nmt.catalog.models.OF_ATTENTION", ("gate", "sink"))
     answer = nmt("show", "normalize=relu", "model=rnn_tiny", "cross.gate=sigmoid")
     assert answer.code == 0, answer.err
     assert "alone it is refused" in answer.out
