@@ -16,9 +16,9 @@ class StickBreaking(Normalizer):
     Tan et al. 2024 (Scaling stick-breaking attention, arXiv 2410.17980), section 3, computed with
     logarithms. The order of the keys depends on the place. In a decoder the key nearest to the
     query comes first, the piece itself, then those to its left; in the paper a piece does not look
-    at itself. In an encoder the nearest comes
-    first too, and of two at the same distance the left one. In source-target attention keys come
-    from left to right: a soft form of Raffel et al. 2017 (monotonic attention).
+    at itself. In an encoder the nearest comes first too, and of two at the same distance the left
+    one. In source-target attention keys come from left to right: a soft form of Raffel et al. 2017
+    (monotonic attention).
     """
 
     sums_to_one = False
