@@ -107,7 +107,7 @@ class Attention:
         for axis, (name, one) in enumerate(zip(("layer", "head"), places, strict=False)):
             number = weights.shape[axis]
             if isinstance(one, slice):
-                kept: Sequence[int] = range(*one.indices(number))
+                kept: list[int] = np.arange(number)[one].tolist()
             elif isinstance(one, int | np.integer) and -number <= one < number:
                 kept = [int(one)]
             else:
