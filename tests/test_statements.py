@@ -85,7 +85,7 @@ def test_the_burden_of_one_vector_has_the_numbers_of_the_study():
     assert len(rows) == 4
     assert all(row in study.splitlines() for row in rows)
     assert "-13.44" in study
-    assert "-14.46 to -12.42" in study
+    assert "-14.41 to -12.47" in study
 
 
 def test_the_distance_of_a_source_piece_is_the_steps_to_the_end_of_the_source():
