@@ -69,7 +69,6 @@ class Translator:
         it.
         """
         self.long.number = 0
-        self.require_asking(lines)
         with enough_memory(TO_TRANSLATE), self.evaluating() as record:
             prefixes = self.ranks.mine(prefixes) if prefixes else None
             found = self.translated(self.ranks.mine(lines), decode, record, self.long, prefixes)

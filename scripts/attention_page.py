@@ -63,10 +63,10 @@ source-target attention in nats.
 
 In the formulas, W_O is the matrix that merges the heads, ⊙ multiplies number by number, RMS(y) is
 the root of the mean of y². H is the number of heads; in `entmax`, `entmax15` and `reinforce` it is
-an entropy. Names such as `LinearBias` are classes in `nmt/attention`. q is a
-query and k a key. z are the scores of one query, z_i that of key i. σ(x) is 1 / (1 + exp(-x)); the
-σ of the Gaussian is its standard deviation. Pieces are the subwords of the tokenizer. `UserError`
-means that the command stops with a message before training.
+an entropy. Names such as `LinearBias` are classes in `nmt/attention`. q is a query and k a key. z
+are the scores of one query, z_i that of key i. σ(x) is 1 / (1 + exp(-x)); the σ of the Gaussian is
+its standard deviation. Pieces are the subwords of the tokenizer. `UserError` means that the command
+stops with a message before training.
 """
 PICTURE = """\
 The picture shows the scores of one query over eight keys, and the weights of each normalizer

@@ -176,8 +176,7 @@ def test_a_checkpoint_that_is_not_whole_is_not_there(tmp_path, monkeypatch):
 def test_a_checkpoint_that_is_half_deleted_is_not_there(tmp_path, monkeypatch):
     save_dots(tmp_path, [1.0, 2.0])
     with monkeypatch.context() as patch:
-        real = shutil.rmtree
-        patch.setattr(shutil, "rmtree", lambda one, **_: interrupt() if one.exists() else real)
+        patch.setattr(shutil, "rmtree", lambda one, **_: interrupt() if one.exists() else None)
         with pytest.raises(KeyboardInterrupt):
             prune(tmp_path, keep_last=1, keep_best=0, watch="bleu")
     assert steps(tmp_path) == [2]
@@ -214,7 +213,9 @@ FILES = ["model.safetensors", "optimizer.safetensors", "random.safetensors", "st
 def test_what_the_disk_has_changed_is_set_aside(kind, name, tmp_path):
     save_dots(tmp_path, [1.0, 2.0, 3.0])
     file = tmp_path / "checkpoints" / "step-0000003" / name
-    assert checkpoint.any_intact(tmp_path)
+    newest = checkpoint.newest_intact(tmp_path)
+    assert newest is not None
+    assert newest.folder == file.parent
     content = file.read_bytes()
     if kind == "bit":
         middle = len(content) // 2
@@ -226,7 +227,7 @@ def test_what_the_disk_has_changed_is_set_aside(kind, name, tmp_path):
     warnings: list[str] = []
     alone = tmp_path / "alone" / "checkpoints"
     shutil.copytree(file.parent, alone / "step-0000003")
-    assert not checkpoint.any_intact(alone.parent)
+    assert checkpoint.newest_intact(alone.parent) is None
 
     found = repaired(tmp_path, warnings.append)
 

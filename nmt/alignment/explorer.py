@@ -29,7 +29,7 @@ def best_head(translator: Translator, run: Path, trained: DictConfig) -> Best | 
     known = best_known(translator, run, trained, found.layers)
     if known.of != "weights":
         return None
-    (reading,) = known[0].readings(found, str(run))
+    (reading,) = known.asked.readings(found, str(run))
     best = reading.layer, reading.head
     return None if best == (None, None) else best
 

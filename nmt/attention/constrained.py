@@ -67,8 +67,8 @@ class ConstrainedSoftmax(Constrained):
 
     u = f - β: β is the sum of the weights that a piece had at earlier positions, f its fertility,
     ``fertility``. The paper also predicts f, or takes it from word alignments; here it is the same
-    for all pieces. ``credit`` is its c: scores become z + c·u. In place of its <SINK>, the sink
-    (``sink=``) has no bound, or the last key, </s>, where there is no sink.
+    for all pieces. ``credit`` is its c: scores become z + c·u. The sink (``sink=``) stands for its
+    <SINK>, which has no bound. Without a sink the last key does, </s>.
     """
 
     def bounded_by(self, u: Tensor, scores: Tensor, last: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         translator = parts.translator(prepared, ranks)
         if isinstance(parts.loss, Guided):
             parts.loss.check(translator.model)
-        inherits = cfg.init and not checkpoint.any_intact(run)
+        inherits = cfg.init and checkpoint.newest_intact(run) is None
         if inherits:
             for line in take_weights(translator, Path(cfg.init), cfg.init_parts):
                 progress.say(line)

@@ -17,8 +17,7 @@ from nmt.data.tokenizer import NORMALIZATIONS, SAMPLED_KINDS, Tokenizer, Tokeniz
 from nmt.errors import UserError
 from nmt.metrics.bleu import require_one_tokenizer
 from nmt.run import Translator
-from nmt.runs.checkpoint import MODEL, checkpoints
-from nmt.runs.files import damage
+from nmt.runs.checkpoint import MODEL, newest_intact
 from nmt.runs.folder import CONFIG, load_tokenizers, read_config, trained_on
 from nmt.runs.tensors import read_tensors
 from nmt.training.frozen import part_weights
@@ -140,10 +139,10 @@ def weights_of(run: Path) -> Path:
     read_config(run)
     if (run / MODEL).is_file() and not trained_on(run):
         return run / MODEL
-    for found in reversed(checkpoints(run)):
-        if not damage(found.folder):
-            return found.weights
-    raise UserError(f"init={run}: this run has neither {MODEL} nor an intact checkpoint")
+    found = newest_intact(run)
+    if found is None:
+        raise UserError(f"init={run}: this run has neither {MODEL} nor an intact checkpoint")
+    return found.weights
 
 
 def take_weights(translator: Translator, run: Path, parts: Sequence[str] | None) -> list[str]:

@@ -126,9 +126,9 @@ def checkpoints(run: Path) -> list[Checkpoint]:
     return found
 
 
-def any_intact(run: Path) -> bool:
-    """Tell whether a run has a checkpoint that the disk has not damaged."""
-    return any(not damage(one.folder) for one in reversed(checkpoints(run)))
+def newest_intact(run: Path) -> Checkpoint | None:
+    """Return the newest checkpoint that the disk has not damaged; None: there is none."""
+    return next((one for one in reversed(checkpoints(run)) if not damage(one.folder)), None)
 
 
 @contextmanager
