@@ -22,7 +22,7 @@ from nmt.commands.hydra_changes import compose_fast
 from nmt.data.tokenizer import Tokenizer, TokenizerConfig, train_tokenizer
 from nmt.hardware.products import fused_from
 from nmt.run import Translator
-from nmt.terminal.progress import LateLines
+from nmt.terminal.progress import Late, LateLines
 
 LONG = {  # twenty seconds and more
     *("test_comparison_report.py", "test_no_wait.py", "test_notebook.py", "test_pairs.py"),
@@ -143,7 +143,8 @@ def no_wait_for_the_disk():
 def nothing_is_late():
     """On a busy machine commands would say what they are doing, sometimes; see test_stages.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LateLines.__init__, "__defaults__", (10_000.0,))
+        for late in (Late, LateLines):
+            patch.setattr(late.__init__, "__defaults__", (10_000.0,))
         yield
 
 
@@ -154,7 +155,8 @@ def no_search_for_garbage():
     test_runtime.py asks for it.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nmt.experiment.experiment.forget_peak_memory", lambda _: None)
+        for place in ("experiment.experiment", "bench.training", "bench.decoding"):
+            patch.setattr(f"nmt.{place}.forget_peak_memory", lambda _: None)
         yield
 
 

@@ -43,6 +43,23 @@ def test_a_bar_that_stays_in_its_line_at_a_terminal():
     assert text.count("\n") == 3  # two lines that were said, and the bar's own at the end
 
 
+def test_a_part_of_a_stage_is_named_in_a_line_only_if_it_takes_long():
+    console = Console(file=io.StringIO(), force_terminal=False)
+    with Progress(console) as progress:
+        progress.late.patience = 0.0
+        progress.part("building the model")
+        progress.late.timer.join()
+        progress.late.patience = 10_000.0
+        progress.part("the first update")
+        progress.updated(1, seconds=1.0, share=0.1)
+        assert progress.late.timer.finished.is_set()  # taken back
+        progress.part("the last part")
+    assert progress.late.timer.finished.is_set()
+    assert isinstance(console.file, io.StringIO)
+
+    assert console.file.getvalue() == "building the model\n"
+
+
 def test_what_takes_a_while_is_named_before_it_begins():
     console = Console(file=io.StringIO(), force_terminal=False)
     with Progress(console) as progress:

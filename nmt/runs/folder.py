@@ -23,6 +23,7 @@ lock                  held while a process trains here
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,19 @@ def read_config(run: Path) -> DictConfig:
 def as_config(content: dict[str, Any], path: Path) -> DictConfig:
     """Make a configuration of the content of a file. UserError, with the file, if it is not one."""
     with of_file(path):
-        cfg = OmegaConf.merge(OmegaConf.structured(Root), content)
+        cfg = OmegaConf.merge(schema(), content)
         assert isinstance(cfg, DictConfig)
         check(cfg)
         if not cfg.model or not cfg.data:
             raise UserError("it is not the configuration of a run, which has model and data")
         OmegaConf.to_object(cfg)  # checks the values of the typed parts
     return cfg
+
+
+@cache
+def schema() -> DictConfig:
+    """Return the typed parts of every configuration, to merge into: `merge` changes a copy."""
+    return OmegaConf.structured(Root)
 
 
 @contextmanager

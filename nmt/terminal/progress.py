@@ -48,6 +48,7 @@ class Progress:
         self.began = 0.0  # the last evaluation, by the clock that only runs
         self.took: float | None = None  # seconds of it
         self.stages = Lines(self.say)
+        self.late = Late(self.say)
 
     def __enter__(self) -> Self:
         """Draw the bar where there is a terminal."""
@@ -61,6 +62,7 @@ class Progress:
 
     def end(self) -> None:
         """Draw the bar no more."""
+        self.late.take_back()
         if self.console.is_interactive:
             shown = bool(self.last)
             self.bar.update(self.task, completed=self.share, description=self.last, visible=shown)
@@ -68,6 +70,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Write a line."""
+        self.late.take_back()
         self.console.print(text, markup=False)
 
     def stage(self, text: str) -> None:
@@ -81,6 +84,8 @@ class Progress:
         self.stages.stage(text)
         if self.console.is_interactive:
             self.bar.update(self.task, description=text, refresh=True)
+        else:
+            self.late(text)
 
     def count(self, done: int, total: int | None) -> None:
         """Say how far the stage is."""
@@ -101,6 +106,7 @@ class Progress:
 
     def updated(self, step: int, seconds: float, share: float | None) -> None:
         """Move the bar after an update; where there is none, say once how much time is left."""
+        self.late.take_back()
         if self.console.is_interactive:
             self.move(step, seconds, share)
         elif self.due is None:
