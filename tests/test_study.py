@@ -1,21 +1,24 @@
 """Studies: which runs are missing, what is pinned, what a ledger keeps and refuses."""
 
+import hashlib
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from choices import ALL, CONFIGS, names
-from command import mistake, nmt
+from command import Answer, mistake, nmt
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from nmt.commands.job import job_config
 from nmt.comparison.influence import corpus_score
 from nmt.config.schema import register_schema
-from nmt.config.study import Study, Tune
+from nmt.config.study import MoreSeeds, Study, Tune
 from nmt.errors import UserError
 from nmt.experiment.build import build
 from nmt.metrics.words import WORD_SCORES
@@ -65,6 +68,32 @@ def test_other_seeds_take_the_value_that_was_best_on_dev():
     assert number_of_runs(tuned, ["a"]) == len(tried) + len(later)
 
 
+def test_some_variants_have_more_seeds():
+    some = study(more_seeds=MoreSeeds([4, 5], ["b"]))
+    some.check()
+    jobs = missing(some, ["a", "b"], [Ended(Job("b", None, 4))])
+    assert [(job.variant, job.seed) for job in jobs] == [
+        *(("a", seed) for seed in (1, 2, 3)),
+        *(("b", seed) for seed in (1, 2, 3, 5)),
+    ]
+    assert number_of_runs(some, ["a", "b"]) == len(jobs) + 1
+    tuned = study(seeds=[1], more_seeds=MoreSeeds([2], ["b"]), tune=Tune("x", [5, 6]))
+    tried = [Ended(Job(name, value, 1), value) for name in "ab" for value in (5, 6)]
+    assert missing(tuned, ["a", "b"], tried) == [Job("b", 6, 2)]
+    assert number_of_runs(tuned, ["a", "b"]) == len(tried) + 1
+
+
+def test_a_variant_may_take_the_value_of_another():
+    tune = Tune("x", [5, 6], same_as={"c": "a"})
+    shared = study(variants={name: [f"x={name}"] for name in "abc"}, seeds=[1, 2], tune=tune)
+    shared.check()
+    assert not missing(shared, ["c"], [Ended(Job("a", 5, 1))]), "a has no value yet"
+    tried = [Ended(Job("a", 5, 1), 9), Ended(Job("a", 6, 1), 3)]
+    assert missing(shared, ["c"], tried) == [Job("c", 5, 1), Job("c", 5, 2)]
+    assert number_of_runs(shared, ["c"]) == 2
+    assert [part_of(shared, part) for part in ("1/2", "2/2")] == [["a", "c"], ["b"]]
+
+
 def test_parts_share_the_variants():
     names = study(variants={name: [f"x={name}"] for name in "abcde"})
     parts = [part_of(names, f"{number}/3") for number in (1, 2, 3)]
@@ -84,7 +113,14 @@ def test_parts_share_the_variants():
         ({"baseline": "c"}, "study.baseline=c: choose one of a, b"),
         ({"pieces": 0}, "study.pieces=0"),
         ({"tune": Tune("optimizer.lr", [1])}, "two or more"),
+        ({"tune": Tune("x", [1, 2], {"c": "a"})}, "study.tune.same_as=c: choose one of a, b"),
+        ({"tune": Tune("x", [1, 2], {"b": "c"})}, "study.tune.same_as.b=c: choose one of a, b"),
+        ({"tune": Tune("x", [1, 2], {"a": "b", "b": "a"})}, "b does not choose a value itself"),
+        ({"more_seeds": MoreSeeds([4], ["c"])}, "more_seeds.variants=c: choose one of a, b"),
+        ({"more_seeds": MoreSeeds([3], ["a"])}, "3 occurs twice, or is in study.seeds=.1, 2, 3."),
+        ({"more_seeds": MoreSeeds([], ["a"])}, "study.more_seeds.seeds is empty"),
         ({"sentences": [["one side"]]}, "source and target"),
+        ({"tests": {"one": "x", "two": None}}, "study.tests.two: null is the corpus's own"),
     ],
 )
 def test_a_study_that_cannot_be_run_is_refused(changes, told):
@@ -105,16 +141,20 @@ def test_a_later_variant_differs_from_the_pinned_base_in_its_own_arguments_alone
 
 
 @pytest.fixture(scope="module")
-def typed(tiny, tmp_path_factory) -> list[str]:
-    """The words of a study with two variants and two seeds, in a folder of its own."""
+def typed(tiny, numbers, tmp_path_factory) -> list[str]:
+    """The words of a study with two variants and two seeds, in a folder of its own.
+
+    Its base is tested on dev, the study on test.
+    """
     folder = tmp_path_factory.mktemp("study")
+    of_base = f"data.test=[{numbers}/dev.de,{numbers}/dev.en]"
     content = {
-        "base": [word for word in tiny if "max_steps" not in word],
+        "base": [*(word for word in tiny if "max_steps" not in word), of_base],
         "pieces": 400,
         "variants": {"one": ["attention=bahdanau"], "two": ["attention=none"]},
         "baseline": "one",
         "seeds": [1, 2],
-        "tests": {"test": None},
+        "tests": {"test": [f"{numbers}/test.de", f"{numbers}/test.en"]},
         "sentences": [["eins zwei", "one two"]],
     }
     yamls = folder / "yamls" / "study"
@@ -174,6 +214,13 @@ def test_a_ledger_has_every_run_and_all_that_tests_need(ledger, typed):
     assert rows[0].content["settings"] != rows[2].content["settings"]
 
 
+def test_runs_are_tested_on_the_first_test_set_of_the_study(ledger, numbers):
+    sides = [(numbers / f"test.{one}").read_text().splitlines() for one in ("de", "en")]
+    text = "\n".join([*sides[0], "", *sides[1]])
+    expected = hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert {row.tests["test"]["fingerprint"] for row in ledger.rows()} == {expected}
+
+
 def test_a_finished_study_trains_nothing(ledger, typed):
     before = ledger.path.read_bytes()
     answer = nmt(*typed)
@@ -195,6 +242,33 @@ def test_settings_are_pinned(ledger, typed):
             assert "another name" in told
     finally:
         path.write_text(before, encoding="utf-8")
+
+
+@pytest.fixture
+def retyped(ledger, typed, tmp_path):
+    """Type the study with other content; its ledger is a copy."""
+    for file in (ledger.path, ledger.pins):
+        shutil.copyfile(file, tmp_path / file.name)
+    (tmp_path / "mine").symlink_to(ledger.arrays)
+    yamls = tmp_path / "yamls" / "study"
+    yamls.mkdir(parents=True)
+    before = (folder_of(typed) / "yamls/study/mine.yaml").read_text(encoding="utf-8")
+
+    def typed_again(change: Callable[[str], str], *words: str) -> Answer:
+        (yamls / "mine.yaml").write_text(change(before), encoding="utf-8")
+        places = [f"ledger={tmp_path}", f"runs={tmp_path / 'runs'}"]
+        return nmt("study", "mine", "--config-dir", yamls.parent, *places, "nice=0", *words)
+
+    return typed_again
+
+
+def test_more_seeds_can_be_added_to_a_study_that_has_begun(retyped):
+    more = "more_seeds: {seeds: [7], variants: [two]}\n"
+    answer = retyped(lambda text: text + more, "list=true")
+    assert answer.code == 0, answer.err
+    assert "4 of 5 runs" in answer.err
+    assert "two,seed=7: missing" in answer.err
+    assert "one,seed=7" not in answer.err
 
 
 def test_a_variant_that_cannot_be_built_is_refused_before_anything_trains(typed, tmp_path):

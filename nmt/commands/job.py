@@ -79,13 +79,14 @@ def run_folder(cfg: DictConfig, study: Study, job: Job) -> Path:
 def job_config(cfg: DictConfig, study: Study, pins: Pins, job: Job) -> DictConfig:
     """Return the configuration of a run: what is pinned, its seed, and where things are here.
 
-    UserError for a place that the corpus does not have.
+    It is tested on the first test set of the study. UserError for a key that the corpus lacks.
     """
     config = pins.config(job.variant)
     if study.tune:
         config = with_values(config, [f"{study.tune.key}={job.value}"])
     config.seed, config.device, config.cache = job.seed, cfg.device, cfg.cache
-    for name, value in cfg.data.items():
+    test = next(iter(study.tests.values()))
+    for name, value in {**cfg.data, "test": test}.items():
         if value is None:
             continue
         if name not in config.data:

@@ -15,6 +15,16 @@ class Tune:
 
     key: str = "optimizer.lr"  # the setting
     values: list[Any] = field(default_factory=list)  # those that are tried
+    # Variants that take the value of another one, by name, and try none themselves.
+    same_as: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class MoreSeeds:
+    """Seeds that only some variants are trained with."""
+
+    seeds: list[int] = field(default_factory=list)  # besides those of the study
+    variants: list[str] = field(default_factory=list)  # their names
 
 
 @dataclass
@@ -27,9 +37,10 @@ class Study:
     variants: dict[str, list[str]] = field(default_factory=dict)  # the arguments of each
     baseline: str = ""  # the variant that the others are tested against
     seeds: list[int] = field(default_factory=list)  # each variant is trained with each
+    more_seeds: MoreSeeds | None = None  # null: all variants have the same seeds
     tune: Tune | None = None  # null: variants have their arguments alone
-    # Test sets by name: the value of data.test, null where the corpus has one alone. A run tests
-    # itself on the first.
+    # Test sets by name: the value of data.test. Runs are tested on the first at their end; null
+    # there is that of the base.
     tests: dict[str, Any] = field(default_factory=dict)
     # Pairs of source and target that we wrote: where each model looks is kept with its run.
     sentences: list[list[str]] = field(default_factory=list)
@@ -43,6 +54,15 @@ class Study:
     def tried(self) -> list[Any]:
         """The values of the tuned setting; None alone: nothing is tuned."""
         return self.tune.values if self.tune else [None]
+
+    def leader(self, variant: str) -> str:
+        """Return the variant whose value of the tuned setting a variant takes: mostly its own."""
+        return self.tune.same_as.get(variant, variant) if self.tune else variant
+
+    def seeds_of(self, variant: str) -> list[int]:
+        """Return the seeds that a variant is trained with."""
+        more = self.more_seeds
+        return [*self.seeds, *(more.seeds if more and variant in more.variants else [])]
 
     def check(self) -> None:
         """Raise UserError, with the key, for a study that cannot be run."""
@@ -63,11 +83,48 @@ class Study:
                 raise UserError(f"study.variants: {same} and {name} have the same arguments")
         if len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"study.seeds={self.seeds}: a seed occurs twice")
-        if self.baseline not in self.variants:
-            raise UserError(
-                f"study.baseline={self.baseline}: choose one of {', '.join(self.variants)}"
-            )
+        self.require_variant("study.baseline", self.baseline)
         if self.tune and len(self.tune.values) < 2:
             raise UserError(f"study.tune.values={self.tune.values}: give two or more, or tune=null")
+        self.check_more_seeds()
+        self.check_same_as()
+        own = [name for name, value in self.tests.items() if value is None]
+        if own and own != [next(iter(self.tests))]:
+            raise UserError(
+                f"study.tests.{own[-1]}: null is the corpus's own test set and comes first: "
+                "write the value of data.test"
+            )
         if any(len(pair) != 2 for pair in self.sentences):
             raise UserError("study.sentences: each is a list of two, source and target")
+
+    def require_variant(self, key: str, name: str) -> None:
+        """Raise UserError for the name of a variant that the study lacks."""
+        if name not in self.variants:
+            raise UserError(f"{key}={name}: choose one of {', '.join(self.variants)}")
+
+    def check_more_seeds(self) -> None:
+        """Raise UserError for more seeds without effect: none, known ones, or of no variant."""
+        if not self.more_seeds:
+            return
+        for key in ("seeds", "variants"):
+            if not getattr(self.more_seeds, key):
+                raise UserError(f"study.more_seeds.{key} is empty: add some, or remove more_seeds")
+        for name in self.more_seeds.variants:
+            self.require_variant("study.more_seeds.variants", name)
+        seeds = self.more_seeds.seeds
+        twice = [seed for seed in seeds if seed in self.seeds or seeds.count(seed) > 1]
+        if twice:
+            raise UserError(
+                f"study.more_seeds.seeds={seeds}: {twice[0]} occurs twice, or is in "
+                f"study.seeds={self.seeds}, which all variants have"
+            )
+
+    def check_same_as(self) -> None:
+        """Raise UserError for a variant that would take a value from where none is chosen."""
+        for name, other in self.tune.same_as.items() if self.tune else ():
+            self.require_variant("study.tune.same_as", name)
+            self.require_variant(f"study.tune.same_as.{name}", other)
+            if self.leader(other) != other or name == other:
+                raise UserError(
+                    f"study.tune.same_as.{name}={other}: {other} does not choose a value itself"
+                )

@@ -38,10 +38,12 @@ class Done(Protocol):
 def chosen(study: Study, variant: str, done: Iterable[Done]) -> Any:
     """Return the value of the tuned setting with the best dev BLEU under the first seed.
 
-    None: nothing is tuned, or not all values have been tried. Of equals the first.
+    None: nothing is tuned, or not all values have been tried. Of equals the first. A variant of
+    ``tune.same_as`` has the value of the other one.
     """
     if not study.tune:
         return None
+    variant = study.leader(variant)
     scores = {
         one.job.value: one.best_dev
         for one in done
@@ -64,26 +66,37 @@ def missing(study: Study, variants: Sequence[str], done: Sequence[Done]) -> list
 
 def known(study: Study, variant: str, done: Sequence[Done]) -> Iterator[Job]:
     """Yield the runs of a variant as far as they are known."""
-    first, *others = study.seeds
+    seeds = study.seeds_of(variant)
     if not study.tune:
-        yield from (Job(variant, None, seed) for seed in study.seeds)
+        yield from (Job(variant, None, seed) for seed in seeds)
         return
-    yield from (Job(variant, value, first) for value in study.tune.values)
+    if tries(study, variant):
+        first, *seeds = seeds
+        yield from (Job(variant, value, first) for value in study.tune.values)
     value = chosen(study, variant, done)
     if value is not None:
-        yield from (Job(variant, value, seed) for seed in others)
+        yield from (Job(variant, value, seed) for seed in seeds)
+
+
+def tries(study: Study, variant: str) -> bool:
+    """Tell whether a variant is trained with all values of the tuned setting."""
+    return study.tune is not None and study.leader(variant) == variant
 
 
 def number_of_runs(study: Study, variants: Sequence[str]) -> int:
     """Return how many runs variants have in all."""
-    return len(variants) * (len(study.tried) + len(study.seeds) - 1)
+    more = len(study.tried) - 1
+    return sum(len(study.seeds_of(name)) + more * tries(study, name) for name in variants)
 
 
 def part_of(study: Study, part: str | None) -> list[str]:
-    """Return the variants of a part, such as 1/2; all for None. UserError for any other text."""
-    names = list(study.variants)
+    """Return the variants of a part, such as 1/2; all for None. UserError for any other text.
+
+    A variant of ``tune.same_as`` is in the part of the one that its value is from.
+    """
     if part is None:
-        return names
+        return list(study.variants)
+    names = [name for name in study.variants if study.leader(name) == name]
     found = re.fullmatch(r"(\d+)/(\d+)", part)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UserError(f"part={part}: must be like 1/2, the first of two parts")
@@ -92,4 +105,4 @@ def part_of(study: Study, part: str | None) -> list[str]:
         raise UserError(
             f"part={part}: the study has only {len(names)} variants, so this part is empty"
         )
-    return mine
+    return [name for name in study.variants if study.leader(name) in mine]

@@ -81,7 +81,8 @@ def test_sets(
 ) -> tuple[dict[str, Any], Arrays]:
     """Return the results on all test sets and what is kept of their sentences.
 
-    The first is the one that the run was tested with at its end.
+    The first is the one that the run was tested with at its end, see
+    :func:`nmt.commands.job.job_config`.
     """
     tests: dict[str, Any] = {}
     arrays: Arrays = {}
