@@ -27,9 +27,12 @@ from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
 from nmt.study.measure import golden_digest
 from nmt.study.page import to_markdown
-from nmt.study.pins import pinned, transplanted
+from nmt.study.pins import Pins, pinned, transplanted
 from nmt.training.ranks import Ranks
 from nmt.training.trainer import Trainer
+
+ROOT = Path(__file__).parents[1]
+STUDIES = ROOT / "docs" / "studies"
 
 
 class Ended:
@@ -138,6 +141,14 @@ def test_a_later_variant_differs_from_the_pinned_base_in_its_own_arguments_alone
         "part": {"_target_": "B", "depth": 3},
         "train": {"steps": 6},
     }
+
+
+def test_pinned_settings_of_a_hundred_variants_can_be_read(tmp_path):
+    """A variant has five thousand bytes; a comment takes no time to read."""
+    path = tmp_path / "many.pinned.yaml"
+    text = (STUDIES / "golden.pinned.yaml").read_text(encoding="utf-8")
+    path.write_text(f"{text}# {'x' * 500_000}\n", encoding="utf-8")
+    assert list(Pins.read(path).variants) == ["bahdanau"]
 
 
 @pytest.fixture(scope="module")
@@ -445,7 +456,7 @@ def test_the_variants_of_every_study_can_be_built(name, tmp_path):
         build(job_config(cfg, read, pins, Job(variant, None, 1)._replace(value=1e-3)), Ranks())
 
 
-LEDGERS = sorted((Path(__file__).parents[1] / "docs" / "studies").glob("*.jsonl"))
+LEDGERS = sorted(STUDIES.glob("*.jsonl"))
 
 
 @pytest.mark.parametrize("path", LEDGERS, ids=lambda path: path.stem)

@@ -55,13 +55,13 @@ def is_number(value: Any) -> bool:
     return number and abs(value) <= sys.float_info.max
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, largest: int = LARGEST) -> dict[str, Any]:
     """Read a YAML file of plain values. UserError if it is not a mapping, or would take forever.
 
-    A few nested aliases could expand to more values than fit into memory.
+    ``largest`` is in bytes. A few nested aliases could expand to more values than fit into memory.
     """
-    if path.stat().st_size > LARGEST:
-        raise UserError(f"{path} is larger than any configuration ({LARGEST:,} bytes)")
+    if path.stat().st_size > largest:
+        raise UserError(f"{path} is larger than any configuration ({largest:,} bytes)")
     try:
         text = path.read_text(encoding="utf-8")
         depth = 0

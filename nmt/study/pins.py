@@ -22,6 +22,7 @@ from nmt.runs.foreign import read_yaml, without_format
 from nmt.runs.lifting import FORMAT
 
 LIMITS = ("max_steps", "max_epochs", "max_minutes", "patience")  # a study counts pieces instead
+LARGEST = 2**22  # bytes of a file; a variant has five thousand
 UNPINNED = ("seed", "cache", "device", "threads", "products")  # of a job, or of a machine
 
 
@@ -40,7 +41,7 @@ class Pins:
         """Read the pins of a study. UserError where they are not there, or are something else."""
         if not path.is_file():
             raise UserError(f"{path} is missing: `nmt study` writes it beside the ledger")
-        content = read_yaml(path)
+        content = read_yaml(path, LARGEST)
         with of_file(path):
             study = OmegaConf.merge(OmegaConf.structured(Study), content.get("study", {}))
             typed: Study = OmegaConf.to_object(study)  # type: ignore[assignment]
@@ -78,7 +79,7 @@ def pinned(study: Study, path: Path) -> Pins:
     UserError where the study has other arguments than those that were pinned, and where a variant
     cannot be composed.
     """
-    before = read_yaml(path) if path.is_file() else {}
+    before = read_yaml(path, LARGEST) if path.is_file() else {}
     typed = arguments(study)
     refuse_changes(path, before.get("arguments", {}), typed)
     base, variants, digests = pinned_before(before, path)
