@@ -26,6 +26,7 @@ from nmt.errors import UserError, at_least
 from nmt.experiment.build import build
 from nmt.report.next_steps import nmt_command, show_next
 from nmt.runs.files import as_typed
+from nmt.runs.versions import commit
 from nmt.stages import counted, stage
 from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
@@ -35,6 +36,7 @@ from nmt.terminal.console import console, tell
 from nmt.terminal.progress import showing
 from nmt.training.ranks import Ranks
 
+DIRTY = "-dirty"  # behind a commit, by git describe
 ONE_AT_A_TIME = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -90,6 +92,7 @@ def run(cfg: DictConfig) -> None:
         measure_speeds(configs, cfg.speed, measure, partial(tell, speaker="nmt study"), path)
         show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
         return
+    warn_of_changes()
     failed = train_missing(cfg, study, ledger, variants)
     show_next(console(), [nmt_command("compare", as_typed(ledger.path))])
     if failed:
@@ -97,6 +100,17 @@ def run(cfg: DictConfig) -> None:
         raise UserError(
             f"{len(failed)} runs are not in {ledger.path}: {names}. failure.txt in their "
             f"folders below {cfg.runs} says why; the same command tries them again"
+        )
+
+
+def warn_of_changes() -> None:
+    """Say so where the ledger is going to name code that nobody else has."""
+    found = commit() or ""
+    if found.endswith(DIRTY):
+        tell(
+            f"warning: the checkout has uncommitted changes. Lines of the ledger will name {found},"
+            " whose code cannot be fetched: commit first",
+            "nmt study",
         )
 
 

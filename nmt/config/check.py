@@ -20,6 +20,7 @@ from omegaconf.errors import (
     OmegaConfBaseException,
     ValidationError,
 )
+from yaml.error import Mark, MarkedYAMLError
 
 from nmt.attention.place import CHOICES, OF_LAYERS, Place
 from nmt.config.grammar import with_quotes
@@ -226,6 +227,8 @@ def unreadable(error: OverrideParseException) -> str:
 def explain(error: Exception) -> str:
     """Say what Hydra or OmegaConf found wrong: the key, the value and what there is instead."""
     inner = error.__cause__ or error.__context__
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return not_yaml(error.problem_mark, str(error.problem))
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         known = [*error.options, *offered_for(group)]
@@ -262,3 +265,15 @@ def explain(error: Exception) -> str:
         reason = str(error).partition("\n")[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason
     return str(error).partition("\nConfig search path")[0].replace("\\'", "'").strip()
+
+
+def not_yaml(mark: Mark, problem: str) -> str:
+    """Say where a file is not YAML, and how to mend it."""
+    where = f"{mark.name}, line {mark.line + 1}"
+    twice = problem.removeprefix("found duplicate key ")
+    if twice != problem:
+        return f"{where}: {twice} is there twice: rename one of the two, or remove it"
+    return (
+        f"{where} is not YAML: {problem}. Look for wrong indentation, a tab, or an open bracket or "
+        "quote, there or in the line above"
+    )
