@@ -16,18 +16,27 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from nmt.commands.job import job_config
+from nmt.comparison.cells import p_value
 from nmt.comparison.influence import corpus_score
+from nmt.comparison.significance import randomisation
 from nmt.config.schema import register_schema
 from nmt.config.study import MoreSeeds, Study, Tune
+from nmt.data.aligned import AlignedWords
+from nmt.data.corpus import Lines
+from nmt.data.files import Files
 from nmt.errors import UserError
 from nmt.experiment.build import build
 from nmt.metrics.words import WORD_SCORES
+from nmt.run import open_run
+from nmt.runs.folder import read_config
+from nmt.runs.foreign import read_json
 from nmt.study.findings import Findings
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
-from nmt.study.measure import golden_digest
+from nmt.study.measure import alignment_error, golden_digest
 from nmt.study.page import to_markdown
 from nmt.study.pins import Pins, pinned, transplanted
+from nmt.study.report import spread
 from nmt.training.ranks import Ranks
 from nmt.training.trainer import Trainer
 
@@ -419,14 +428,210 @@ def test_runs_that_do_not_belong_into_one_table_are_refused(ledger, tmp_path):
         assert told in refused(change)
 
 
-def test_one_seed_has_no_p_and_the_page_says_why(ledger, tmp_path):
-    lines = ledger.path.read_text(encoding="utf-8").splitlines(keepends=True)
-    (tmp_path / "mine").symlink_to(ledger.arrays)
-    (tmp_path / "mine.pinned.yaml").symlink_to(ledger.pins)
-    (tmp_path / "mine.jsonl").write_text("".join(lines[:3]), encoding="utf-8")
-    page = to_markdown(Findings.of(Ledger(tmp_path, "mine")), [])
+@pytest.fixture
+def edited(ledger, tmp_path):
+    """Return a copy of some runs of the ledger, each line and the pins changed."""
+
+    def copied(
+        change: Callable[[dict], object] = lambda _: None,
+        pins: Callable[[dict], object] = lambda _: None,
+        runs: slice = slice(None),
+        name: str = "mine",
+    ) -> Ledger:
+        lines = ledger.path.read_text(encoding="utf-8").splitlines()[runs]
+        rows = [json.loads(line) | {"study": name} for line in lines]
+        pinned = yaml.safe_load(ledger.pins.read_text(encoding="utf-8"))
+        pins(pinned)
+        for row in rows:
+            change(row)
+        text = "".join(f"{json.dumps(row)}\n" for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+        (tmp_path / f"{name}.pinned.yaml").write_text(yaml.safe_dump(pinned), encoding="utf-8")
+        (tmp_path / name).symlink_to(ledger.arrays)
+        return Ledger(tmp_path, name)
+
+    return copied
+
+
+def page_of(ledger: Ledger, baseline: str | None = None) -> str:
+    return to_markdown(Findings.of(ledger, baseline), [])
+
+
+def section(page: str, title: str) -> str:
+    return page.partition(f"\n## {title}\n\n")[2].partition("\n\n## ")[0]
+
+
+def test_one_seed_has_no_p_and_the_page_says_why(edited):
+    page = page_of(edited(runs=slice(3)))
     (reason,) = re.findall("BLEU: (no p for two: only one seed.*)", page)
     assert reason.endswith(".")
+    assert "No p: only one seed" in section(page, "Words")
+    assert not section(page, "These two runs"), "the baseline has two"
+
+
+def test_single_runs_are_tested_against_the_single_run_of_the_baseline(edited):
+    ledger = edited(runs=slice(0, 3, 2))
+    first, other = ledger.rows()
+    p = randomisation(
+        *(row.counts[row.tests["test"]["fingerprint"]]["bleu"] for row in (first, other))
+    )
+    delta = other.tests["test"]["bleu"] - first.tests["test"]["bleu"]
+    table = section(page_of(ledger), "These two runs")
+    assert "| variant | seed | Δ BLEU | p rand. |" in table
+    assert f"| two | 1 | {delta:+.2f} | {p_value(p)} |" in table
+    assert "It says nothing of the methods" in table
+    assert "bootstrap" not in table
+
+
+def test_a_ledger_is_printed_against_another_baseline(edited):
+    path = edited().path
+    answer = nmt("compare", path, "baseline=two")
+    assert answer.code == 0, answer.err
+    assert re.search(r"^ two  +1 2 .*baseline", answer.out, re.MULTILINE)
+    assert not path.with_suffix(".md").exists(), "the page has the study's own"
+    told = mistake(nmt("compare", path, "baseline=three"))
+    assert "baseline=three: choose one of one, two" in told
+    told = mistake(nmt("compare", path, "baseline=two", f"output={path.parent / 'pages'}"))
+    assert "remove output= or baseline=" in told
+    assert "scores= is for run folders" in mistake(nmt("compare", path, "scores=x.tsv"))
+
+
+def test_the_page_says_where_precision_is_mixed_with_the_variant(edited):
+    def change(row: dict) -> None:
+        row["machine"]["precision"] = "float32" if row["variant"] == "two" else "bfloat16"
+
+    page = page_of(edited(change))
+    assert "Not all runs of two had the precision of one, bfloat16" in page.split("\n\n")[1]
+    assert "Precision: one in bfloat16; two in float32." in section(page, "BLEU")
+
+
+def test_the_same_precision_everywhere_is_not_spoken_of(ledger):
+    page = page_of(ledger)
+    assert "Precision:" not in page
+    assert "had the precision" not in page
+
+
+def test_a_variant_is_tested_against_its_twin_in_float32(edited, monkeypatch):
+    def twin(row: dict) -> None:
+        """The second variant has the texts of the first."""
+        if row["variant"] == "two":
+            row["arrays"] = row["arrays"].replace("two", "one")
+            row["tests"] = first[row["seed"]]
+            row["variant"] = "one-fp32"
+            row["machine"]["precision"] = "float32"
+        else:
+            first[row["seed"]] = row["tests"]
+            row["machine"]["precision"] = "bfloat16"
+
+    def renamed(pins: dict) -> None:
+        for where in (pins["study"]["variants"], pins["digests"], pins["variants"]):
+            where["one-fp32"] = where.pop("two")
+
+    first: dict[int, dict] = {}
+    ledger = edited(twin, renamed)
+    begin = r"Precision: one-fp32 (float32) has +0.00 BLEU against one (bfloat16)"
+    page = page_of(ledger)
+    assert f"{begin}: no difference is visible" in page
+    assert "had the precision of one, bfloat16" not in page, "that is what the twin is for"
+    monkeypatch.setattr("nmt.study.page.LEVEL", 1.1)
+    assert f"{begin}: more than chance explains" in page_of(ledger)
+    lines = ledger.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    ledger.path.write_text("".join(lines[:3]), encoding="utf-8")
+    assert f"{begin}. No p: only one seed" in page_of(ledger).replace("-0.", "+0.")
+
+
+def test_a_longer_study_says_whether_the_order_holds(edited):
+    def longer(row: dict) -> None:
+        row["pieces"], row["steps"] = 1600, 80
+
+    def budget(pins: dict) -> None:
+        pins["study"]["pieces"] = 1600
+        pins["variants"]["two"]["train"]["max_pieces"] = 1600
+
+    short, long = edited(bleu_of(one=9, two=8)), edited(longer, budget, name="longer")
+    text = long.path.read_text(encoding="utf-8")
+    for one, verdict in ((7, "the order holds"), (5, "the order does not hold")):
+        rows = [json.loads(line) for line in text.splitlines()]
+        for row in rows:
+            bleu_of(one=one, two=6)(row)
+        long.path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        (told,) = re.findall("With 400 target pieces .*", page_of(long))
+        assert "(`mine`) the order by mean BLEU is one, two; with 1,600 it is" in told
+        assert f": {verdict}." in told
+    assert "the order" not in page_of(short)
+    pins = yaml.safe_load(long.pins.read_text(encoding="utf-8"))
+    pins["variants"]["two"]["tokenizer"]["size"] += 1
+    long.pins.write_text(yaml.safe_dump(pins), encoding="utf-8")
+    assert "the order" not in page_of(long), "two differs in more than its budget"
+
+
+def bleu_of(**scores: float) -> Callable[[dict], object]:
+    return lambda row: row["tests"]["test"].update(bleu=scores[row["variant"]])
+
+
+def test_words_are_not_tested_where_the_baseline_has_none(edited, ledger):
+    assert "would find: " in section(page_of(ledger), "Words")
+
+    def older(row: dict) -> None:
+        for score in WORD_SCORES if row["variant"] == "one" else ():
+            row["tests"]["test"].pop(score, None)
+
+    words = section(page_of(edited(older)), "Words")
+    assert "which did not measure them: one." in words
+    assert "No tests: the baseline, one, is one of them." in words
+    assert "would find" not in words
+
+
+def test_alignment_error_is_that_of_nmt_align(ledger, typed, numbers, tmp_path, monkeypatch):
+    run = folder_of(typed) / "runs/mine/one,seed=1"
+    lines = Lines(*((numbers / f"test.{one}").read_text().splitlines() for one in ("de", "en")))
+    gold = tmp_path / "gold.align"
+    gold.write_text("1-1 2-2 3-1\n" * len(lines.source), encoding="utf-8")
+    words = [f"source={numbers}/test.de", f"target={numbers}/test.en", f"gold={gold}"]
+    answer = nmt("align", f"run={run}", *words, "heatmaps=0", f"output={tmp_path / 'out'}")
+    assert answer.code == 0, answer.err
+    expected = read_json(tmp_path / "out" / "result.json")["aer"]
+    assert 0 < expected < 1
+
+    class Linked(Files):
+        def aligned(self, split: str) -> AlignedWords:
+            assert split == "test"
+            sides = [[line.split() for line in side] for side in (lines.source, lines.target)]
+            return AlignedWords(*sides, [frozenset({(0, 0), (1, 1), (2, 0)})] * len(lines.source))
+
+    cfg, translator = read_config(run), open_run(run, "auto", "auto")
+    assert alignment_error(translator, run, cfg) is None, "no gold links"
+    given = {key: value for key, value in cfg.data.items() if key != "_target_"}
+    monkeypatch.setattr("hydra.utils.instantiate", lambda _: Linked(**given))
+    assert alignment_error(translator, run, cfg) == expected
+
+
+def test_the_page_has_alignment_errors_where_a_run_has_one(edited, ledger):
+    page = page_of(edited(lambda row: row.update(aer=0.25) if row["variant"] == "one" else None))
+    header, _, one, two = section(page, "Attention").splitlines()[:4]
+    place = header.split(" | ").index("AER")
+    assert one.split(" | ")[place] == "0.250"
+    assert not two.split(" | ")[place].strip()
+    assert "AER: alignment error rate" in page
+    assert "AER" not in page_of(ledger)
+
+
+def test_a_file_that_is_not_yaml_is_one_message(retyped):
+    told = mistake(retyped(lambda text: text.replace("  two:", "  one:")))
+    assert "mine.yaml, line " in told
+    assert ": one is there twice: rename one of the two, or remove it" in told
+    told = mistake(retyped(lambda text: text + "\tmore: 1\n"))
+    assert "is not YAML: " in told
+    assert "a tab" in told
+    assert "while scanning" not in told
+
+
+def test_uncommitted_code_is_warned_of_when_a_study_begins(retyped, monkeypatch):
+    for found, number in (("25bc2aa09a62-dirty", 1), ("25bc2aa09a62", 0), (None, 0)):
+        monkeypatch.setattr("nmt.commands.study.commit", lambda found=found: found)
+        answer = retyped(lambda text: text)
+        assert answer.err.count("uncommitted changes. Lines of the ledger will name") == number
+        assert answer.code == 0
 
 
 def test_speed_is_measured_by_nmt_bench(ledger, typed, monkeypatch):
@@ -461,13 +666,25 @@ LEDGERS = sorted(STUDIES.glob("*.jsonl"))
 
 @pytest.mark.parametrize("path", LEDGERS, ids=lambda path: path.stem)
 def test_committed_pages_say_what_their_ledgers_say(path):
-    page = path.with_suffix(".md").read_text(encoding="utf-8")
-    figures = [line for line in page.split("\n\n## ")[0].split("\n\n") if line.startswith("![")]
-    for figure in figures:
-        assert (path.parent / figure.partition("](")[2].rstrip(")")).is_file()
-    again = to_markdown(Findings.of(Ledger.at(path)), [])
-    for part in again.split("\n\n"):
-        assert part in page, f"nmt compare {path} writes the page anew"
+    parts = path.with_suffix(".md").read_text(encoding="utf-8").split("\n\n")
+    figures = [number for number, part in enumerate(parts) if part.startswith("![")]
+    for number in figures:
+        assert (path.parent / parts[number].partition("](")[2].rstrip(")")).is_file()
+    captions = [number + 1 for number in figures]
+    kept = [one for number, one in enumerate(parts) if number not in (*figures, *captions)]
+    again = page_of(Ledger.at(path))
+    assert "\n\n".join(kept) == again, f"nmt compare {path} writes the page anew"
+
+
+def test_the_readme_has_the_means_of_the_ledger():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"- \*\*What attention is worth\*\*.*?\n- ", readme, re.DOTALL)
+    variants = re.findall(r"`(?:attention=)?(\w+)`", told)
+    means = re.findall(r"\d+\.\d\d ± \d+\.\d\d", " ".join(told.split()))
+    found = Findings.of(Ledger.at(STUDIES / "multi30k_rnn.jsonl"))
+    results = [found.result(variant) for variant in variants]
+    assert len(means) > 3
+    assert means == [spread(one.scores("bleu"), 2) for one in results if one]
 
 
 def test_the_golden_run_was_trained_again_when_golden_losses_changed():

@@ -75,19 +75,29 @@ def run(cfg: DictConfig) -> None:
 
 
 def compare_ledgers(paths: list[Path], options: Compare) -> None:
-    """Print the tables of studies, and write their pages beside the ledgers or into ``output``."""
+    """Print the tables of studies, and write their pages beside the ledgers or into ``output``.
+
+    With another baseline than the studies' own they are only printed.
+    """
     for path in paths:
         if path.suffix != LEDGER:
             raise UserError(f"{path}: ledgers ({LEDGER}) and run folders are compared separately")
-    for key in ("baseline", "allow", "sentences", "scores"):
+    for key in ("allow", "sentences", "scores"):
         if getattr(options, key):
-            raise UserError(f"{key}= is for run folders; a ledger has the baseline of its study")
+            raise UserError(f"{key}= is for run folders: remove it to compare ledgers")
+    if options.baseline is not None and options.output:
+        raise UserError(
+            "a page has the baseline of its study, and others are only printed: remove output= or "
+            "baseline="
+        )
     for path in paths:
         with showing(f"testing the runs of {path}"):
-            found = Findings.of(Ledger.at(path))
+            found = Findings.of(Ledger.at(path), options.baseline)
             output = require_folder("output", options.output) if options.output else path.parent
             tables, lines = grids(found), summary(found)
         print_grids(tables, lines)
+        if options.baseline is not None:
+            continue
         with showing("writing the page"):
             page = write_page(found, output)
         console().print(f"\n{page}", markup=False)

@@ -384,7 +384,8 @@ about two runs.
 Keys:
   baseline=NAME               the variant to compare against: its name, or any
                               unambiguous part of it (default: the first by
-                              name)
+                              name). Of a ledger of nmt study: tables against
+                              another variant, printed only
   'allow=[budget,data]'       what may differ, and is marked: data, test,
                               tokenizer, budget, signature, alignment
   scores=FILE                 sentence scores from outside (COMET, human

@@ -153,12 +153,18 @@ def note_of_words(tests: Mapping[str, Tested], lacking: Sequence[str]) -> tuple[
     return tuple(found)
 
 
-def note_of_two_runs(baseline: str) -> str:
-    """Explain the tests of single runs, and what they do not show."""
+def note_of_two_runs(baseline: str, resampled: bool = True) -> str:
+    """Explain the tests of single runs, and what they do not show.
+
+    ``resampled``: there is a bootstrap beside the randomisation.
+    """
+    bootstrap, alone = ("bootstrap (1,000 resamples) and paired ", ", and alone,")
+    if not resampled:
+        bootstrap = alone = ""
     return (
         f"The one run of a variant against the one run of {baseline}: how probable a difference "
         "in BLEU as large would be by the choice of test sentences alone, by sacreBLEU's paired "
-        f"bootstrap (1,000 resamples) and paired approximate randomisation ({TRIALS:,} trials; "
-        f"exact, and alone, where up to {EXACT} sentences differ). It says nothing of the methods: "
-        "other seeds may differ as much."
+        f"{bootstrap}approximate randomisation ({TRIALS:,} trials; exact{alone} where up to "
+        f"{EXACT} sentences differ). It says nothing of the methods: other seeds may differ as "
+        "much."
     )

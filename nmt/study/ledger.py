@@ -91,6 +91,10 @@ class Row:
             }
         return found
 
+    def bleu_counts(self, test: str) -> np.ndarray:
+        """Return what the BLEU of each sentence of a test set is computed from, (N,10)."""
+        return self.counts[self.tests[test]["fingerprint"]]["bleu"]
+
 
 class Ledger:
     """The finished runs of a study.

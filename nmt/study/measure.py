@@ -10,11 +10,16 @@ import hydra
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from nmt.alignment.attention import argmax_links, shape
+from nmt.alignment.choice import Asked
+from nmt.alignment.load import load
+from nmt.alignment.model import from_attention
 from nmt.batches.batch import Batch
 from nmt.batches.ids import Ids
 from nmt.comparison.counts import counts_of
 from nmt.comparison.runs import Run
 from nmt.config.study import Study
+from nmt.data.aligned import Aligned
 from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.data.encode import Encoder
@@ -22,6 +27,9 @@ from nmt.evaluation.evaluate import evaluate
 from nmt.evaluation.focus import focus
 from nmt.evaluation.likelihood import batches_of
 from nmt.evaluation.training_words import read_training_words
+from nmt.links.bitext import BitextFiles
+from nmt.links.result import Found
+from nmt.links.result import scores as scores_of_links
 from nmt.metrics.bleu import bleu_and_chrf_of
 from nmt.metrics.words import WORD_SCORES
 from nmt.report.logger import read_metrics
@@ -58,6 +66,9 @@ def measure(study: Study, run: Path, cfg: DictConfig) -> tuple[dict[str, Any], A
         "tests": tests,
         "attention": spread(translator, test_lines(cfg, next(iter(study.tests.values())))),
     }
+    error = alignment_error(translator, run, cfg)
+    if error is not None:
+        content["aer"] = error
     if sources:
         found = translator(sources, decode_of(cfg))
         content["translations"] = [best[0].text for best in found]
@@ -136,6 +147,23 @@ def spread(translator: Translator, lines: Lines) -> dict[str, dict[str, float]]:
     return {
         kind: {name: round(value, 4) for name, value in one.items()} for kind, one in found.items()
     }
+
+
+def alignment_error(translator: Translator, run: Path, cfg: DictConfig) -> float | None:
+    """Return the alignment error rate on the run's test set, as `nmt align` reads it by default.
+
+    From 0 to 1; Och and Ney 2003. None: the corpus has no gold links, or nobody attends.
+    """
+    corpus = hydra.utils.instantiate(cfg.data)
+    if not isinstance(corpus, Aligned) or shape(translator) is None:
+        return None
+    languages = corpus.source, corpus.target
+    text = load(BitextFiles(), corpus, "test", cache_folder(cfg.cache), languages)
+    if text.gold is None:
+        return None
+    asked = Asked(layer=None, head=None, shift=False)
+    found = from_attention(translator, str(run), text, None, asked, argmax_links)
+    return scores_of_links(Found("attention", found.links), text.gold)["aer"]
 
 
 def looks(translator: Translator, lines: Lines) -> Arrays:

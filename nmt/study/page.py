@@ -4,16 +4,18 @@ from collections import Counter
 from pathlib import Path
 from statistics import mean
 
-from nmt.comparison.cells import p_value
+from nmt.comparison.cells import interval, p_value
 from nmt.comparison.crossed import LEVEL
 from nmt.runs.files import write
 from nmt.study.figures import draw
 from nmt.study.findings import Findings, Result
 from nmt.study.jobs import number_of_runs
+from nmt.study.order import orders
 from nmt.study.report import grids
 from nmt.terminal.table import markdown, plain
 
 LEARNING = 0.3  # BLEU on dev that training still gained in its last quarter: it was cut short
+TWIN = "-fp32"  # behind the name of a variant: the same in float32
 
 
 def write_page(found: Findings, output: Path) -> Path:
@@ -62,7 +64,8 @@ def summary(found: Findings) -> list[str]:
                 "These runs have not converged: in the last quarter of training dev BLEU still "
                 f"rose by {gained:.2f} on average. The results hold only for this budget."
             )
-        lines.append(headline(found))
+        lines.append(" ".join([headline(found), *mixed(found)]))
+        lines += [*twins(found), *orders(found)]
     steps = sorted({row.content["steps"] for row in found.rows})
     most = " to ".join(f"{number:,}" for number in sorted({*steps[:1], *steps[-1:]}))
     updates = f" ({most} updates)" if steps else ""
@@ -105,6 +108,55 @@ def headline(found: Findings) -> str:
     return (
         f"{begin}, {delta:+.2f} against {base.name}: {verdict} than chance explains (p Holm "
         f"{p_value(p)}; {len(best.rows)} and {len(base.rows)} seeds)."
+    )
+
+
+def mixed(found: Findings) -> list[str]:
+    """Say which variants had another precision than the baseline, beside its twin."""
+    base = found.baseline
+    if base is None:
+        return []
+    others = [
+        one.name
+        for one in found.results
+        if one.precision != base.precision and one.name != f"{base.name}{TWIN}"
+    ]
+    if not others:
+        return []
+    return [
+        f"Not all runs of {', '.join(others)} had the precision of {base.name}, {base.precision}: "
+        f"a difference to {base.name} mixes both the variant and the precision."
+    ]
+
+
+def twins(found: Findings) -> list[str]:
+    """Test each variant that differs from another one in its precision alone, by name."""
+    pairs = [(one, found.result(f"{one.name}{TWIN}")) for one in found.results]
+    return [precision_tested(found, one, twin) for one, twin in pairs if twin]
+
+
+def precision_tested(found: Findings, one: Result, twin: Result) -> str:
+    """Say whether BLEU of a variant depends on the precision."""
+    if one.precision == twin.precision:
+        return f"Precision: {one.name} and {twin.name} both ran in {one.precision}."
+    delta = mean(twin.scores("bleu")) - mean(one.scores("bleu"))
+    begin = (
+        f"Precision: {twin.name} ({twin.precision}) has {delta:+.2f} BLEU against {one.name} "
+        f"({one.precision})"
+    )
+    tested = found.tested_against(one.name)
+    difference = tested.differences.get(twin.name)
+    if difference is None:
+        return f"{begin}. No p: {tested.untested[twin.name]}."
+    verdict = (
+        "more than chance explains"
+        if difference.p < LEVEL
+        else "no difference is visible (four of five such comparisons would detect a true one of "
+        f"{difference.visible:.2f})"
+    )
+    return (
+        f"{begin}: {verdict}. 95 % interval {interval(difference, 2)}, p {p_value(difference.p)}, "
+        f"{len(twin.rows)} and {len(one.rows)} seeds."
     )
 
 

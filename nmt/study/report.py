@@ -1,6 +1,8 @@
 """The tables of a study, made from its ledger alone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from statistics import mean, stdev
 
 import numpy as np
@@ -9,11 +11,11 @@ from nmt.comparison.cells import Grid, interval, p_value
 from nmt.comparison.crossed import LEVEL
 from nmt.comparison.influence import bleu_of_sums
 from nmt.comparison.lengths import buckets
+from nmt.comparison.notes import note_of_two_runs, untested
 from nmt.metrics.words import HEADINGS as WORD_HEADINGS
-from nmt.metrics.words import WORD_SCORES
 from nmt.runs.foreign import read_json
 from nmt.study.findings import Findings, Result
-from nmt.study.jobs import Job
+from nmt.study.jobs import Job, tries
 from nmt.study.ledger import SCORES, Row
 from nmt.study.speed import speed_path
 
@@ -24,7 +26,8 @@ REFERENCE = 1  # the column of BLEU's counts that has the length of the referenc
 
 def grids(found: Findings) -> list[Grid]:
     """Return the tables of a study that has a result."""
-    tables = [quality(found), others(found), words(found), lengths(found), attention(found)]
+    tables = [quality(found), two_runs(found), others(found), words(found), lengths(found)]
+    tables += [attention(found)]
     tables += [speed(found)] if speed_path(found.ledger.path).is_file() else []
     tables += [tuning(found)] if found.study.tune else []
     return [grid for grid in tables if grid.rows]
@@ -47,7 +50,42 @@ def quality(found: Findings) -> Grid:
         ]
         for one in found.results
     ]
-    return Grid("BLEU", header, rows, 2, tuple(notes(found, "bleu")))
+    return Grid("BLEU", header, rows, 2, (*notes(found, "bleu"), *precisions(found)))
+
+
+def precisions(found: Findings) -> list[str]:
+    """Say which precision the runs of each variant had, where it is not the same everywhere."""
+    said: dict[str, list[str]] = {}
+    for one in found.results:
+        said.setdefault(one.precision, []).append(one.name)
+    listed = "; ".join(f"{', '.join(names)} in {precision}" for precision, names in said.items())
+    return [f"Precision: {listed}."] if len(said) > 1 else []
+
+
+def two_runs(found: Findings) -> Grid:
+    """BLEU of single runs against the single run of the baseline, on each test set."""
+    names = list(found.study.tests)
+    header = ["variant", "seed"]
+    for name in names:
+        header += [f"Δ {name}" if len(names) > 1 else "Δ BLEU", "p rand."]
+    rows = [
+        [
+            one.name,
+            str(one.rows[0].job.seed),
+            *(cell for name in names for cell in against_run(found, one, name)),
+        ]
+        for one in found.results
+        if one.name in found.two_runs
+    ]
+    notes = (note_of_two_runs(found.study.baseline, resampled=False),)
+    return Grid("These two runs", header, rows, 2, notes)
+
+
+def against_run(found: Findings, one: Result, test: str) -> list[str]:
+    """Write the difference of single runs in BLEU on a test set, and p."""
+    assert found.baseline
+    (score,), (base,) = one.scores("bleu", test), found.baseline.scores("bleu", test)
+    return [f"{score - base:+.2f}", p_value(found.two_runs[one.name][test])]
 
 
 def others(found: Findings) -> Grid:
@@ -77,23 +115,49 @@ def others(found: Findings) -> Grid:
 
 def words(found: Findings) -> Grid:
     """What happens to words, means over the test sets: the scores of words, with a star or none."""
-    known = [score for score in WORD_SCORES if any(one.has(score) for one in found.results)]
+    known = found.word_scores
     rows = [
         [one.name, *(starred(found, one, score) for score in known)]
         for one in found.results
         if any(one.has(score) for score in known)
     ]
-    notes = [
+    legend = (
         "REP: repeated bigrams that the reference does not repeat, per 100 of its words. DROP: "
         "percent of the source words that the reference translates and the translation does not. "
         "Both are of Malaviya et al. 2018; lower is better. F1 is of words by how often the "
-        f"training text has them. * differs from {found.study.baseline}: p Holm below {LEVEL}."
-    ]
-    older = [one.name for one in found.results if not any(one.has(score) for score in known)]
-    if older:
-        notes.append(f"Trained by an older nmt, which did not measure them: {', '.join(older)}.")
+        "training text has them."
+    )
     header = ["variant", *(WORD_HEADINGS[score] for score in known)]
-    return Grid("Words", header, rows, 1, tuple(notes))
+    return Grid("Words", header, rows, 1, (legend, *notes_of_words(found)))
+
+
+def notes_of_words(found: Findings) -> list[str]:
+    """Say below the table of words what its tests can see, and why some variants have none."""
+    known, base = found.word_scores, found.baseline
+    older = [one.name for one in found.results if not any(one.has(score) for score in known)]
+    told = f"Trained by an older nmt, which did not measure them: {', '.join(older)}."
+    lines = [told] if older else []
+    if base is None or base.name in older:
+        why = "has no result yet" if base is None else "is one of them"
+        return [*lines, f"No tests: the baseline, {found.study.baseline}, {why}."]
+    tests = {
+        score: replace(
+            found.tests[score],
+            untested={n: why for n, why in found.tests[score].untested.items() if n not in older},
+        )
+        for score in known
+    }
+    visible = [
+        f"{tested.visible:.2f} {WORD_HEADINGS[score]}"
+        for score, tested in tests.items()
+        if tested.visible is not None
+    ]
+    if visible:
+        lines.append(
+            "The smallest visible difference, which four of five such comparisons would find: "
+            f"{', '.join(visible)}. * differs from {base.name}: p Holm below {LEVEL}."
+        )
+    return lines + untested(tests, WORD_HEADINGS)
 
 
 def starred(found: Findings, one: Result, score: str) -> str:
@@ -129,7 +193,7 @@ def lengths(found: Findings) -> Grid:
 
 def bleu_counts(row: Row) -> np.ndarray:
     """Return what the BLEU of each sentence of all test sets is computed from, (N,10)."""
-    return np.concatenate([counts["bleu"] for _, counts in sorted(row.counts.items())])
+    return np.concatenate([row.bleu_counts(test) for test in row.tests])
 
 
 def attention(found: Findings) -> Grid:
@@ -140,10 +204,13 @@ def attention(found: Findings) -> Grid:
         ("zeros", 2, of_attention("zeros")),
         ("on </s>", 2, of_attention("end")),
         ("no key", 2, of_attention("no_key")),
+        ("AER", 3, lambda row: row.content.get("aer")),
         ("dev BLEU", 2, lambda row: row.best_dev),
         ("parameters", 0, lambda row: row.content["parameters"]),
         ("updates", 0, lambda row: row.content["steps"]),
     ]
+    if not any("aer" in row.content for row in found.rows):
+        columns = [column for column in columns if column[0] != "AER"]
     rows = []
     for one in found.results:
         cells = [one.name]
@@ -156,7 +223,9 @@ def attention(found: Findings) -> Grid:
         "heads, pieces and seeds: entropy in nats, the largest weight, the share of weights that "
         "are exactly 0, the weight on the end of the source, </s>, and the weight that no key "
         "gets, such as that on a sink. dev BLEU is the best of training, greedy.",
-    )
+        "AER: alignment error rate of each word's largest weight, the mean over layers and heads, "
+        "against the gold links of the first test set; lower is better.",
+    )[: 1 + any(name == "AER" for name, _, _ in columns)]
     return Grid("Attention", ["variant", *(name for name, _, _ in columns)], rows, 1, legend)
 
 
@@ -193,7 +262,7 @@ def tuning(found: Findings) -> Grid:
     seed = found.study.seeds[0]
     scores = {row.job: row.best_dev for row in found.rows}
     rows = []
-    for name in found.study.variants:
+    for name in filter(partial(tries, found.study), found.study.variants):
         own = [scores.get(Job(name, value, seed)) for value in tune.values]
         if any(score is not None for score in own):
             best = max(score for score in own if score is not None)
@@ -202,6 +271,8 @@ def tuning(found: Findings) -> Grid:
             rows.append([name, *cells])
     header = ["variant", *(f"{tune.key}={value}" for value in tune.values)]
     note = f"Best dev BLEU, greedy, with seed {seed}. The other seeds take the value with the star."
+    taken = [f"{name} takes that of {other}" for name, other in tune.same_as.items()]
+    note += f" {'; '.join(taken)}." if taken else ""
     return Grid(f"How {tune.key} was chosen", header, rows, 1, (note,))
 
 
