@@ -656,6 +656,8 @@ def test_the_variants_of_every_study_can_be_built(name, tmp_path):
         step = 1 if ALL else 10
         some = {read.baseline, *list(read.variants)[::-step]}
         read.variants = {one: typed for one, typed in read.variants.items() if one in some}
+        if read.tune:
+            read.tune.same_as = {}  # may name a variant that is left out
         pins = pinned(read, tmp_path / "pins.yaml")
     for variant in read.variants:
         build(job_config(cfg, read, pins, Job(variant, None, 1)._replace(value=1e-3)), Ranks())
