@@ -34,6 +34,7 @@ from nmt.study.findings import Findings
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
 from nmt.study.measure import alignment_error, golden_digest
+from nmt.study.own_links import own_error, own_gold
 from nmt.study.page import to_markdown
 from nmt.study.pins import Pins, pinned, transplanted
 from nmt.study.report import spread
@@ -132,6 +133,7 @@ def test_parts_share_the_variants():
         ({"more_seeds": MoreSeeds([3], ["a"])}, "3 occurs twice, or is in study.seeds=.1, 2, 3."),
         ({"more_seeds": MoreSeeds([], ["a"])}, "study.more_seeds.seeds is empty"),
         ({"sentences": [["one side"]]}, "source and target"),
+        ({"links": ["0-0"]}, "study.links has 1 lines for 0 pairs"),
         ({"tests": {"one": "x", "two": None}}, "study.tests.two: null is the corpus's own"),
     ],
 )
@@ -176,6 +178,7 @@ def typed(tiny, numbers, tmp_path_factory) -> list[str]:
         "seeds": [1, 2],
         "tests": {"test": [f"{numbers}/test.de", f"{numbers}/test.en"]},
         "sentences": [["eins zwei", "one two"]],
+        "links": ["0-0 1-1"],
     }
     yamls = folder / "yamls" / "study"
     yamls.mkdir(parents=True)
@@ -232,6 +235,29 @@ def test_a_ledger_has_every_run_and_all_that_tests_need(ledger, typed):
     assert rows[0].content["attention"]["source-target"]["entropy"] > 0
     assert rows[2].content["attention"] == {}, "attention=none"
     assert rows[0].content["settings"] != rows[2].content["settings"]
+
+
+def test_alignment_error_on_the_sentences_of_a_study():
+    """The mean of two layers, a word of two pieces, a full stop apart, which looks at </s>."""
+    own = study(sentences=[["Der Hund läuft.", "The dog runs."]], links=["0-0 1p1 2-2 3-3"])
+    own.check()
+    pieces = {
+        "source": ["▁Der", "▁Hund", "▁lä", "uft", ".", "</s>"],
+        "target": ["▁The", "▁dog", "▁runs", ".", "</s>"],
+    }
+    weights = np.zeros((2, 1, 5, 6))
+    weights[:, 0, [0, 1, 3], [0, 0, 5]] = [0.9, 0.4, 1.0]  # dog–Der, and the stop at </s> alone
+    weights[0, 0, 1, 1] = 0.9
+    weights[:, 0, 2, [1, 2, 3]] = [0.4, 0.3, 0.3]  # more on both pieces of a word than on another
+    arrays = {f"pieces/0/{side}": np.array(one) for side, one in pieces.items()}
+    arrays["attention/0/source-target"] = weights.astype(np.float16)
+    data = {"source": "de", "target": "en"}
+    # Found: Der–The, Hund–dog, läuft–runs; sure: those but Hund–dog, and the stop.
+    assert own_error(arrays, own, data) == pytest.approx(1 - (2 + 3) / (3 + 3))
+    assert own_error({}, own, data) is None
+    own.links = ["0-0 1-4"]
+    with pytest.raises(UserError, match=r"study.links\[0\].*target word 4.*the target has 4 words"):
+        own_gold(own, data)
 
 
 def test_runs_are_tested_on_the_first_test_set_of_the_study(ledger, numbers):
@@ -612,8 +638,9 @@ def test_the_page_has_alignment_errors_where_a_run_has_one(edited, ledger):
     place = header.split(" | ").index("AER")
     assert one.split(" | ")[place] == "0.250"
     assert not two.split(" | ")[place].strip()
-    assert "AER: alignment error rate" in page
-    assert "AER" not in page_of(ledger)
+    assert "against the gold links of the first test set" in page
+    assert " AER | " not in page_of(ledger).replace("own AER", "")
+    assert "gold links" not in page_of(ledger)
 
 
 def test_a_file_that_is_not_yaml_is_one_message(retyped):

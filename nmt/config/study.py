@@ -44,6 +44,8 @@ class Study:
     tests: dict[str, Any] = field(default_factory=dict)
     # Pairs of source and target that we wrote: where each model looks is kept with its run.
     sentences: list[list[str]] = field(default_factory=list)
+    # Which words of each of these pairs translate each other, such as "0-0 1p2"; for AER.
+    links: list[str] = field(default_factory=list)
 
     @property
     def tuned_key(self) -> str:
@@ -96,6 +98,11 @@ class Study:
             )
         if any(len(pair) != 2 for pair in self.sentences):
             raise UserError("study.sentences: each is a list of two, source and target")
+        if self.links and len(self.links) != len(self.sentences):
+            raise UserError(
+                f"study.links has {len(self.links)} lines for {len(self.sentences)} pairs in "
+                "study.sentences: give one line for each, or none"
+            )
 
     def require_variant(self, key: str, name: str) -> None:
         """Raise UserError for the name of a variant that the study lacks."""

@@ -17,10 +17,12 @@ from nmt.runs.foreign import read_json
 from nmt.study.findings import Findings, Result
 from nmt.study.jobs import Job, tries
 from nmt.study.ledger import SCORES, Row
+from nmt.study.own_links import own_error
 from nmt.study.speed import speed_path
 
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
 HEADINGS = {"bleu": "BLEU", "chrf": "chrF", "loss": "loss"}
+OWN = "own AER"  # the column of the study's own sentences
 REFERENCE = 1  # the column of BLEU's counts that has the length of the reference
 
 
@@ -197,7 +199,11 @@ def bleu_counts(row: Row) -> np.ndarray:
 
 
 def attention(found: Findings) -> Grid:
-    """How source-target attention is spread over the first test set, and what a run costs."""
+    """How source-target attention is spread over the first test set, and how large a model is."""
+
+    def own(row: Row) -> float | None:
+        return own_error(row.arrays, found.study, found.settings[row.job.variant]["data"])
+
     columns: list[tuple[str, int, Callable[[Row], float | None]]] = [
         ("entropy", 2, of_attention("entropy")),
         ("largest weight", 2, of_attention("largest")),
@@ -205,12 +211,16 @@ def attention(found: Findings) -> Grid:
         ("on </s>", 2, of_attention("end")),
         ("no key", 2, of_attention("no_key")),
         ("AER", 3, lambda row: row.content.get("aer")),
+        (OWN, 2, own),
         ("dev BLEU", 2, lambda row: row.best_dev),
         ("parameters", 0, lambda row: row.content["parameters"]),
         ("updates", 0, lambda row: row.content["steps"]),
     ]
-    if not any("aer" in row.content for row in found.rows):
-        columns = [column for column in columns if column[0] != "AER"]
+    lacking = {
+        "AER": not any("aer" in row.content for row in found.rows),
+        OWN: not found.study.links,
+    }
+    columns = [column for column in columns if not lacking.get(column[0])]
     rows = []
     for one in found.results:
         cells = [one.name]
@@ -222,11 +232,18 @@ def attention(found: Findings) -> Grid:
         "Source-target attention under teacher forcing on the first test set, means over layers, "
         "heads, pieces and seeds: entropy in nats, the largest weight, the share of weights that "
         "are exactly 0, the weight on the end of the source, </s>, and the weight that no key "
-        "gets, such as that on a sink. dev BLEU is the best of training, greedy.",
-        "AER: alignment error rate of each word's largest weight, the mean over layers and heads, "
-        "against the gold links of the first test set; lower is better.",
-    )[: 1 + any(name == "AER" for name, _, _ in columns)]
-    return Grid("Attention", ["variant", *(name for name, _, _ in columns)], rows, 1, legend)
+        "gets, such as that on a sink. dev BLEU is the best of training, greedy."
+    )
+    errors = {
+        "AER": "alignment error rate of each word's largest weight, the mean over layers and "
+        "heads, against the gold links of the first test set; lower is better.",
+        OWN: "alignment error rate of each word's largest weight, the mean over layers and heads, "
+        f"on the {len(found.study.links)} sentences whose attention is kept, which we linked by "
+        "hand; lower is better. So few sentences show only large differences.",
+    }
+    notes = [f"{name}: {text}" for name, text in errors.items() if not lacking[name]]
+    header = ["variant", *(name for name, _, _ in columns)]
+    return Grid("Attention", header, rows, 1, (legend, *notes))
 
 
 def of_attention(name: str) -> Callable[[Row], float | None]:
