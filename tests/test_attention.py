@@ -14,7 +14,12 @@ from nmt.attention.build import build_attention
 from nmt.attention.heads import MultiHead
 from nmt.attention.hops import Hops
 from nmt.attention.mask import causal_mask, padding_mask
+from nmt.attention.mix import NoMix
 from nmt.attention.none import FixedContext
+from nmt.attention.normalize import Softmax
+from nmt.attention.scaled_dot import ScaledDot
+from nmt.attention.sink import NoSink
+from nmt.attention.window import Full
 from nmt.errors import UserError
 from nmt.laws import case as laws
 from nmt.laws.attention import LAWS
@@ -212,6 +217,62 @@ def test_heads_that_share_keys_take_the_kernel_that_knows_it(trains, causal, ker
     with torch.set_grad_enabled(trains):
         case.attend(case.query, *memory, None, case.position, causal)
     assert [named["enable_gqa"] for _, named in kernel_calls] == [True]
+
+
+class HalfDot(ScaledDot):
+    def forward(self, query, keys):
+        return super().forward(query, keys) / 2
+
+
+class Sharp(Softmax):
+    def forward(self, scores, query=None):
+        return super().forward(3 * scores)
+
+
+class LastKey(Full):
+    def forward(self, normalize, scores, query, position):
+        return super().forward(normalize, scores, query, position).roll(1, -1)
+
+
+class Leak(NoSink):
+    def scores(self, score, query):
+        return query.new_zeros(*query.shape[:-1], 1)
+
+
+class Twice(NoMix):
+    def before(self, scores):
+        return 2 * scores
+
+
+class DotOfHalves(ScaledDot):
+    def place(self, query):
+        return super().place(query) / 2
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "fused"),
+    [
+        ("score", HalfDot, False),
+        ("normalize", Sharp, False),
+        ("window", LastKey, False),
+        ("sink", Leak, False),
+        ("mix", Twice, False),
+        ("score", DotOfHalves, True),  # the kernel gets what `place` returns
+        ("score", ScaledDot, True),
+    ],
+)
+def test_the_kernel_replaces_no_subclass_that_computes_something_else(
+    part, kind, fused, kernel_calls
+):
+    usual = {"score": ScaledDot, "normalize": Softmax, "window": Full}
+    case = laws.Case(lambda *widths: build_attention(*widths, **{**usual, part: kind}))
+    plain = build_attention(QUERY, QUERY, VALUE, **usual).double()
+    case.mask = torch.ones_like(case.mask)
+    contexts = case()
+    assert len(kernel_calls) == fused
+    torch.testing.assert_close(case.weights()[0] @ case.values, contexts)
+    expected = plain(case.query, case.keys, case.values, case.mask, case.position)
+    assert torch.allclose(contexts, expected) == (kind is ScaledDot)
 
 
 def test_hops_are_the_recurrence_written_out():

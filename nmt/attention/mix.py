@@ -26,7 +26,9 @@ class Mix(nn.Module, ABC):
     sums_to_one: ClassVar[bool] = True
     negative: ClassVar[bool] = False
     bounded: ClassVar[bool] = True
-    fuses: ClassVar[bool] = False  # whether `after` may get contexts (...,M,T,K) of its maps
+    # Whether `after` may get contexts (...,M,T,K) of its maps, and `before` changes nothing. A
+    # subclass may change both, so it does not inherit the claim.
+    fuses: ClassVar[bool] = False
     rescales: ClassVar[bool] = False  # whether the scale of what a head found does not matter
 
     def __init__(self, heads: int, width: int) -> None:

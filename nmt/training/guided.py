@@ -101,7 +101,7 @@ class Guided:
 def dense(attend: Attend) -> Normalize | None:
     """Return a normalizer with a gradient at every key; None: that of the attention has one."""
     (attention,) = inside(attend)
-    return None if isinstance(attention.normalize, Softmax) else Softmax()
+    return None if type(attention.normalize) is Softmax else Softmax()
 
 
 def refuse_mixed(attend: Attend) -> None:
