@@ -16,8 +16,8 @@ from matplotlib.text import Text
 
 from nmt.report import fonts
 from nmt.report.fonts import drawable
-from nmt.report.heatmap import Axis, cell_size, heatmap, pixels
-from nmt.report.palette import BEGINS, CONTINUES, SOFT
+from nmt.report.heatmap import Axis, cell_size, heatmap, pixels, scaled
+from nmt.report.palette import BEGINS, CONTINUES, SIGNED, SOFT, WEIGHTS
 from nmt.report.several import Panel, several
 from nmt.report.words import merge_words, words
 
@@ -198,6 +198,36 @@ def test_darkness_is_the_weight_between_0_and_1():
         (red + green + blue)[row, int(x0 + (x1 - x0) * share)] for share in (1 / 6, 1 / 2, 5 / 6)
     ]
     assert shades[0] > shades[1] > shades[2]
+
+
+@pytest.mark.parametrize("scale", ["linear", "sqrt"])
+def test_weights_below_0_are_orange_and_those_of_0_stay_white(scale):
+    sides = Axis(list("abcd")), Axis(["e"])
+    figure = heatmap(torch.tensor([[-0.6, 0.0, 0.6, 0.1]]), *sides, "", [], scale=scale)
+    image = figure.axes[0].images[0]
+    assert image.get_clim() == (-1, 1)
+    below, none, above, little = image.cmap(image.norm(image.get_array()))[0, :, :3]
+    assert below[0] > below[2], "orange"
+    assert above[2] > above[0], "blue"
+    assert none == pytest.approx([1, 1, 1], abs=0.01)
+    assert little.sum() < 2.9 if scale == "sqrt" else little.sum() > 2.7
+    ticks = [float(text.get_text()) for text in figure.axes[1].get_yticklabels()]
+    assert (ticks[0], ticks[-1]) == (-1, 1)
+    assert ticks == [-tick for tick in reversed(ticks)]
+
+
+def test_a_weight_below_0_in_one_panel_changes_the_colours_of_all():
+    def panel(least: float) -> Panel:
+        return Panel("", torch.tensor([[0.3, least]]), Axis(["a", "b"]), Axis(["c"]))
+
+    pages = [several([panel(0.0), panel(least)], "", []) for least in (0.0, -0.3)]
+    left = [set(map(tuple, page[:, : page.shape[1] // 4].reshape(-1, 4))) for page in pages]
+    shades = [
+        tuple((255 * np.array(cmap(norm(0.3)))).round().astype(np.uint8))
+        for cmap, norm in ((WEIGHTS, scaled("linear")), (SIGNED, scaled("linear", signed=True)))
+    ]
+    assert [shade in drawn for shade, drawn in zip(shades, left, strict=True)] == [True, True]
+    assert shades[0] not in left[1]
 
 
 def test_long_titles_are_wrapped_and_complete():

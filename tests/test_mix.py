@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 from choices import choose, names
-from model_laws import Case, ModelLaws, gradients_reach_every_parameter
+from model_laws import Case, ModelLaws, gradients_reach_every_parameter, sources, targets
 from small_model import read, small_rnn, small_transformer
 from torch import Tensor, nn
 
@@ -15,10 +15,13 @@ from nmt.attention.build import build_attention
 from nmt.attention.differential import Differential
 from nmt.attention.heads import MultiHead
 from nmt.attention.mix import Mix
+from nmt.attention.normalize import Normalizer
 from nmt.attention.place import Place
 from nmt.attention.position_bias import LinearBias
 from nmt.attention.sink import NoSink
 from nmt.errors import UserError
+from nmt.laws.small import models
+from nmt.models.attention_maps import attention_maps
 from nmt.training.guided import Guided
 from nmt.training.loss import batch_loss
 
@@ -207,6 +210,28 @@ def test_a_head_of_an_rnn_that_has_two_maps_is_projected():
 def test_what_has_no_meaning_is_refused(make, choices, reason):
     with pytest.raises(UserError, match=reason):
         make(**choices)
+
+
+class Centred(Normalizer):
+    """The softmax less its mean: none above 1, some below 0."""
+
+    sums_to_one = False
+    negative = True
+
+    def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:
+        weights = scores.softmax(-1)
+        return weights - weights.mean(-1, keepdim=True)
+
+
+def test_maps_have_shares_of_what_may_be_negative():
+    model, source, target = models("normalize", Centred)["in an RNN"](), sources(), targets()
+    with record_attention(model) as recorded:
+        model.features(source, target[:, :-1])
+    (weights,) = next(iter(recorded.values()))
+    (found,) = attention_maps(model, source, target)
+    shown = found.weights[:, 0, 0]  # (B,T,S)
+    torch.testing.assert_close(shown, weights / weights.abs().sum(-1, keepdim=True))
+    assert (shown < 0).any()
 
 
 def test_a_guide_refuses_weights_that_may_be_negative():

@@ -16,7 +16,7 @@ class AttentionMap(NamedTuple):
 
     kind: Kind
     rows: list[str]  # L names: of the layers, of the hops, of the hops of each layer
-    weights: Tensor  # (B,L,H,T,S), none above 1; or contributions, none below 0
+    weights: Tensor  # (B,L,H,T,S), none beyond ±1; or contributions, none below 0
 
 
 def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
@@ -69,11 +69,11 @@ def inside(module: nn.Module) -> list[Attention]:
 
 
 def shares(attention: Attention, weights: Tensor) -> Tensor:
-    """Return the weights (...,T,S), or their shares of each row where they have no scale.
+    """Return the weights (...,T,S), or w / Σ|w| where they have no scale or may be negative.
 
-    The share of a negative weight is negative: it is w / Σ|w|.
+    The share of a negative weight is negative.
     """
-    if attention.bounded:
+    if attention.bounded and not attention.negative:
         return weights
     return weights / weights.abs().sum(-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
 

@@ -3,14 +3,14 @@
 import unicodedata
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import FuncNorm, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from torch import Tensor
@@ -21,7 +21,7 @@ from nmt.models.seq2seq import Kind
 from nmt.report.fonts import drawable, families
 from nmt.report.labels import SPACE as SPACE_ALONE
 from nmt.report.labels import Label, labels
-from nmt.report.palette import BEGINS, CONTINUES, EDGE, SOFT, WEIGHTS
+from nmt.report.palette import BEGINS, CONTINUES, EDGE, SIGNED, SOFT, WEIGHTS
 from nmt.report.title import Lines, Title
 
 DPI = 110
@@ -58,11 +58,12 @@ def heatmap(
     """A figure of the weights (T,S) between S pieces above and T pieces on the left.
 
     Of weights (R,C,T,S) it is a grid of R rows and C columns with these names, such as layers and
-    heads. The colours are of 0 to 1 in every figure, so that two can be compared; a ``scale``
-    of sqrt tells weak weights apart, ``of`` says what is drawn. ``heading`` (the number of the
-    sentence) and ``lines`` (its texts with their roles) stand above it, wrapped. Pieces lose their
-    ▁: those that begin a word are black, the others grey. pyplot does not know the figure, so
-    nothing keeps it alive; ``pixels(figure)`` draws it.
+    heads. The colours are of 0 to 1 in every figure, so that two can be compared; where a weight is
+    negative they are of -1 to 1, orange below 0. A ``scale`` of sqrt tells weak weights apart,
+    ``of`` says what is drawn. ``heading`` (the number of the sentence) and ``lines`` (its texts
+    with their roles) stand above it, wrapped. Pieces lose their ▁: those that begin a word are
+    black, the others grey. pyplot does not know the figure, so nothing keeps it alive;
+    ``pixels(figure)`` draws it.
     """
     drawn = Drawn(weights, above, left, rows, columns, scale, of)
     return drawn.finish(heading, lines)
@@ -74,6 +75,7 @@ class Drawn:
     Args:
         bar: whether it has a colour bar of its own.
         min_width: inches.
+        signed: whether its colours are of -1 to 1; None: where a weight is negative.
         The others are those of :func:`heatmap`.
     """
 
@@ -88,6 +90,7 @@ class Drawn:
         of: str = WEIGHT,
         bar: bool = True,
         min_width: float = MIN_WIDTH,
+        signed: bool | None = None,
     ) -> None:
         if weights.dim() == 2:
             weights = weights[None, None]
@@ -99,7 +102,8 @@ class Drawn:
         self.figure = Figure(dpi=DPI)
         FigureCanvasAgg(self.figure)
         self.grid = self.figure.add_axes((0, 0, 1, 1))
-        colors = self.grid.imshow(image, cmap=WEIGHTS, norm=scaled(scale), aspect="auto")
+        signed = has_negative(weights) if signed is None else signed
+        colors = self.grid.imshow(image, **colored(scale, signed), aspect="auto")
         size = min(LARGEST, 0.75 * self.cell / POINT)
         draw_labels(
             self.grid,
@@ -206,7 +210,8 @@ def name_of(of: str) -> str:
 
 def panel(axes: Axes, weights: np.ndarray, above: Axis, left: Axis) -> Axes:
     """Draw weights (T,S) into axes of the caller."""
-    axes.imshow(weights, cmap=WEIGHTS, norm=scaled("linear"), aspect="auto")
+    signed = has_negative(torch.from_numpy(weights))
+    axes.imshow(weights, **colored("linear", signed), aspect="auto")
     draw_labels(
         axes, labels(above.pieces, above.language), labels(left.pieces, left.language), LARGEST
     )
@@ -214,16 +219,44 @@ def panel(axes: Axes, weights: np.ndarray, above: Axis, left: Axis) -> Axes:
     return axes
 
 
-def scaled(scale: str) -> Normalize:
-    """Return the colour scale of weights from 0 to 1."""
-    return PowerNorm(0.5, 0, 1) if scale == "sqrt" else Normalize(0, 1)
+def has_negative(weights: Tensor) -> bool:
+    """Tell whether a weight is below 0."""
+    return bool((weights < 0).any())
+
+
+def colored(scale: str, signed: bool) -> dict[str, Any]:
+    """Return how weights are coloured: colour map and scale, for imshow and for colour bars."""
+    return {"cmap": SIGNED if signed else WEIGHTS, "norm": scaled(scale, signed)}
+
+
+def scaled(scale: str, signed: bool = False) -> Normalize:
+    """Return the colour scale of weights from 0 to 1, ``signed`` of those from -1 to 1."""
+    if scale != "sqrt":
+        return Normalize(-1 if signed else 0, 1)
+    return FuncNorm((signed_root, signed_square), -1, 1) if signed else PowerNorm(0.5, 0, 1)
+
+
+def signed_root(x: np.ndarray) -> np.ndarray:
+    """Return the square roots of |x|, with the signs of x."""
+    return np.sign(x) * np.sqrt(np.abs(x))
+
+
+def signed_square(x: np.ndarray) -> np.ndarray:
+    """Return the squares of x, with the signs of x."""
+    return np.sign(x) * np.square(x)
 
 
 def name_bar(bar: Colorbar, scale: str, of: str = WEIGHT) -> None:
     """Give a colour bar its numbers and its name."""
-    bar.set_ticks(list(TICKS[scale]), labels=[f"{tick:g}" for tick in TICKS[scale]])
+    ticks = [tick for tick in mirrored(TICKS[scale]) if tick >= bar.norm.vmin]
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.ax.tick_params(labelsize=SMALL, length=2)
     bar.set_label(of, fontsize=SMALL, color=SOFT)
+
+
+def mirrored(ticks: Sequence[float]) -> list[float]:
+    """Return numbers from 0 up, and before them those below 0."""
+    return [*(-tick for tick in reversed(ticks[1:])), *ticks]
 
 
 def with_mean(weights: Tensor) -> tuple[Tensor, list[str]]:

@@ -9,8 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from nmt.report.heatmap import DPI, GAP, Axis, Drawn, name_bar, pixels, scaled
-from nmt.report.palette import WEIGHTS
+from nmt.report.heatmap import DPI, GAP, Axis, Drawn, colored, has_negative, name_bar, pixels
 from nmt.report.title import Lines, Title
 
 MAX_WIDTH = 1650  # pixels of a row of panels
@@ -32,16 +31,17 @@ class Panel(NamedTuple):
 
 def several(panels: Sequence[Panel], heading: str, lines: Lines) -> np.ndarray:
     """Return a picture (height, width, 4) of uint8: panels in rows, below heading and lines."""
+    signed = any(has_negative(panel.weights) for panel in panels)  # one bar is for all
     rows: list[list[tuple[Panel, Drawn]]] = [[]]
     for panel in panels:
-        one = drawn(panel)
+        one = drawn(panel, signed=signed)
         used = sum(round(other.width * DPI) + SPACE for _, other in rows[-1])
         if rows[-1] and used + one.width * DPI > MAX_WIDTH:
             rows.append([])
         rows[-1].append((panel, one))
     strips = [beside(on_one_line(row)) for row in rows if row]
     width = max([int(5 * DPI), *(strip.shape[1] for strip in strips)])
-    parts = [head(heading, lines, width / DPI, bar=bool(panels)), *strips]
+    parts = [head(heading, lines, width / DPI, bool(panels), signed), *strips]
     return np.concatenate([widened(part, width) for part in parts])
 
 
@@ -50,9 +50,10 @@ def alone(panel: Panel) -> np.ndarray:
     return pixels(drawn(panel, 0.0).finish("", []))
 
 
-def drawn(panel: Panel, min_width: float = LEAST) -> Drawn:
+def drawn(panel: Panel, min_width: float = LEAST, signed: bool | None = None) -> Drawn:
     """Return the parts of a panel."""
-    return Drawn(panel.weights, panel.above, panel.left, bar=False, min_width=min_width)
+    sides = panel.above, panel.left
+    return Drawn(panel.weights, *sides, bar=False, min_width=min_width, signed=signed)
 
 
 def on_one_line(row: Sequence[tuple[Panel, Drawn]]) -> list[np.ndarray]:
@@ -62,7 +63,7 @@ def on_one_line(row: Sequence[tuple[Panel, Drawn]]) -> list[np.ndarray]:
     return [pixels(one.place(own, title, above)) for own, (_, one) in zip(titles, row, strict=True)]
 
 
-def head(heading: str, lines: Lines, inches: float, bar: bool) -> np.ndarray:
+def head(heading: str, lines: Lines, inches: float, bar: bool, signed: bool) -> np.ndarray:
     """Draw heading and lines, and below them the colour bar."""
     figure = Figure(figsize=(inches, 1), dpi=DPI)
     FigureCanvasAgg(figure)
@@ -72,7 +73,7 @@ def head(heading: str, lines: Lines, inches: float, bar: bool) -> np.ndarray:
     title.place(GAP, GAP)
     if bar:
         axes = figure.add_axes((GAP / inches, 0.4 / tall, BAR / inches, GAP / tall))
-        colors = ScalarMappable(scaled("linear"), WEIGHTS)
+        colors = ScalarMappable(**colored("linear", signed))
         name_bar(figure.colorbar(colors, cax=axes, orientation="horizontal"), "linear")
     return pixels(figure)
 

@@ -28,8 +28,8 @@ class Guided:
     """The loss of translations, and λ · Σ_t -Σ_s G[t,s] log A[t,s] over the pieces with links.
 
     A are the weights of one source-target attention, G the batch's ``guide``, whose rows sum to 1
-    (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is). With a normalizer that
-    returns weights of exactly 0, which have no gradient, A is the softmax of the same scores.
+    (Garg et al. 2019, eq. 4, summed over pieces as the cross-entropy is). With a normalizer other
+    than the softmax, A is the softmax of the same scores: weights of exactly 0 have no gradient.
 
     layer, head: numbers from 1; None: the last layer but one, and the mean of all heads.
     shift: A[t+1] learns G[t], the links of the piece that is read there (Chen et al. 2020, section
@@ -99,7 +99,7 @@ class Guided:
 
 
 def dense(attend: Attend) -> Normalize | None:
-    """Return a normalizer with a gradient at every key; None: that of the attention has one."""
+    """Return a normalizer with a gradient at every key; None: the attention has the softmax."""
     (attention,) = inside(attend)
     return None if type(attention.normalize) is Softmax else Softmax()
 
