@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 from small_model import read, small_rnn, small_transformer
 from torch import Tensor
 
+from nmt.attention.bias import Bias
 from nmt.attention.hops import Hops
 from nmt.attention.place import Place
+from nmt.attention.position_bias import MakeBias
 from nmt.attention.score import Score
 from nmt.commands.changes import with_values
 from nmt.comparison.runs import read_settings
@@ -21,6 +23,7 @@ from nmt.comparison.variants import Naming
 from nmt.config.settings import settings
 from nmt.errors import UserError
 from nmt.models.attention_maps import inside
+from nmt.models.positions import Positions
 from nmt.models.seq2seq import Kind, Seq2Seq
 from nmt.run import open_run
 from nmt.runs.folder import read_config
@@ -33,6 +36,7 @@ PARTS = {
     "normalize": ("sparsemax", "Sparsemax"),
     "window": ("local_m", "LocalM"),
     "sink": ("key", "KeySink"),
+    "gate": ("sigmoid", "SigmoidGate"),
     "mix": ("talking_heads", "TalkingHeads"),
 }
 Where = tuple[Place, int]
@@ -57,7 +61,8 @@ def parts(model: Seq2Seq, group: str) -> dict[Where, str]:
         (KINDS[kind], layer): type(getattr(one, name)).__name__
         for kind, attends in model.attentions().items()
         for layer, attend in enumerate(attends, 1)
-        for one in inside(attend)
+        for one in attend.modules()
+        if hasattr(one, name)
     }
 
 
@@ -142,6 +147,35 @@ def test_a_part_that_asks_is_told_where_it_is(name):
     for kind, attends in model.attentions().items():
         for layer, attend in enumerate(attends, 1):
             assert [one.score.where for one in inside(attend)] == [(KINDS[kind], layer)]
+
+
+class ToldBias(Bias):
+    """A position bias that knows where it is."""
+
+    def __init__(self, heads: int, score: Score, place: Place, layer: int) -> None:
+        super().__init__()
+        self.where = place, layer
+
+    def forward(self, query: Tensor, distance: Tensor) -> Tensor:
+        return distance / self.where[1]
+
+
+class ToldPositions(Positions):
+    def bias(self, causal: bool) -> MakeBias:
+        return ToldBias
+
+
+def test_a_position_bias_that_asks_is_told_where_it_is():
+    own = {"_target_": f"{__name__}.ToldPositions", "_partial_": True}
+    model = small_transformer({"positions": own})
+    biases = {
+        (KINDS[kind], layer): one.bias
+        for kind, attends in model.attentions().items()
+        for layer, attend in enumerate(attends, 1)
+        for one in inside(attend)
+    }
+    for where, bias in biases.items():
+        assert getattr(bias, "where", None) == (None if where[0] == Place.CROSS else where)
 
 
 @pytest.mark.parametrize(

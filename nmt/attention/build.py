@@ -54,9 +54,9 @@ def build_attention(
     `normalize` makes a normalizer for a number of heads, `sink` a sink, `gate` a gate and `mix` a
     mix. One head is attention itself, without projections, unless `project` is true. `head_width`,
     `turn`, `tie_keys_values` and `key_heads` are those of MultiHead; `bias` makes the position
-    bias, for a number of heads and the score. A part whose constructor has a parameter `place` or
-    `layer` is told where it is. `in_turn`: positions are computed one after the other, so it may
-    have a history. UserError for choices that cannot be combined.
+    bias, for a number of heads and the score. A part or bias whose constructor has a parameter
+    `place` or `layer` is told where it is. `in_turn`: positions are computed one after the other,
+    so it may have a history. UserError for choices that cannot be combined.
     """
     if heads < 1 or hops < 1:
         raise UserError(f"model.heads={heads} and model.hops={hops}: both start at 1.")
@@ -90,7 +90,7 @@ def build_attention(
         sink=partial(tell(sink), heads * maps),
         mix=partial(tell(mix), heads),
         dropout=dropout,
-        bias=partial(_bias, bias, heads, maps),
+        bias=partial(_bias, tell(bias) if bias else None, heads, maps),
         shared=heads // (key_heads or heads),
         soft_cap=soft_cap,
     )
