@@ -9,24 +9,27 @@ from pathlib import Path
 import pytest
 import yaml
 from command import mistake, nmt
+from number_language import corpus_words
+from safetensors.torch import load_file
 
 from nmt.config.kinds import class_for
 from nmt.config.own import Named, name_modules, offered, own_choices
 from nmt.errors import UserError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own_attention.md").read_text("utf-8")
-(CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CODE, POSITIONS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [line.removeprefix("nmt ") for line in re.findall("^nmt .*$", PAGE, re.MULTILINE)]
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder of the user's, with the file of the page; no module of it is loaded before."""
+    """A folder of the user's, with the files of the page; no module of it is loaded before."""
     before = sys.path.copy()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_attention.py").write_text(CODE, encoding="utf-8")
+    (tmp_path / "my_positions.py").write_text(POSITIONS, encoding="utf-8")
     yield tmp_path
-    for name in ("my_attention", "own_broken", "own_package", "own_package.inner"):
+    for name in ("my_attention", "my_positions", "own_broken", "own_package", "own_package.inner"):
         sys.modules.pop(name, None)
     sys.path[:] = before
 
@@ -54,8 +57,9 @@ def run(tiny, tmp_path_factory) -> Path:
     return folder / "l2"
 
 
-def test_the_example_of_the_page_keeps_all_laws(here):
-    answer = nmt(*typed("check-part my_attention:L2"))
+@pytest.mark.parametrize("part", ["my_attention:L2", "my_positions:Kerple"])
+def test_the_examples_of_the_page_keep_all_laws(here, part):
+    answer = nmt(*typed(f"check-part {part}"))
     assert answer.code == 0, answer.out
     assert "FAILED" not in answer.out
     passed, laws = re.findall(r"(\d+) of (\d+) laws hold", answer.out)[0]
@@ -128,7 +132,20 @@ def test_a_colon_alone_names_no_class(here):
 def test_the_class_goes_wherever_a_choice_goes(here, words):
     answer = nmt(*words, "--cfg=job", "--resolve")
     assert answer.code == 0, answer.err
-    assert "_target_: my_attention.L2" in answer.out
+    (kind,) = re.findall(r"my_\w+:\w+", " ".join(words))
+    assert f"_target_: {kind.replace(':', '.')}" in answer.out
+
+
+def test_positions_of_the_users_own_are_trained(here, numbers):
+    words = [*typed("train model=transformer positions="), *corpus_words(numbers)]
+    layers = ("model.encoder_layers=1", "model.decoder_layers=1")
+    sizes = ("model.width=8", "model.heads=2", "model.feed_forward_width=8", *layers)
+    short = ("train.max_steps=1", "train.heatmaps=0", "decode.max_ratio=1", "hydra.run.dir=run")
+    answer = nmt(*words, *sizes, *short)
+    assert answer.code == 0, answer.err
+    biases = [name for name in load_file("run/model.safetensors") if name.endswith("bias.ln_r")]
+    assert len(biases) == 2, "of both self-attentions"
+    assert "add parts=my_positions" in mistake(nmt("translate", "run=run"))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +238,8 @@ def test_check_part_names_the_law_that_is_broken(here, name, broken):
     [
         ("nmt.attention.sink:KeySink", {"fused and plain agree": 6, "of models: ": 4}),
         ("nmt.attention.relu:ReLU", {"fused and plain agree": 4, "of models: ": 4}),
+        ("nmt.models.positions:Rope", {"fused and plain agree": 5, "of models: ": 1}),
+        ("nmt.models.positions:Forgetting", {"fused and plain agree": 7, "of models: ": 1}),
         ("nmt.attention.coverage:Coverage", {"fused and plain agree": 5, "of models: ": 2}),
         ("nmt.attention.fixed:Fixed", {"fused and plain agree": 1, "of models: ": 1}),
         ("own_broken:Alone", {"fused and plain agree": 5, "of models: ": 3, "facts are as": 1}),

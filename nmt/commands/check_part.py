@@ -15,7 +15,7 @@ from nmt.config.own import CLASS, Named, load, offered
 from nmt.config.words import node_of
 from nmt.errors import UserError
 from nmt.laws.check import Outcome, check_part
-from nmt.laws.small import USUAL
+from nmt.laws.small import TRIED
 
 
 @reporting_mistakes
@@ -38,7 +38,8 @@ def main() -> None:
 def made(target: str, settings: list[str]) -> tuple[str, Any]:
     """Return what a class, module:Class, is for, and what makes it with KEY=VALUE settings.
 
-    UserError for what is not a part of an attention, and for settings that it does not have.
+    UserError for what is not a part of an attention and no positions, and for settings that it
+    does not have.
     """
     match = CLASS.fullmatch(target)
     if not match:
@@ -51,9 +52,9 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
         loaded = load(module)
     kind = getattr(loaded, name, None)
     part = part_for(kind) if isinstance(kind, type) else None
-    if part not in USUAL:
+    if part not in TRIED:
         there = [key for key, one in vars(loaded).items() if is_written(one, module)]
-        bases = " or ".join(MADE_LATER[one][0].rpartition(".")[2] for one in USUAL)
+        bases = " or ".join(MADE_LATER[one][0].rpartition(".")[2] for one in TRIED)
         raise UserError(
             f"{target} is not a subclass of nmt's {bases}. {module} has "
             f"{', '.join(there) or 'no such class'}"
@@ -66,7 +67,7 @@ def made(target: str, settings: list[str]) -> tuple[str, Any]:
 
 def is_written(value: Any, module: str) -> bool:
     """Tell whether a value of a module is a part that was written there."""
-    return isinstance(value, type) and value.__module__ == module and part_for(value) in USUAL
+    return isinstance(value, type) and value.__module__ == module and part_for(value) in TRIED
 
 
 def line(outcome: Outcome) -> str:

@@ -526,9 +526,9 @@ Examples:
 CHECK_PART = """\
 nmt check-part MODULE:CLASS [KEY=VALUE ...]
 
-Tests your own part: a score, normalizer, window, sink, gate or mix, in
-MODULE.py in this folder or in a package. It must keep every law that the parts
-of nmt keep. Prints one line per law: passed or failed, and the largest
+Tests your own part: a score, normalizer, window, sink, gate, mix or positions,
+in MODULE.py in this folder or in a package. It must keep every law that the
+parts of nmt keep. Prints one line per law: passed or failed, and the largest
 difference found. Exit code 1 if one fails.
 
 KEY=VALUE sets an argument of its constructor.

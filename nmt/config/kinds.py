@@ -112,8 +112,9 @@ def listed(names: list[str]) -> str:
 
 
 def part_for(target: type) -> str | None:
-    """Return the part of an attention that a class is made for; None: for none."""
-    return next((part for part in CHOICES if part in KINDS and is_kind(part, target)), None)
+    """Return the part of an attention, or positions, that a class is made for; None: for none."""
+    parts = (*CHOICES, "positions")
+    return next((part for part in parts if part in KINDS and is_kind(part, target)), None)
 
 
 def is_kind(part: str, target: type) -> bool:

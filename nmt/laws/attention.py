@@ -11,7 +11,7 @@ from nmt.attention.attention import Attention, record_attention
 from nmt.attention.mask import causal_mask
 from nmt.attention.sink import NoSink
 from nmt.hardware.products import fused_from
-from nmt.laws.case import LENGTHS, QUERY, VALUE, B, Case, S, T
+from nmt.laws.case import QUERY, VALUE, B, Case, S, T
 from nmt.laws.law import require, same
 
 
@@ -53,7 +53,7 @@ def padding_changes_nothing(case: Case) -> float:
     case.keys[~case.mask[:, 0]] *= 100
     together = case()
     differences: list[float] = []
-    for row, length in enumerate(LENGTHS):
+    for row, length in enumerate(case.lengths):
         one = slice(row, row + 1)
         memory = case.attend.remember(case.keys[one, :length], case.values[one, :length])
         mask = torch.ones(1, 1, length, dtype=torch.bool)

@@ -11,6 +11,7 @@ from nmt.attention.attention import Attention, record_attention
 B, T, S = 3, 5, 7
 QUERY, KEY, VALUE = 6, 10, 4  # widths
 LENGTHS = (7, 4, 1)  # of the sentences
+WITHIN = (7, 6, 5)  # of sentences that look at themselves, so that each query is one of the pieces
 
 
 class Case:
@@ -18,16 +19,23 @@ class Case:
 
     make:      makes it for widths of query, key and value
     key_width: of the keys
+    lengths:   of the sentences
     """
 
-    def __init__(self, make: Callable[[int, int, int], Attend], key_width: int = QUERY) -> None:
+    def __init__(
+        self,
+        make: Callable[[int, int, int], Attend],
+        key_width: int = QUERY,
+        lengths: tuple[int, int, int] = LENGTHS,
+    ) -> None:
         torch.manual_seed(1)
         self.make = make
         self.attend = make(QUERY, key_width, VALUE).double().eval()
         self.query = torch.randn(B, T, QUERY, dtype=torch.float64)
         self.keys = torch.randn(B, S, key_width, dtype=torch.float64)
         self.values = torch.randn(B, S, VALUE, dtype=torch.float64)
-        self.mask = (torch.arange(S) < torch.tensor(LENGTHS)[:, None])[:, None]  # (B,1,S)
+        self.lengths = lengths
+        self.mask = (torch.arange(S) < torch.tensor(lengths)[:, None])[:, None]  # (B,1,S)
         self.position = torch.arange(T)
 
     def __call__(self) -> Tensor:

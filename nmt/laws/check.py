@@ -12,7 +12,7 @@ import torch
 
 from nmt.errors import UserError
 from nmt.laws import attention, model, normalize, score
-from nmt.laws.case import Case
+from nmt.laws.case import LENGTHS, WITHIN, Case
 from nmt.laws.law import Broken
 from nmt.laws.small import Make, around, models
 from nmt.laws.small import attention as attention_with
@@ -35,8 +35,9 @@ def check_part(part: str, make: Make) -> Iterator[Outcome]:
 
     Combinations that are refused are left out. UserError where the part cannot be made.
     """
+    lengths = WITHIN if part == "positions" else LENGTHS
     cases = {
-        name: partial(Case, attention_with(part, make, choices))
+        name: partial(Case, attention_with(part, make, choices), lengths=lengths)
         for name, choices in around(part).items()
     }
     first = refuse_what_cannot_be_made(cases)

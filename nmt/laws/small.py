@@ -12,6 +12,7 @@ from nmt.attention.build import build_attention
 from nmt.attention.gate import NoGate, RMSGate, SigmoidGate
 from nmt.attention.mix import NoMix
 from nmt.attention.normalize import Softmax, Sparsemax
+from nmt.attention.place import Place
 from nmt.attention.scaled_dot import ScaledDot
 from nmt.attention.sink import NoSink, ZeroSink
 from nmt.attention.window import Full, LocalM
@@ -20,7 +21,7 @@ from nmt.models.bridge import Last
 from nmt.models.decoder import BahdanauDecoder, LuongDecoder
 from nmt.models.feed_forward import ReLU
 from nmt.models.norm import LayerNorm
-from nmt.models.positions import Sinusoidal
+from nmt.models.positions import Positions, Sinusoidal
 from nmt.models.recurrent import LSTM
 from nmt.models.residual import PreNorm
 from nmt.models.rnn import RNN
@@ -36,6 +37,7 @@ USUAL = {
     "gate": NoGate,
     "mix": NoMix,
 }
+TRIED = (*USUAL, "positions")  # the parts that the laws are for
 AROUND: dict[str, dict[str, Any]] = {
     "alone": {},
     "two heads, two hops": {"heads": 2, "hops": 2},
@@ -62,12 +64,36 @@ def usual_beside(part: str, make: Make) -> dict[str, Any]:
 def attention(part: str, make: Make, choices: dict[str, Any]) -> Callable[[int, int, int], Attend]:
     """Return what makes an attention with a part, for widths of query, key and value."""
     parts = {**usual_beside(part, make), **choices, part: make}
-    return partial(build_attention, score=parts.pop("attention"), in_turn=True, **parts)
+    score = parts.pop("attention")
+    if part == "positions":
+        return partial(self_attention, parts.pop(part), score=score, **parts)
+    return partial(build_attention, score=score, in_turn=True, **parts)
+
+
+def self_attention(
+    make: Make, query_width: int, key_width: int, value_width: int, heads: int = 1, **parts: Any
+) -> Attend:
+    """Build the self-attention of an encoder that has its order from positions."""
+    positions: Positions = make(query_width, query_width // heads)
+    return build_attention(
+        *(query_width, key_width, value_width),
+        heads=heads,
+        project=True,
+        turn=positions.turn if positions.turns else None,
+        bias=positions.bias(causal=False),
+        place=Place.ENCODER,
+        **parts,
+    )
 
 
 def models(part: str, make: Make) -> dict[str, Callable[[], Seq2Seq]]:
-    """Return what makes small models with a part in every place, in float64, by their names."""
+    """Return what makes small models with a part in every place, in float64, by their names.
+
+    An RNN has no positions.
+    """
     parts: dict[str, Any] = {**usual_beside(part, make), part: make}
+    if part == "positions":
+        return {"in a Transformer": lambda: transformer(parts)}
     return {
         "in an RNN": lambda: rnn(parts, partial(LuongDecoder, input_feed=False), within=False),
         "in an RNN, order=bahdanau": lambda: rnn(parts, BahdanauDecoder, within=False),
@@ -129,10 +155,9 @@ def transformer(parts: dict[str, Any]) -> Seq2Seq:
         share_embeddings=False,
         causal_mask=True,
         padding_mask=True,
-        positions=Sinusoidal,
         feed_forward=ReLU,
         residual=PreNorm,
         norm=LayerNorm,
-        **parts,
+        **{"positions": Sinusoidal, **parts},
     )
     return model.double().eval()
