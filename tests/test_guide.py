@@ -16,6 +16,7 @@ from nmt.batches.batch import Batch
 from nmt.batches.guide import Guide
 from nmt.data.tokenizer import TokenizerConfig, train_tokenizer
 from nmt.errors import UserError
+from nmt.experiment import build
 from nmt.links.bitext import Side
 from nmt.models.attention_maps import attention_maps, inside
 from nmt.models.seq2seq import Kind
@@ -158,6 +159,26 @@ def test_a_link_teaches_however_little_weight_it_has(normalize):
 def test_an_attention_that_is_not_there_or_does_not_learn_is_refused(model, layer, head, reason):
     with pytest.raises(UserError, match=reason):
         Guided(batch_loss, 1.0, layer, head).check(model)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("guide.layer=2", "guide.layer=2"),
+        ("guide.head=2", "guide.head=2"),
+        ("attention=none", "needs attention"),
+        ("model.heads=2 mix=talking_heads", "may be negative"),
+    ],
+)
+def test_what_cannot_be_guided_is_refused_before_any_data_is_read(
+    words, reason, tiny, links, tmp_path, monkeypatch
+):
+    def prepare(*_: object) -> None:
+        raise AssertionError("data was read")
+
+    monkeypatch.setattr(build, "prepare", prepare)
+    typed = ["guide=file", f"guide.path={links}", *words.split()]
+    assert reason in mistake(nmt("train", *tiny, *typed, f"hydra.run.dir={tmp_path / 'run'}"))
 
 
 def test_the_head_that_learns_beside_fixed_ones_is_taught():

@@ -140,6 +140,8 @@ def refuse(parts: Parts, ranks: Ranks) -> None:
         part_weights(model, part, "init_parts")
     refusals.of_compiled_penalties(cfg, model)
     refusals.of_dropout(cfg, model, parts.loss)
+    if isinstance(parts.loss, Guided):
+        parts.loss.check(model)
     with refusals.of_optimizer():
         optimizer = parts.optimizer(model)
     ranks.check(optimizer)

@@ -37,7 +37,6 @@ from nmt.terminal.progress import Progress, clock
 from nmt.terminal.table import table
 from nmt.training.frozen import frozen_weights
 from nmt.training.gradients import Gradients
-from nmt.training.guided import Guided
 from nmt.training.ranks import Ranks
 from nmt.training.room import checkpoint_room
 from nmt.training.trainer import Trainer
@@ -71,8 +70,6 @@ def train(cfg: DictConfig, run: Path, before: bytes | None, again: str) -> float
         part("building the model")
         seed_everything(cfg.seed, parts.device, cfg.deterministic)
         translator = parts.translator(prepared, ranks)
-        if isinstance(parts.loss, Guided):
-            parts.loss.check(translator.model)
         inherits = cfg.init and checkpoint.newest_intact(run) is None
         if inherits:
             for line in take_weights(translator, Path(cfg.init), cfg.init_parts):

@@ -3,19 +3,17 @@
 Chen et al. 2016 (arXiv 1607.01628), section 3; Garg et al. 2019 (arXiv 1909.02074), section 4.2.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.attention.attend import Attend
-from nmt.attention.attention import record_attention
+from nmt.attention.attention import Attention, record_attention
 from nmt.attention.fixed import Fixed
 from nmt.attention.heads import MultiHead
 from nmt.attention.normalize import Softmax
 from nmt.attention.recorded import split
 from nmt.attention.window import Normalize
 from nmt.batches.batch import Batch
-from nmt.data.tokenizer import BOS, EOS
 from nmt.errors import UserError
 from nmt.models.attention_maps import inside
 from nmt.models.seq2seq import Kind, Seq2Seq
@@ -81,21 +79,20 @@ class Guided:
     def weights(self, recorded: list[Tensor], num_queries: int) -> Tensor:
         """Return the weights (B,T,S) of the head, of the last hop where there are several."""
         heads = split(recorded, num_queries)[-1]  # (B,H,T,S)
-        if self.head is None:
-            return heads.mean(1)
-        if self.head > heads.size(1):
-            raise UserError(f"guide.head={self.head}: the attention has {heads.size(1)} heads")
-        return heads[:, self.head - 1]
+        return heads.mean(1) if self.head is None else heads[:, self.head - 1]
 
     def check(self, model: Seq2Seq) -> None:
-        """Raise UserError for a layer or a head that the model does not have, or cannot teach."""
-        device = next(model.parameters()).device
-        source, target = torch.tensor([[EOS]]), torch.tensor([[BOS, EOS]])
-        batch = Batch(source, target, torch.ones(1, 1, 1)).to(device)
-        with torch.no_grad():
-            self(model, batch, 0.0)
-        refuse_fixed(self.attend(model), self.head)
-        refuse_mixed(self.attend(model))
+        """Raise UserError for a layer or a head that the model does not have, or cannot teach.
+
+        A model without memory can be checked.
+        """
+        attend = self.attend(model)
+        heads = next((one.heads for one in attend.modules() if isinstance(one, MultiHead)), 1)
+        if self.head and self.head > heads:
+            raise UserError(f"guide.head={self.head}: the attention has {heads} heads")
+        (attention,) = inside(attend)
+        refuse_fixed(attention, heads, self.head)
+        refuse_mixed(attention)
 
 
 def dense(attend: Attend) -> Normalize | None:
@@ -104,9 +101,8 @@ def dense(attend: Attend) -> Normalize | None:
     return None if type(attention.normalize) is Softmax else Softmax()
 
 
-def refuse_mixed(attend: Attend) -> None:
+def refuse_mixed(attention: Attention) -> None:
     """Raise UserError for weights that may be negative, which have no logarithm."""
-    (attention,) = inside(attend)
     if attention.mix.negative:
         raise UserError(
             "guide=… supervises weights that are probabilities, but with mix= they may be "
@@ -114,15 +110,13 @@ def refuse_mixed(attend: Attend) -> None:
         )
 
 
-def refuse_fixed(attend: Attend, head: int | None) -> None:
+def refuse_fixed(attention: Attention, heads: int, head: int | None) -> None:
     """Raise UserError for fixed weights, which cannot learn from links."""
-    (attention,) = inside(attend)
     if not attention.reads_query and not any(True for _ in attention.score.parameters()):
         raise UserError(
             f"guide=… has nothing to supervise: the weights of {type(attention.score).__name__} "
             "are fixed. Choose another attention=, or remove guide"
         )
-    heads = next((one.heads for one in attend.modules() if isinstance(one, MultiHead)), 1)
     number = attention.window.number(heads) if isinstance(attention.window, Fixed) else 0
     if head and head <= number:
         raise UserError(
