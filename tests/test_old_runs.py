@@ -1,17 +1,19 @@
-"""Run folders of older formats, kept in tests/old_runs, translate, resume and compare today."""
+"""Run folders of each kept format, in tests/old_runs, translate, resume and compare today."""
 
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from command import nmt
 from number_language import write_numbers
 
 from nmt.comparison.comparison import compare
 from nmt.comparison.runs import find_runs, read_run
 from nmt.runs.files import lines_of
+from nmt.runs.lifting import FORMAT
 
-OLD = sorted((Path(__file__).parent / "old_runs").iterdir())
+OLD = sorted((Path(__file__).parent / "old_runs").glob("format-*"))
 
 
 @pytest.fixture(params=OLD, ids=lambda path: path.name)
@@ -22,6 +24,12 @@ def old(request, tmp_path, monkeypatch) -> Path:
     write_numbers(tmp_path / "numbers")
     shutil.copytree(request.param, "grid/old")
     return Path("grid/old")
+
+
+def test_a_run_of_the_current_format_is_kept():
+    kept = {yaml.safe_load((run / "config.yaml").read_text())["format"]: run.name for run in OLD}
+    assert kept == {number: f"format-{number}" for number in kept}
+    assert max(kept) == FORMAT, "keep one before FORMAT changes: python scripts/keep_old_run.py"
 
 
 def test_an_old_run_translates_as_it_did(old):

@@ -12,7 +12,7 @@ NO_GATE = "nmt.attention.gate.NoGate"
 L0_GATE = "nmt.attention.head_gate.L0Gate"
 NO_MIX = "nmt.attention.mix.NoMix"
 RNN = "nmt.models.rnn.RNN"
-FORMAT = 10  # the current format; 0: before formats had numbers
+FORMAT = 10  # the current format, see scripts/keep_old_run.py; 0: before formats had numbers
 
 # Switches that format 4 added, by part; before, all were false.
 SINCE_4 = {
