@@ -73,7 +73,7 @@ def test_samples_are_as_frequent_as_they_are_probable(options):
     matrix, most, num = Matrix(random_memory(2, seed=5).logits / 2), 2, 3000
     distribution = Distribution(*options)
     step = Steered(WholePast(), 0)
-    memory = steering.Memory(torch.zeros(2, 0).long(), torch.zeros(2).long(), matrix)
+    memory = steering.SteeredMemory(torch.zeros(2, 0).long(), torch.zeros(2).long(), matrix)
     found = sample(
         step,
         memory,

@@ -36,7 +36,7 @@ def search(
     prefix = torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, prefixes)), batch_first=True)
     prefix, num = prefix.long(), len(prefixes)
     step = Steered(WholePast(), ngram)
-    memory = steering.Memory(prefix, torch.full((num,), least), matrix)
+    memory = steering.SteeredMemory(prefix, torch.full((num,), least), matrix)
     return beam_search(
         step,
         memory,

@@ -9,7 +9,7 @@ from nmt.attention.attention import Attention
 from nmt.attention.bias import Bias, EachMap
 from nmt.attention.fixed import Fixed
 from nmt.attention.gate import Gate, Gated, NoGate
-from nmt.attention.heads import MultiHead, Turn
+from nmt.attention.heads import MultiHead, Rotate
 from nmt.attention.history import Historic
 from nmt.attention.hops import Hops
 from nmt.attention.mix import Mix, NoMix, maps_of
@@ -39,7 +39,7 @@ def build_attention(
     dropout: float = 0.0,
     project: bool = False,
     head_width: int | None = None,
-    turn: Turn | None = None,
+    turn: Rotate | None = None,
     tie_keys_values: bool = False,
     key_heads: int | None = None,
     bias: MakeBias | None = None,

@@ -12,7 +12,7 @@ from nmt.attention.gate import Gate, NoGate
 from nmt.errors import UserError
 from nmt.hardware.products import Linear
 
-Turn = Callable[[Tensor, Tensor], Tensor]
+Rotate = Callable[[Tensor, Tensor], Tensor]
 
 
 class MultiHead(Attend):
@@ -44,7 +44,7 @@ class MultiHead(Attend):
         heads: int,
         attention: Callable[[int, int, int], Attention],
         head_width: int | None = None,
-        turn: Turn | None = None,
+        turn: Rotate | None = None,
         tie_keys_values: bool = False,
         gate: Callable[[int, int, int], Gate] = NoGate,
         key_heads: int | None = None,

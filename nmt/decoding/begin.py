@@ -64,7 +64,7 @@ def begin(
         return Begun(model.step, memory, state, limit.to(device))
     step = Steered(model, decode.no_repeat_ngram)
     least = limit.clamp(max=decode.min_length)
-    memory = steering.Memory(prefix.to(device), least.to(device), memory)
+    memory = steering.SteeredMemory(prefix.to(device), least.to(device), memory)
     return Begun(step, memory, step.start(memory, state), limit.to(device))
 
 

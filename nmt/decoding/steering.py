@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.data.tokenizer import BOS, EOS, PAD
 
 
-class Memory(NamedTuple):
+class SteeredMemory(NamedTuple):
     """What stays the same while B sentences are translated."""
 
     prefix: Tensor  # (B,P) the pieces that each translation begins with, then pad
@@ -21,7 +21,7 @@ class Memory(NamedTuple):
     model: Any  # the model's memory
 
 
-class State(NamedTuple):
+class SteeredState(NamedTuple):
     """What belongs to each hypothesis."""
 
     read: Tensor  # (B,K,T) what it has read: bos and its pieces
@@ -43,11 +43,13 @@ class Steered:
     model: Any
     ngram: int
 
-    def start(self, memory: Memory, state: Any) -> State:
+    def start(self, memory: SteeredMemory, state: Any) -> SteeredState:
         """Return the state before the first piece, given that of the model."""
-        return State(memory.prefix.new_empty(len(memory.prefix), 1, 0), state)
+        return SteeredState(memory.prefix.new_empty(len(memory.prefix), 1, 0), state)
 
-    def __call__(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def __call__(
+        self, tokens: Tensor, state: SteeredState, memory: SteeredMemory
+    ) -> tuple[Tensor, SteeredState]:
         """Read one more piece of each hypothesis, (B,K)."""
         logits, model = self.model.step(tokens, state.model, memory.model)
         read = torch.cat([state.read, tokens.unsqueeze(2)], 2)  # (B,K,T+1)
@@ -65,7 +67,7 @@ class Steered:
             forced = memory.prefix[:, length, None, None]  # (B,1,1)
             others = torch.arange(log_p.size(2), device=log_p.device) != forced  # (B,1,V)
             forbidden = torch.where(forced == PAD, forbidden, others)
-        return log_p.masked_fill(forbidden, -torch.inf), State(read, model)
+        return log_p.masked_fill(forbidden, -torch.inf), SteeredState(read, model)
 
 
 def seen_after(pieces: Tensor, ngram: int) -> Tensor:

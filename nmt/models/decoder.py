@@ -40,7 +40,7 @@ class RecurrentState(NamedTuple):
     position: Tensor  # (B,K) how many target pieces have been read
 
 
-class Parts(TypedDict):
+class DecoderParts(TypedDict):
     """What every recurrent decoder is made of."""
 
     input_width: int  # E, width of the target embeddings
@@ -66,7 +66,7 @@ class Decoder(nn.Module, ABC):
         parts: what every decoder is made of.
     """
 
-    def __init__(self, feed_width: int, **parts: Unpack[Parts]) -> None:
+    def __init__(self, feed_width: int, **parts: Unpack[DecoderParts]) -> None:
         super().__init__()
         width, more_layers = parts["width"], parts["num_layers"] - 1
         inputs = [parts["input_width"]] + [width] * more_layers
@@ -168,7 +168,7 @@ class LuongDecoder(Decoder):
     attention with a history, such as coverage, needs the loop all the same.
     """
 
-    def __init__(self, input_feed: bool, **parts: Unpack[Parts]) -> None:
+    def __init__(self, input_feed: bool, **parts: Unpack[DecoderParts]) -> None:
         readout_width = parts["readout_width"]
         super().__init__(readout_width if input_feed else 0, **parts)
         self.input_feed = input_feed
@@ -222,7 +222,7 @@ class BahdanauDecoder(Decoder):
     s_t, as in section 3.1, instead of s_{t-1}.
     """
 
-    def __init__(self, **parts: Unpack[Parts]) -> None:
+    def __init__(self, **parts: Unpack[DecoderParts]) -> None:
         context_width = width_of_contexts(parts)
         super().__init__(context_width, **parts)
         all_three = parts["width"] + context_width + parts["input_width"]
@@ -252,7 +252,7 @@ class BahdanauDecoder(Decoder):
         return self.dropout(torch.tanh(self.combine(torch.cat([found, x], dim=-1))))
 
 
-def width_of_contexts(parts: Parts) -> int:
+def width_of_contexts(parts: DecoderParts) -> int:
     """Return the width C+C' of both contexts side by side; C' = 0 without self-attention."""
     own = parts["self_attend"]
     return parts["attend"].width + (own.width if own is not None else 0)

@@ -11,14 +11,14 @@ from nmt.attention.attend import Attend
 from nmt.models.seq2seq import Kind, Seq2Seq
 
 
-class Memory(NamedTuple):
+class EnsembleMemory(NamedTuple):
     """The models' memories of the sources."""
 
     source: Tensor  # (B,S)
     models: tuple[Any, ...]  # the memory of each
 
 
-class State(NamedTuple):
+class EnsembleState(NamedTuple):
     """The models' states of the hypotheses."""
 
     models: tuple[Any, ...]  # the state of each
@@ -59,20 +59,22 @@ class Ensemble(Seq2Seq):
         """The models."""
         return list(self.models)  # type: ignore[arg-type]
 
-    def encode(self, source: Tensor) -> Memory:
+    def encode(self, source: Tensor) -> EnsembleMemory:
         """Have each model read the source (B,S)."""
-        return Memory(source, tuple(model.encode(source) for model in self.members))
+        return EnsembleMemory(source, tuple(model.encode(source) for model in self.members))
 
-    def start(self, memory: Memory, room: int = 0) -> State:
+    def start(self, memory: EnsembleMemory, room: int = 0) -> EnsembleState:
         """Return the state before the first piece."""
         both = zip(self.members, memory.models, strict=True)
-        return State(tuple(model.start(one, room) for model, one in both))
+        return EnsembleState(tuple(model.start(one, room) for model, one in both))
 
-    def step_features(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step_features(
+        self, tokens: Tensor, state: EnsembleState, memory: EnsembleMemory
+    ) -> tuple[Tensor, EnsembleState]:
         """Have each model read one more piece of each hypothesis, (B,K): log P (B,K,V)."""
         parts = zip(self.members, state.models, memory.models, strict=True)
         logits, states = zip(*(model.step(tokens, *one) for model, *one in parts), strict=True)
-        return self.mean(normalized(logits)), State(states)
+        return self.mean(normalized(logits)), EnsembleState(states)
 
     def features(self, source: Tensor, target: Tensor) -> Tensor:
         """Teacher forcing: log P of the next piece, (B,S), (B,T) -> (B,T,V)."""
