@@ -176,6 +176,8 @@ def test_compare_composes():
         ("model=transformer decoder.7.sink=zero", ["decoder.7", "layers 1 to 3"]),
         ("model=transformer encoder.1=3", ["encoder.1 is a layer", "encoder.1.window=…"]),
         ("model=transformer encoder.1.heads=2", ["encoder.1.heads", "type encoder.heads=2"]),
+        ("model=transformer encoder.positions=alibi", ["whole Transformer", "positions=alibi"]),
+        ("model=transformer decoder.2.positions=t5", ["decoder.2.positions:", "positions=t5"]),
         ("model=transformer cross.heads=3", ["cross.1", "heads=3", "256"]),
         ("model=transformer positions=rope decoder.heads=2", ["decoder.head_width=64"]),
         ("model=transformer positions=rope attention=bahdanau", ["positions=rope", "cosine"]),

@@ -155,6 +155,11 @@ def check_choices(
                     f"yaml, quote its number: '{key}':"
                 )
             check_choices(f"{path}.{key}", value, taken, of_layer=True)
+        elif key == "positions":
+            raise UserError(
+                f"{path}.positions: positions= applies to a whole Transformer, not to a place or a "
+                f"layer: type positions={value if isinstance(value, str) else '…'}"
+            )
         elif key not in taken:
             raise no_such_key(f"{path}.{key}", node, taken)
         elif of_layer and key not in OF_LAYERS:
