@@ -36,6 +36,7 @@ class Record(NamedTuple):
     detached: bool
     normalize: Normalize | None  # instead of the attention's own
     keep: Keep | None  # what is kept instead of the weights
+    with_sink: bool  # whether the weight of the sink, if there is one, stands before those of keys
 
 
 class Attention(Attend):
@@ -185,6 +186,9 @@ class Attention(Attend):
             other = record.normalize
             kept = weights if other is None else self.window(other, scores, query, position)
             kept = record.keep(kept, values) if record.keep else kept
+            if record.with_sink and beside:
+                assert beside.weight is not None
+                kept = torch.cat([self.mix.after(beside.weight), kept], -1)  # (...,T,1+S)
             record.weights.append(kept.detach() if record.detached else kept)
         dropped = dropout(weights, self.dropout, self.training)
         context = self._folded(torch.matmul, dropped.to(values.dtype), values)  # (...,T,Dv)
@@ -315,6 +319,7 @@ def record_attention(
     detached: bool = True,
     normalize: Normalize | None = None,
     keep: Mapping[Attention, Keep] | None = None,
+    with_sink: bool = False,
 ) -> Iterator[dict[str, list[Tensor]]]:
     """Record the weights of every Attention in the model during forward passes in the block.
 
@@ -326,13 +331,14 @@ def record_attention(
                they are. None: the weights that each attention uses.
     keep:      makes of an attention's weights and prepared values what is on record in their
                place. None: the weights.
+    with_sink: an attention with a sink has (...,T,1+S) on record, the weight of its sink first.
     """
     attentions = {name: m for name, m in model.named_modules() if isinstance(m, Attention)}
     weights: dict[str, list[Tensor]] = {name: [] for name in attentions}
     before = {name: m.records for name, m in attentions.items()}
     try:
         for name, m in attentions.items():
-            record = Record(weights[name], detached, normalize, (keep or {}).get(m))
+            record = Record(weights[name], detached, normalize, (keep or {}).get(m), with_sink)
             m.records = (*m.records, record)
         yield weights
     finally:

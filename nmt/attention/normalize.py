@@ -15,10 +15,10 @@ from torch.nn import functional as F
 class Normalizer(nn.Module, ABC):
     """From scores (...,T,S) to weights over the last axis, one object for each attention.
 
-    Pictures, measures and tests follow its facts: whether the weights of a query sum to 1, whether
-    visible keys may have a weight of exactly 0, whether a weight may be negative, whether none is
-    above 1, whether the order of the keys matters, whether the backward pass computes the
-    derivative of the forward pass, and whether it reads the query. One that needs to know what
+    Pictures, measures and tests follow its facts: whether the weights of a query sum to 1, or to
+    more, whether visible keys may have a weight of exactly 0, whether a weight may be negative,
+    whether none is above 1, whether the order of the keys matters, whether the backward pass
+    computes the derivative of the forward pass, and whether it reads the query. One that needs to know what
     earlier positions found is a subclass of ``Historic`` too.
 
     heads: of the attention; where there are several the scores are (...,H,T,S), so that a
@@ -26,6 +26,7 @@ class Normalizer(nn.Module, ABC):
     """
 
     sums_to_one: ClassVar[bool] = True
+    exceeds_one: ClassVar[bool] = False  # the weights of a query may sum to more than 1
     exact_zeros: ClassVar[bool] = False
     negative: ClassVar[bool] = False
     bounded: ClassVar[bool] = True

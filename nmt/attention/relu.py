@@ -13,6 +13,7 @@ class ReLU(Normalizer):
     """
 
     sums_to_one = False
+    exceeds_one = True
     yields = False
     exact_zeros = True
     bounded = False

@@ -13,6 +13,7 @@ class Sigmoid(Normalizer):
     """
 
     sums_to_one = False
+    exceeds_one = True
     yields = False
 
     def forward(self, scores: Tensor, query: Tensor | None = None) -> Tensor:

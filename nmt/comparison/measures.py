@@ -101,7 +101,7 @@ DEV = (
         "entropy",
         2,
         result("tested_weights", "entropy"),
-        "of source-target attention on dev, in nats; 0: all weight on one piece",
+        "of source-target attention on dev, in nats, of |w| / Σ|w|; 0: all weight on one piece",
     ),
     Measure(
         "attention_uniform",
@@ -132,11 +132,19 @@ DEV = (
         "its weight on </s>, the end of the source",
     ),
     Measure(
+        "attention_mark",
+        "on mark",
+        2,
+        result("tested_weights", "mark"),
+        "its weight on the piece before </s>, most often the final mark",
+    ),
+    Measure(
         "attention_no_key",
         "no key",
         2,
         result("tested_weights", "no_key"),
-        "its weight that no key gets: on a sink, or left over",
+        "its weight that no key gets: on the sink, or without one left over; not known for weights "
+        "that may sum to more than 1 or be negative",
     ),
     Measure(
         "attention_copied",

@@ -110,7 +110,7 @@ class DevEvaluation:
             first = self.batches[0].to(translator.device)
             maps = attention_maps(translator.model, first.source, first.target)
             for found in maps:
-                spread = focus.means(dict(focus.measured(found, first)))
+                spread = focus.means(focus.measured(found, first))
                 measured |= {f"{name}{KINDS[found.kind]}": value for name, value in spread.items()}
             if translator.model.copy:
                 measured["copied"] = copied(translator.model, first)

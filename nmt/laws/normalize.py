@@ -39,7 +39,7 @@ def weighed(normalize: Normalizer, scores: Tensor) -> Tensor:
 
 
 def facts_are_as_declared(normalize: Normalizer) -> None:
-    """``sums_to_one``, ``exact_zeros``, ``negative`` and ``bounded``."""
+    """``sums_to_one``, ``exceeds_one``, ``exact_zeros``, ``negative`` and ``bounded``."""
     scores = scores_with_holes()
     weights = weighed(normalize, scores)
     require(weights.shape == scores.shape, f"{tuple(weights.shape)} for {tuple(scores.shape)}")
@@ -49,12 +49,14 @@ def facts_are_as_declared(normalize: Normalizer) -> None:
     total = weights.sum(-1)
     found = {
         "sums_to_one": torch.allclose(total, torch.ones_like(total)),
+        "exceeds_one": bool((total > 1 + 1e-6).any()),
         "exact_zeros": bool((weights[visible] == 0).any()),
         "negative": bool((weights < 0).any()),
         "bounded": not (weights > 1 + 1e-6).any(),
     }
     numbers = {
         "sums_to_one": f"sums are {total.min():.3f} to {total.max():.3f}",
+        "exceeds_one": f"the largest sum is {total.max():.3f}",
         "exact_zeros": f"{int((weights[visible] == 0).sum())} of {int(visible.sum())} are 0",
         "negative": f"the least weight is {weights.min():.1e}",
         "bounded": f"the largest weight is {weights.max():.1e}",

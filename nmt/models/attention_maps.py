@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nmt.attention.attention import Attention, record_attention
 from nmt.attention.recorded import split
+from nmt.attention.sink import NoSink
 from nmt.models.seq2seq import Kind, Seq2Seq
 
 
@@ -17,6 +18,7 @@ class AttentionMap(NamedTuple):
     kind: Kind
     rows: list[str]  # L names: of the layers, of the hops, of the hops of each layer
     weights: Tensor  # (B,L,H,T,S), none beyond ±1; or contributions, none below 0
+    no_key: Tensor | None = None  # (B,L,H,T) on a sink, or left over; nan: undefined; None: unknown
 
 
 def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[AttentionMap]:
@@ -28,9 +30,13 @@ def attention_maps(model: Seq2Seq, source: Tensor, target: Tensor) -> list[Atten
     the state after it in Luong's order, and before it in Bahdanau's, which attends first. Empty for
     a model without attention.
     """
-    with record_attention(model) as recorded:
+    with record_attention(model, with_sink=True) as recorded:
         model.features(source, target[:, :-1])
-    return maps_of(model, recorded, source, target, shares)
+    maps = maps_of(model, recorded, source, target, beside_keys)
+    return [
+        found._replace(weights=found.weights[..., 1:], no_key=found.weights[..., 0])
+        for found in maps
+    ]
 
 
 def maps_of(
@@ -68,10 +74,26 @@ def inside(module: nn.Module) -> list[Attention]:
     return [part for part in module.modules() if isinstance(part, Attention)]
 
 
+def beside_keys(attention: Attention, weights: Tensor) -> Tensor:
+    """Return :func:`shares` of the keys, and before them that of no key: (...,T,1+S).
+
+    It is that of the sink. Without a sink it is what is left over, 1 - Σ w, or nan where weights
+    may sum to more than 1 or be negative.
+
+    weights: (...,T,S), or (...,T,1+S) with the weight of a sink before those of the keys
+    """
+    found = shares(attention, weights)
+    if not isinstance(attention.sink, NoSink):
+        return found
+    left = 1 - found.sum(-1, keepdim=True)
+    sums = attention.mix.sums_to_one and not attention.normalize.exceeds_one
+    return torch.cat([left if sums and not attention.negative else left * torch.nan, found], -1)
+
+
 def shares(attention: Attention, weights: Tensor) -> Tensor:
     """Return the weights (...,T,S), or w / Σ|w| where they have no scale or may be negative.
 
-    The share of a negative weight is negative.
+    The share of a negative weight is negative. A sink is one of the row.
     """
     if attention.bounded and not attention.negative:
         return weights

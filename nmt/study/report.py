@@ -209,6 +209,7 @@ def attention(found: Findings) -> Grid:
         ("largest weight", 2, of_attention("largest")),
         ("zeros", 2, of_attention("zeros")),
         ("on </s>", 2, of_attention("end")),
+        ("on mark", 2, of_attention("mark")),
         ("no key", 2, of_attention("no_key")),
         ("AER", 3, lambda row: row.content.get("aer")),
         (OWN, 2, own),
@@ -231,8 +232,9 @@ def attention(found: Findings) -> Grid:
     legend = (
         "Source-target attention under teacher forcing on the first test set, means over layers, "
         "heads, pieces and seeds: entropy in nats, the largest weight, the share of weights that "
-        "are exactly 0, the weight on the end of the source, </s>, and the weight that no key "
-        "gets, such as that on a sink. dev BLEU is the best of training, greedy."
+        "are exactly 0, the weight on the end of the source, </s>, that on the piece before it, "
+        "most often the final mark, and the weight that no key gets, such as that on a sink. dev "
+        "BLEU is the best of training, greedy."
     )
     errors = {
         "AER": "alignment error rate of each word's largest weight, the mean over layers and "
