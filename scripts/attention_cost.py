@@ -17,11 +17,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from attention_page import COST, GROUPS, ROUNDS
+from attention_page import COST, ROUNDS, every
 
 from nmt.attention.bias import Bias
 from nmt.batches.batch import Batch
-from nmt.catalog.choices import Choice, find, groups
+from nmt.catalog.choices import Choice
+from nmt.catalog.model_settings import ModelSetting
 from nmt.catalog.models import MODELS, PIECES, build, composed, num_parameters, words_for
 from nmt.data.tokenizer import BOS, EOS
 from nmt.evaluation.evaluate import hardware
@@ -38,29 +39,36 @@ def main() -> None:
     """Measure, and write after each choice."""
     torch.set_num_threads(1)
     known: dict[str, Any] = json.loads(COST.read_text()) if COST.is_file() else {}
-    every = [find(group, name) for group in GROUPS for name in groups()[group]]
-    asked = sys.argv[1:] or [one.word for one in every if one.word not in known]
-    for choice in every:
+    choices = every()
+    asked = sys.argv[1:] or [one.word for one in choices if one.word not in known]
+    for choice in choices:
         if choice.word in asked:
             known[choice.word] = measured(choice)
-            ordered = {one.word: known[one.word] for one in every if one.word in known}
+            ordered = {one.word: known[one.word] for one in choices if one.word in known}
             write_json(COST, ordered)
             tell(f"{choice.word}: {known[choice.word]}", "attention_cost.py")
 
 
-def measured(choice: Choice) -> dict[str, Any]:
+def measured(choice: Choice | ModelSetting) -> dict[str, Any]:
     """Return what a choice costs in the first model that can have it."""
-    words = next(found for model in MODELS if (found := words_for(model, choice)))
+    if isinstance(choice, ModelSetting):
+        words = [*choice.beside, choice.word]
+    else:
+        words = next(found for model in MODELS if (found := words_for(model, choice)))
     assert choice.kind
     kinds = (choice.kind, Bias) if choice.group == "positions" else (choice.kind,)
     model = build(composed(words))  # without memory
     without = [word for word in words if word != choice.word]
     without += ["attention=scaled_dot"] if choice.group == "attention" else []
+    number, total = num_parameters(model, *kinds), num_parameters(model, type(model))
+    if isinstance(choice, ModelSetting):
+        plain = build(composed(without))
+        number = total - num_parameters(plain, type(plain))
     return {
         "words": words,
         "without": without,
-        "parameters": num_parameters(model, *kinds),
-        "of": num_parameters(model, type(model)),
+        "parameters": number,
+        "of": total,
         "ratio": round(ratio(words, without), 2),
         "machine": hardware(torch.device("cpu")),
         "date": f"{date.today():%Y-%m-%d}",

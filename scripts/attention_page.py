@@ -7,6 +7,8 @@ results and where it looked are in the ledgers of docs/studies.
 """
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from attention_pictures import (
 from attention_studies import HEADER, Looked, rows
 
 from nmt.catalog.choices import Choice, find, groups
+from nmt.catalog.model_settings import MODEL_SETTINGS, ModelSetting
 from nmt.terminal.console import tell
 from nmt.terminal.table import markdown
 
@@ -90,19 +93,25 @@ GROUPS = {
     "mix": "Mix: several score maps behind the weights of a head",
     "positions": "Positions: how a Transformer knows the order of pieces",
 }
+SETTINGS = "Settings of the model"
 
 
 def main() -> None:
     """Write the page and its pictures, and the README's."""
     for old in FOLDER.glob("*.png"):
         old.unlink()
-    for group in GROUPS:
-        for choice in (find(group, name) for name in groups()[group]):
-            if drawn := picture_of(choice):
-                draw(drawn[0], FOLDER / file_of(choice))
+    for choice in every():
+        if drawn := picture_of(choice):
+            draw(drawn[0], FOLDER / file_of(choice))
     draw_for_readme(README)
     PAGE.write_text(page(), encoding="utf-8")
     tell(f"wrote {PAGE.relative_to(ROOT)}", "attention_page.py")
+
+
+def every() -> list[Choice | ModelSetting]:
+    """Return all that has a section, in order."""
+    choices = [find(group, name) for group in GROUPS for name in groups()[group]]
+    return [*choices, *MODEL_SETTINGS.values()]
 
 
 def page() -> str:
@@ -112,24 +121,24 @@ def page() -> str:
     for group, title in GROUPS.items():
         parts.append(f"## {title}\n")
         parts += [PICTURE] if group == "normalize" else []
-        parts.append(listed(group))
-        parts += [section(find(group, name)) for name in groups()[group]]
+        choices = [find(group, name) for name in groups()[group]]
+        parts += [listed(choices), *map(section, choices)]
+    settings = list(MODEL_SETTINGS.values())
+    parts += [f"## {SETTINGS}\n", listed(settings), *map(section, settings)]
     return "\n".join(parts)
 
 
-def listed(group: str) -> str:
-    """Return a line with a link to each choice of a group."""
-    return (
-        ", ".join(f"[`{group}={name}`](#{anchor(group, name)})" for name in groups()[group]) + "\n"
-    )
+def listed(choices: Sequence[Choice | ModelSetting]) -> str:
+    """Return a line with a link to each choice."""
+    return ", ".join(f"[`{one.word}`](#{anchor(one.word)})" for one in choices) + "\n"
 
 
-def anchor(group: str, name: str) -> str:
+def anchor(word: str) -> str:
     """Return what GitHub makes of a heading."""
-    return f"{group}{name}"
+    return re.sub(r"[=.]", "", word)
 
 
-def section(choice: Choice) -> str:
+def section(choice: Choice | ModelSetting) -> str:
     """Return formula, paper, facts and settings of a choice."""
     assert choice.kind
     file = f"{choice.kind.__module__.replace('.', '/')}.py"
@@ -139,7 +148,8 @@ def section(choice: Choice) -> str:
         parts.append(" ".join(choice.facts()) + "\n")
     for one in choice.settings:
         comment = f": {one.comment}" if one.comment else ""
-        parts.append(f"- `{choice.group}.{one.key}={one.value}`{comment}")
+        prefix = "model" if isinstance(choice, ModelSetting) else choice.group
+        parts.append(f"- `{prefix}.{one.key}={one.value}`{comment}")
     if choice.settings:
         parts.append("")
     parts.append(f"{cost(choice)}[{Path(file).name}](../{file})\n")
@@ -151,8 +161,11 @@ def section(choice: Choice) -> str:
     return "\n".join(parts)
 
 
-def cost(choice: Choice) -> str:
-    """Say how many parameters a choice has, and how much time it takes; empty: not measured."""
+def cost(choice: Choice | ModelSetting) -> str:
+    """Say how many parameters a choice has, and how much time it takes; empty: not measured.
+
+    Of a setting of the model: how many parameters it adds.
+    """
     measured: dict[str, Any] = json.loads(COST.read_text(encoding="utf-8"))
     if choice.word not in measured:
         return ""
@@ -160,10 +173,12 @@ def cost(choice: Choice) -> str:
     words = " ".join(word for word in one["words"])
     share = f"{one['parameters']:,} of {one['of']:,} parameters"
     time = f"cost {one['ratio']:.2f}" if choice.word != "attention=scaled_dot" else "cost 1"
+    if isinstance(choice, ModelSetting):
+        share = f"{one['parameters']:+,} parameters, {one['of']:,} in all"
     return f"With `{words}`: {share}, {time} ({one['machine']}). "
 
 
-def picture(choice: Choice, found: Looked, trained: bool) -> str:
+def picture(choice: Choice | ModelSetting, found: Looked, trained: bool) -> str:
     """Show a picture, and say what it is of."""
     link = f"![The weights of {choice.word}](images/attention/{file_of(choice)})"
     of = "self-attention of the encoder" if choice.group == "positions" else "attention"

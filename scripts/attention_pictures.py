@@ -23,6 +23,7 @@ from nmt.attention.attention import record_attention
 from nmt.attention.build import build_attention
 from nmt.attention.score import Score
 from nmt.catalog.choices import Choice, path_of
+from nmt.catalog.model_settings import ModelSetting
 from nmt.errors import UserError
 from nmt.laws.small import usual_beside
 from nmt.report.heatmap import draw_labels, pixels, scaled
@@ -72,10 +73,10 @@ def scores_of() -> Looked | None:
     return None
 
 
-def under(choice: Choice) -> Looked | None:
+def under(choice: Choice | ModelSetting) -> Looked | None:
     """Return the weights that a choice makes of given scores; None: chance has a part in them."""
     given = scores_of()
-    if given is None or choice.group not in OF_WEIGHTS:
+    if given is None or isinstance(choice, ModelSetting) or choice.group not in OF_WEIGHTS:
         return None
     try:
         first, other = (weights_of(choice, torch.from_numpy(given.weights), s) for s in (1, 2))
@@ -139,7 +140,7 @@ def draw_for_readme(path: Path) -> None:
     Image.fromarray(image).convert("RGB").quantize(COLOURS).save(path, "PNG", optimize=True)
 
 
-def picture_of(choice: Choice) -> tuple[Looked, bool] | None:
+def picture_of(choice: Choice | ModelSetting) -> tuple[Looked, bool] | None:
     """Return what is drawn of a choice, and whether it was trained with it; None: nothing."""
     trained = looked(choice)
     if trained is not None:
@@ -148,6 +149,6 @@ def picture_of(choice: Choice) -> tuple[Looked, bool] | None:
     return None if given is None else (given, False)
 
 
-def file_of(choice: Choice) -> str:
+def file_of(choice: Choice | ModelSetting) -> str:
     """Name the picture of a choice."""
     return f"{choice.group}-{choice.name}.png"

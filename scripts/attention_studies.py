@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.catalog.choices import Choice
+from nmt.catalog.model_settings import ModelSetting
 from nmt.config.study import Study
 from nmt.study.findings import Findings, Result
 from nmt.study.ledger import Ledger, Row
@@ -36,7 +37,7 @@ def all_findings() -> list[Findings]:
     return [Findings.of(Ledger.at(path)) for path in paths]
 
 
-def variant_of(study: Study, choice: Choice) -> str | None:
+def variant_of(study: Study, choice: Choice | ModelSetting) -> str | None:
     """Return the variant of a study that differs least from its base and has a choice."""
     found: dict[str, int] = {}
     for name, words in study.variants.items():
@@ -47,7 +48,7 @@ def variant_of(study: Study, choice: Choice) -> str | None:
     return min(found, key=lambda name: found[name], default=None)
 
 
-def variants(choice: Choice) -> Iterator[tuple[Findings, str]]:
+def variants(choice: Choice | ModelSetting) -> Iterator[tuple[Findings, str]]:
     """Yield the variant of each study that has one."""
     for found in all_findings():
         name = variant_of(found.study, choice)
@@ -55,7 +56,7 @@ def variants(choice: Choice) -> Iterator[tuple[Findings, str]]:
             yield found, name
 
 
-def rows(choice: Choice) -> list[list[str]]:
+def rows(choice: Choice | ModelSetting) -> list[list[str]]:
     """Return a row of results for each study in which the choice has one; see HEADER."""
     return [
         row_of(found, one)
@@ -81,7 +82,7 @@ def row_of(found: Findings, one: Result) -> list[str]:
     ]
 
 
-def looked(choice: Choice) -> Looked | None:
+def looked(choice: Choice | ModelSetting) -> Looked | None:
     """Return where a choice looked, in the run with the best dev BLEU; None: no run has ended."""
     kind = "encoder" if choice.group == "positions" else "source-target"
     for found, name in variants(choice):

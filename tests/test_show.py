@@ -76,6 +76,28 @@ def test_a_page_says_what_does_not_go_together():
     assert re.search(r"  [\d,]+ of [\d,]+ parameters", answer.out)
 
 
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("copy", "p(y) = g · p_vocabulary(y)"),
+        ("model.soft_cap=50", "c·tanh(z/c) (Gemma Team 2024"),
+        ("model.key_heads", "1 is multi-query attention (Shazeer 2019)"),
+    ],
+)
+def test_settings_of_the_model_have_a_page_with_formula_and_command(word, told):
+    answer = nmt("show", word)
+    key = word.removeprefix("model.").partition("=")[0]
+    assert answer.code == 0, answer.err
+    assert told in answer.out
+    assert re.search(
+        rf"settings, with their defaults\n  model\.{key}=(null|false)   \S", answer.out
+    )
+    words = next_words(answer.out)
+    assert words[-1].startswith(f"model.{key}=")
+    assert nmt(*words, "--cfg", "job").code == 0
+    assert key in nmt("show").out
+
+
 def test_groups_are_listed():
     answer = nmt("show")
     assert all(name in answer.out for choices in groups().values() for name in choices)
@@ -123,7 +145,8 @@ def test_the_page_of_choices_names_every_choice_of_attention():
 
 def test_every_choice_has_a_measured_cost():
     measured = json.loads(attention_page.COST.read_text(encoding="utf-8"))
-    every = {f"{group}={name}" for group in attention_page.GROUPS for name in names(group)}
+    every = {one.word for one in attention_page.every()}
+    assert every >= {f"{group}={name}" for group in attention_page.GROUPS for name in names(group)}
     assert measured.keys() == every, "type: python scripts/attention_cost.py"
 
 

@@ -18,8 +18,8 @@ class Normalizer(nn.Module, ABC):
     Pictures, measures and tests follow its facts: whether the weights of a query sum to 1, or to
     more, whether visible keys may have a weight of exactly 0, whether a weight may be negative,
     whether none is above 1, whether the order of the keys matters, whether the backward pass
-    computes the derivative of the forward pass, and whether it reads the query. One that needs to know what
-    earlier positions found is a subclass of ``Historic`` too.
+    computes the derivative of the forward pass, and whether it reads the query. One that needs to
+    know what earlier positions found is a subclass of ``Historic`` too.
 
     heads: of the attention; where there are several the scores are (...,H,T,S), so that a
            parameter (H,1,1) is one for each head.

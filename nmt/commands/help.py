@@ -85,6 +85,9 @@ The main keys (nmt train --cfg job prints all, with their current values):
   model.heads=4 model.hops=2      attention heads; hops
   model.key_heads=1               heads of keys and values, shared by groups of
                                   heads
+  model.soft_cap=20               limits scores to ±20
+  model.copy=true                 source pieces can be copied; needs
+                                  tokenizer.joint=true
   encoder.window=local_m          a choice for one place or one layer of it:
                                   encoder
   cross.2.sink=zero               and decoder (self-attention), cross
@@ -550,13 +553,13 @@ keys and run folders. To have this in every new shell, add a line to a file:
   fish, ~/.config/fish/config.fish:   nmt completion fish | source"""
 
 SHOW = """\
-nmt show [GROUP | GROUP=CHOICE [KEY=VALUE ...]]
+nmt show [GROUP | GROUP=CHOICE [KEY=VALUE ...] | SETTING]
 
 Explains the choices of nmt train. Without arguments it lists all groups and
 choices; for a GROUP it prints one line per choice. For GROUP=CHOICE it prints
 the formula and paper, shapes of inputs and outputs, settings with their
 defaults, number of parameters in a model, and the choices that it cannot be
-combined with.
+combined with. A SETTING is soft_cap, copy or key_heads, of the model.
 
 Keys:
   model=transformer_base      the model to use (default: rnn_small and
@@ -567,7 +570,8 @@ Examples:
   nmt show
   nmt show normalize
   nmt show normalize=ssmax
-  nmt show gate=l0 model=transformer_base"""
+  nmt show gate=l0 model=transformer_base
+  nmt show copy"""
 
 COMMANDS = {
     "train": TRAIN,

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from nmt.attention.bias import Bias
 from nmt.catalog.choices import OF_ATTENTION, Choice, find, groups
+from nmt.catalog.model_settings import MODEL_SETTINGS, ModelSetting, model_setting
 from nmt.catalog.models import MODELS, build, composed, num_parameters, partners
 from nmt.commands.errors import in_words, reporting_mistakes
 from nmt.errors import UserError
@@ -19,7 +20,10 @@ def main() -> None:
     if not word:
         for group, names in groups().items():
             say(f"{group:<14}{' '.join(names)}")
+        say(f"{'model.':<14}{' '.join(MODEL_SETTINGS)}")
         say("\nnext:\nnmt show attention\nnmt show attention=bahdanau")
+    elif setting := model_setting(word):
+        show(setting, settings)
     elif chosen:
         show(find(group, name), settings)
     else:
@@ -40,14 +44,16 @@ def list_group(group: str) -> None:
     say(f"\nnext:\nnmt show {group}={names[0]}")
 
 
-def show(choice: Choice, settings: list[str]) -> None:
+def show(choice: Choice | ModelSetting, settings: list[str]) -> None:
     """Print the page of a choice. What takes seconds comes last."""
-    kind = choice.kind
+    kind, shapes = choice.kind, ""
+    if isinstance(choice, Choice):
+        shapes = choice.shapes()
     say(f"{choice.word}" + (f"   {kind.__module__}.{kind.__qualname__}" if kind else ""))
     for title, text in (
         ("", choice.text()),
         ("what it is for", choice.purpose()),
-        ("shapes", choice.shapes()),
+        ("shapes", shapes),
         ("facts", "\n".join(choice.facts())),
         ("settings, with their defaults", "\n".join(settings_of(choice))),
     ):
@@ -56,7 +62,9 @@ def show(choice: Choice, settings: list[str]) -> None:
     models = [word for word in settings if word.startswith("model=")]
     others = [word for word in settings if word not in models]
     typed = [choice.word]
-    if kind and choice.group in PARTS:
+    if isinstance(choice, ModelSetting):
+        typed = [*choice.beside, choice.word]
+    elif kind and choice.group in PARTS:
         every = models or [f"model={name}" for name in MODELS]
         built = [words for model in every if (words := try_in(model, choice, others))]
         typed = built[0] if built else typed
@@ -82,9 +90,10 @@ def several_heads(words: list[str]) -> list[str]:
     return [word]
 
 
-def settings_of(choice: Choice) -> list[str]:
+def settings_of(choice: Choice | ModelSetting) -> list[str]:
     """Return the settings of a choice as they are typed, each with what its yaml says of it."""
     prefix = "" if choice.group == "experiment" else f"{choice.group}."
+    prefix = "model." if isinstance(choice, ModelSetting) else prefix
     rows = [(f"{prefix}{one.key}={one.value}", one.comment) for one in choice.settings]
     width = max((len(typed) for typed, _ in rows), default=0)
     return [f"{typed:<{width}}   {comment}".rstrip() for typed, comment in rows]
