@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from attention_family import joint
 from attention_pictures import (
     FOLDER,
     README,
@@ -21,7 +22,7 @@ from attention_pictures import (
     picture_of,
     scores_of,
 )
-from attention_studies import HEADER, Looked, rows
+from attention_studies import HEADER, Looked, all_findings, rows
 
 from nmt.catalog.choices import Choice, find, groups
 from nmt.catalog.model_settings import MODEL_SETTINGS, ModelSetting
@@ -118,6 +119,7 @@ def page() -> str:
     """Return the page."""
     given = scores_of()
     parts = [TITLE.format(rounds=ROUNDS, given=given.variant if given else "model")]
+    parts += joint(all_findings(), COST)
     for group, title in GROUPS.items():
         parts.append(f"## {title}\n")
         parts += [PICTURE] if group == "normalize" else []

@@ -1,0 +1,132 @@
+"""One table of all kinds of attention in both models, from the ledgers of the family studies.
+
+It joins family_rnn with family_transformer, a kind that both have in one row. Kinds that only
+multi30k_rnn or multi30k_transformer have are added if these have the same budget.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+from nmt.study.findings import Findings, Result
+from nmt.study.page import LEARNING, late_gain
+from nmt.study.report import of_attention, spread
+from nmt.terminal.table import markdown
+
+MODELS = {"RNN": ("family_rnn", "multi30k_rnn")}
+MODELS |= {"Transformer": ("family_transformer", "multi30k_transformer")}
+NO_KIND = "precision="  # such variants have the attention of another one
+TITLE = "All kinds in one table"
+USUAL = {"attention": "scaled_dot", "normalize": "softmax", "sink": "none", "gate": "none"}
+HEADER = ("score", "normalizer", "sink", "gate", "other")
+MEASURES = ("BLEU", "loss", "entropy", "zeros", "no key", "REP")
+NOTE = """\
+BLEU, loss (nats per target piece) and REP are means over the test sets, with ± over seeds if there
+are several. Entropy (nats), zeros (the share of weights that are exactly 0) and no key (the weight
+on a sink, or left over) are those of source-target attention; [what they
+mean](compare.md#the-columns). Cost is that below, in one model; it is empty if a row has several
+choices. An empty cell was not measured. The runs of {others} had their learning rates tuned, the
+others had not.
+"""
+
+
+class Kind(NamedTuple):
+    """What stands in the first columns of a row: one value for each of HEADER."""
+
+    score: str
+    normalizer: str
+    sink: str
+    gate: str
+    other: str
+
+    @classmethod
+    def of(cls, base: Sequence[str], words: Sequence[str]) -> "Kind":
+        """Read the arguments of a study's base and of one of its variants."""
+        typed = [tuple(word.split("=", 1)) for word in (*base, *words)]
+        chosen = USUAL | {key: value for key, value in typed if key in USUAL}
+        other = sorted(word for word in words if word.split("=")[0] not in USUAL)
+        return cls(*chosen.values(), " ".join(other))
+
+
+def joint(findings: Sequence[Findings], costs: Path) -> list[str]:
+    """Return the section: a title, how far the runs are, a table and a note; or nothing.
+
+    Nothing as long as no run of a family study has ended.
+
+    costs: the file of scripts/attention_cost.py
+    """
+    known = {found.ledger.study: found for found in findings if found.results}
+    both = {model: [known[n] for n in names if n in known] for model, names in MODELS.items()}
+    if not any(known.get(family) for family, _ in MODELS.values()):
+        return []
+    by_model = {model: results(of_model) for model, of_model in both.items()}
+    kinds = dict.fromkeys(kind for found in by_model.values() for kind in found)
+    cost: dict[str, Any] = json.loads(costs.read_text(encoding="utf-8"))
+    header = [*HEADER, *(f"{model} {name}" for model in MODELS for name in MEASURES), "cost"]
+    table = [
+        [
+            *kind,
+            *(cell for found in by_model.values() for cell in cells(found.get(kind))),
+            cost_of(kind, cost),
+        ]
+        for kind in kinds
+    ]
+    others = " and ".join(f"`{name}`" for _, name in MODELS.values())
+    note = NOTE.format(others=others)
+    return [f"## {TITLE}\n", *unfinished(by_model), markdown(header, table) + "\n", note]
+
+
+def results(of_model: Sequence[Findings]) -> dict[Kind, Result]:
+    """Return the kinds of one model: all of its first study, and what others add to them."""
+    kinds: dict[Kind, Result] = {}
+    for found in of_model:
+        for one in found.results if found.study.pieces == of_model[0].study.pieces else ():
+            kind = Kind.of(found.study.base, found.study.variants[one.name])
+            if NO_KIND not in kind.other:
+                kinds.setdefault(kind, one)
+    return kinds
+
+
+def cells(one: Result | None) -> list[str]:
+    """Write the MEASURES of a variant; empty cells if a model does not have it."""
+    if one is None:
+        return [""] * len(MEASURES)
+    return [
+        spread(one.scores("bleu"), 2),
+        spread(one.scores("loss"), 3),
+        *(attention(one, name) for name in ("entropy", "zeros", "no_key")),
+        spread(one.scores("rep"), 2) if one.has("rep") else "",
+    ]
+
+
+def attention(one: Result, name: str) -> str:
+    """Write a measure of source-target attention, the mean over the runs that have it."""
+    read = of_attention(name)
+    values = [value for row in one.rows if (value := read(row)) is not None]
+    return f"{mean(values):.2f}" if values else ""
+
+
+def cost_of(kind: Kind, cost: dict[str, Any]) -> str:
+    """Write the measured cost of the one choice that makes a kind unusual."""
+    chosen = zip(USUAL.items(), kind, strict=False)
+    words = [f"{group}={value}" for (group, usual), value in chosen if value != usual]
+    words += kind.other.split()
+    if not words:
+        return "1"
+    return f"{cost[words[0]]['ratio']:.2f}" if len(words) == 1 and words[0] in cost else ""
+
+
+def unfinished(by_model: dict[str, dict[Kind, Result]]) -> list[str]:
+    """Say which model's runs were cut short: by how much dev BLEU still rose."""
+    gains = {
+        model: mean(map(late_gain, found.values())) for model, found in by_model.items() if found
+    }
+    cut = [f"{gain:.2f} ({model})" for model, gain in gains.items() if gain > LEARNING]
+    if not cut:
+        return []
+    return [
+        "These runs have not converged: in the last quarter of training dev BLEU still rose by "
+        f"{' and '.join(cut)} on average. The results hold only for these budgets.\n"
+    ]
