@@ -24,7 +24,7 @@ COMMON = [
     *("model.dropout=0.2", "tokenizer.kind=unigram", "tokenizer.sample=0.2", "schedule=plateau"),
 ]
 MODELS = {
-    "rnn": ["attention=bahdanau", "order.input_feed=true"],
+    "rnn": ["attention=bahdanau", "order.input_feed=true", "normalize=reinforce"],
     "transformer": [
         *("model=transformer_tiny", "model.width=16", "model.feed_forward_width=16", "gate=l0"),
         *("model.encoder_layers=1", "model.decoder_layers=2"),

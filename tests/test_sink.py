@@ -110,6 +110,16 @@ def test_a_model_with_a_sink_decodes_as_it_trains(small, sink):
     assert not found or any(p.grad.any() for p in found)
 
 
+@pytest.mark.parametrize("normalize", ["softpick", "sigmoid", "relu"])
+def test_a_learned_score_that_starts_at_0_learns_nothing_beside_what_refuses_it(normalize):
+    attend = attention("logit", "luong_dot", normalize, "full")
+    attend.sink.logit.data.zero_()
+    query, keys, mask = batch()
+    attend(query, *attend.remember(keys, keys), mask, torch.arange(T)).square().sum().backward()
+    assert not attend.normalize.yields
+    assert attend.sink.logit.grad is None or not attend.sink.logit.grad.any()
+
+
 def test_what_has_no_meaning_is_refused():
     with pytest.raises(UserError, match="LuongLocation reads no keys: choose sink=logit"):
         small_rnn(sink="key", attention="luong_location")

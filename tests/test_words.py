@@ -246,6 +246,13 @@ def test_each_translation_has_a_row_with_what_it_repeats_and_drops(grid):
         assert (
             sum(row["dropped_words"] == "hund" for row in own) == 10 * run.seed or not run.dropped
         )
+        for name in ("f1_below_10", "f1_10", "f1_100", "f1_1000"):
+            counts = run.words[name].tolist() if run.frequency else [(0, 0)] * 40
+            expected = [f"{100 * both / all:.2f}" if all else "" for both, all in counts]
+            assert [row[name] for row in own] == expected
+    assert len({row["f1_10"] for row in named}) > 2
+    older = [row["f1_10"] for row in named if row["run"].endswith("dot,seed=2")]
+    assert older == [""] * 40, "its nmt counted no frequencies"
 
 
 @pytest.mark.parametrize(

@@ -232,13 +232,15 @@ def _refuse_needless_sink(attend: Attend) -> None:
         if isinstance(part, Normalizer) and part.leaves_rest:
             raise UserError(
                 f"sink= other than none does not apply to {type(part).__name__} as normalize=: "
-                "a query that finds nothing already gives its weight to no key. Remove sink="
+                "a query that finds nothing already gives its weight to no key, and a sink has no "
+                "place in the order of the keys. Remove sink="
             )
         if isinstance(part, Attention) and not part.normalize.yields and part.sink.value is None:
             raise UserError(
                 f"sink=zero and sink=logit do not apply to {type(part.normalize).__name__} as "
-                "normalize=: a sink with the score 0 takes no weight from the keys, so it would "
-                "change nothing. Remove sink=, or choose sink=key, which has a value"
+                "normalize=: a sink with the score 0 takes no weight from the keys, and the learned "
+                "score starts at 0, where it has no gradient. Remove sink=, or choose sink=key, "
+                "which has a value"
             )
 
 

@@ -2,12 +2,15 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from nmt.comparison.comparison import Comparison
 from nmt.comparison.runs import Run
 from nmt.data.text import one_line
-from nmt.metrics.words import repeated, words_of_lines
+from nmt.metrics.words import BUCKETS, percent, repeated, words_of_lines
 
-HEADER = ("run", "line", "rep", "dropped", "aligned", "repeated_words", "dropped_words")
+F1 = tuple(BUCKETS.values())
+HEADER = ("run", "line", "rep", "dropped", "aligned", "repeated_words", "dropped_words", *F1)
 
 
 class Sentence(NamedTuple):
@@ -18,6 +21,7 @@ class Sentence(NamedTuple):
     aligned: int | None  # source words with a counterpart in the reference
     repeated_words: str  # the bigrams, between commas
     dropped_words: str
+    f1: list[float | None]  # of words, by how often the training text has them; None: has no such
 
 
 def sentences(run: Run) -> list[Sentence]:
@@ -31,10 +35,17 @@ def sentences(run: Run) -> list[Sentence]:
         again = ", ".join(" ".join(bigram) for bigram in found)
         lost = run.dropped[number] if run.dropped else None
         counts = (len(lost.words), lost.aligned) if lost else (None, None)
-        rows.append(
-            Sentence(sum(found.values()), *counts, again, " ".join(lost.words) if lost else "")
-        )
+        words = " ".join(lost.words) if lost else ""
+        f1 = [f1_of(run.words.get(name), number) for name in F1]
+        rows.append(Sentence(sum(found.values()), *counts, again, words, f1))
     return rows
+
+
+def f1_of(counted: np.ndarray | None, number: int) -> float | None:
+    """Return the F1 of a sentence in percent, of the counts (N,2) of all; None: not known."""
+    if counted is None or not counted[number, 1]:
+        return None
+    return percent(counted[number : number + 1])
 
 
 def to_tsv(comparison: Comparison) -> str:
@@ -43,6 +54,8 @@ def to_tsv(comparison: Comparison) -> str:
     for variant in comparison.variants:
         for run in variant.runs:
             for number, one in enumerate(sentences(run), 1):
-                cells = ("" if cell is None else one_line(str(cell)) for cell in one)
+                *before, f1 = one
+                cells = ["" if cell is None else one_line(str(cell)) for cell in before]
+                cells += ["" if value is None else f"{value:.2f}" for value in f1]
                 lines.append("\t".join((one_line(str(run.folder)), str(number), *cells)))
     return "\n".join(lines) + "\n"
