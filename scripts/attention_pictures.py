@@ -33,6 +33,7 @@ from nmt.report.several import several
 from nmt.study.figures import longest, panel
 
 OF_WEIGHTS = ("attention", "normalize", "window", "sink")  # groups that make them
+PLAIN = ("gate=none", "mix=none")  # of other groups: they leave the weights as they are
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images" / "attention"
 HEADS = 8  # as many as fixed patterns need; of given scores all are alike
 WIDTH = 16
@@ -76,7 +77,9 @@ def scores_of() -> Looked | None:
 def under(choice: Choice | ModelSetting) -> Looked | None:
     """Return the weights that a choice makes of given scores; None: chance has a part in them."""
     given = scores_of()
-    if given is None or isinstance(choice, ModelSetting) or choice.group not in OF_WEIGHTS:
+    if given is None or isinstance(choice, ModelSetting):
+        return None
+    if choice.group not in OF_WEIGHTS and choice.word not in PLAIN:
         return None
     try:
         first, other = (weights_of(choice, torch.from_numpy(given.weights), s) for s in (1, 2))

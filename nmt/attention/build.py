@@ -238,9 +238,9 @@ def _refuse_needless_sink(attend: Attend) -> None:
         if isinstance(part, Attention) and not part.normalize.yields and part.sink.value is None:
             raise UserError(
                 f"sink=zero and sink=logit do not apply to {type(part.normalize).__name__} as "
-                "normalize=: a sink with the score 0 takes no weight from the keys, and the learned "
-                "score starts at 0, where it has no gradient. Remove sink=, or choose sink=key, "
-                "which has a value"
+                "normalize=: a sink with the score 0 takes no weight from the keys, and the "
+                "learned score starts at 0, where it has no gradient. Remove sink=, or choose "
+                "sink=key, which has a value"
             )
 
 

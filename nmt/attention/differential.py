@@ -13,11 +13,11 @@ from nmt.errors import UserError
 class Differential(Mix):
     """w_1 - λ w_2 in each head; λ = exp(λ_q1·λ_k1) - exp(λ_q2·λ_k2) + λ_init.
 
-    Ye et al. 2024 (Differential Transformer, arXiv 2410.05258), with λ_init = 0.8 - 0.6
-    exp(-0.3 (l - 1)) in layer l. Each half of a head's query and key has its own map, w_1 and
-    w_2; the values have the whole width. So no matrix is added. λ is one number
-    for all heads of an attention. The output y of a head becomes (1 - λ_init) · g ⊙ y / RMS(y), as
-    the sum of its weights is only 1 - λ. UserError for a head whose width is odd.
+    Ye et al. 2024 (Differential Transformer, arXiv 2410.05258), section 2.1, with λ_init = 0.8 -
+    0.6 exp(-0.3 (l - 1)) in layer l. Each half of a head's query and key has its own map, w_1 and
+    w_2; the values have the whole width. So no matrix is added. λ is one number for all heads of
+    an attention. The output y of a head becomes (1 - λ_init) · g ⊙ y / RMS(y), as the sum of its
+    weights is only 1 - λ. UserError for a head whose width is odd.
     """
 
     maps = 2

@@ -21,7 +21,8 @@ class L0Gate(Gate, Penalized):
     distribution of Louizos et al. 2018, eq. 10 to 13. In training, each forward pass draws
     one g for each head; a decoder that loops over positions draws one at every position. In
     evaluation, g is that of eq. 13, exactly 0 for a closed head. ``weight`` is λ, in nats per
-    target piece: a head that is worth less closes.
+    target piece: a head that is worth less closes. A closed head stays in the model, with all its
+    weights.
 
     Each head learns a number log α: the larger it is, the more often the head is open. It starts at
     2, and below -2.4 the head is closed in evaluation. In an update Adam moves a weight by its

@@ -15,13 +15,15 @@ class Monotonic(Normalizer, Historic):
     """w_tj = p_tj · Σ_{k≤j} w_{t-1,k} · Π_{k≤l<j} (1 - p_tl), p_tj = σ(z_tj + r + ε).
 
     Raffel et al. 2017 (Online and linear-time attention by enforcing monotonic alignments, arXiv
-    1704.00784). Each position starts where the one before stopped, looks at one key after the
-    other, and stops at key j with probability p_tj. In training w is the probability to stop there,
-    by the recurrence above; ε is drawn from N(0, noise²) for each pair, so that the model
-    learns to be sure. Outside of training it stops at the first key with p ≥ 1/2, which gets the
-    whole weight. If it goes past the last key, it finds nothing at this position and at all later
-    ones: w is 0, as in the recurrence. Each head learns its own r, which starts at ``offset``;
-    the more negative, the farther it goes at first. The paper tunes r and ε to the task.
+    1704.00784), sections 2.2 to 2.5. Each position starts where the one before stopped, looks at
+    one key after the other, and stops at key j with probability p_tj. In training w is the
+    probability to stop there, by the recurrence above; ε is drawn from N(0, noise²) for each pair,
+    so that the model learns to be sure. Outside of training it stops at the first key with p ≥
+    1/2, which gets the whole weight. If it goes past the last key, it finds nothing at this
+    position and at all later ones: w is 0, as in the recurrence. Each head learns its own r, which
+    starts at ``offset``; the more negative, the farther it goes at first. The paper tunes r and ε to
+    the task, and uses the additive score with g·v/‖v‖ for v (section 2.4); here z is that of any
+    ``attention=``.
     """
 
     sums_to_one = False

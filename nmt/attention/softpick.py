@@ -10,6 +10,7 @@ class Softpick(Normalizer):
 
     Zuhri et al. 2025 (arXiv 2504.20966). A key with a score below 0 gets exactly 0, and
     still takes weight from the others. If all scores are below 0, the query looks at nothing.
+    The paper adds ε to the sum; here the sum is 1e-12 at least.
     """
 
     sums_to_one = False

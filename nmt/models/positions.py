@@ -112,8 +112,8 @@ class Rope(Positions):
 class Alibi(Positions):
     """A bias of -m_h · |j - i|: scores fall with the distance, in each head with its own slope.
 
-    Press et al. 2022. m_h falls from 2^(-8/H) to 2^-8 over the heads and is not learned. In the
-    encoder the bias is the same on both sides. See :class:`LinearBias`.
+    Press et al. 2022, section 3. m_h falls from 2^(-8/H) to 2^-8 over the heads and is not
+    learned. In the encoder the bias is the same on both sides. See :class:`LinearBias`.
     """
 
     def bias(self, causal: bool) -> MakeBias:
@@ -123,8 +123,8 @@ class Alibi(Positions):
 class T5(Positions):
     """A learned bias for each head and each bucket of distances.
 
-    Raffel et al. 2020. Small distances have a bucket each, larger ones share buckets; see
-    :class:`BucketBias`. UserError for sizes that leave no bucket for a distance.
+    Raffel et al. 2020, section 2.1. Small distances have a bucket each, larger ones share
+    buckets; see :class:`BucketBias`. UserError for sizes that leave no bucket for a distance.
     """
 
     def __init__(
