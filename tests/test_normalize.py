@@ -57,8 +57,16 @@ def test_large_scores_are_no_trouble(name):
     torch.testing.assert_close(weigh(build(name), scores), expected)
 
 
-@pytest.mark.parametrize(("name", "alpha"), [("sparsemax", 2.0), ("entmax15", 1.5)])
-def test_sparse_weights_are_those_of_their_threshold(name, alpha):
+@pytest.mark.parametrize(
+    ("normalize", "alpha"),
+    [
+        (build("sparsemax"), 2.0),
+        (build("entmax15"), 1.5),
+        (choose("normalize", "entmax", alpha=1.3)(), 1.3),
+    ],
+    ids=["sparsemax", "entmax15", "entmax"],
+)
+def test_sparse_weights_are_those_of_their_threshold(normalize, alpha):
     """p_i = max(0, (α-1) z_i - τ)^(1/(α-1)), τ such that Σ p = 1 (Peters et al. 2019)."""
     scores = scores_with_holes()
     z = (alpha - 1) * scores
@@ -68,7 +76,7 @@ def test_sparse_weights_are_those_of_their_threshold(name, alpha):
         too_much = (z - tau).clamp(min=0).pow(1 / (alpha - 1)).sum(-1, keepdim=True) > 1
         low, high = torch.where(too_much, tau, low), torch.where(too_much, high, tau)
     expected = (z - tau).clamp(min=0).pow(1 / (alpha - 1))
-    weights = build(name)(scores)
+    weights = normalize(scores)
     torch.testing.assert_close(weights, expected)
     assert (weights[scores > -inf] == 0).any()  # sparse: a visible key without weight
 
@@ -130,6 +138,17 @@ def test_each_head_learns_an_alpha_of_its_own():
     assert heads.a.grad[1].any()
     with pytest.raises(UserError, match=r"normalize\.alpha=1.0: must be above 1"):
         choose("normalize", "entmax", alpha=1.0)()
+
+
+def test_the_gradient_of_a_learned_alpha_is_that_of_finite_differences():
+    torch.manual_seed(4)
+    heads, scores = choose("normalize", "entmax")(heads=2).double(), torch.randn(2, 3, 6).double()
+
+    def weights(a: Tensor) -> Tensor:
+        return torch.func.functional_call(heads, {"a": a}, (scores,))
+
+    a = torch.tensor([-1.0, 0.5]).double()[:, None, None].requires_grad_()
+    assert torch.autograd.gradcheck(weights, a, atol=1e-4)
 
 
 def test_top_k_is_the_softmax_of_the_best_keys():

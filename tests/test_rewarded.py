@@ -47,6 +47,8 @@ def test_rewards_are_what_a_piece_and_those_after_it_gain_over_the_other_sentenc
 def test_the_loss_is_the_sum_over_all_draws(name, passes):
     torch.manual_seed(1)
     model = MODELS[name]().double().train()
+    for part in reinforce(model):
+        part.reward, part.entropy = 0.7, 0.01
     torch.manual_seed(2)
     with record_draws(model) as recorded:
         plain = passes(model, BATCH, 0.1)
@@ -65,8 +67,8 @@ def test_the_loss_is_the_sum_over_all_draws(name, passes):
                     for t in range(draws.log_p.size(-1)):
                         if reward.counts[row, place + t]:
                             log_p = draws.log_p[row, ..., t].sum()
-                            expected = expected - reward.value[row, place + t] * log_p
-                            expected = expected - 0.002 * draws.entropy[row, ..., t].sum()
+                            expected = expected - 0.7 * reward.value[row, place + t] * log_p
+                            expected = expected - 0.01 * draws.entropy[row, ..., t].sum()
     torch.testing.assert_close(found.objective, expected)
 
 

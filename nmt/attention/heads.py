@@ -102,6 +102,8 @@ class MultiHead(Attend):
         if isinstance(bias, KeyBias):
             kept = split(bias.remember(whole), self.key_heads * self.maps)  # (...,G,S,R)
             keys = torch.cat([keys, kept], -1)
+        if self.has_history:  # one copy, where the product at each position would make its own
+            keys, values = keys.contiguous(), values.contiguous()
         return keys, values
 
     def forward(
