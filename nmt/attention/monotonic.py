@@ -21,8 +21,8 @@ class Monotonic(Normalizer, Historic):
     so that the model learns to be sure. Outside of training it stops at the first key with p ≥
     1/2, which gets the whole weight. If it goes past the last key, it finds nothing at this
     position and at all later ones: w is 0, as in the recurrence. Each head learns its own r, which
-    starts at ``offset``; the more negative, the farther it goes at first. The paper tunes r and ε to
-    the task, and uses the additive score with g·v/‖v‖ for v (section 2.4); here z is that of any
+    starts at ``offset``; the more negative, the farther it goes at first. The paper tunes r and ε
+    to the task, and uses the additive score with g·v/‖v‖ for v (section 2.4); here z is that of any
     ``attention=``.
     """
 
