@@ -5,12 +5,13 @@ multi30k_rnn or multi30k_transformer have are added if these have the same budge
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
 from nmt.study.findings import Findings, Result
+from nmt.study.ledger import Row
 from nmt.study.page import LEARNING, late_gain
 from nmt.study.report import of_attention, spread
 from nmt.terminal.table import markdown
@@ -21,14 +22,14 @@ NO_KIND = "precision="  # such variants have the attention of another one
 TITLE = "All kinds in one table"
 USUAL = {"attention": "scaled_dot", "normalize": "softmax", "sink": "none", "gate": "none"}
 HEADER = ("score", "normalizer", "sink", "gate", "other")
-MEASURES = ("BLEU", "loss", "entropy", "zeros", "no key", "REP")
+MEASURES = ("BLEU", "loss", "AER", "entropy", "zeros", "no key", "REP")
 NOTE = """\
 BLEU, loss (nats per target piece) and REP are means over the test sets, with ± over seeds if there
-are several. Entropy (nats), zeros (the share of weights that are exactly 0) and no key (the weight
-on a sink, or left over) are those of source-target attention; [what they
-mean](compare.md#the-columns). Cost is that below, in one model; it is empty if a row has several
-choices. An empty cell was not measured. The runs of {others} had their learning rates tuned, the
-others had not.
+are several. AER is the alignment error rate on the five sentences of the studies, which we linked by
+hand. Entropy (nats), zeros (the share of weights that are exactly 0) and no key (the weight on a
+sink, or left over) are those of source-target attention; [what they mean](compare.md#the-columns).
+Cost is that below, in one model; it is empty if a row has several choices. An empty cell was not
+measured. The runs of {others} had their learning rates tuned, the others had not.
 """
 
 
@@ -47,7 +48,7 @@ class Kind(NamedTuple):
         typed = [tuple(word.split("=", 1)) for word in (*base, *words)]
         chosen = USUAL | {key: value for key, value in typed if key in USUAL}
         other = sorted(word for word in words if word.split("=")[0] not in USUAL)
-        return cls(*chosen.values(), " ".join(other))
+        return cls(*(chosen[key] for key in USUAL), other=" ".join(other))
 
 
 def joint(findings: Sequence[Findings], costs: Path) -> list[str]:
@@ -78,32 +79,33 @@ def joint(findings: Sequence[Findings], costs: Path) -> list[str]:
     return [f"## {TITLE}\n", *unfinished(by_model), markdown(header, table) + "\n", note]
 
 
-def results(of_model: Sequence[Findings]) -> dict[Kind, Result]:
+def results(of_model: Sequence[Findings]) -> dict[Kind, tuple[Findings, Result]]:
     """Return the kinds of one model: all of its first study, and what others add to them."""
-    kinds: dict[Kind, Result] = {}
+    kinds: dict[Kind, tuple[Findings, Result]] = {}
     for found in of_model:
         for one in found.results if found.study.pieces == of_model[0].study.pieces else ():
             kind = Kind.of(found.study.base, found.study.variants[one.name])
             if NO_KIND not in kind.other:
-                kinds.setdefault(kind, one)
+                kinds.setdefault(kind, (found, one))
     return kinds
 
 
-def cells(one: Result | None) -> list[str]:
-    """Write the MEASURES of a variant; empty cells if a model does not have it."""
-    if one is None:
+def cells(variant: tuple[Findings, Result] | None) -> list[str]:
+    """Write the MEASURES of a variant of a study; empty cells if a model does not have it."""
+    if variant is None:
         return [""] * len(MEASURES)
+    found, one = variant
     return [
         spread(one.scores("bleu"), 2),
         spread(one.scores("loss"), 3),
-        *(attention(one, name) for name in ("entropy", "zeros", "no_key")),
+        mean_of(one, found.own_error),
+        *(mean_of(one, of_attention(name)) for name in ("entropy", "zeros", "no_key")),
         spread(one.scores("rep"), 2) if one.has("rep") else "",
     ]
 
 
-def attention(one: Result, name: str) -> str:
-    """Write a measure of source-target attention, the mean over the runs that have it."""
-    read = of_attention(name)
+def mean_of(one: Result, read: Callable[[Row], float | None]) -> str:
+    """Write a measure of attention, the mean over the runs that have it."""
     values = [value for row in one.rows if (value := read(row)) is not None]
     return f"{mean(values):.2f}" if values else ""
 
@@ -118,10 +120,12 @@ def cost_of(kind: Kind, cost: dict[str, Any]) -> str:
     return f"{cost[words[0]]['ratio']:.2f}" if len(words) == 1 and words[0] in cost else ""
 
 
-def unfinished(by_model: dict[str, dict[Kind, Result]]) -> list[str]:
+def unfinished(by_model: dict[str, dict[Kind, tuple[Findings, Result]]]) -> list[str]:
     """Say which model's runs were cut short: by how much dev BLEU still rose."""
     gains = {
-        model: mean(map(late_gain, found.values())) for model, found in by_model.items() if found
+        model: mean(late_gain(one) for _, one in kinds.values())
+        for model, kinds in by_model.items()
+        if kinds
     }
     cut = [f"{gain:.2f} ({model})" for model, gain in gains.items() if gain > LEARNING]
     if not cut:

@@ -26,8 +26,11 @@ def findings(
         "baseline": first,
         "seeds": [1],
         "tests": {"test": None},
+        "sentences": [["Ein Hund", "A dog"]],
+        "links": ["0-0 1-1"],
     }
-    pins = {"format": FORMAT, "study": study | more, "variants": {one: {} for one in variants}}
+    settings = {"data": {"source": "de", "target": "en"}}
+    pins = {"format": FORMAT, "study": study | more, "variants": dict.fromkeys(variants, settings)}
     write(folder / f"{name}.pinned.yaml", json.dumps(pins))
     ledger = Ledger(folder, name)
     for number, variant in enumerate(variants, 1):
@@ -35,7 +38,7 @@ def findings(
         content = {
             "variant": variant,
             "seed": 1,
-            "pinned": digest({}),
+            "pinned": digest(settings),
             "arrays": variant,
             "model": "any",
             "steps": 8,
@@ -48,8 +51,17 @@ def findings(
         }
         if "sigmoid" in variant:
             del content["attention"]["source-target"]["no_key"]
-        ledger.add(content, {"none": np.zeros(1)})
+        ledger.add(content, looks())
     return Findings.of(ledger)
+
+
+def looks() -> dict[str, np.ndarray]:
+    """Where a run looks: the second word at the first, so that one of two links is found."""
+    sides = {"source": ["▁Ein", "▁Hund", "</s>"], "target": ["▁A", "▁dog", "</s>"]}
+    weights = np.zeros((1, 1, 3, 3))
+    weights[..., 0] = 1.0
+    pieces = {f"pieces/0/{side}": np.array(one) for side, one in sides.items()}
+    return {"attention/0/source-target": weights, **pieces}
 
 
 def rows_of(parts: list[str]) -> list[dict[str, str]]:
@@ -102,6 +114,7 @@ def test_a_kind_that_both_models_have_is_one_row(tmp_path):
     sigmoid = by_kind["scaled_dot", "sigmoid", "none", "none", ""]
     assert [sigmoid[f"RNN {name}"] for name in MEASURES[1:]] == [
         "2.000",
+        "0.50",
         "0.50",
         "0.25",
         "",

@@ -248,7 +248,8 @@ def signed_square(x: np.ndarray) -> np.ndarray:
 
 def name_bar(bar: Colorbar, scale: str, of: str = WEIGHT) -> None:
     """Give a colour bar its numbers and its name."""
-    ticks = [tick for tick in mirrored(TICKS[scale]) if tick >= bar.norm.vmin]
+    least = bar.norm.vmin or 0.0
+    ticks = [tick for tick in mirrored(TICKS[scale]) if tick >= least]
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.ax.tick_params(labelsize=SMALL, length=2)
     bar.set_label(of, fontsize=SMALL, color=SOFT)

@@ -14,6 +14,7 @@ from nmt.errors import UserError
 from nmt.metrics.words import WORD_SCORES
 from nmt.study.jobs import chosen
 from nmt.study.ledger import SCORES, Ledger, Row, require_same_pins
+from nmt.study.own_links import own_error
 from nmt.study.pins import Pins
 
 TOLERANCE = 0.01  # share by which the pieces of two runs of one budget may differ
@@ -124,6 +125,10 @@ class Findings:
             for one in self.results
             if one is not self.baseline and len(one.rows) == 1
         }
+
+    def own_error(self, row: Row) -> float | None:
+        """Return the AER of a run on the study's own sentences, see `nmt.study.own_links`."""
+        return own_error(row.arrays, self.study, self.settings[row.job.variant]["data"])
 
     def result(self, name: str) -> Result | None:
         """Return the result of a variant; None: it has none yet."""

@@ -21,7 +21,7 @@ from nmt.comparison.runs import Run
 from nmt.config.study import Study
 from nmt.data.aligned import Aligned
 from nmt.data.cache import cache_folder
-from nmt.data.corpus import Lines
+from nmt.data.corpus import Corpus, Lines
 from nmt.data.encode import Encoder
 from nmt.evaluation.evaluate import evaluate
 from nmt.evaluation.focus import focus
@@ -154,10 +154,10 @@ def alignment_error(translator: Translator, run: Path, cfg: DictConfig) -> float
 
     From 0 to 1; Och and Ney 2003. None: the corpus has no gold links, or nobody attends.
     """
-    corpus = hydra.utils.instantiate(cfg.data)
+    corpus: Corpus = hydra.utils.instantiate(cfg.data)
     if not isinstance(corpus, Aligned) or shape(translator) is None:
         return None
-    languages = corpus.source, corpus.target
+    languages = cfg.data.source, cfg.data.target
     text = load(BitextFiles(), corpus, "test", cache_folder(cfg.cache), languages)
     if text.gold is None:
         return None

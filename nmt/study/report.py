@@ -17,7 +17,6 @@ from nmt.runs.foreign import read_json
 from nmt.study.findings import Findings, Result
 from nmt.study.jobs import Job, tries
 from nmt.study.ledger import SCORES, Row
-from nmt.study.own_links import own_error
 from nmt.study.speed import speed_path
 
 DIGITS = {"bleu": 2, "chrf": 2, "loss": 3}
@@ -200,10 +199,6 @@ def bleu_counts(row: Row) -> np.ndarray:
 
 def attention(found: Findings) -> Grid:
     """How source-target attention is spread over the first test set, and how large a model is."""
-
-    def own(row: Row) -> float | None:
-        return own_error(row.arrays, found.study, found.settings[row.job.variant]["data"])
-
     columns: list[tuple[str, int, Callable[[Row], float | None]]] = [
         ("entropy", 2, of_attention("entropy")),
         ("largest weight", 2, of_attention("largest")),
@@ -212,7 +207,7 @@ def attention(found: Findings) -> Grid:
         ("on mark", 2, of_attention("mark")),
         ("no key", 2, of_attention("no_key")),
         ("AER", 3, lambda row: row.content.get("aer")),
-        (OWN, 2, own),
+        (OWN, 2, found.own_error),
         ("dev BLEU", 2, lambda row: row.best_dev),
         ("parameters", 0, lambda row: row.content["parameters"]),
         ("updates", 0, lambda row: row.content["steps"]),
