@@ -25,7 +25,7 @@ HEADER = ("score", "normalizer", "sink", "gate", "other")
 MEASURES = ("BLEU", "loss", "AER", "entropy", "zeros", "no key", "REP")
 NOTE = """\
 BLEU, loss (nats per target piece) and REP are means over the test sets, with ± over seeds if there
-are several. AER is the alignment error rate on the five sentences of the studies, which we linked by
+are several. AER is the alignment error rate on the five sentences of the studies, linked by us by
 hand. Entropy (nats), zeros (the share of weights that are exactly 0) and no key (the weight on a
 sink, or left over) are those of source-target attention; [what they mean](compare.md#the-columns).
 Cost is that below, in one model; it is empty if a row has several choices. An empty cell was not
