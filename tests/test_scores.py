@@ -18,6 +18,7 @@ import nmt.attention
 from nmt.attention import additive as additive_module
 from nmt.attention.additive import additive, side
 from nmt.attention.build import build_attention
+from nmt.attention.history import Historic
 from nmt.attention.score import Score
 from nmt.errors import UserError
 
@@ -114,38 +115,74 @@ def test_score_is_its_formula(
 
 # One key at a time, whichever the score; a yaml that joins configs/attention is a new case.
 
-BY_PLACE = {"luong_location": "row s of its W scores place s, whatever key stands there"}
+BY_PLACE = {
+    "luong_location": "row s of its W scores place s, whatever key stands there",
+    "gaussian": "its bias is a function of the distance between query and key",
+    "location_sensitive": "its convolution reads the past weights of the neighbours of a key",
+}
+READS_NEIGHBOURS = ("location_sensitive",)
 
 
-def scores_of_all(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """The score in float64, every parameter drawn, a bias that it can have with it."""
+def scores_of_all(name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The score with its bias for places, in float64, every parameter drawn."""
     torch.manual_seed(4)
     score = drawn(choose("attention", name, bias=True, max_positions=S + 1)(D, D).double())
-    return lambda query, keys: score(query, score.prepare(keys))
+    by_place = score.bias(1)
+
+    def scores(query: Tensor, keys: Tensor, past: Tensor) -> Tensor:
+        told = (past,) if isinstance(score, Historic) else ()
+        found = score(query, score.prepare(keys), *told)
+        if by_place is None:
+            return found
+        distance = torch.arange(keys.size(1)) - torch.arange(T)[:, None]
+        return found + by_place(query[:, None], distance)
+
+    return scores
+
+
+def query_keys_past(num_keys: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys, and what each position found before at each key."""
+    query, keys = torch.randn(B, T, D).double(), torch.randn(B, num_keys, D).double()
+    return query, keys, torch.rand(B, T, num_keys).double()
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_permuting_the_keys_permutes_the_scores(name):
     scores = scores_of_all(name)
-    query, keys = torch.randn(B, T, D).double(), torch.randn(B, S, D).double()
+    query, keys, past = query_keys_past(S)
     order = torch.tensor([2, 0, 4, 1, 3])
-    permuted = torch.allclose(scores(query, keys[:, order]), scores(query, keys)[..., order])
+    found = scores(query, keys[:, order], past[..., order])
+    permuted = torch.allclose(found, scores(query, keys, past)[..., order])
     assert permuted == (name not in BY_PLACE), BY_PLACE.get(name)
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_one_more_key_changes_no_other_score(name):
     scores = scores_of_all(name)
-    query, keys = torch.randn(B, T, D).double(), torch.randn(B, S + 1, D).double()
-    torch.testing.assert_close(scores(query, keys)[..., :S], scores(query, keys[:, :S]))
+    query, keys, past = query_keys_past(S + 1)
+    fewer = scores(query, keys[:, :S], past[..., :S])
+    assert torch.allclose(scores(query, keys, past)[..., :S], fewer) == (
+        name not in READS_NEIGHBOURS
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in SCORES if name not in BY_PLACE])
 def test_the_score_of_a_key_alone_is_its_score_among_others(name):
     scores = scores_of_all(name)
-    query, keys = torch.randn(B, T, D).double(), torch.randn(B, S, D).double()
-    alone = [scores(query, key) for key in keys.split(1, dim=1)]
-    torch.testing.assert_close(torch.cat(alone, -1), scores(query, keys))
+    query, keys, past = query_keys_past(S)
+    each = zip(keys.split(1, dim=1), past.split(1, dim=2), strict=True)
+    alone = [scores(query, key, before) for key, before in each]
+    torch.testing.assert_close(torch.cat(alone, -1), scores(query, keys, past))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "ssmax"])
+def test_a_normalizer_may_know_how_many_keys_there_are(name):
+    """What one key gets, relative to another, changes with a third; softmax keeps the ratio."""
+    scores = torch.tensor([[[1.0, 3.0, 0.5]]])
+    for normalizer, kept in ((name, False), ("softmax", True)):
+        normalize = choose("normalize", normalizer)()
+        two, three = normalize(scores[..., :2])[0, 0], normalize(scores)[0, 0]
+        assert torch.isclose(two[0] / two[1], three[0] / three[1]) == kept
 
 
 def test_scaling_keeps_the_variance_of_a_dot_product_at_one():

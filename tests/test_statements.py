@@ -26,6 +26,12 @@ SOURCE = torch.tensor([[5, 6, 7, 8, EOS], [9, 4, EOS, 0, 0]])
 TARGET = torch.tensor([[BOS, 5, 6, EOS], [BOS, 7, EOS, 0]])
 
 
+def test_the_readme_links_the_page_in_its_first_lines_of_prose():
+    readme = (PAGE.parent.parent / "README.md").read_text("utf-8")
+
+    assert "](docs/statements.md)" in readme.partition("\n## ")[0]
+
+
 def cells(row) -> str:
     """A row of a table as the page has it."""
     return f"| {' | '.join(str(cell) for cell in row)} |".replace("|  |", "| |")

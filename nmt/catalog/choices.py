@@ -170,7 +170,10 @@ def facts_of_scores(kind: type[Score]) -> list[str]:
     if issubclass(kind, InnerProduct):
         found.append("It is an inner product: with the softmax, torch can use its fused kernel.")
     if not kind.reads_keys:
-        found.append("It does not read the keys, only their number.")
+        found.append(
+            "It reads the positions of the keys, not the keys: permuting the keys does not change "
+            "its scores."
+        )
     if not kind.reads_query:
         found.append("It does not read the query.")
     if kind.keeps_angle and kind.reads_query:
