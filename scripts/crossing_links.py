@@ -16,7 +16,7 @@ from nmt.links.links import Gold, Links, read_links
 from nmt.links.symmetrize import grow_diag_final_and
 from nmt.report.fonts import families
 from nmt.report.palette import VARIANTS
-from nmt.report.words import merge_words
+from nmt.report.words import MARK, SPECIAL, merge_words
 
 WEIGHTS = DOCS / "studies" / "multi30k_rnn" / "bahdanau,optimizer.lr=0.002,seed=1.npz"
 SENTENCE = 4  # of the study's own, "Zwei Kinder werfen …"
@@ -42,7 +42,8 @@ def attended() -> Found:
     with np.load(WEIGHTS, allow_pickle=False) as kept:
         weights = torch.from_numpy(kept[f"attention/{SENTENCE}/source-target"]).float()[0, 0]
         pieces = {side: kept[f"pieces/{SENTENCE}/{side}"].tolist() for side in ("source", "target")}
-        found, source, target = merge_words(weights, **pieces, languages=("de", "en"))
+        apart = {side: marks_apart(of_side) for side, of_side in pieces.items()}
+        found, source, target = merge_words(weights, **apart, languages=("de", "en"))
     links = [
         [s, t, round(weight, 3)]
         for t, row in enumerate(found[:-1, :-1].tolist())  # without </s> on either side
@@ -50,6 +51,14 @@ def attended() -> Found:
         if weight >= LEAST
     ]
     return {"source": source[:-1], "target": target[:-1], "links": links}
+
+
+def marks_apart(pieces: Sequence[str]) -> list[str]:
+    """Begin a word with each piece of punctuation, so that its weight is not that of a word."""
+    return [
+        piece if piece in SPECIAL or any(map(str.isalnum, piece)) else MARK + piece.lstrip(MARK)
+        for piece in pieces
+    ]
 
 
 def aligned(corpora: Path) -> Found:
@@ -80,13 +89,13 @@ def share_of_crossing(linked: Sequence[Gold]) -> float:
     """Return how many of all pairs of sure links of a sentence cross."""
     crossed = number = 0
     for one in linked:
-        for first, second in apart(one.sure):
+        for first, second in disjoint(one.sure):
             number += 1
             crossed += crosses(first, second)
     return crossed / number
 
 
-def apart(links: Links) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def disjoint(links: Links) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Return all pairs of links that share no word."""
     pairs = combinations(sorted(links), 2)
     return [(a, b) for a, b in pairs if a[0] != b[0] and a[1] != b[1]]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, dev_text, panels
+from statement_page import Found, Rows, Statement, bar, dev_text, panels, spread, trained
 from torch import Tensor
 
 from nmt.batches.ids import Ids
@@ -27,12 +27,14 @@ def measure(runs: Path) -> Found:
         words = ["experiment=encoder_windows"]
         if window != "all":
             words += ["encoder.window=local_m", f"encoder.window.radius={window}"]
-        run = Run(runs / f"window-{window}", words)
-        lines = dev_text(run.folder, VERSES)
+        each = trained(runs, f"window-{window}", words)
         found[window] = {
-            "bleu": run.result["bleu"],
-            "dev_loss": run.last("dev/loss"),
-            "distances": distances(open_run(run.folder, "cpu", "fp32"), lines),
+            "bleu": [run.result["bleu"] for run in each],
+            "dev_loss": [run.last("dev/loss") for run in each],
+            "distances": [
+                distances(open_run(run.folder, "cpu", "fp32"), dev_text(run.folder, VERSES))
+                for run in each
+            ],
         }
     return found
 
@@ -63,18 +65,25 @@ def looked(weights: Tensor) -> Tensor:
     return (weights * (places - places[:, None]).abs()).sum(-1)
 
 
+def by_layer(one: Found) -> list[list[float]]:
+    """Return the distances of the heads of all runs, layer by layer."""
+    return [
+        [far for heads in layer for far in heads] for layer in zip(*one["distances"], strict=True)
+    ]
+
+
 def draw(found: Found) -> Figure:
     """Draw BLEU, and the distance of each head by layer."""
     figure, axes = panels(["test BLEU", "distance that heads look at (pieces)"])
     for place, (window, one) in enumerate(found.items()):
-        axes[0].bar(place, one["bleu"], width=0.6, color=VARIANTS[place])
-        for layer, heads in enumerate(one["distances"], start=1):
+        bar(axes[0], place, one["bleu"], 0.6, color=VARIANTS[place])
+        for layer, heads in enumerate(by_layer(one), start=1):
             label = f"window {window}" if layer == 1 else None
             x = [layer + 0.15 * (place - 1.5)] * len(heads)
             axes[1].plot(x, heads, "o", color=VARIANTS[place], label=label)
     axes[0].set_xticks(range(len(found)), list(found))
     axes[0].set_xlabel("pieces on each side that an encoder piece sees")
-    axes[1].set_xticks(range(1, len(found["all"]["distances"]) + 1))
+    axes[1].set_xticks(range(1, len(by_layer(found["all"])) + 1))
     axes[1].set_xlabel("layer of the encoder")
     axes[1].set_yscale("log")
     axes[1].set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
@@ -84,15 +93,15 @@ def draw(found: Found) -> Figure:
 
 def rows(found: Found) -> Rows:
     """BLEU, loss, and the mean distance by layer with the nearest and the farthest head."""
-    layers = len(next(iter(found.values()))["distances"])
+    layers = len(by_layer(next(iter(found.values()))))
     names = [f"layer {layer}" for layer in range(1, layers + 1)]
     table: Rows = [("window", "test BLEU", "dev loss", *names)]
     for window, one in found.items():
         looks = [
             f"{sum(heads) / len(heads):.2f} ({min(heads):.2f}–{max(heads):.2f})"
-            for heads in one["distances"]
+            for heads in by_layer(one)
         ]
-        table.append((window, f"{one['bleu']:.2f}", f"{one['dev_loss']:.3f}", *looks))
+        table.append((window, spread(one["bleu"], 2), spread(one["dev_loss"], 3), *looks))
     return table
 
 

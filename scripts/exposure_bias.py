@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, dev_text, panels, share_heights
+from statement_page import (
+    Found,
+    Rows,
+    Run,
+    Statement,
+    dev_text,
+    panels,
+    share_heights,
+    spread,
+    trained,
+)
 
 from nmt.decoding.decode import Decode
 from nmt.report.palette import VARIANTS
@@ -13,19 +23,23 @@ from nmt.run import open_run
 
 EXPERIMENT = ("experiment=gradient_distance", "attention=luong_general")
 TEACHERS = {"forcing": "gradient-luong_general", "scheduled_sampling": "teacher-sampling"}  # runs
+CONFIDENCE = 1.96  # standard errors on either side of a 95 % interval
 PREFIXES = (0, 3, 6, 9)  # words
 NEXT = 3  # words behind a prefix that are judged
 SENTENCES = 100  # of dev, the first that are long enough
 
 
 def measure(runs: Path) -> Found:
-    """Judge the words behind prefixes of either kind, for each teacher."""
-    return {teacher: judged(runs, teacher) for teacher in TEACHERS}
+    """Train with each teacher, and judge the words behind prefixes of either kind."""
+    found: Found = {}
+    for teacher, name in TEACHERS.items():
+        each = [judged(run) for run in trained(runs, name, [*EXPERIMENT, f"teacher={teacher}"])]
+        found[teacher] = {key: [one[key] for one in each] for key in each[0]}
+    return found
 
 
-def judged(runs: Path, teacher: str) -> Found:
-    """Train with a teacher, and judge the words behind prefixes of either kind."""
-    run = Run(runs / TEACHERS[teacher], [*EXPERIMENT, f"teacher={teacher}"])
+def judged(run: Run) -> Found:
+    """Judge the words behind prefixes of either kind."""
     translator = open_run(run.folder, "cpu", "fp32")
     text = dev_text(run.folder)
     pairs = zip(text.source, text.target, strict=True)
@@ -67,8 +81,9 @@ def draw(found: Found) -> Figure:
     for axis, one in zip(axes, found.values(), strict=True):
         for name, color in zip(("forced", "free"), VARIANTS, strict=False):
             label = "after the reference" if name == "forced" else "after its own words"
-            axis.plot(
-                PREFIXES, [100 * share for share in one[name]], "o-", color=color, label=label
+            means, either_side = intervals(one, name)
+            axis.errorbar(
+                PREFIXES, means, either_side, fmt="o-", capsize=3, color=color, label=label
             )
         axis.set_xlabel("words before")
         axis.legend(fontsize=8)
@@ -77,13 +92,27 @@ def draw(found: Found) -> Figure:
     return figure
 
 
+def intervals(one: Found, name: str) -> tuple[list[float], list[float]]:
+    """Return the mean share over all runs, %, and what a 95 % interval has on either side.
+
+    It is that of as many independent words as were judged.
+    """
+    words = NEXT * sum(one["sentences"])
+    means = [sum(shares) / len(shares) for shares in zip(*one[name], strict=True)]
+    errors = [(share * (1 - share) / words) ** 0.5 for share in means]
+    return [100 * share for share in means], [100 * CONFIDENCE * error for error in errors]
+
+
 def rows(found: Found) -> Rows:
     """The same in numbers."""
     table: Rows = [("teacher", "words before", *(str(length) for length in PREFIXES), "test BLEU")]
     for teacher, one in found.items():
         for name, label in (("forced", "the reference's"), ("free", "its own")):
-            shares = (f"{100 * share:.1f} %" for share in one[name])
-            bleu = f"{one['bleu']:.2f}" if name == "forced" else ""
+            shares = (
+                f"{spread([100 * share for share in shares], 1)} %"
+                for shares in zip(*one[name], strict=True)
+            )
+            bleu = spread(one["bleu"], 2) if name == "forced" else ""
             table.append((f"`{teacher}`" if name == "forced" else "", label, *shares, bleu))
     return table
 

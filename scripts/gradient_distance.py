@@ -5,7 +5,17 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, dev_text, panels, share_heights, spread
+from statement_page import (
+    SEEDS,
+    Found,
+    Rows,
+    Statement,
+    dev_text,
+    panels,
+    share_heights,
+    spread,
+    trained,
+)
 from torch import Tensor
 
 from nmt.batches.batch import Batch
@@ -26,23 +36,23 @@ MAX_TOKENS = 1024  # of a batch
 WIDTH = 5  # distances that one number stands for
 FARTHEST = 60
 NEAR, FAR = "6", "36"  # the groups that are compared
-SEEDS = (1, 2, 3)  # of new weights
 
 
 def measure(runs: Path) -> Found:
     """Measure each attention with new weights, and with those of a training's end."""
     found: Found = {}
     for name in ATTENTIONS:
-        run = Run(runs / f"gradient-{name}", [*EXPERIMENT, f"attention={name}"]).folder
-        cfg = read_config(run)
-        trained = open_run(run, "cpu", "fp32")
-        lines = dev_text(run, VERSES)
-        found[f"{name}, start"] = []
-        for seed in SEEDS:
+        start, end = f"{name}, start", f"{name}, end"
+        found |= {start: [], end: []}
+        each = trained(runs, f"gradient-{name}", [*EXPERIMENT, f"attention={name}"])
+        for run, seed in zip(each, SEEDS, strict=True):
+            read = open_run(run.folder, "cpu", "fp32")
+            lines = dev_text(run.folder, VERSES)
             torch.manual_seed(seed)
-            model = build_model(cfg, trained.source_tokenizer, trained.target_tokenizer)
-            found[f"{name}, start"].append(by_distance(replace(trained, model=model), lines))
-        found[f"{name}, end"] = [by_distance(trained, lines)]
+            cfg = read_config(run.folder)
+            model = build_model(cfg, read.source_tokenizer, read.target_tokenizer)
+            found[start].append(by_distance(replace(read, model=model), lines))
+            found[end].append(by_distance(read, lines))
     return found
 
 

@@ -52,7 +52,7 @@ def draw(found: Found) -> Figure:
         axis.grid(visible=False)
         axis.imshow(table, cmap=SIGNED.reversed(), vmin=-most, vmax=most)
         for (layer, head), lost in np.ndenumerate(table):
-            axis.text(head, layer, f"{lost:.2f}", ha="center", va="center", fontsize=8)
+            axis.text(head, layer, f"{lost:.3f}", ha="center", va="center", fontsize=8)
         axis.set_xticks(range(table.shape[1]), numbers(table.shape[1]))
         axis.set_yticks(range(table.shape[0]), numbers(table.shape[0]))
         axis.set_xlabel("head")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels
+from statement_page import Found, Rows, Statement, panels, trained
 
 from nmt.batches.ids import Ids
 from nmt.data.encode import Encoder
@@ -20,7 +20,6 @@ LETTERS = "abcdefghij"
 LISTED = 5  # words of a sentence beside the one that is named
 SIZES = {"train": 20_000, "dev": 500, "test": 1_000}
 HOPS = (1, 2, 3)
-SEEDS = (1, 2, 3)
 EXAMPLE, ANSWER = "? b : e b d a c", "d"
 
 
@@ -55,15 +54,12 @@ def measure(runs: Path) -> Found:
     given = ["experiment=hopping", *words_of_task((runs / "hopping-task").absolute())]
     found: Found = {}
     for hops in HOPS:
-        trained = [
-            Run(runs / f"hopping-{hops}-{seed}", [*given, f"cross.hops={hops}", f"seed={seed}"])
-            for seed in SEEDS
-        ]
+        each = trained(runs, f"hopping-{hops}", [*given, f"cross.hops={hops}"])
         found[str(hops)] = {
-            "right": [share_of_right(run.folder) for run in trained],
-            "loss": [run.curve("train/nll") for run in trained],
-            "parameters": trained[0].result["parameters"],
-            "looks": looks(open_run(trained[0].folder, "cpu", "fp32")),
+            "right": [share_of_right(run.folder) for run in each],
+            "loss": [run.curve("train/nll") for run in each],
+            "parameters": each[0].result["parameters"],
+            "looks": looks(open_run(each[0].folder, "cpu", "fp32")),
         }
     return found
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, dev_text, panels
+from statement_page import Found, Rows, Statement, bar, dev_text, panels, spread, trained
 
 from nmt.decoding.decode import Decode
 from nmt.metrics.bleu import score
@@ -21,11 +21,11 @@ def measure_causal(runs: Path) -> Found:
     found: Found = {}
     for masked, label in (("true", "causal mask"), ("false", "no causal mask")):
         words = ["experiment=causal_mask", f"model.causal_mask={masked}"]
-        run = Run(runs / f"causal_mask-{masked}", words)
+        each = trained(runs, f"causal_mask-{masked}", words)
         found[label] = {
-            "training": run.last("train/nll"),
-            "dev": run.last("dev/loss"),
-            "bleu": run.result["bleu"],
+            "training": [run.last("train/nll") for run in each],
+            "dev": [run.last("dev/loss") for run in each],
+            "bleu": [run.result["bleu"] for run in each],
         }
     return found
 
@@ -36,8 +36,8 @@ def draw_causal(found: Found) -> Figure:
     for place, one in enumerate(found.values()):
         for side, shift, color in LOSSES:
             label = side if place == 0 else None
-            axes[0].bar(place + shift, one[side], 0.3, color=color, label=label)
-        axes[1].bar(place, one["bleu"], 0.5)
+            bar(axes[0], place + shift, one[side], 0.3, color=color, label=label)
+        bar(axes[1], place, one["bleu"], 0.5)
     for axis in axes:
         axis.set_xticks([0, 1], list(found))
     axes[0].legend(fontsize=8)
@@ -48,25 +48,27 @@ def causal_rows(found: Found) -> Rows:
     """The losses and BLEU at the end."""
     table: Rows = [("", "final training loss (nats per piece)", "dev loss", "test BLEU")]
     for label, one in found.items():
-        losses = (f"{one[side]:.3f}" for side, _, _ in LOSSES)
-        table.append((label, *losses, f"{one['bleu']:.2f}"))
+        losses = (spread(one[side], 3) for side, _, _ in LOSSES)
+        table.append((label, *losses, spread(one["bleu"], 2)))
     return table
 
 
 def measure_padding(runs: Path) -> Found:
     """Train with the padding mask and without it, and translate alone and in one batch."""
     alone = Decode(beam=1, batch_size=1)
-    together = replace(alone, batch_size=VERSES, batch_tokens=10**9)
+    ways = alone, replace(alone, batch_size=VERSES, batch_tokens=10**9)
     found: Found = {}
     for masked, label in (("true", "padding mask"), ("false", "no padding mask")):
         words = ["experiment=padding_mask", f"model.padding_mask={masked}"]
-        run = Run(runs / f"padding_mask-{masked}", words)
-        sources, references, _ = dev_text(run.folder, VERSES)
-        translator = open_run(run.folder, "cpu", "fp32")
-        texts = [[best[0].text for best in translator(sources, way)] for way in (alone, together)]
-        changed = sum(a != b for a, b in zip(*texts, strict=True)) / VERSES
-        bleu = [score(text, references, "en")["bleu"] for text in texts]
-        found[label] = {"changed": changed, "alone": bleu[0], "in one batch": bleu[1]}
+        one: dict[str, list[float]] = {"changed": [], "alone": [], "in one batch": []}
+        for run in trained(runs, f"padding_mask-{masked}", words):
+            sources, references, _ = dev_text(run.folder, VERSES)
+            translator = open_run(run.folder, "cpu", "fp32")
+            texts = [[best[0].text for best in translator(sources, way)] for way in ways]
+            one["changed"].append(100 * sum(a != b for a, b in zip(*texts, strict=True)) / VERSES)
+            for text, (way, _, _) in zip(texts, WAYS, strict=True):
+                one[way].append(score(text, references, "en")["bleu"])
+        found[label] = one
     return found
 
 
@@ -74,10 +76,10 @@ def draw_padding(found: Found) -> Figure:
     """Draw how many translations depend on the batch, and BLEU both ways."""
     figure, axes = panels(["translations that change with the batch", "BLEU"])
     for place, one in enumerate(found.values()):
-        axes[0].bar(place, 100 * one["changed"], width=0.5)
+        bar(axes[0], place, one["changed"], 0.5)
         for way, shift, color in WAYS:
             label = way if place == 0 else None
-            axes[1].bar(place + shift, one[way], 0.3, color=color, label=label)
+            bar(axes[1], place + shift, one[way], 0.3, color=color, label=label)
     axes[0].set_ylabel("%")
     for axis in axes:
         axis.set_xticks([0, 1], list(found))
@@ -92,8 +94,8 @@ def padding_rows(found: Found) -> Rows:
         ("", "translations that change with the batch", "BLEU alone", "BLEU in one batch")
     ]
     for label, one in found.items():
-        bleu = (f"{one[way]:.2f}" for way, _, _ in WAYS)
-        table.append((label, f"{100 * one['changed']:.0f} %", *bleu))
+        bleu = (spread(one[way], 2) for way, _, _ in WAYS)
+        table.append((label, f"{spread(one['changed'], 0)} %", *bleu))
     return table
 
 

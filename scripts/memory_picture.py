@@ -1,89 +1,142 @@
-"""A memory of four keys and values, and what a query gets out of it, drawn from real numbers."""
+"""What a query of the model in sample/ gets out of a memory of four pieces of a source."""
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
+from matplotlib import path as lines
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
-from matplotlib.path import Path
+from statement_page import DOCS, Found, Rows, Statement
 from torch import Tensor
 
-from nmt.attention.attention import Attention, record_attention
-from nmt.attention.build import build_attention
-from nmt.attention.normalize import Softmax
-from nmt.attention.scaled_dot import ScaledDot
-from nmt.attention.window import Full
+from nmt.attention.cosine import Cosine
+from nmt.batches.ids import Ids
+from nmt.data.encode import Encoder
 from nmt.report.palette import BLUE, SIGNED
 from nmt.report.palette import VERMILION as RED
+from nmt.report.words import MARK
+from nmt.run import open_run
 
-NUM_KEYS, WIDTH = 4, 3
+SAMPLE = DOCS.parent / "sample"
+SOURCE, TARGET = "Gott sprach.", "God said."  # what it makes of it, too
+PLACE, WRITTEN = 1, "said"  # where it is in the target, and what this query finds
+NUM_KEYS, SHOWN = 4, 3  # pieces of the source, and numbers of each vector that are drawn
 GREY = "0.45"
-DEEPEST = 3.0  # the number that has the full colour
+DEEPEST = 1.0  # the number that has the full colour
 CELL, HEIGHT = 0.85, 0.72  # where a row is 1 high
 KEYS, SCORES, WEIGHTS, VALUES = 0.6, 4.7, 7.9, 11.1  # where these begin, from left to right
 MIXTURE = -1.9  # row of the context
 STREAM = 0.5  # width of all that flows into it
 HEADINGS = (  # left, width, name, what it is
-    (KEYS, 3 * CELL, "keys", "what is looked through"),
-    (SCORES, 1.1, "scores", r"$F(q,k) = q \cdot k\,/\sqrt{3}$"),
+    (KEYS, SHOWN * CELL, "keys", "what is looked through"),
+    (SCORES, 1.1, "scores", r"$F(q,k) = g\,q \cdot k\,/\,\Vert q\Vert\,\Vert k\Vert$"),
     (WEIGHTS, 1.3, "weights", "softmax of the scores; sum 1"),
-    (VALUES, 3 * CELL, "values", "what is given back"),
+    (VALUES, SHOWN * CELL, "values", "what is given back"),
 )
-SIZE = (10.6, 5.6)  # inches
+SIZE = (11.4, 5.6)  # inches
 BOTTOM, TOP = -2.75, 5.6  # in rows
 POINTS = 72 * SIZE[1] / (TOP - BOTTOM)  # of a row
 SMALL, USUAL, LARGE = 9, 10, 12  # points
+TO_THE_LEFT: Any = {"ha": "right", "va": "center"}
 
 
 class Look(NamedTuple):
-    """One look of a query into a memory."""
+    """One look of a query into a memory, whose keys are its values too."""
 
+    pieces: list[str]  # of the source, one for each key
     query: Tensor  # (K)
-    keys: Tensor  # (S,K)
-    values: Tensor  # (S,K)
+    states: Tensor  # (S,K)
+    factor: Tensor  # g
     scores: Tensor  # (S)
     weights: Tensor  # (S)
     context: Tensor  # (K)
 
 
 def look() -> Look:
-    """Attend once with scaled_dot and softmax; seed 0, all numbers drawn from N(0,1)."""
-    torch.manual_seed(0)
-    attention = build_attention(WIDTH, WIDTH, WIDTH, ScaledDot, Softmax, Full).eval()
-    assert isinstance(attention, Attention)
-    query, keys, values = (torch.randn(1, num, WIDTH) for num in (1, NUM_KEYS, NUM_KEYS))
-    prepared = attention.remember(keys, values)
-    with record_attention(attention) as recorded:
-        context = attention(query, *prepared, None, torch.zeros(1, dtype=torch.long))
-    scores = attention.score(query, prepared[0])
-    (weights,) = recorded[""]
-    return Look(query[0, 0], keys[0], values[0], scores[0, 0], weights[0, 0], context[0, 0])
+    """Force the model in sample/ on a sentence, and take the query of one piece of the target."""
+    translator = open_run(SAMPLE, "cpu", "fp32")
+    ids = Ids.of_table(
+        Encoder(translator.source_tokenizer, translator.target_tokenizer)(([SOURCE], [TARGET]))
+    )
+    source, target = ids.source.padded([0]), ids.target.padded([0])
+    attend: Any = translator.model.decoder.attend
+    seen: list[tuple[tuple[Tensor, ...], Tensor]] = []
+    hook = attend.register_forward_hook(lambda _, given, out: seen.append((given, out)))
+    (across,) = translator.attention(source, target)
+    hook.remove()
+    ((query, keys, states, *_), context) = seen[0]
+    score = attend.score
+    assert isinstance(score, Cosine)
+    with torch.no_grad():
+        scores = score(query, keys)
+    return Look(
+        translator.source_tokenizer.pieces(source[0].tolist()),
+        query[0, PLACE],
+        states[0],
+        score.g.detach(),
+        scores[0, PLACE],
+        across.weights[0, 0, 0, PLACE],
+        context[0, PLACE],
+    )
+
+
+def measure(_: Path) -> Found:
+    """Look once. Nothing is trained."""
+    found = look()
+    kept = {name: value for name, value in found._asdict().items() if name != "pieces"}
+    return {"pieces": found.pieces} | {name: value.tolist() for name, value in kept.items()}
+
+
+def rows(found: Found) -> Rows:
+    """Each key's score, weight and first numbers, and the mixture's."""
+    header = ("", "score", "weight", *(f"number {place + 1}" for place in range(SHOWN)))
+    numbers = zip(found["pieces"], found["scores"], found["weights"], found["states"], strict=True)
+    table: Rows = [
+        (written(piece), f"{score:.4f}", f"{weight:.4f}", *(f"{x:.4f}" for x in state[:SHOWN]))
+        for piece, score, weight, state in numbers
+    ]
+    mixture = (f"{x:.4f}" for x in found["context"][:SHOWN])
+    return [header, *table, ("mixture", "", f"{sum(found['weights']):.4f}", *mixture)]
+
+
+def written(piece: str) -> str:
+    """Write a piece without SentencePiece's space."""
+    return piece.removeprefix(MARK)
 
 
 def picture(found: Look) -> Figure:
     """Draw query, keys, scores, weights, values and mixture, one key per row."""
     figure = Figure(figsize=SIZE, dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(-0.1, 15.7), ylim=(BOTTOM, TOP))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(-1.7, 15.7), ylim=(BOTTOM, TOP))
     axes.axis("off")
     for left, width, name, what in HEADINGS:
         axes.text(left + width / 2, 4.07, name, fontsize=LARGE, weight="bold", ha="center")
         axes.text(left + width / 2, 3.74, what, fontsize=SMALL, color="0.35", ha="center")
     vector(axes, KEYS, 5.05, "q", found.query)
     axes.text(KEYS + 2.8, 5.05, "query", fontsize=LARGE, weight="bold", va="center")
-    axes.text(KEYS + 3.85, 5.05, "what is looked for", fontsize=SMALL, color="0.35", va="center")
+    axes.text(
+        KEYS + 3.85,
+        5.05,
+        f"what is looked for, to write “{WRITTEN}”",
+        fontsize=SMALL,
+        color="0.35",
+        va="center",
+    )
     for left in (KEYS, VALUES):
         shelf(axes, left)
     stacked = MIXTURE - STREAM / 2  # the streams arrive one above the other
     for place in range(NUM_KEYS):
         row = NUM_KEYS - 1 - place
         score, weight = found.scores[place].item(), found.weights[place].item()
-        vector(axes, KEYS, row, f"k_{place + 1}", found.keys[place])
-        bar(axes, SCORES, row, 0.45 * score, signed(score), BLUE if score > 0 else RED)
+        axes.text(KEYS - 0.75, row, written(found.pieces[place]), fontsize=LARGE, **TO_THE_LEFT)
+        vector(axes, KEYS, row, f"k_{place + 1}", found.states[place])
+        bar(axes, SCORES, row, 0.2 * score, signed(score), BLUE if score > 0 else RED)
         bar(axes, WEIGHTS, row, 1.9 * weight, f"{weight:.2f}", GREY)
-        vector(axes, VALUES, row, f"v_{place + 1}", found.values[place])
+        vector(axes, VALUES, row, f"v_{place + 1}", found.states[place])
         flow(axes, row, stacked + STREAM * weight / 2, weight)
         stacked += STREAM * weight
     for left in (SCORES, WEIGHTS):
@@ -93,8 +146,7 @@ def picture(found: Look) -> Figure:
         *(VALUES - 0.6, MIXTURE, "context vector"),
         fontsize=LARGE,
         weight="bold",
-        ha="right",
-        va="center",
+        **TO_THE_LEFT,
     )
     shares = " + ".join(f"{w:.2f} $v_{n}$" for n, w in enumerate(found.weights.tolist(), 1))
     left = KEYS - 0.25
@@ -102,7 +154,8 @@ def picture(found: Look) -> Figure:
     axes.text(
         left,
         MIXTURE - 0.3,
-        f"A database would give $v_{int(found.weights.argmax()) + 1}$ alone.",
+        f"A database would give $v_{int(found.weights.argmax()) + 1}$ alone. Drawn: the first {SHOWN} "
+        f"of {len(found.query)} numbers of each vector.",
         fontsize=USUAL,
         color="0.35",
         va="center",
@@ -111,9 +164,9 @@ def picture(found: Look) -> Figure:
 
 
 def vector(axes: Axes, left: float, row: float, name: str, numbers: Tensor) -> None:
-    """Draw the numbers of a vector in a row of cells, each coloured by what it is."""
+    """Draw the first numbers of a vector in a row of cells, each coloured by what it is."""
     axes.text(left - 0.15, row, f"${name}$", fontsize=LARGE, ha="right", va="center")
-    for place, number in enumerate(numbers.tolist()):
+    for place, number in enumerate(numbers[:SHOWN].tolist()):
         corner = (left + CELL * place, row - HEIGHT / 2)
         color = SIGNED((number / DEEPEST + 1) / 2)
         axes.add_patch(
@@ -136,17 +189,20 @@ def signed(number: float) -> str:
 
 def shelf(axes: Axes, left: float) -> None:
     """Draw what keys and values lie on: both are the memory."""
-    corner, width = (left - 0.62, -0.85), 3 * CELL + 0.74
+    corner, width = (left - 0.62, -0.85), SHOWN * CELL + 0.74
     axes.add_patch(Rectangle(corner, width, NUM_KEYS + 0.4, facecolor="0.95", zorder=0))
-    axes.text(left + 1.5 * CELL, -0.66, "memory", fontsize=SMALL, ha="center", va="center")
+    axes.text(left + SHOWN / 2 * CELL, -0.66, "memory", fontsize=SMALL, ha="center", va="center")
 
 
 def flow(axes: Axes, row: float, end: float, weight: float) -> None:
     """Draw how much of a value goes into the mixture: the wider, the more."""
-    left = VALUES + 3 * CELL
+    left = VALUES + SHOWN * CELL
     bend = left + 0.6 + 0.45 * row
     points = [(left + 0.14, row), (bend, row), (bend, end), (left + 0.14, end)]
-    codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    drawn = PathPatch(Path(points, codes), fill=False, edgecolor=GREY, alpha=0.6)
+    codes = [lines.Path.MOVETO, *[lines.Path.CURVE4] * 3]
+    drawn = PathPatch(lines.Path(points, codes), fill=False, edgecolor=GREY, alpha=0.6)
     drawn.set_linewidth(POINTS * STREAM * weight)
     axes.add_patch(drawn)
+
+
+STATEMENT = Statement(measure, lambda _: picture(look()), rows)

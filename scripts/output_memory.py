@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hopping import share_of_right, words_of_task, write_task
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Run, Statement, panels
+from statement_page import Found, Rows, Statement, bar, panels, spread, trained
 
 from nmt.report.palette import VARIANTS
 
@@ -17,13 +17,13 @@ def measure(runs: Path) -> Found:
     given = ["experiment=output_memory", *words_of_task((runs / "hopping-task").absolute())]
     found: Found = {}
     for memory, (name, outputs) in MEMORIES.items():
-        run = Run(runs / f"memory-{name}", [*given, f"model.output_memory={outputs}"])
+        each = trained(runs, f"memory-{name}", [*given, f"model.output_memory={outputs}"])
         found[memory] = {
-            "right": share_of_right(run.folder),
-            "dev_loss": run.last("dev/loss"),
-            "entropy": run.last("attention/entropy"),
-            "parameters": run.result["parameters"],
-            "training": run.curve("train/nll"),
+            "right": [100 * share_of_right(run.folder) for run in each],
+            "dev_loss": [run.last("dev/loss") for run in each],
+            "entropy": [run.last("attention/entropy") for run in each],
+            "parameters": each[0].result["parameters"],
+            "training": [run.curve("train/nll") for run in each],
         }
     return found
 
@@ -32,8 +32,10 @@ def draw(found: Found) -> Figure:
     """Draw the loss in training, and the share of right answers."""
     figure, axes = panels(["loss in training (nats per piece)", "right answers"])
     for place, (memory, one) in enumerate(found.items()):
-        axes[0].plot(*one["training"], color=VARIANTS[place], label=memory)
-        axes[1].bar(place, 100 * one["right"], 0.6, color=VARIANTS[place])
+        for number, curve in enumerate(one["training"]):
+            label = memory if number == 0 else None
+            axes[0].plot(*curve, color=VARIANTS[place], label=label)
+        bar(axes[1], place, one["right"], 0.6, color=VARIANTS[place])
     axes[0].set_xlabel("update")
     axes[0].legend(fontsize=8, title="memory", title_fontsize=8)
     axes[1].set_xticks(range(len(found)), list(found))
@@ -45,7 +47,7 @@ def rows(found: Found) -> Rows:
     """Right answers, loss, entropy of the weights and size of both."""
     table: Rows = [("memory", "right answers, %", "dev loss", "entropy (nats)", "parameters")]
     for memory, one in found.items():
-        numbers = f"{100 * one['right']:.1f}", f"{one['dev_loss']:.3f}", f"{one['entropy']:.2f}"
+        numbers = spread(one["right"], 1), spread(one["dev_loss"], 3), spread(one["entropy"], 2)
         table.append((memory, *numbers, f"{one['parameters']:,}"))
     return table
 

@@ -98,7 +98,8 @@ def draw(found: Found) -> Figure:
     words, layers = found["law"]["words"], found["law"]["weights"]
     axes[1].grid(visible=False)
     heads = [head for layer in layers for head in layer]
-    axes[1].imshow(heads, cmap=WEIGHTS, vmin=0, vmax=1, aspect="auto")
+    drawn = axes[1].imshow(heads, cmap=WEIGHTS, vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(drawn, ax=axes[1], label="weight")
     axes[1].set_xticks(range(len(words)), words, rotation=60, fontsize=8, family=families())
     names = [
         f"layer {layer + 1}, head {head + 1}" if head == 0 else f"{head + 1}"

@@ -5,57 +5,48 @@
 
 The first draws what was measured before, which docs/statements/NAME.json has. With --measure it is
 measured again: what has to be trained for it is trained first, unless the folder has it. Figures
-go to docs/images/statement-NAME.png. The folder of runs has `corpora`, a link to the folder of
-Multi30k, KFTT and gold alignments, where a statement needs them.
+go to docs/images/statement-NAME.png, and tables, with a line on where they come from, replace those
+of docs/statements.md that have the same header. The folder of runs has `corpora`, a link to the
+folder of Multi30k, KFTT and gold alignments, where a statement needs them.
 """
 
 import argparse
 from pathlib import Path
 
+import basic_unit
 import crossing_links
 import dot_products
 import encoder_windows
 import exposure_bias
+import fixed_vector
 import gradient_distance
 import heads_off
 import hopping
 import masks
+import memory_picture
+import normalizers
 import output_memory
 import pronouns
+import scores_studied
 import three_attentions
+import tied_keys
 from matplotlib import rc_context
-from memory_picture import look, picture
 from rich.console import Console
-from statement_page import Found, Rows, Statement, image, measured, read, write
+from statement_page import PAGE, USED, came_from, image, measured, read, renew, write
 
 from nmt.report.palette import PLOTS
 from nmt.terminal.console import tell
 from nmt.terminal.table import table
 
-
-def measure_memory(_: Path) -> Found:
-    """Look into a memory of four keys. Nothing is trained."""
-    found = look()
-    return {name: values.tolist() for name, values in found._asdict().items()}
-
-
-def memory_rows(found: Found) -> Rows:
-    """Each key's score, weight and value, and the mixture."""
-    header = ("", "score", "weight", *["value"] * len(found["context"]))
-    numbers = zip(found["scores"], found["weights"], found["values"], strict=True)
-    rows: Rows = [
-        (f"k{place}", f"{score:.4f}", f"{weight:.4f}", *(f"{x:.4f}" for x in value))
-        for place, (score, weight, value) in enumerate(numbers, start=1)
-    ]
-    mixture = (f"{x:.4f}" for x in found["context"])
-    return [header, *rows, ("mixture", "", f"{sum(found['weights']):.4f}", *mixture)]
-
-
 STATEMENTS = {  # in the order of the page
+    "fixed_vector": fixed_vector.STATEMENT,
     "gradient_distance": gradient_distance.STATEMENT,
     "crossing_links": crossing_links.STATEMENT,
-    "memory": Statement(measure_memory, lambda _: picture(look()), memory_rows),
+    "memory": memory_picture.STATEMENT,
+    "tied_keys": tied_keys.STATEMENT,
     "output_memory": output_memory.STATEMENT,
+    "scores": scores_studied.STATEMENT,
+    "normalizers": normalizers.STATEMENT,
     "scaling": dot_products.STATEMENT,
     "causal_mask": masks.CAUSAL,
     "padding_mask": masks.PADDING,
@@ -65,6 +56,7 @@ STATEMENTS = {  # in the order of the page
     "three_attentions": three_attentions.STATEMENT,
     "heads_off": heads_off.STATEMENT,
     "hopping": hopping.STATEMENT,
+    "basic_unit": basic_unit.STATEMENT,
 }
 
 
@@ -80,6 +72,7 @@ def main() -> None:
     for name in arguments.statements or STATEMENTS:
         statement = STATEMENTS[name]
         if arguments.measure:
+            USED.clear()
             write(name, statement.measure(arguments.runs))
         if not measured(name):
             tell(f"{name} is not measured yet: add --measure", "statements.py")
@@ -89,6 +82,11 @@ def main() -> None:
             statement.draw(found).savefig(image(name))
         header, *rows = statement.rows(found)
         Console(width=120).print(table([str(name) for name in header], rows))
+        try:
+            page = renew(PAGE.read_text(encoding="utf-8"), [header, *rows], came_from(name))
+            PAGE.write_text(page, encoding="utf-8")
+        except ValueError as error:
+            tell(str(error), "statements.py")
 
 
 if __name__ == "__main__":

@@ -1,26 +1,31 @@
 """The page of statements: its tables are what was measured, and its pictures what models do."""
 
+import json
 import re
-from pathlib import Path
 
 import pytest
+import statement_page
 import torch
-from crossing_links import share_of_crossing
+from crossing_links import marks_apart, share_of_crossing
 from encoder_windows import looked
 from exposure_bias import next_words
 from gradient_distance import distances, sizes
 from hopping import LISTED, write_task
-from memory_picture import look, picture
+from memory_picture import SHOWN, look, picture, written
 from pronouns import PAIRS, chosen, pronoun
 from small_model import small_rnn
-from statement_page import RESULTS, image, measured, read
+from statement_page import PAGE, RESULTS, came_from, image, line_of, measured, read, renew
 from statements import STATEMENTS
 
+from nmt.attention.cosine import Cosine
 from nmt.batches.batch import Batch
+from nmt.comparison.testing import Counted, all_against
 from nmt.data.tokenizer import BOS, EOS
 from nmt.links.links import sure_only
+from nmt.report.words import merge_words
+from nmt.study.findings import Findings
+from nmt.study.ledger import Ledger
 
-PAGE = Path(__file__).parent.parent / "docs" / "statements.md"
 MEASURED = [name for name in STATEMENTS if measured(name)]
 SOURCE = torch.tensor([[5, 6, 7, 8, EOS], [9, 4, EOS, 0, 0]])
 TARGET = torch.tensor([[BOS, 5, 6, EOS], [BOS, 7, EOS, 0]])
@@ -32,18 +37,14 @@ def test_the_readme_links_the_page_in_its_first_lines_of_prose():
     assert "](docs/statements.md)" in readme.partition("\n## ")[0]
 
 
-def cells(row) -> str:
-    """A row of a table as the page has it."""
-    return f"| {' | '.join(str(cell) for cell in row)} |".replace("|  |", "| |")
-
-
 @pytest.mark.parametrize("name", MEASURED)
 def test_the_tables_of_the_page_are_what_was_measured(name):
     header, *rows = STATEMENTS[name].rows(read(name))
     page = PAGE.read_text("utf-8").splitlines()
 
-    for row in (header, *rows):
-        assert cells(row) in page, name
+    start = page.index(line_of(header))
+    table = [line_of(row) for row in rows]
+    assert page[start + 2 :][: len(rows) + 2] == [*table, "", came_from(name)]
     assert f"]({image(name).relative_to(PAGE.parent).as_posix()})" in PAGE.read_text("utf-8")
 
 
@@ -64,13 +65,16 @@ def test_every_result_has_a_statement_and_the_page_says_what_is_not_measured_yet
 
 def test_the_mixture_is_the_values_weighed_and_every_number_of_it_is_drawn():
     found = look()
-    scores = found.keys @ found.query / 3**0.5
+    query, keys = (x / x.norm(dim=-1, keepdim=True) for x in (found.query, found.states))
+    scores = found.factor * keys @ query
 
     torch.testing.assert_close(found.scores, scores)
     torch.testing.assert_close(found.weights, scores.exp() / scores.exp().sum())
-    assert (found.weights @ found.values - found.context).abs().max() < 1e-6
+    assert (found.weights @ found.states - found.context).abs().max() < 1e-5
     drawn = " ".join(text.get_text() for text in picture(found).axes[0].texts)
-    for numbers in (found.query, found.keys, found.scores, found.values, found.context):
+    assert all(written(piece) in drawn for piece in found.pieces)
+    vectors = [vector[..., :SHOWN] for vector in (found.query, found.states, found.context)]
+    for numbers in (*vectors, found.scores):
         for number in numbers.flatten().tolist():
             assert f"{number:+.2f}".replace("-", "−") in drawn
     assert all(f"{weight:.2f} $v" in drawn for weight in found.weights.tolist())
@@ -78,7 +82,51 @@ def test_the_mixture_is_the_values_weighed_and_every_number_of_it_is_drawn():
 
 def test_what_the_page_has_of_the_memory_is_what_it_gives_now():
     for name, values in look()._asdict().items():
-        torch.testing.assert_close(torch.tensor(read("memory")[name]), values)
+        if name == "pieces":
+            assert read("memory")[name] == values
+        else:
+            torch.testing.assert_close(torch.tensor(read("memory")[name]), values)
+
+
+@pytest.mark.parametrize("name", ["fixed_vector", "scores", "basic_unit", "normalizers"])
+def test_what_the_page_has_of_a_study_is_what_its_ledger_has_now(name, tmp_path):
+    found = STATEMENTS[name].measure(tmp_path)
+
+    assert read(name) == json.loads(json.dumps(found)), f"statements.py {name} --measure"
+
+
+def test_a_table_of_the_page_is_renewed_with_the_line_on_where_it_comes_from():
+    page = "text\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n\nMeasured before.\n\nmore"
+    rows = [("a", "b"), (3, ""), ("4", 5)]
+
+    renewed = renew(page, rows, "Measured now.")
+
+    assert renewed == (
+        "text\n\n| a | b |\n| --- | ---: |\n| 3 | |\n| 4 | 5 |\n\nMeasured now.\n\nmore"
+    )
+    assert renew(renewed, rows, "Measured now.") == renewed
+    with pytest.raises(ValueError, match=r"\| c \|\n\| --- \|"):
+        renew(page, [("c",), ("6",)], "")
+
+
+def test_results_keep_where_they_come_from_and_older_ones_say_that_they_do_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(statement_page, "RESULTS", tmp_path)
+    monkeypatch.setattr(statement_page, "USED", [])
+    run = {"device": "a CPU", "precision": "bfloat16", "commit": "abc"}
+    for seed in (2, 1):
+        statement_page.use({"seed": seed, **run})
+    statement_page.write("new", {"bleu": [1.0, 2.0]})
+    (tmp_path / "old.json").write_text('{"bleu": [1.0]}')
+
+    assert read("new") == {"bleu": [1.0, 2.0]}
+    assert re.fullmatch(
+        r"Measured on \d{4}-\d\d-\d\d by \S+; runs with seeds 1, 2, bfloat16, on a CPU\.",
+        came_from("new"),
+    )
+    assert statement_page.whole("new")["measured"]["runs"]["commit"] == ["abc"]
+    assert (read("old"), came_from("old")) == ({"bleu": [1.0]}, statement_page.OLDER)
 
 
 def test_the_burden_of_one_vector_has_the_numbers_of_the_study():
@@ -87,11 +135,17 @@ def test_the_burden_of_one_vector_has_the_numbers_of_the_study():
         for name in ("statements.md", "studies/multi30k_rnn.md")
     )
     section = page.split("\n## ")[1]
-    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    bands = [line for line in section.splitlines() if line.startswith("| ")]
+    rows = [re.sub(r" \[[^]]*\]", "", line) for line in bands]
     assert len(rows) == 4
     assert all(row in study.splitlines() for row in rows)
-    assert "-13.44" in study
-    assert "-14.41 to -12.47" in study
+    found = Findings.of(Ledger(PAGE.parent / "studies", "multi30k_rnn"))
+    runs = [Counted(one.name, "RNN", [row.counts for row in one.rows]) for one in found.results]
+    gain = all_against(runs, "bahdanau", ["bleu"])["bleu"].differences["none"]
+    low, high = gain.interval
+    told = f"attention gains {-gain.delta:.2f} BLEU (95 % interval {-high:.2f} to {-low:.2f})"
+    assert told in " ".join(section.split())
+    assert f"{gain.delta:+.2f}" in study
 
 
 def test_the_distance_of_a_source_piece_is_the_steps_to_the_end_of_the_source():
@@ -146,6 +200,29 @@ def test_a_head_that_looks_two_places_back_looks_at_a_distance_of_two():
     weights[range(5), [0, 0, 0, 1, 2]] = 1.0
 
     assert looked(weights).tolist() == [0, 1, 2, 2, 2]
+
+
+def test_a_mark_is_a_word_of_its_own_and_keeps_its_weight():
+    pieces = ["▁liest", ".", "</s>"]
+    weights = torch.tensor([[0.2, 0.7, 0.1]])
+
+    assert marks_apart(pieces) == ["▁liest", "▁.", "</s>"]
+    merged, words, _ = merge_words(weights, marks_apart(pieces), ["▁on"], ("de", "en"))
+    assert words == ["liest", ".", "</s>"]
+    torch.testing.assert_close(merged, weights)
+
+
+def test_the_gradient_of_a_cosine_is_orthogonal_to_the_query():
+    """What the page says of dividing by the norms: the smaller q, the larger its gradient."""
+    torch.manual_seed(0)
+    query, keys = torch.randn(1, 1, 8, dtype=torch.float64), torch.randn(1, 1, 8).double()
+    score, norms = Cosine(8, 8, scale=1.0).double(), []
+    for factor in (1.0, 0.1):
+        small = (factor * query).requires_grad_()
+        score(small, score.prepare(keys)).sum().backward()
+        assert abs((small.grad * small).sum().item()) < 1e-12
+        norms.append(small.grad.norm())
+    torch.testing.assert_close(norms[1], 10 * norms[0])
 
 
 def test_links_cross_where_the_order_of_two_words_differs():
