@@ -71,7 +71,7 @@ def minutes(one: Found) -> str:
     for device, taken in zip(one["devices"], one["minutes"], strict=True):
         by_device.setdefault(device, []).append(taken)
     return "; ".join(
-        f"{', '.join(f'{taken:.0f}' for taken in sorted(each))} ({device})"
+        f"{', '.join(f'{taken:.0f}' for taken in sorted(each))} ({device.replace(', 1 threads', ', 1 thread')})"
         for device, each in sorted(by_device.items())
     )
 

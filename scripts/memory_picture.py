@@ -84,10 +84,17 @@ def look() -> Look:
 
 
 def measure(_: Path) -> Found:
-    """Look once. Nothing is trained."""
+    """Look once, and keep the first numbers of each vector. Nothing is trained."""
     found = look()
-    kept = {name: value for name, value in found._asdict().items() if name != "pieces"}
-    return {"pieces": found.pieces} | {name: value.tolist() for name, value in kept.items()}
+    return {
+        "pieces": found.pieces,
+        "query": found.query[:SHOWN].tolist(),
+        "states": found.states[:, :SHOWN].tolist(),
+        "factor": found.factor.item(),
+        "scores": found.scores.tolist(),
+        "weights": found.weights.tolist(),
+        "context": found.context[:SHOWN].tolist(),
+    }
 
 
 def rows(found: Found) -> Rows:
@@ -95,10 +102,10 @@ def rows(found: Found) -> Rows:
     header = ("", "score", "weight", *(f"number {place + 1}" for place in range(SHOWN)))
     numbers = zip(found["pieces"], found["scores"], found["weights"], found["states"], strict=True)
     table: Rows = [
-        (written(piece), f"{score:.4f}", f"{weight:.4f}", *(f"{x:.4f}" for x in state[:SHOWN]))
+        (f"`{written(piece)}`", f"{score:.4f}", f"{weight:.4f}", *(f"{x:.4f}" for x in state))
         for piece, score, weight, state in numbers
     ]
-    mixture = (f"{x:.4f}" for x in found["context"][:SHOWN])
+    mixture = (f"{x:.4f}" for x in found["context"])
     return [header, *table, ("mixture", "", f"{sum(found['weights']):.4f}", *mixture)]
 
 
@@ -154,8 +161,8 @@ def picture(found: Look) -> Figure:
     axes.text(
         left,
         MIXTURE - 0.3,
-        f"A database would give $v_{int(found.weights.argmax()) + 1}$ alone. Drawn: the first {SHOWN} "
-        f"of {len(found.query)} numbers of each vector.",
+        f"A database would give $v_{int(found.weights.argmax()) + 1}$ alone. "
+        f"Drawn: the first {SHOWN} of {len(found.query)} numbers of each vector.",
         fontsize=USUAL,
         color="0.35",
         va="center",

@@ -17,7 +17,6 @@ from nmt.data.cache import cache_folder
 from nmt.data.corpus import Lines
 from nmt.report.palette import EDGE
 from nmt.runs.folder import read_config
-from nmt.runs.versions import commit
 from nmt.study.ledger import Ledger, Row
 
 Found = dict[str, Any]  # what was measured, as the JSON file has it
@@ -117,20 +116,20 @@ def whole(name: str) -> Found:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def write(name: str, found: Found) -> None:
+def write(name: str, found: Found, commit: str | None) -> None:
     """Write what was measured, and of which runs, when and with which commit."""
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"measured": origin(), **found}, ensure_ascii=False, indent=1)
+    text = json.dumps({"measured": origin(commit), **found}, ensure_ascii=False, indent=1)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def origin() -> Found:
+def origin(commit: str | None) -> Found:
     """Return the date, the commit of the measurement, and what the runs in ``USED`` have."""
     runs = {
         key: sorted({one[key] for one in USED if one[key] is not None})
         for key in ("seed", "device", "precision", "commit")
     }
-    return {"date": f"{date.today():%Y-%m-%d}", "commit": commit(), "runs": runs}
+    return {"date": f"{date.today():%Y-%m-%d}", "commit": commit, "runs": runs}
 
 
 def came_from(name: str) -> str:
@@ -144,7 +143,8 @@ def came_from(name: str) -> str:
         return f"{when}."
     seeds = "seed" if len(runs["seed"]) == 1 else "seeds"
     trained = f"{seeds} {', '.join(map(str, runs['seed']))}, {' and '.join(runs['precision'])}"
-    return f"{when}; runs with {trained}, on {' and '.join(runs['device'])}."
+    devices = " and ".join(device.replace(", 1 threads", ", 1 thread") for device in runs["device"])
+    return f"{when}; runs with {trained}, on {devices}."
 
 
 def line_of(row: Sequence[str | int]) -> str:

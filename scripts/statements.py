@@ -35,6 +35,7 @@ from rich.console import Console
 from statement_page import PAGE, USED, came_from, image, measured, read, renew, write
 
 from nmt.report.palette import PLOTS
+from nmt.runs.versions import commit
 from nmt.terminal.console import tell
 from nmt.terminal.table import table
 
@@ -69,11 +70,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.statements) - set(STATEMENTS):
         parser.error(f"{', '.join(unknown)}: there are {', '.join(STATEMENTS)}")
+    program = commit()  # before it changes the page
     for name in arguments.statements or STATEMENTS:
         statement = STATEMENTS[name]
         if arguments.measure:
             USED.clear()
-            write(name, statement.measure(arguments.runs))
+            write(name, statement.measure(arguments.runs), program)
         if not measured(name):
             tell(f"{name} is not measured yet: add --measure", "statements.py")
             continue

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import statement_page
@@ -11,7 +12,7 @@ from encoder_windows import looked
 from exposure_bias import next_words
 from gradient_distance import distances, sizes
 from hopping import LISTED, write_task
-from memory_picture import SHOWN, look, picture, written
+from memory_picture import SHOWN, look, measure, picture, written
 from pronouns import PAIRS, chosen, pronoun
 from small_model import small_rnn
 from statement_page import PAGE, RESULTS, came_from, image, line_of, measured, read, renew
@@ -81,11 +82,11 @@ def test_the_mixture_is_the_values_weighed_and_every_number_of_it_is_drawn():
 
 
 def test_what_the_page_has_of_the_memory_is_what_it_gives_now():
-    for name, values in look()._asdict().items():
-        if name == "pieces":
-            assert read("memory")[name] == values
-        else:
-            torch.testing.assert_close(torch.tensor(read("memory")[name]), values)
+    kept, found = read("memory"), measure(Path())
+    assert kept.pop("pieces") == found.pop("pieces")
+    assert kept.keys() == found.keys()
+    for name, values in found.items():
+        torch.testing.assert_close(torch.tensor(kept[name]), torch.tensor(values))
 
 
 @pytest.mark.parametrize("name", ["fixed_vector", "scores", "basic_unit", "normalizers"])
@@ -114,15 +115,15 @@ def test_results_keep_where_they_come_from_and_older_ones_say_that_they_do_not(
 ):
     monkeypatch.setattr(statement_page, "RESULTS", tmp_path)
     monkeypatch.setattr(statement_page, "USED", [])
-    run = {"device": "a CPU", "precision": "bfloat16", "commit": "abc"}
+    run = {"device": "a CPU, 1 threads", "precision": "bfloat16", "commit": "abc"}
     for seed in (2, 1):
         statement_page.use({"seed": seed, **run})
-    statement_page.write("new", {"bleu": [1.0, 2.0]})
+    statement_page.write("new", {"bleu": [1.0, 2.0]}, "def")
     (tmp_path / "old.json").write_text('{"bleu": [1.0]}')
 
     assert read("new") == {"bleu": [1.0, 2.0]}
     assert re.fullmatch(
-        r"Measured on \d{4}-\d\d-\d\d by \S+; runs with seeds 1, 2, bfloat16, on a CPU\.",
+        r"Measured on \d{4}-\d\d-\d\d by def; runs with seeds 1, 2, bfloat16, on a CPU, 1 thread\.",
         came_from("new"),
     )
     assert statement_page.whole("new")["measured"]["runs"]["commit"] == ["abc"]
