@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from statement_page import Found, Rows, Statement, bar, panels, rows_of, spread
+from statement_page import Found, Rows, Statement, bar, in_words, panels, rows_of, spread
 
 from nmt.report.palette import BLUE, VARIANTS, VERMILION
 
@@ -71,7 +71,7 @@ def minutes(one: Found) -> str:
     for device, taken in zip(one["devices"], one["minutes"], strict=True):
         by_device.setdefault(device, []).append(taken)
     return "; ".join(
-        f"{', '.join(f'{taken:.0f}' for taken in sorted(each))} ({device.replace(', 1 threads', ', 1 thread')})"
+        f"{', '.join(f'{taken:.0f}' for taken in sorted(each))} ({in_words(device)})"
         for device, each in sorted(by_device.items())
     )
 

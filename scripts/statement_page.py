@@ -143,8 +143,13 @@ def came_from(name: str) -> str:
         return f"{when}."
     seeds = "seed" if len(runs["seed"]) == 1 else "seeds"
     trained = f"{seeds} {', '.join(map(str, runs['seed']))}, {' and '.join(runs['precision'])}"
-    devices = " and ".join(device.replace(", 1 threads", ", 1 thread") for device in runs["device"])
+    devices = " and ".join(map(in_words, runs["device"]))
     return f"{when}; runs with {trained}, on {devices}."
+
+
+def in_words(device: str) -> str:
+    """Write a machine as result.json names it, but one thread in the singular."""
+    return device.replace(", 1 threads", ", 1 thread")
 
 
 def line_of(row: Sequence[str | int]) -> str:
