@@ -1,4 +1,4 @@
-"""Additive, dot, general, concat, location: what each score is, and its BLEU in a study."""
+"""Additive, dot, general, concat, location and two more: each score, and its BLEU in a study."""
 
 from pathlib import Path
 from statistics import mean
@@ -26,6 +26,8 @@ SCORES = {
     "luong_general": Written("q·W k", "Luong et al. 2015, section 3.1", ""),
     "luong_concat": Written("v·tanh(W [q; k])", "Luong et al. 2015, section 3.1", "optional"),
     "luong_location": Written("W q", "Luong et al. 2015, eq. 8", ""),
+    "scaled_dot": Written("q·k / √d", "Vaswani et al. 2017, eq. 1", ""),
+    "cosine": Written("g · q·k / (‖q‖ ‖k‖)", "Graves et al. 2014, eq. 5 and 6", ""),
 }
 
 
