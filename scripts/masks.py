@@ -19,9 +19,11 @@ WAYS = (("alone", -0.15, BLUE), ("in one batch", 0.15, VERMILION))
 def measure_causal(runs: Path) -> Found:
     """Train with the causal mask and without it."""
     found: Found = {}
-    for masked, label in (("true", "causal mask"), ("false", "no causal mask")):
-        words = ["experiment=causal_mask", f"model.causal_mask={masked}"]
-        each = trained(runs, f"causal_mask-{masked}", words)
+    for name, masked, label in (
+        ("statement", "true", "causal mask"),
+        ("no_causal_mask", "false", "no causal mask"),
+    ):
+        each = trained(runs, name, ["experiment=statement", f"model.causal_mask={masked}"])
         found[label] = {
             "training": [run.last("train/nll") for run in each],
             "dev": [run.last("dev/loss") for run in each],
@@ -56,12 +58,15 @@ def causal_rows(found: Found) -> Rows:
 def measure_padding(runs: Path) -> Found:
     """Train with the padding mask and without it, and translate alone and in one batch."""
     alone = Decode(beam=1, batch_size=1)
-    ways = alone, replace(alone, batch_size=VERSES, batch_tokens=10**9)
+    ways = alone, replace(alone, batch_size=VERSES, batch_tokens=10**7)
     found: Found = {}
-    for masked, label in (("true", "padding mask"), ("false", "no padding mask")):
-        words = ["experiment=padding_mask", f"model.padding_mask={masked}"]
+    for name, masked, label in (
+        ("statement", "true", "padding mask"),
+        ("no_padding_mask", "false", "no padding mask"),
+    ):
+        words = ["experiment=statement", f"model.padding_mask={masked}"]
         one: dict[str, list[float]] = {"changed": [], "alone": [], "in one batch": []}
-        for run in trained(runs, f"padding_mask-{masked}", words):
+        for run in trained(runs, name, words):
             sources, references, _ = dev_text(run.folder, VERSES)
             translator = open_run(run.folder, "cpu", "fp32")
             texts = [[best[0].text for best in translator(sources, way)] for way in ways]

@@ -64,7 +64,10 @@ class Run:
 
 
 def trained(runs: Path, name: str, words: Sequence[str]) -> list[Run]:
-    """Train with each seed, in a folder of its own; what is there already is read."""
+    """Train with each seed, in a folder of its own; what is there already is read.
+
+    Statements share runs by their names: "statement" is ``experiment=statement`` as it is.
+    """
     return [Run(runs / f"{name}-{seed}", [*words, f"seed={seed}"]) for seed in SEEDS]
 
 

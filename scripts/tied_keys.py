@@ -7,15 +7,17 @@ from statement_page import Found, Rows, Statement, bar, panels, spread, trained
 
 from nmt.report.palette import VARIANTS
 
-WAYS = {"W_V and W_K": "false", "W_V = W_K": "true"}  # and model.tie_keys_values
+WAYS = {  # run, and model.tie_keys_values
+    "W_V and W_K": ("statement", "false"),
+    "W_V = W_K": ("tied_keys", "true"),
+}
 
 
 def measure(runs: Path) -> Found:
     """Train a Transformer either way."""
     found: Found = {}
-    for label, tied in WAYS.items():
-        words = ["experiment=statement", f"model.tie_keys_values={tied}"]
-        each = trained(runs, f"tied_keys-{tied}", words)
+    for label, (name, tied) in WAYS.items():
+        each = trained(runs, name, ["experiment=statement", f"model.tie_keys_values={tied}"])
         found[label] = {
             "bleu": [run.result["bleu"] for run in each],
             "dev": [run.last("dev/loss") for run in each],
