@@ -26,7 +26,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 IMAGES = DOCS / "images"
 RESULTS = DOCS / "statements"
 PAGE = DOCS / "statements.md"
-SEEDS = (1, 2, 3)  # of every training of --measure
+SEEDS = (1, 2, 3)  # of what is trained more than once
 USED: list[Found] = []  # seed, device, precision, commit of each run that a statement reads
 OLDER = "Measured by an earlier nmt, which did not record commit and machine."
 
