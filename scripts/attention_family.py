@@ -25,11 +25,12 @@ HEADER = ("score", "normalizer", "sink", "gate", "other")
 MEASURES = ("BLEU", "loss", "AER", "entropy", "zeros", "no key", "REP")
 NOTE = """\
 BLEU, loss (nats per target piece) and REP are means over the test sets, with ± over seeds if there
-are several. AER is the alignment error rate on the five sentences of the studies, linked by us by
+are several. AER is the alignment error rate on the studies' five sentences, which we linked by
 hand. Entropy (nats), zeros (the share of weights that are exactly 0) and no key (the weight on a
-sink, or left over) are those of source-target attention; [what they mean](compare.md#the-columns).
-Cost is that below, in one model; it is empty if a row has several choices. An empty cell was not
-measured. The runs of {others} had their learning rates tuned, the others had not.
+sink, or left over) are those of source-target attention; [what they
+mean](compare.md#the-columns). Cost is that below, in one model; it is empty if a row has several
+choices. An empty cell was not measured. The runs of {others} had their learning rates tuned, the
+others had not.
 """
 
 
