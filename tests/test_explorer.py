@@ -18,8 +18,8 @@ from nmt.api.attention import of_weights
 from nmt.evaluation.explorer import as_page, evenly, fitting, of_rows
 from nmt.report.explorer import document
 from nmt.report.explorer.page import page
-from nmt.report.heatmap import scaled
-from nmt.report.palette import CONTINUES, WEIGHTS, triples
+from nmt.report.heatmap import colored
+from nmt.report.palette import CONTINUES, triples
 from nmt.report.weights import Weights, load_weights
 from nmt.report.words import MARK, in_words
 
@@ -263,12 +263,29 @@ def test_labels_and_colours_are_those_of_the_pictures(tab, tmp_path):
     grey = "getComputedStyle(document.querySelector('li.continues')).color"
     assert tab.run(grey) == f"rgb({triples((CONTINUES,)).replace(',', ', ')})"
     mean = document.unpack(document.pack(row.weights["cross"])).mean((0, 1))
+    assert_coloured_like_pictures(tab, mean)
+
+
+@needs_browser
+def test_weights_below_0_have_the_colours_of_the_pictures(tab, tmp_path):
+    row = by_hand()
+    row.weights["cross"][..., 0] *= -1
+    opened(tab, tmp_path, {"runs": [shown_of(document.sentence(row))]})
+
+    mean = document.unpack(document.pack(row.weights["cross"])).mean((0, 1))
+    assert mean.min() < -0.1
+    assert_coloured_like_pictures(tab, mean)
+
+
+def assert_coloured_like_pictures(tab: Page, mean: np.ndarray) -> None:
+    """Compare the pixels of the matrix with the colours that heatmaps have, on both scales."""
     for scale in ("linear", "sqrt"):
         pixels = "Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
         shown = tab.run(
             f"(() => {{ const c = document.querySelector('.cells'); return {pixels} }})()"
         )
-        wanted = WEIGHTS(scaled(scale)(mean)) * 255
+        colours = colored(scale, signed=bool((mean < 0).any()))
+        wanted = colours["cmap"](colours["norm"](mean)) * 255
         assert np.abs(np.array(shown).reshape(wanted.shape) - wanted).max() < 3, scale
         tab.run("document.querySelector('.attention').focus()")
         tab.press("r")

@@ -24,7 +24,9 @@ STEPS = (
 )
 STEPS_IN_THE_DARK = ("#181a1e", "#1c2f47", "#234d7a", "#2f72b3", "#5aa2e0", "#a3d0f7", "#e3f2ff")
 WEIGHTS = LinearSegmentedColormap.from_list("weights", STEPS)
-SIGNED = LinearSegmentedColormap.from_list("signed", (VERMILION, "#ffffff", BLUE))  # -, 0, +
+SIGNED_STEPS = (VERMILION, "#ffffff", BLUE)  # -1, 0, 1
+SIGNED_IN_THE_DARK = ("#ff8c42", STEPS_IN_THE_DARK[0], "#5aa2e0")
+SIGNED = LinearSegmentedColormap.from_list("signed", SIGNED_STEPS)
 
 BEGINS, CONTINUES = "#000000", "#868686"  # labels of pieces that begin a word, and of the others
 SOFT = "#666666"  # names of roles and axes, captions
@@ -56,8 +58,10 @@ def style(place: int) -> dict[str, Any]:
 
 def properties() -> str:
     """Return the colours that the explorer has in common with the figures, as CSS."""
-    light = {"scale": triples(STEPS), "continues": CONTINUES, "gold": GOLD}
-    dark = {"scale": triples(STEPS_IN_THE_DARK), "continues": "#8b8b8b", "gold": "#ff8c42"}
+    light = {"scale": triples(STEPS), "signed": triples(SIGNED_STEPS)}
+    light |= {"continues": CONTINUES, "gold": GOLD}
+    dark = {"scale": triples(STEPS_IN_THE_DARK), "signed": triples(SIGNED_IN_THE_DARK)}
+    dark |= {"continues": "#8b8b8b", "gold": "#ff8c42"}
     return (
         f".attention {{ {declared(light)} }}\n"
         f"@media (prefers-color-scheme: dark) {{ .attention {{ {declared(dark)} }} }}\n"

@@ -634,10 +634,11 @@ class Panel {
     this.thumbs.replaceChildren(this.tiles, chosen);
   }
 
-  /** Return the colours of weights from 0 to 1, at equal distances: [[red, green, blue]]. */
+  /** Return the colours of weights from 0 to 1, or from -1 where one is negative, at equal distances. */
   colours() {
-    const style = getComputedStyle(this.explorer.root);
-    return style.getPropertyValue("--scale").trim().split(" ").map((one) => one.split(",").map(Number));
+    const signed = this.view.maps.values.some((weight) => weight < 0);
+    const style = getComputedStyle(this.explorer.root).getPropertyValue(signed ? "--signed" : "--scale");
+    return { signed, steps: style.trim().split(" ").map((one) => one.split(",").map(Number)) }; // [[red, green, blue]]
   }
 
   /** Draw both sentences, what is looked at on the left, with a line for each weight. */
@@ -795,15 +796,16 @@ class Panel {
 }
 
 /** Paint a matrix, a pixel for each weight, in the colour of its share, or of the root of that. */
-function painted(matrix, height, width, largest, colours, root) {
+function painted(matrix, height, width, largest, { signed, steps }, root) {
   const image = new ImageData(width, height);
-  const last = colours.length - 1;
+  const last = steps.length - 1;
   for (let i = 0; i < matrix.length; i++) {
-    const share = Math.min(1, Math.max(0, matrix[i] / largest));
-    const place = last * (root ? Math.sqrt(share) : share);
+    const share = Math.min(1, Math.max(signed ? -1 : 0, matrix[i] / largest));
+    const size = root ? Math.sign(share) * Math.sqrt(Math.abs(share)) : share;
+    const place = last * (signed ? (1 + size) / 2 : size);
     const step = Math.min(Math.floor(place), last - 1);
     for (let part = 0; part < 3; part++) {
-      const [low, high] = [colours[step][part], colours[step + 1][part]];
+      const [low, high] = [steps[step][part], steps[step + 1][part]];
       image.data[4 * i + part] = low + (place - step) * (high - low);
     }
     image.data[4 * i + 3] = 255;
