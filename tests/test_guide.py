@@ -168,6 +168,7 @@ def test_an_attention_that_is_not_there_or_does_not_learn_is_refused(model, laye
         ("guide.head=2", "guide.head=2"),
         ("attention=none", "needs attention"),
         ("model.heads=2 mix=talking_heads", "may be negative"),
+        ("tokenizer.sample=0.2", "tokenizer.sample=0.2 samples others"),
     ],
 )
 def test_what_cannot_be_guided_is_refused_before_any_data_is_read(
@@ -228,7 +229,6 @@ def test_training_is_guided_by_a_statistical_aligner(tiny, tmp_path):
         (["guide=file", "guide.path={links}", "guide.head=2"], ["guide.head=2", "has 1"]),
         (["guide=file", "guide.path={links}", "guide.weight=0"], ["guide.weight=0"]),
         (["guide=file", "guide.path={links}", "attention=none"], ["needs attention"]),
-        (["guide=file", "guide.path={links}", "tokenizer.sample=0.2"], ["tokenizer.sample=0.2"]),
         (["guide=statistical", "guide.symmetrize=no"], ["guide.symmetrize=no", "union"]),
         (["guide.weight=1"], ["guide.weight", "guide=…"]),
     ],

@@ -43,16 +43,7 @@ class LinkSource(ABC):
         """Return text with links that has all lines of ``train``, in any order, and maybe more."""
 
     def guide(self, corpus: Corpus, prepared: Prepared, cache: Path) -> Guide:
-        """Return the links of all lines of train, in pieces.
-
-        UserError where there are none, or where the pieces are drawn anew in every epoch.
-        """
-        if prepared.source_tokenizer.smoothing:
-            raise UserError(
-                "guide=… needs the best segmentation, but "
-                f"tokenizer.sample={prepared.source_tokenizer.smoothing} samples others: remove "
-                "one of them"
-            )
+        """Return the links of all lines of train, in pieces. UserError where there are none."""
         text = self.linked(corpus, prepared.train, cache)
         both = zip(text.source.lines, text.target.lines, strict=True)
         number = {pair: n for n, pair in enumerate(both)}

@@ -43,6 +43,11 @@ def of_settings(cfg: DictConfig, ranks: Ranks) -> None:
     of_synthetic(cfg)
     if cfg.guide and cfg.data["_target_"] == target_of(CORPORA["stream"]):
         raise UserError("guide=… needs links for every line, but a stream has none: remove guide=")
+    if cfg.guide and tokenizer.sample:
+        raise UserError(
+            "guide=… needs the best segmentation, but tokenizer.sample="
+            f"{tokenizer.sample} samples others: remove one of them"
+        )
 
 
 def of_synthetic(cfg: DictConfig) -> None:
