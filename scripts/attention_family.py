@@ -1,7 +1,6 @@
 """One table of all kinds of attention in both models, from the ledgers of the family studies.
 
-It joins family_rnn with family_transformer, a kind that both have in one row. Kinds that only
-multi30k_rnn or multi30k_transformer have are added if these have the same budget.
+It joins family_rnn with family_transformer, a kind that both have in one row.
 """
 
 import json
@@ -16,9 +15,7 @@ from nmt.study.page import LEARNING, late_gain
 from nmt.study.report import of_attention, spread
 from nmt.terminal.table import markdown
 
-MODELS = {"RNN": ("family_rnn", "multi30k_rnn")}
-MODELS |= {"Transformer": ("family_transformer", "multi30k_transformer")}
-NO_KIND = "precision="  # such variants have the attention of another one
+MODELS = {"RNN": "family_rnn", "Transformer": "family_transformer"}
 TITLE = "All kinds in one table"
 USUAL = {"attention": "scaled_dot", "normalize": "softmax", "sink": "none", "gate": "none"}
 HEADER = ("score", "normalizer", "sink", "gate", "other")
@@ -29,8 +26,7 @@ are several. AER is the alignment error rate on the studies' five sentences, whi
 hand. Entropy (nats), zeros (the share of weights that are exactly 0) and no key (the weight on a
 sink, or left over) are those of source-target attention; [what they
 mean](compare.md#the-columns). Cost is that below, in one model; it is empty if a row has several
-choices. An empty cell was not measured. The runs of {others} had their learning rates tuned, the
-others had not.
+choices. An empty cell was not measured.
 """
 
 
@@ -60,10 +56,11 @@ def joint(findings: Sequence[Findings], costs: Path) -> list[str]:
     costs: the file of scripts/attention_cost.py
     """
     known = {found.ledger.study: found for found in findings if found.results}
-    both = {model: [known[n] for n in names if n in known] for model, names in MODELS.items()}
-    if not any(known.get(family) for family, _ in MODELS.values()):
+    by_model = {
+        model: results(known[study]) if study in known else {} for model, study in MODELS.items()
+    }
+    if not any(by_model.values()):
         return []
-    by_model = {model: results(of_model) for model, of_model in both.items()}
     kinds = dict.fromkeys(kind for found in by_model.values() for kind in found)
     cost: dict[str, Any] = json.loads(costs.read_text(encoding="utf-8"))
     header = [*HEADER, *(f"{model} {name}" for model in MODELS for name in MEASURES), "cost"]
@@ -75,20 +72,13 @@ def joint(findings: Sequence[Findings], costs: Path) -> list[str]:
         ]
         for kind in kinds
     ]
-    others = " and ".join(f"`{name}`" for _, name in MODELS.values())
-    note = NOTE.format(others=others)
-    return [f"## {TITLE}\n", *unfinished(by_model), markdown(header, table) + "\n", note]
+    return [f"## {TITLE}\n", *unfinished(by_model), markdown(header, table) + "\n", NOTE]
 
 
-def results(of_model: Sequence[Findings]) -> dict[Kind, tuple[Findings, Result]]:
-    """Return the kinds of one model: all of its first study, and what others add to them."""
-    kinds: dict[Kind, tuple[Findings, Result]] = {}
-    for found in of_model:
-        for one in found.results if found.study.pieces == of_model[0].study.pieces else ():
-            kind = Kind.of(found.study.base, found.study.variants[one.name])
-            if NO_KIND not in kind.other:
-                kinds.setdefault(kind, (found, one))
-    return kinds
+def results(found: Findings) -> dict[Kind, tuple[Findings, Result]]:
+    """Return the kinds of a study."""
+    variants = found.study.variants
+    return {Kind.of(found.study.base, variants[one.name]): (found, one) for one in found.results}
 
 
 def cells(variant: tuple[Findings, Result] | None) -> list[str]:

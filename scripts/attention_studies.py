@@ -32,8 +32,9 @@ class Looked(NamedTuple):
 
 @cache
 def all_findings() -> list[Findings]:
-    """Read all ledgers."""
-    paths = sorted(path for path in FOLDER.glob("*.jsonl") if path.stem not in NOT_OF_ATTENTION)
+    """Read all ledgers, those of the family last: their runs are shorter."""
+    paths = [path for path in FOLDER.glob("*.jsonl") if path.stem not in NOT_OF_ATTENTION]
+    paths.sort(key=lambda path: (path.stem.startswith("family_"), path.stem))
     return [Findings.of(Ledger.at(path)) for path in paths]
 
 
