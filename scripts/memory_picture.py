@@ -62,7 +62,8 @@ def look() -> Look:
         Encoder(translator.source_tokenizer, translator.target_tokenizer)(([SOURCE], [TARGET]))
     )
     source, target = ids.source.padded([0]), ids.target.padded([0])
-    attend: Any = translator.model.decoder.attend
+    decoder: Any = translator.model.decoder
+    attend = decoder.attend
     seen: list[tuple[tuple[Tensor, ...], Tensor]] = []
     hook = attend.register_forward_hook(lambda _, given, out: seen.append((given, out)))
     (across,) = translator.attention(source, target)
