@@ -34,7 +34,7 @@ from nmt.study.findings import Findings
 from nmt.study.jobs import Job, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger
 from nmt.study.measure import alignment_error, golden_digest
-from nmt.study.own_links import own_error, own_gold
+from nmt.study.own_links import own_error, own_gold, own_words
 from nmt.study.page import to_markdown
 from nmt.study.pins import Pins, pinned, transplanted
 from nmt.study.report import spread
@@ -257,7 +257,14 @@ def test_alignment_error_on_the_sentences_of_a_study():
     assert own_error({}, own, data) is None
     own.links = ["0-0 1-4"]
     with pytest.raises(UserError, match=r"study.links\[0\].*target word 4.*the target has 4 words"):
-        own_gold(own, data)
+        own_gold(own, own_words(own, data))
+
+
+def test_a_study_may_link_the_words_of_its_sentences_or_not(retyped):
+    answer = retyped(lambda text: text.replace("- 0-0 1-1", "- 0-0 1-2"))
+    assert "study.links[0]: link 1-2 has target word 2" in mistake(answer)
+    answer = retyped(lambda text: re.sub(r"links:\n- .*\n", "", text))
+    assert answer.code == 0, answer.err
 
 
 def test_runs_are_tested_on_the_first_test_set_of_the_study(ledger, numbers):

@@ -31,7 +31,7 @@ from nmt.stages import counted, stage
 from nmt.study.jobs import Job, known, missing, number_of_runs, part_of
 from nmt.study.ledger import Ledger, require_same_pins
 from nmt.study.measure import test_lines
-from nmt.study.own_links import own_gold
+from nmt.study.own_links import own_gold, own_words
 from nmt.study.speed import measure_speeds, speed_path
 from nmt.terminal.console import console, tell
 from nmt.terminal.progress import showing
@@ -124,7 +124,8 @@ def refuse(study: Study, configs: dict[str, DictConfig]) -> None:
             raise UserError(f"variant {name}: {error}") from error
     stage("reading the test sets")
     first = next(iter(configs.values()))
-    own_gold(study, first.data)
+    if study.links:
+        own_gold(study, own_words(study, first.data))
     for test in study.tests.values():
         test_lines(first, test)
 

@@ -14,8 +14,7 @@ from nmt.links.error import count
 from nmt.links.links import Gold, read_line
 from nmt.links.words import members, merge, split_words, tokenized, word_of_characters
 from nmt.models.seq2seq import Kind
-
-SPACE = "▁"  # of SentencePiece, in the place of a space
+from nmt.report.words import MARK
 
 
 def own_error(
@@ -32,35 +31,31 @@ def own_error(
     kind = Kind.SOURCE_TARGET.value
     if not study.links or f"attention/0/{kind}" not in arrays:
         return None
+    words = own_words(study, data)
     found = []
-    for number, words in enumerate(own_words(study, data)):
+    for number, sides in enumerate(words):
         weights = torch.from_numpy(arrays[f"attention/{number}/{kind}"]).float()  # (L,H,T+1,S+1)
         source, target = (
             held(arrays[f"pieces/{number}/{side}"].tolist()[:-1], own)
-            for side, own in zip(("source", "target"), words, strict=True)
+            for side, own in zip(("source", "target"), sides, strict=True)
         )
         found.append(argmax_links(merge(Reading()(weights), source, target)))
-    return count(found, own_gold(study, data)).error
+    return count(found, own_gold(study, words)).error
 
 
 def held(pieces: Sequence[str], words: Sequence[str]) -> Tensor:
     """Return which share of each of S pieces belongs to which of W words: (S,W)."""
-    text = "".join(pieces).replace(SPACE, " ")
+    text = "".join(pieces).replace(MARK, " ")
     spans = list(pairwise(accumulate(map(len, pieces), initial=0)))
     word_of = word_of_characters(text, words, "study.sentences")
     return members(text, spans, word_of, len(words))
 
 
-def own_gold(study: Study, data: Mapping[str, Any]) -> list[Gold]:
-    """Return the links between the words of the study's own sentences.
-
-    UserError, with the key, for links that are not of these words.
-    """
+def own_gold(study: Study, words: Sequence[tuple[list[str], list[str]]]) -> list[Gold]:
+    """Return the links between :func:`own_words`. UserError, with the key, for other links."""
     return [
         read_line(links, f"study.links[{number}]", 0, (len(source), len(target)))
-        for number, (links, (source, target)) in enumerate(
-            zip(study.links, own_words(study, data), strict=True)
-        )
+        for number, (links, (source, target)) in enumerate(zip(study.links, words, strict=True))
     ]
 
 
