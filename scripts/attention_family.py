@@ -4,15 +4,14 @@ It joins family_rnn with family_transformer, a kind that both have in one row.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
 from nmt.study.findings import Findings, Result
-from nmt.study.ledger import Row
-from nmt.study.page import LEARNING, late_gain
-from nmt.study.report import of_attention, spread
+from nmt.study.page import LEARNING, cut_short, late_gain
+from nmt.study.report import mean_of, of_attention, spread
 from nmt.terminal.table import markdown
 
 MODELS = {"RNN": "family_rnn", "Transformer": "family_transformer"}
@@ -89,16 +88,10 @@ def cells(variant: tuple[Findings, Result] | None) -> list[str]:
     return [
         spread(one.scores("bleu"), 2),
         spread(one.scores("loss"), 3),
-        mean_of(one, found.own_error),
-        *(mean_of(one, of_attention(name)) for name in ("entropy", "zeros", "no_key")),
+        mean_of(one, found.own_error, 2),
+        *(mean_of(one, of_attention(name), 2) for name in ("entropy", "zeros", "no_key")),
         spread(one.scores("rep"), 2) if one.has("rep") else "",
     ]
-
-
-def mean_of(one: Result, read: Callable[[Row], float | None]) -> str:
-    """Write a measure of attention, the mean over the runs that have it."""
-    values = [value for row in one.rows if (value := read(row)) is not None]
-    return f"{mean(values):.2f}" if values else ""
 
 
 def cost_of(kind: Kind, cost: dict[str, Any]) -> str:
@@ -119,9 +112,4 @@ def unfinished(by_model: dict[str, dict[Kind, tuple[Findings, Result]]]) -> list
         if kinds
     }
     cut = [f"{gain:.2f} ({model})" for model, gain in gains.items() if gain > LEARNING]
-    if not cut:
-        return []
-    return [
-        "These runs have not converged: in the last quarter of training dev BLEU still rose by "
-        f"{' and '.join(cut)} on average. The results hold only for these budgets.\n"
-    ]
+    return [f"{cut_short(' and '.join(cut), 'these budgets')}\n"] if cut else []

@@ -12,7 +12,7 @@ from nmt.catalog.model_settings import ModelSetting
 from nmt.config.study import Study
 from nmt.study.findings import Findings, Result
 from nmt.study.ledger import Ledger, Row
-from nmt.study.report import against, spread
+from nmt.study.report import against, mean_of, of_attention, spread
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "studies"
 NOT_OF_ATTENTION = ("golden",)
@@ -70,8 +70,6 @@ def rows(choice: Choice | ModelSetting) -> list[list[str]]:
 def row_of(found: Findings, one: Result) -> list[str]:
     """Return the row of a variant: BLEU is the mean over the test sets, as in the study's page."""
     words = [spread(one.scores(name), 2) if one.has(name) else "" for name in ("rep", "drop")]
-    measured = [row.content["attention"].get("source-target", {}) for row in one.rows]
-    entropy = [each["entropy"] for each in measured if "entropy" in each]
     return [
         f"[{found.ledger.study}](studies/{found.ledger.study}.md)",
         one.name,
@@ -79,7 +77,7 @@ def row_of(found: Findings, one: Result) -> list[str]:
         spread(one.scores("bleu"), 2),
         against(found, one, "bleu")[0],
         *words,
-        f"{np.mean(entropy):.2f}" if entropy else "",
+        mean_of(one, of_attention("entropy"), 2),
     ]
 
 

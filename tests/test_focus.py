@@ -114,7 +114,9 @@ def test_no_key_is_the_weight_of_the_sink():
     assert on_no_key(with_sink_at(-1.0, **relu)) == 0
     windowed = with_sink_at(-1e4, sink="zero", window="local_p")
     assert any(isinstance(part, LocalP) for part in windowed.modules())
-    assert on_no_key(windowed) == pytest.approx(0, abs=1e-6), "what the Gaussian takes is no sink's"
+    assert on_no_key(windowed) == pytest.approx(0, abs=1e-6), (
+        "what the Gaussian takes is not a sink's"
+    )
 
 
 def test_without_a_sink_no_key_is_what_is_left_over_where_that_has_a_meaning():

@@ -66,15 +66,7 @@ def notes_of_tests(
             "other sentences. p Holm: p corrected for the number of variants tested in a score, "
             f"{comparisons(shown, headings)}."
         )
-        visible = [
-            f"{one.visible:.{digits[name]}f} {headings[name]}"
-            for name, one in shown.items()
-            if one.visible is not None
-        ]
-        found.append(
-            "The smallest visible difference, which four of five such comparisons would find: "
-            f"{', '.join(visible)}."
-        )
+        found.append(note_of_visible(shown, headings, digits))
     own = by_scores({n: dict.fromkeys(t.own_variance, "") for n, t in shown.items()})
     if shown:
         listed = [f"{names(who)} ({', '.join(headings[n] for n in of)})" for of, _, who in own]
@@ -83,6 +75,21 @@ def notes_of_tests(
             + (f"; less steady, and with their own: {'; '.join(listed)}." if listed else ".")
         )
     return found + untested(tests, headings)
+
+
+def note_of_visible(
+    tests: Mapping[str, Tested], headings: Mapping[str, str], digits: Mapping[str, int]
+) -> str:
+    """Say how small a difference in each score may be and still be found."""
+    visible = [
+        f"{one.visible:.{digits[name]}f} {headings[name]}"
+        for name, one in tests.items()
+        if one.visible is not None
+    ]
+    return (
+        "The smallest visible difference, which four of five such comparisons would find: "
+        f"{', '.join(visible)}."
+    )
 
 
 def comparisons(tests: Mapping[str, Tested], headings: Mapping[str, str]) -> str:
@@ -158,9 +165,8 @@ def note_of_two_runs(baseline: str, resampled: bool = True) -> str:
 
     ``resampled``: there is a bootstrap beside the randomisation.
     """
-    bootstrap, alone = ("bootstrap (1,000 resamples) and paired ", ", and alone,")
-    if not resampled:
-        bootstrap = alone = ""
+    bootstrap = "bootstrap (1,000 resamples) and paired " if resampled else ""
+    alone = ", and alone," if resampled else ""
     return (
         f"The one run of a variant against the one run of {baseline}: how probable a difference "
         "in BLEU as large would be by the choice of test sentences alone, by sacreBLEU's paired "

@@ -14,10 +14,9 @@ BUDGET = ("train", "optimizer", "schedule")  # settings that go with how long a 
 def orders(found: Findings) -> list[str]:
     """Say of each shorter study beside a ledger whether the order of shared variants holds."""
     return [
-        sentence
+        compared(found, other, names)
         for other in shorter(found)
         if len(names := shared(found, other)) > 1
-        for sentence in [compared(found, other, names)]
     ]
 
 

@@ -60,10 +60,7 @@ def summary(found: Findings) -> list[str]:
     if found.results:
         gained = mean(late_gain(one) for one in found.results)
         if gained > LEARNING:
-            lines.append(
-                "These runs have not converged: in the last quarter of training dev BLEU still "
-                f"rose by {gained:.2f} on average. The results hold only for this budget."
-            )
+            lines.append(cut_short(f"{gained:.2f}", "this budget"))
         lines.append(" ".join([headline(found), *mixed(found)]))
         lines += [*twins(found), *orders(found)]
     steps = sorted({row.content["steps"] for row in found.rows})
@@ -157,6 +154,14 @@ def precision_tested(found: Findings, one: Result, twin: Result) -> str:
     return (
         f"{begin}: {verdict}. 95 % interval {interval(difference, 2)}, p {p_value(difference.p)}, "
         f"{len(twin.rows)} and {len(one.rows)} seeds."
+    )
+
+
+def cut_short(gained: str, budget: str) -> str:
+    """Say that runs have not converged: how much BLEU on dev they still ``gained``."""
+    return (
+        "These runs have not converged: in the last quarter of training dev BLEU still rose by "
+        f"{gained} on average. The results hold only for {budget}."
     )
 
 

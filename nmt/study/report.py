@@ -11,7 +11,7 @@ from nmt.comparison.cells import Grid, interval, p_value
 from nmt.comparison.crossed import LEVEL
 from nmt.comparison.influence import bleu_of_sums
 from nmt.comparison.lengths import buckets
-from nmt.comparison.notes import note_of_two_runs, untested
+from nmt.comparison.notes import note_of_two_runs, note_of_visible, untested
 from nmt.metrics.words import HEADINGS as WORD_HEADINGS
 from nmt.runs.foreign import read_json
 from nmt.study.findings import Findings, Result
@@ -148,16 +148,9 @@ def notes_of_words(found: Findings) -> list[str]:
         )
         for score in known
     }
-    visible = [
-        f"{tested.visible:.2f} {WORD_HEADINGS[score]}"
-        for score, tested in tests.items()
-        if tested.visible is not None
-    ]
-    if visible:
-        lines.append(
-            "The smallest visible difference, which four of five such comparisons would find: "
-            f"{', '.join(visible)}. * differs from {base.name}: p Holm below {LEVEL}."
-        )
+    if any(tested.visible is not None for tested in tests.values()):
+        visible = note_of_visible(tests, WORD_HEADINGS, dict.fromkeys(WORD_HEADINGS, 2))
+        lines.append(f"{visible} * differs from {base.name}: p Holm below {LEVEL}.")
     return lines + untested(tests, WORD_HEADINGS)
 
 
@@ -219,11 +212,7 @@ def attention(found: Findings) -> Grid:
     columns = [column for column in columns if not lacking.get(column[0])]
     rows = []
     for one in found.results:
-        cells = [one.name]
-        for _, digits, read in columns:
-            values = [value for row in one.rows if (value := read(row)) is not None]
-            cells.append(f"{mean(values):,.{digits}f}" if values else "")
-        rows.append(cells)
+        rows.append([one.name, *(mean_of(one, read, digits) for _, digits, read in columns)])
     legend = (
         "Source-target attention under teacher forcing on the first test set, means over layers, "
         "heads, pieces and seeds: entropy in nats, the largest weight, the share of weights that "
@@ -241,6 +230,12 @@ def attention(found: Findings) -> Grid:
     notes = [f"{name}: {text}" for name, text in errors.items() if not lacking[name]]
     header = ["variant", *(name for name, _, _ in columns)]
     return Grid("Attention", header, rows, 1, (legend, *notes))
+
+
+def mean_of(one: Result, read: Callable[[Row], float | None], digits: int) -> str:
+    """Write what is read of the runs of a variant, their mean; empty: none of them has it."""
+    values = [value for row in one.rows if (value := read(row)) is not None]
+    return f"{mean(values):,.{digits}f}" if values else ""
 
 
 def of_attention(name: str) -> Callable[[Row], float | None]:
